@@ -1,0 +1,29 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types docs clean
+
+$(BIN)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test]"
+	touch $@
+
+## audit the real logs in fixtures/runs and write demo-report.html
+demo: $(BIN)/.installed
+	$(BIN)/analyzer check fixtures/runs --fail-on never
+	$(BIN)/analyzer report fixtures/runs -o demo-report.html
+	@echo "Open demo-report.html in a browser."
+
+## lint, types, tests
+test: $(BIN)/.installed lint types
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/.installed
+	$(BIN)/ruff check .
+
+types: $(BIN)/.installed
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo-report.html

@@ -1,0 +1,70 @@
+"""An audit: run -> report. Every rule answers: findings, none, or not checked and why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from analyzer.attribution import fold_consequences
+from analyzer.config.declared import Declared
+from analyzer.model import Finding, Run, RunReport, Skipped
+from analyzer.rules import Rule, Unchecked, catalogue
+from analyzer.timeline import Timeline
+
+SEVERITIES = ("error", "warning", "note")
+
+
+def audit_run(
+    run: Run,
+    declared: Declared,
+    *,
+    select: Iterable[str] = ("ALL",),
+    ignore: Iterable[str] = (),
+    role_overrides: Mapping[str, str] | None = None,
+) -> RunReport:
+    """Check one run against every selected rule.
+
+    Args:
+        select: codes or prefixes of codes ("EPO", "SCH001"), or "ALL".
+        ignore: codes or prefixes; stronger than ``select``.
+    """
+    timeline = Timeline(run=run, declared=declared, role_overrides=role_overrides or {})
+    findings: list[Finding] = []
+    skipped: list[Skipped] = []
+    passed: list[str] = []
+    for rule in selected(catalogue(), tuple(select), tuple(ignore)):
+        answers = _answers(rule, timeline)
+        found = [_signed(rule, answer) for answer in answers if isinstance(answer, Finding)]
+        unchecked = [answer for answer in answers if isinstance(answer, Unchecked)]
+        findings += found
+        skipped += [Skipped(code=rule.code, reason=answer.reason) for answer in unchecked]
+        if not found and not unchecked:
+            passed.append(rule.code)
+    folded = fold_consequences(findings)
+    order = sorted(folded, key=lambda f: (SEVERITIES.index(f.severity), f.first_step or 0, f.code))
+    return RunReport(run=run, timeline=timeline, findings=tuple(order), skipped=tuple(skipped), passed=tuple(passed))
+
+
+def selected(rules: Iterable[Rule], select: tuple[str, ...], ignore: tuple[str, ...]) -> list[Rule]:
+    """Rules whose code starts with a selected prefix and with no ignored one."""
+
+    def matches(rule: Rule, prefixes: tuple[str, ...]) -> bool:
+        return any(prefix == "ALL" or rule.code.startswith(prefix) or rule.name == prefix for prefix in prefixes)
+
+    return [rule for rule in rules if matches(rule, select) and not matches(rule, ignore)]
+
+
+def _answers(rule: Rule, timeline: Timeline) -> list[Finding | Unchecked]:
+    try:
+        return list(rule.check(timeline))
+    except Exception as error:  # one rule must never cost the audit of the others
+        if os.environ.get("ANALYZER_DEBUG"):
+            raise
+        return [Unchecked(reason=f"internal error, please report it: {type(error).__name__}: {error}")]
+
+
+def _signed(rule: Rule, finding: Finding) -> Finding:
+    numbers: dict[str, Any] = dict(finding.numbers)
+    return replace(finding, code=rule.code, name=rule.name, help=finding.help or rule.help, numbers=numbers)

@@ -1,0 +1,1 @@
+"""The clocks of a run, one module each: pure functions from a timeline to frozen results."""

@@ -1,0 +1,1 @@
+"""Declared facts, the project's own configuration, known findings."""

@@ -1,0 +1,119 @@
+"""Declared facts: what somebody says the run should be, each with where it was found.
+
+Strongest first: the command line, ``analyzer.toml`` or ``[tool.analyzer]``, files that frameworks leave beside the log.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from analyzer.model import Fact
+
+KEYS: dict[str, str] = {
+    "dataset_size": "training examples in one epoch",
+    "batch_size": "examples per device and micro-batch",
+    "grad_accumulation": "micro-batches per optimizer update",
+    "world_size": "devices that see different data",
+    "global_batch_size": "examples per optimizer update; instead of batch_size x world_size x grad_accumulation",
+    "drop_last": "whether the last, smaller batch of an epoch is dropped",
+    "epochs": "epochs to train",
+    "max_steps": "optimizer updates to train",
+    "steps_per_epoch": "optimizer updates in one epoch",
+    "scheduler": "learning-rate schedule, as its framework spells it",
+    "scheduler_interval": "what one scheduler step is: step or epoch",
+    "scheduler_params": "a table of the schedule's parameters",
+    "warmup_steps": "updates of warmup",
+    "warmup_epochs": "epochs of warmup",
+    "warmup_ratio": "warmup as a share of all updates",
+    "base_lr": "peak learning rate",
+    "min_lr": "floor of the learning rate",
+    "logging_steps": "updates between two log rows",
+    "accumulation_remainder": "what an epoch's last, incomplete accumulation window does: step, drop or carry",
+    "early_stopping": "patience; a short run is then no fault",
+    "batch_size_ramp": "[[from epoch or step, size], ...]",
+    "sequence_length": "tokens in one example",
+    "tokens_per_step": "tokens per optimizer update",
+    "num_classes": "classes of a classifier",
+}
+
+
+class UnknownKey(ValueError):
+    """A declared key that nobody knows, with the nearest known one."""
+
+    def __init__(self, key: str, found_in: str) -> None:
+        near = difflib.get_close_matches(key, KEYS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(KEYS)}"
+        super().__init__(f"{found_in}: unknown key {key!r}; {hint}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """The strongest fact for each key; ``also`` keeps the weaker ones and the facts we have no use for."""
+
+    facts: Mapping[str, Fact]
+    also: tuple[Fact, ...] = ()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if key not in KEYS:
+            raise KeyError(key)
+        fact = self.facts.get(key)
+        return default if fact is None else fact.value
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.facts
+
+
+def merge(*layers: Iterable[Fact]) -> Declared:
+    """Facts of several layers, the strongest layer first."""
+    chosen: dict[str, Fact] = {}
+    also: list[Fact] = []
+    for layer in layers:
+        for fact in layer:
+            if fact.key in KEYS and fact.key not in chosen and fact.value is not None:
+                chosen[fact.key] = fact
+            else:
+                also.append(fact)
+    return Declared(facts=chosen, also=tuple(also))
+
+
+def facts_from_options(pairs: Iterable[str], found_in: str = "--declare") -> tuple[Fact, ...]:
+    """Facts from ``KEY=VALUE`` options; a value is a TOML or JSON scalar, list or table, else plain text.
+
+    Raises:
+        ValueError: for a pair without ``=``, or a key that nobody knows.
+    """
+    facts = []
+    for pair in pairs:
+        key, sign, text = pair.partition("=")
+        if not sign:
+            raise ValueError(f"{found_in} {pair!r}: expected KEY=VALUE")
+        facts.append(checked_fact(key.strip(), scalar(text.strip()), found_in))
+    return tuple(facts)
+
+
+def checked_fact(key: str, value: Any, found_in: str) -> Fact:
+    """A fact whose key is known.
+
+    Raises:
+        UnknownKey: when it is not.
+    """
+    if key not in KEYS:
+        raise UnknownKey(key, found_in)
+    return Fact(key=key, value=value, found_in=found_in)
+
+
+def scalar(text: str) -> Any:
+    """A TOML or JSON value; anything else is itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,41 @@
+"""Tables for people: runs and findings as pandas DataFrames. The only module of the audit that imports pandas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analyzer.model import NO_STEP, Report, Run
+
+
+def run_frame(run: Run) -> pd.DataFrame:
+    """The long table of a run: view, tag, step, value, wall_time, source, row; one line a point, in written order."""
+    paths = np.array([source.path for source in run.sources], dtype=object)
+    parts = [
+        pd.DataFrame(
+            {
+                "view": view.name,
+                "tag": tag,
+                "step": pd.array(np.where(series.step == NO_STEP, 0, series.step), dtype="Int64"),
+                "value": series.value,
+                "wall_time": series.wall_time,
+                "source": paths[series.source],
+                "row": series.row,
+            }
+        ).assign(step=lambda frame, s=series: frame["step"].mask(s.step == NO_STEP))
+        for view in run.views
+        for tag, series in view.series.items()
+    ]
+    columns = ["view", "tag", "step", "value", "wall_time", "source", "row"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def findings_frame(report: Report) -> pd.DataFrame:
+    """All findings of a report, a line each."""
+    columns = ["run", "code", "name", "severity", "message", "tag", "first_step", "last_step", "help"]
+    lines = [
+        {"run": one.run.name, **{name: getattr(finding, name) for name in columns[1:]}}
+        for one in report.runs
+        for finding in one.findings
+    ]
+    return pd.DataFrame(lines, columns=columns)

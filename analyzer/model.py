@@ -1,0 +1,205 @@
+"""The nouns of an audit, without behaviour.
+
+``Run`` is a witness statement: what was logged, in written order, nothing sorted, dropped or repaired.
+``Timeline`` (``analyzer.timeline``) is our interpretation of it. ``Finding`` is a contradiction with the rows
+that prove it. Everything here is frozen; arrays are made read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+NO_STEP = int(np.iinfo(np.int64).min)
+"""Step of a row that was logged without one."""
+
+Severity = Literal["error", "warning", "note"]
+Number = float | int
+
+ProblemKind = Literal[
+    "truncated",  # the file ends inside a record or row: normal while a run lives or was killed
+    "corrupt",  # a checksum fails, bytes were overwritten or inserted
+    "row",  # one row that cannot be read as what its neighbours are
+    "unreadable",  # nothing can be read from this file
+    "not-read",  # a file that is recognised and left alone on purpose (pickle)
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One file (or database table) that a logger wrote."""
+
+    path: str
+    format: str  # name of the reader: "tfevents", "csv", "trainer-state", ...
+    framework: str | None = None  # "pytorch-lightning", "transformers", "keras", ... where the file shows it
+    view: str = ""  # sources of one logger's account of the run share a view; "" is the run's only view
+    start_time: float | None = None  # seconds since 1970 at which the writer started, where the file says so
+    host: str | None = None
+    pid: int | None = None
+    records: int = 0  # records or rows read
+    step_column: str | None = None  # which column became `Series.step` (None: the format has a step of its own)
+    step_axis: Literal["step", "samples", "tokens", "epoch", "row", "call"] = "step"  # what `Series.step` counts
+    sampled: bool = False  # a down-sampled export
+    line_numbers: bool = False  # `Series.row` is a line number of a text file that an editor can open
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Series:
+    """All points of one tag in one view, as parallel arrays in written order (sources in order of their start).
+
+    ``row`` is the 1-based line number in a text file, the 0-based record number in an event file, the 0-based
+    index of the entry in a JSON list.
+    """
+
+    tag: str
+    step: Ints
+    value: Floats
+    wall_time: Floats  # seconds since 1970, NaN where unknown
+    source: NDArray[np.int32]  # index into Run.sources
+    row: Ints
+    written_as: Literal["float32", "decimal"] = "decimal"  # how values were stored: decides their precision
+
+    def __post_init__(self) -> None:
+        for array in (self.step, self.value, self.wall_time, self.source, self.row):
+            if len(array) != len(self.step):
+                raise ValueError(f"series {self.tag!r}: arrays of different lengths")
+            array.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something in a source that could not be read as it should; never an exception, never silence."""
+
+    source: str
+    kind: ProblemKind
+    message: str  # one line: what is wrong and what it costs
+    row: int | None = None
+    offset: int | None = None  # bytes
+    length: int | None = None  # bytes lost
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marker:
+    """A place where the log itself says that a life of the process begins."""
+
+    source: int  # index into Run.sources
+    row: int  # the first row after the mark
+    kind: Literal["file-start", "header-repeated", "session-start"]
+    step: int | None = None  # step of a SessionLog START event (a purge marker)
+    wall_time: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """One declared fact and where it was found."""
+
+    key: str
+    value: Any
+    found_in: str  # "--declare", "analyzer.toml", "hparams.yaml: optimizer.lr", ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One logger's account of a run: a CSV file with its continuations, or all event files of a folder."""
+
+    name: str
+    sources: tuple[int, ...]
+    series: Mapping[str, Series]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What was logged: every view of one training run, as written."""
+
+    name: str
+    sources: tuple[Source, ...]
+    views: tuple[View, ...]
+    markers: tuple[Marker, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    facts: tuple[Fact, ...] = ()  # found in the log itself or in files beside it, strongest first
+    notes: tuple[str, ...] = ()  # how discovery came to join or separate sources
+
+    def to_frame(self) -> Any:
+        """The long table as a pandas DataFrame: view, tag, step, value, wall_time, source, row."""
+        from analyzer.frames import run_frame
+
+        return run_frame(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """An evidence row: one logged number and where a reader finds it."""
+
+    source: str
+    row: int
+    tag: str
+    step: int | None
+    value: float | int | str
+    why: str = ""  # a word or two: "first row of epoch 3", "should be 0.00125"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A contradiction, or an observation, with its proof.
+
+    A rule yields findings without ``code``, ``name`` and ``help``; the audit fills them in from the rule.
+    """
+
+    severity: Severity
+    message: str  # numbers and a place; each number can be found in the log
+    tag: str | None = None
+    first_step: int | None = None
+    last_step: int | None = None
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    evidence: tuple[Row, ...] = ()
+    help: str = ""  # what to do; the rule's own help when empty
+    consequences: tuple[str, ...] = ()  # what follows from the same cause
+    join: int | None = None  # index of the join in Timeline.joins that this finding is about
+    code: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """A rule that could not run, and what would let it run."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """The audit of one run. ``timeline`` is the reconstruction that the findings speak about."""
+
+    run: Run
+    timeline: Any  # analyzer.timeline.Timeline; not imported here: arrows point one way
+    findings: tuple[Finding, ...]
+    skipped: tuple[Skipped, ...]
+    passed: tuple[str, ...] = ()  # codes of rules that ran and found nothing
+    silenced: tuple[Finding, ...] = ()  # known findings, by configuration or baseline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The audit of everything that was asked for."""
+
+    runs: tuple[RunReport, ...]
+    unreadable: tuple[Problem, ...] = ()
+    version: str = ""
+
+    @property
+    def findings(self) -> Any:
+        """All findings as a pandas DataFrame, a row each."""
+        from analyzer.frames import findings_frame
+
+        return findings_frame(self)

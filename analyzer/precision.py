@@ -1,0 +1,50 @@
+"""How precisely a value was written: every logged number is an interval.
+
+A number written with d digits is known to half a unit of its last digit; a TensorBoard scalar is a float32.
+Trailing zeros are not written (``0.10`` reads back as 0.1), so the number of digits is a property of the column:
+the wider of "at most D decimals" and "at most S significant digits" holds for every row, whichever of the two
+formats the writer used.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+
+from analyzer.model import Floats, Series
+
+FLOAT32_HALF_ULP = 2.0**-24
+ROWS_LOOKED_AT = 2000
+
+
+def half_width(series: Series) -> Floats:
+    """Half the width of the interval in which each value lies, shape (n,), in the unit of the values."""
+    magnitude = np.abs(series.value)
+    if series.written_as == "float32":
+        return magnitude * FLOAT32_HALF_ULP
+    finite = series.value[np.isfinite(series.value)]
+    if not len(finite):
+        return np.zeros_like(magnitude)
+    decimals, significant = digits_written(finite)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exponent = np.where(magnitude > 0, np.floor(np.log10(magnitude)), 0.0)
+    by_significant = np.where(magnitude > 0, 0.5 * 10.0 ** (exponent - significant + 1), 0.0)
+    return np.maximum(0.5 * 10.0**-decimals, by_significant)
+
+
+def digits_written(values: Floats) -> tuple[int, int]:
+    """Decimals and significant digits of the most precisely written of some finite values.
+
+    Looks at distinct values spread over the column; the shortest representation that reads back is what was written.
+    """
+    distinct = np.unique(values)
+    if len(distinct) > ROWS_LOOKED_AT:
+        distinct = distinct[np.linspace(0, len(distinct) - 1, ROWS_LOOKED_AT).astype(np.int64)]
+    decimals = significant = 1
+    for value in distinct.tolist():
+        digits = Decimal(repr(value)).normalize().as_tuple()
+        exponent = digits.exponent if isinstance(digits.exponent, int) else 0
+        decimals = max(decimals, -exponent)
+        significant = max(significant, len(digits.digits))
+    return decimals, significant

@@ -1,0 +1,59 @@
+"""Readers: one module per format, each ending in READER. ``read(path)`` opens the file, ``parse`` is pure.
+
+A reader keeps what was written, in written order: it sorts, drops and repairs nothing. What it cannot read becomes a
+``Problem`` with file and row. Reader modules import nothing heavier than numpy at module level.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from analyzer.model import Fact, Marker, Problem, Series, Source
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reading:
+    """What one file says. ``Series.source`` and ``Marker.source`` are 0: discovery renumbers them within the run."""
+
+    source: Source
+    series: tuple[Series, ...] = ()
+    markers: tuple[Marker, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    facts: tuple[Fact, ...] = ()  # declared truth inside the log: hparams, args, max_steps
+    runs: tuple[Reading, ...] = ()  # for stores that hold many runs in one file (a database): one Reading per run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """A format: how it is recognised, how it is read, and what its conventions are taken to be."""
+
+    name: str  # "tfevents"
+    title: str  # "TensorBoard event files"
+    recognises: Callable[[Path, bytes], bool]  # file path, its first 4096 bytes
+    read: Callable[[Path], Reading]
+    recognised_by: str  # one line for people
+    step: str  # what its step counts, and from which base
+    epoch: str
+    learning_rate: str  # the rate used for the update of this row, or the next one's
+    priority: int = 0  # the highest priority that recognises a file reads it; generic readers are below 0
+
+
+@cache
+def all_readers() -> tuple[Reader, ...]:
+    """Every reader, the most specific first."""
+    found = []
+    for module_info in pkgutil.iter_modules(__path__, prefix=f"{__name__}."):
+        reader = getattr(importlib.import_module(module_info.name), "READER", None)
+        if isinstance(reader, Reader):
+            found.append(reader)
+    return tuple(sorted(found, key=lambda reader: (-reader.priority, reader.name)))
+
+
+def reader_for(path: Path, head: bytes) -> Reader | None:
+    """The reader of a file, by its name and first bytes; None when no reader knows it."""
+    return next((reader for reader in all_readers() if reader.recognises(path, head)), None)

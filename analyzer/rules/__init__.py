@@ -1,0 +1,64 @@
+"""The rule catalogue: every module of the family folders that ends in RULE.
+
+A rule is a generator over a timeline. It yields ``Finding`` and, where it could not look, ``Unchecked``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from analyzer.model import Finding, Severity
+from analyzer.timeline import Timeline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unchecked:
+    """A rule's answer when it could not look: why, and what would let it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A small log that goes through the real readers and clocks; a test and a piece of documentation at once."""
+
+    title: str
+    files: Callable[[], Mapping[str, str | bytes]]  # file name -> contents; built when asked for
+    declared: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""  # for a good example: why this must stay silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One rule: what it is called, what it needs, how it checks, and why anybody should believe it."""
+
+    code: str  # "EPO001"; never changes meaning
+    name: str  # "epoch-off-by-one"
+    severity: Severity  # the gravest it says
+    check: Callable[[Timeline], Iterator[Finding | Unchecked]]
+    help: str  # one line: what to do
+    sources: tuple[str, ...]  # papers, framework sources or issues that show why it matters
+    bad: tuple[Example, ...] = ()  # must fire
+    good: tuple[Example, ...] = ()  # must stay silent
+    documentation: str = ""  # the module's docstring, filled in by the catalogue
+
+
+@cache
+def catalogue() -> tuple[Rule, ...]:
+    """All rules, by code. Found by walking the folders: adding a rule touches one file."""
+    from dataclasses import replace
+
+    found: list[Rule] = []
+    for module_info in pkgutil.walk_packages(__path__, prefix=f"{__name__}."):
+        if module_info.ispkg:
+            continue
+        module = importlib.import_module(module_info.name)
+        rule = getattr(module, "RULE", None)
+        if isinstance(rule, Rule):
+            found.append(replace(rule, documentation=module.__doc__ or ""))
+    return tuple(sorted(found, key=lambda rule: rule.code))

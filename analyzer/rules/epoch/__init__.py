@@ -1,0 +1,1 @@
+"""Rules of the epoch family, one file each."""

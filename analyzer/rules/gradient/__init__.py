@@ -1,0 +1,1 @@
+"""Rules of the gradient family, one file each."""

@@ -1,0 +1,1 @@
+"""Rules of the log family, one file each."""

@@ -1,0 +1,1 @@
+"""Rules of the resume family, one file each."""

@@ -1,0 +1,1 @@
+"""Rules of the schedule family, one file each."""

@@ -1,0 +1,114 @@
+"""Our interpretation of a run: the clocks that its log carries.
+
+Each clock lives in its own module under ``analyzer.clocks`` and is a pure function of the timeline below it; they are
+computed when first asked for. Order of dependence: roles, sessions, step axis, epoch clock, scheduler clocks, data
+and wall clock, loss baseline. A clock may read those before it, never those after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from analyzer.model import Row, Run, Series, View
+
+if TYPE_CHECKING:
+    from analyzer.clocks.epoch import EpochClock
+    from analyzer.clocks.global_step import StepAxis
+    from analyzer.clocks.loss import LossBaseline
+    from analyzer.clocks.scheduler import SchedulerClock
+    from analyzer.clocks.sessions import Join, Session, SessionMap
+    from analyzer.clocks.wall_time import WallClock
+    from analyzer.config.declared import Declared
+    from analyzer.plan import Plan
+    from analyzer.roles import Roles
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Timeline:
+    """Everything that rules may look at. No paths, no files."""
+
+    run: Run
+    declared: Declared
+    role_overrides: Mapping[str, str] = field(default_factory=dict)  # role -> tag, from --role or [roles]
+
+    @cached_property
+    def view(self) -> View:
+        """The account that the clocks are read from: the one that tells most."""
+        from analyzer.clocks.views import richest_view
+
+        return richest_view(self.run)
+
+    @cached_property
+    def roles(self) -> Roles:
+        from analyzer.roles import assign_roles
+
+        return assign_roles(self.view, self.run.sources, self.role_overrides)
+
+    @cached_property
+    def plan(self) -> Plan:
+        from analyzer.plan import plan_of
+
+        return plan_of(self.declared)
+
+    @cached_property
+    def session_map(self) -> SessionMap:
+        from analyzer.clocks.sessions import find_sessions
+
+        return find_sessions(self)
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        return self.session_map.sessions
+
+    @property
+    def joins(self) -> tuple[Join, ...]:
+        return self.session_map.joins
+
+    @cached_property
+    def step_axis(self) -> StepAxis:
+        from analyzer.clocks.global_step import read_step_axis
+
+        return read_step_axis(self)
+
+    @cached_property
+    def epoch(self) -> EpochClock | None:
+        from analyzer.clocks.epoch import read_epoch_clock
+
+        return read_epoch_clock(self)
+
+    @cached_property
+    def schedulers(self) -> tuple[SchedulerClock, ...]:
+        """One clock for each learning-rate series (parameter group) of the view; the main one first."""
+        from analyzer.clocks.scheduler import read_scheduler_clocks
+
+        return read_scheduler_clocks(self)
+
+    @cached_property
+    def wall(self) -> WallClock | None:
+        from analyzer.clocks.wall_time import read_wall_clock
+
+        return read_wall_clock(self)
+
+    @cached_property
+    def loss(self) -> LossBaseline | None:
+        from analyzer.clocks.loss import read_loss_baseline
+
+        return read_loss_baseline(self)
+
+    def row(self, series: Series, index: int, why: str = "") -> Row:
+        """Point ``index`` of a series as an evidence row."""
+        from analyzer.model import NO_STEP
+
+        step = int(series.step[index])
+        value = float(series.value[index])
+        return Row(
+            source=self.run.sources[int(series.source[index])].path,
+            row=int(series.row[index]),
+            tag=series.tag,
+            step=None if step == NO_STEP else step,
+            value=int(value) if value.is_integer() and abs(value) < 1e15 else value,
+            why=why,
+        )
