@@ -1,0 +1,41 @@
+"""Small logs for the rules' examples, written as text and read back by the real readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from analyzer.config.declared import checked_fact, merge
+from analyzer.model import RunReport
+from analyzer.rules import Example
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A CSV table; None is an empty cell."""
+    lines = [",".join(header), *(",".join("" if cell is None else str(cell) for cell in row) for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def csv_log(header: Sequence[str], rows: Callable[[], Iterable[Sequence[object]]]) -> Callable[[], Mapping[str, str]]:
+    """The files of an example that is one CSV log, built when asked for."""
+    return lambda: {"log.csv": table(header, rows())}
+
+
+def falling_loss(step: int) -> float:
+    """A smooth, harmless training loss."""
+    return round(0.5 + 2.0 / (1.0 + step / 20.0), 6)
+
+
+def audit_example(example: Example, folder: Path) -> list[RunReport]:
+    """Write an example's files into an empty folder and audit them as a user would."""
+    from analyzer.audit import audit_run
+    from analyzer.discovery import discover
+
+    for name, contents in example.files().items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(contents if isinstance(contents, bytes) else contents.encode())
+    declared: Mapping[str, Any] = example.declared
+    own = [checked_fact(key, value, "example") for key, value in declared.items()]
+    return [audit_run(run, merge(own, run.facts)) for run in discover([folder]).runs]
