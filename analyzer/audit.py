@@ -9,7 +9,7 @@ from typing import Any
 
 from analyzer.attribution import fold_consequences
 from analyzer.config.declared import Declared
-from analyzer.model import Finding, Run, RunReport, Skipped
+from analyzer.model import Expectation, Finding, Run, RunReport, Skipped
 from analyzer.rules import Rule, Unchecked, catalogue
 from analyzer.timeline import Timeline
 
@@ -23,6 +23,7 @@ def audit_run(
     select: Iterable[str] = ("ALL",),
     ignore: Iterable[str] = (),
     role_overrides: Mapping[str, str] | None = None,
+    expectations: tuple[Expectation, ...] = (),
 ) -> RunReport:
     """Check one run against every selected rule.
 
@@ -30,7 +31,7 @@ def audit_run(
         select: codes or prefixes of codes ("EPO", "SCH001"), or "ALL".
         ignore: codes or prefixes; stronger than ``select``.
     """
-    timeline = Timeline(run=run, declared=declared, role_overrides=role_overrides or {})
+    timeline = Timeline(run=run, declared=declared, role_overrides=role_overrides or {}, expectations=expectations)
     findings: list[Finding] = []
     skipped: list[Skipped] = []
     passed: list[str] = []

@@ -109,6 +109,18 @@ class Fact:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """A project's own gate on a metric: one ``[[expect]]`` of the configuration."""
+
+    tag: str
+    at: Literal["end", "best", "step", "epoch"] = "end"
+    place: float | None = None  # the step or epoch, for those two
+    minimum: float | None = None
+    maximum: float | None = None
+    found_in: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class View:
     """One logger's account of a run: a CSV file with its continuations, or all event files of a folder."""
 
@@ -196,6 +208,7 @@ class Report:
     runs: tuple[RunReport, ...]
     unreadable: tuple[Problem, ...] = ()
     version: str = ""
+    notes: tuple[str, ...] = ()  # about the audit itself: a silence that silences nothing any more
 
     @property
     def findings(self) -> Any:

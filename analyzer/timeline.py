@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from analyzer.model import Row, Run, Series, View
+from analyzer.model import Expectation, Row, Run, Series, View
 
 if TYPE_CHECKING:
     from analyzer.clocks.epoch import EpochClock
@@ -33,6 +33,7 @@ class Timeline:
     run: Run
     declared: Declared
     role_overrides: Mapping[str, str] = field(default_factory=dict)  # role -> tag, from --role or [roles]
+    expectations: tuple[Expectation, ...] = ()  # the project's own gates
 
     @cached_property
     def view(self) -> View:

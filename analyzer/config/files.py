@@ -1,0 +1,269 @@
+"""The project's own configuration: ``analyzer.toml`` beside or above a run, or ``[tool.analyzer]`` in pyproject.toml.
+
+All files from the run's folder upwards count, the nearest the strongest: its facts and roles win, its ``select`` replaces
+those above, while ``ignore``, ``[[expect]]`` and ``[[silence]]`` add up. The search ends at a folder that holds
+``.git``, or at a file that says ``root = true``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import fnmatch
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from analyzer.config.declared import checked_fact
+from analyzer.model import Expectation, Fact, Finding
+from analyzer.roles import ROLES
+
+TABLES = ("declared", "rules", "roles", "expect", "silence", "root")
+RULES_KEYS = ("select", "ignore")
+EXPECT_KEYS = ("tag", "at", "min", "max")
+SILENCE_KEYS = ("rule", "run", "steps", "reason", "expires")
+
+
+class BadConfig(ValueError):
+    """A configuration that cannot be followed: which file, what is wrong, what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Silence:
+    """A known finding: which, in which runs and steps, why it is accepted, and until when."""
+
+    rule: str  # code, prefix of codes or name
+    run: str = "*"  # glob on the run's name
+    first_step: int | None = None
+    last_step: int | None = None
+    reason: str
+    expires: datetime.date | None = None
+    found_in: str = ""
+
+    def covers(self, run_name: str, finding: Finding, today: datetime.date) -> bool:
+        if self.expires is not None and today > self.expires:
+            return False
+        if not (finding.code.startswith(self.rule) or finding.name == self.rule):
+            return False
+        if not fnmatch.fnmatchcase(run_name, self.run):
+            return False
+        if self.first_step is None or finding.first_step is None:
+            return True
+        last = finding.last_step if finding.last_step is not None else finding.first_step
+        return finding.first_step <= (self.last_step or self.first_step) and last >= self.first_step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the configuration files of one run say together."""
+
+    facts: tuple[Fact, ...] = ()  # nearest file first
+    select: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict)  # role -> tag
+    expectations: tuple[Expectation, ...] = ()
+    silences: tuple[Silence, ...] = ()
+
+
+def settings_for(folder: Path, chosen: Path | None = None) -> Settings:
+    """What is configured for a run in a folder; with ``chosen``, by that file alone.
+
+    Raises:
+        BadConfig: for a file that is not TOML, an unknown key, or a value that is not what its key needs.
+    """
+    if chosen is not None:
+        return _parsed_file(chosen.resolve(), must_apply=True) or Settings()
+    return _settings_above(folder.resolve())
+
+
+@cache
+def _settings_above(folder: Path) -> Settings:
+    found: list[Settings] = []
+    for place in (folder, *folder.parents):
+        ended = (place / ".git").exists()
+        for name in ("analyzer.toml", "pyproject.toml"):
+            path = place / name
+            if path.is_file():
+                settings = _parsed_file(path, must_apply=False)
+                if settings is not None:
+                    found.append(settings)
+                    ended = ended or _is_root(path)
+                    break
+        if ended:
+            break
+    return combined(found)
+
+
+def combined(layers: Iterable[Settings]) -> Settings:
+    """Several configurations as one, the strongest first."""
+    layers = list(layers)
+    roles: dict[str, str] = {}
+    for one in reversed(layers):
+        roles.update(one.roles)
+    return Settings(
+        facts=tuple(fact for one in layers for fact in one.facts),
+        select=next((one.select for one in layers if one.select is not None), None),
+        ignore=tuple(code for one in layers for code in one.ignore),
+        roles=roles,
+        expectations=tuple(expectation for one in layers for expectation in one.expectations),
+        silences=tuple(silence for one in layers for silence in one.silences),
+    )
+
+
+@cache
+def _table(path: Path) -> Mapping[str, Any] | None:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadConfig(f"{path}: {(error.strerror or str(error)).lower()}; name a readable file with --config") from error
+    except UnicodeDecodeError as error:
+        raise BadConfig(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(f"{path}: not valid TOML: {error}") from error
+    if path.name == "pyproject.toml":
+        own: Mapping[str, Any] | None = document.get("tool", {}).get("analyzer")
+        return own
+    return document
+
+
+def _is_root(path: Path) -> bool:
+    return bool((_table(path) or {}).get("root", False))
+
+
+def _parsed_file(path: Path, *, must_apply: bool) -> Settings | None:
+    table = _table(path)
+    if table is None:
+        if must_apply:
+            raise BadConfig(f"{path}: has no [tool.analyzer] table; add one, or name an analyzer.toml")
+        return None
+    return parsed(table, str(path))
+
+
+def parsed(table: Mapping[str, Any], name: str) -> Settings:
+    """The settings of one configuration table. Pure; ``name`` is for messages and for where facts were found.
+
+    Raises:
+        BadConfig: as ``settings_for``.
+    """
+    _known(table, TABLES, name, "")
+    declared = _a_table(table, "declared", name)
+    rules = _a_table(table, "rules", name)
+    roles = _a_table(table, "roles", name)
+    _known(rules, RULES_KEYS, name, "rules")
+    _known(roles, ROLES, name, "roles")
+    try:
+        facts = tuple(checked_fact(key, value, name) for key, value in declared.items())
+    except ValueError as error:
+        raise BadConfig(str(error)) from error
+    for role, tag in roles.items():
+        if not isinstance(tag, str):
+            raise BadConfig(f"{name}: [roles] {role} must be the name of a tag, not {tag!r}")
+    return Settings(
+        facts=facts,
+        select=_codes(rules, "select", name) if "select" in rules else None,
+        ignore=_codes(rules, "ignore", name),
+        roles=dict(roles),
+        expectations=tuple(_expectation(entry, name) for entry in _entries(table, "expect", name)),
+        silences=tuple(_silence(entry, name) for entry in _entries(table, "silence", name)),
+    )
+
+
+def _known(table: Mapping[str, Any], keys: Iterable[str], name: str, where: str) -> None:
+    keys = tuple(keys)
+    for key in table:
+        if key not in keys:
+            near = difflib.get_close_matches(key, keys, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(keys)}"
+            raise BadConfig(f"{name}: unknown key {key!r}{f' in [{where}]' if where else ''}; {hint}")
+
+
+def _a_table(table: Mapping[str, Any], key: str, name: str) -> Mapping[str, Any]:
+    value = table.get(key, {})
+    if not isinstance(value, Mapping):
+        raise BadConfig(f"{name}: {key} must be a table: [{key}]")
+    return value
+
+
+def _entries(table: Mapping[str, Any], key: str, name: str) -> list[Mapping[str, Any]]:
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
+        raise BadConfig(f"{name}: {key} must be a list of tables: [[{key}]]")
+    return value
+
+
+def _codes(rules: Mapping[str, Any], key: str, name: str) -> tuple[str, ...]:
+    value = rules.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(code, str) for code in value):
+        raise BadConfig(f'{name}: [rules] {key} must be a list of codes: {key} = ["EPO", "SCH001"]')
+    return tuple(value)
+
+
+def _expectation(entry: Mapping[str, Any], name: str) -> Expectation:
+    _known(entry, (*EXPECT_KEYS, "step", "epoch"), name, "[expect]")
+    tag, at = entry.get("tag"), entry.get("at", "end")
+    if not isinstance(tag, str):
+        raise BadConfig(f'{name}: an [[expect]] needs tag = "...", the metric it is about')
+    place: float | None = None
+    for unit in ("step", "epoch"):  # at = "step = 100", at = {step = 100} and step = 100 mean the same
+        if isinstance(at, Mapping) and unit in at:
+            at, place = unit, at[unit]
+        elif isinstance(at, str) and at.replace(" ", "").startswith(f"{unit}="):
+            at, place = unit, _number_in(at.split("=", 1)[1], f"{name}: [[expect]] {tag}: at")
+        elif unit in entry:
+            at, place = unit, entry[unit]
+    if at not in ("end", "best", "step", "epoch") or (at in ("step", "epoch") and not _is_number(place)):
+        raise BadConfig(f'{name}: [[expect]] {tag}: at must be "end", "best", "step = N" or "epoch = N", not {at!r}')
+    bounds = {key: entry.get(key) for key in ("min", "max")}
+    if bounds["min"] is None and bounds["max"] is None:
+        raise BadConfig(f"{name}: [[expect]] {tag}: says neither min nor max")
+    for key, value in bounds.items():
+        if value is not None and not _is_number(value):
+            raise BadConfig(f"{name}: [[expect]] {tag}: {key} must be a number, not {value!r}")
+    return Expectation(tag=tag, at=at, place=place, minimum=bounds["min"], maximum=bounds["max"], found_in=name)
+
+
+def _silence(entry: Mapping[str, Any], name: str) -> Silence:
+    _known(entry, SILENCE_KEYS, name, "[silence]")
+    rule, reason = entry.get("rule"), entry.get("reason")
+    if not isinstance(rule, str) or not rule:
+        raise BadConfig(f'{name}: a [[silence]] needs rule = "CODE"')
+    if not isinstance(reason, str) or not reason.strip():
+        raise BadConfig(f"{name}: [[silence]] {rule}: needs reason = \"...\": why this finding is accepted")
+    run = entry.get("run", "*")
+    if not isinstance(run, str):
+        raise BadConfig(f"{name}: [[silence]] {rule}: run must be a glob on the run's name, not {run!r}")
+    steps = entry.get("steps")
+    if isinstance(steps, int) and not isinstance(steps, bool):
+        steps = [steps, steps]
+    if steps is not None and not (isinstance(steps, list) and len(steps) == 2 and all(type(s) is int for s in steps)):
+        raise BadConfig(f"{name}: [[silence]] {rule}: steps must be [first, last], not {steps!r}")
+    first, last = steps or (None, None)
+    return Silence(rule=rule, run=run, first_step=first, last_step=last, reason=reason,
+                   expires=_date(entry.get("expires"), rule, name), found_in=name)
+
+
+def _date(value: Any, rule: str, name: str) -> datetime.date | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime.datetime):
+        return value.date()
+    if isinstance(value, datetime.date):
+        return value
+    try:
+        return datetime.date.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise BadConfig(f"{name}: [[silence]] {rule}: expires must be a date like 2027-01-31, not {value!r}") from error
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _number_in(text: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise BadConfig(f"{where}: {text.strip()!r} is not a number") from error
