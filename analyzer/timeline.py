@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analyzer.clocks.scheduler import SchedulerClock
     from analyzer.clocks.sessions import Join, Session, SessionMap
     from analyzer.clocks.wall_time import WallClock
+    from analyzer.clocks.writers import Simultaneous
     from analyzer.config.declared import Declared
     from analyzer.plan import Plan
     from analyzer.roles import Roles
@@ -40,7 +41,21 @@ class Timeline:
         """The account that the clocks are read from: the one that tells most."""
         from analyzer.clocks.views import richest_view
 
-        return richest_view(self.run)
+        return richest_view(self.views)
+
+    @cached_property
+    def writers(self) -> tuple[tuple[Simultaneous, ...], ...]:
+        """Writers that wrote at the same time, one entry for each view of the run."""
+        from analyzer.clocks.writers import simultaneous_writers
+
+        return tuple(simultaneous_writers(view, self.run.sources) for view in self.run.views)
+
+    @cached_property
+    def views(self) -> tuple[View, ...]:
+        """Every view of the run, of one writer's rows only where several wrote at once."""
+        from analyzer.clocks.writers import without_other_writers
+
+        return tuple(without_other_writers(*pair) for pair in zip(self.run.views, self.writers, strict=True))
 
     @cached_property
     def roles(self) -> Roles:
