@@ -1,0 +1,275 @@
+"""What the figures of a report show: lines, marks and sessions, independent of how they are drawn.
+
+Both the interactive page and the matplotlib figures draw these. Every point keeps its file and row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from analyzer.model import NO_STEP, Finding, Floats, Ints, RunReport, Series
+
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Line:
+    """One curve in written order, arrays of shape (n,). ``x`` holds the points by "step" and, where known, "time" (hours)."""
+
+    name: str
+    x: Mapping[str, Floats]
+    y: Floats
+    session: Ints | None = None  # index of the session of every point; None: one
+    source: Ints | None = None  # index into RunReport.run.sources; None for a computed curve
+    row: Ints | None = None
+    style: Literal["observed", "expected", "level"] = "observed"
+    stepped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A finding's place on a chart."""
+
+    step: float
+    y: float | None
+    code: str
+    severity: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Chart:
+    """One figure: curves, marks, and the steps at which sessions begin."""
+
+    key: str  # "epoch", "schedule", "position", "loss", "gradient", "sessions"
+    title: str
+    y_label: str
+    lines: tuple[Line, ...]
+    marks: tuple[Mark, ...] = ()
+    joins: tuple[float, ...] = ()
+    log_y: bool = False
+    reading: str = ""  # one sentence: how to read it
+    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # see scales_of
+    timed: bool = False  # every line knows its times
+    x_label: str = "step"
+
+
+def charts_of(report: RunReport) -> tuple[Chart, ...]:
+    """Every chart that this run's log allows, the loss first."""
+    makers = (_loss, _epoch, _schedule, _position, _gradient, _sessions)
+    return tuple(chart for maker in makers if (chart := maker(report)) is not None)
+
+
+def keep_extremes(values: Floats, limit: int, always: Sequence[int] = ()) -> Ints:
+    """Indices of at most about ``limit`` points that look the same when drawn: each bucket's lowest and highest.
+
+    First and last point, points that are not finite where finite ones surround them, and ``always`` are kept.
+    """
+    count = len(values)
+    if count <= limit:
+        return np.arange(count, dtype=np.int64)
+    buckets = max(1, limit // 2)
+    size = -(-count // buckets)
+    padded = np.full(buckets * size, np.nan)
+    padded[:count] = values
+    table = padded.reshape(buckets, size)
+    starts = np.arange(buckets) * size
+    low = np.where(np.isfinite(table), table, np.inf).argmin(axis=1) + starts
+    high = np.where(np.isfinite(table), table, -np.inf).argmax(axis=1) + starts
+    odd = np.flatnonzero(~np.isfinite(values))[: limit // 4]
+    kept = np.unique(np.concatenate([low, high, odd, [0, count - 1], np.asarray(always, dtype=np.int64)]))
+    return kept[kept < count].astype(np.int64)
+
+
+def _line(report: RunReport, series: Series, name: str | None = None, y: Floats | None = None, **kind: Any) -> Line:
+    observed = y is None
+    return Line(
+        name=name or series.tag,
+        x=_axes(series),
+        y=series.value if y is None else y,
+        session=report.timeline.session_map.of(series),
+        source=series.source.astype(np.int64) if observed else None,
+        row=series.row if observed else None,
+        **kind,
+    )
+
+
+def _axes(series: Series) -> dict[str, Floats]:
+    """The points of a series by step and, where known, by hours since its first record."""
+    known = series.step != NO_STEP
+    axes = {"step": np.where(known, series.step, np.arange(len(series))).astype(np.float64)}
+    if np.isfinite(series.wall_time).any():
+        axes["time"] = (series.wall_time - np.nanmin(series.wall_time)) / 3600.0
+    return axes
+
+
+def scales_of(report: RunReport) -> dict[str, tuple[float, float]]:
+    """Other units of the step axis: unit -> (slope, intercept), for x = slope * step + intercept."""
+    timeline = report.timeline
+    axis, clock = timeline.step_axis, timeline.epoch
+    scales: dict[str, tuple[float, float]] = {}
+    if axis.unit == "epoch":
+        return scales
+    if clock is not None and clock.low > 0:
+        origin = clock.origin if clock.origin is not None else (axis.base or 0)
+        steps = float((clock.low + clock.high) / 2)
+        scales["epoch"] = (1 / steps, -origin / steps)
+    if axis.unit != "update":
+        return scales
+    before_first = 1.0 - (1 if axis.base is None else axis.base)
+    batch = _number(timeline.declared.get("global_batch_size")) or _product(
+        timeline, ("batch_size",), ("world_size", "grad_accumulation")
+    )
+    length = _number(timeline.declared.get("sequence_length"))
+    per_update = {
+        "samples": batch,
+        "tokens": _number(timeline.declared.get("tokens_per_step")) or (batch * length if batch and length else None),
+    }
+    for unit, amount in per_update.items():
+        if amount:
+            slope = amount / axis.per_update
+            scales[unit] = (slope, slope * before_first)
+    return scales
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 else None
+
+
+def _product(timeline: Any, needed: tuple[str, ...], optional: tuple[str, ...]) -> float | None:
+    product = 1.0
+    for key in needed:
+        number = _number(timeline.declared.get(key))
+        if number is None:
+            return None
+        product *= number
+    for key in optional:
+        product *= _number(timeline.declared.get(key)) or 1.0
+    return product
+
+
+def _chart(report: RunReport, *, key: str, lines: Sequence[Line], families: tuple[str, ...], **words: Any) -> Chart:
+    steps = lines[0].x["step"]
+    timed = all("time" in line.x for line in lines)
+    marks = tuple(
+        mark
+        for finding in report.findings
+        if finding.code.startswith(families)
+        for mark in _marks(finding, steps, lines[0].y)
+    )
+    joins = tuple(float(join.first_step_after) for join in report.timeline.joins)
+    return Chart(
+        key=key, lines=tuple(lines), marks=marks, joins=joins, scales=scales_of(report), timed=timed, **words
+    )
+
+
+def _marks(finding: Finding, steps: Floats, values: Floats) -> list[Mark]:
+    places = [finding.first_step] if finding.first_step is not None else []
+    places += [row.step for row in finding.evidence if row.step is not None and row.tag == finding.tag][:6]
+    marks = []
+    for place in dict.fromkeys(places):
+        nearest = int(np.abs(steps - place).argmin()) if len(steps) else None
+        height = float(values[nearest]) if nearest is not None and np.isfinite(values[nearest]) else None
+        marks.append(Mark(step=float(place), y=height, code=finding.code, severity=finding.severity, text=finding.message))
+    return marks
+
+
+def _loss(report: RunReport) -> Chart | None:
+    roles = report.timeline.roles
+    main = roles.first("loss")
+    if main is None:
+        return None
+    lines = [_line(report, main)]
+    baseline = report.timeline.loss
+    if baseline is not None and baseline.series is main and len(baseline.level) == len(main):
+        lines.append(_line(report, main, name="level", y=baseline.level, style="level"))
+    lines += [_line(report, series) for series in roles.all("validation_loss")[:2]]
+    finite = main.value[np.isfinite(main.value)]
+    wide = bool(len(finite) and finite.min() > 0 and finite.max() / finite.min() > 50)
+    return _chart(
+        report, key="loss", lines=lines, families=("LOS", "RES", "GRD", "EPO007"), title="Loss", y_label="loss", log_y=wide,
+        reading="Raw values as logged; marks are findings, vertical lines are resumes.",
+    )
+
+
+def _epoch(report: RunReport) -> Chart | None:
+    timeline = report.timeline
+    labels = timeline.roles.first("epoch")
+    if labels is None or timeline.step_axis.unit == "epoch":
+        return None
+    lines = [_line(report, labels, stepped=True)]
+    clock = timeline.epoch
+    if clock is not None and clock.low > 0 and clock.origin is not None:
+        ideal = clock.base + (labels.step - clock.origin) / float((clock.low + clock.high) / 2)
+        lines.append(_line(report, labels, name="feasible line", y=np.asarray(ideal, dtype=np.float64), style="expected"))
+    return _chart(
+        report, key="epoch", lines=lines, families=("EPO", "RES"), title="Epoch against step", y_label="epoch",
+        reading="A sound log climbs one lap per steps-per-epoch: labels lie on or just below the line.",
+    )
+
+
+def _schedule(report: RunReport) -> Chart | None:
+    timeline = report.timeline
+    lines: list[Line] = []
+    for clock in timeline.schedulers[:4]:
+        lines.append(_line(report, clock.series))
+        if clock.expected is not None:
+            name = f"{clock.family}, identified" if len(timeline.schedulers) == 1 else f"{clock.series.tag}, identified"
+            lines.append(_line(report, clock.series, name=name, y=clock.expected, style="expected"))
+    if not lines:
+        rates = timeline.roles.all("learning_rate")
+        lines = [_line(report, series) for series in rates[:4]]
+    if not lines:
+        return None
+    return _chart(
+        report, key="schedule", lines=lines, families=("SCH", "RES006"), title="Learning rate", y_label="learning rate",
+        reading="Observed values and the schedule that explains most of them.",
+    )
+
+
+def _position(report: RunReport) -> Chart | None:
+    clock = report.timeline.schedulers[0] if report.timeline.schedulers else None
+    if clock is None or clock.position is None or np.isfinite(clock.position).sum() < 3:
+        return None
+    return _chart(
+        report, key="position", lines=[_line(report, clock.series, name="scheduler's own counter", y=clock.position)],
+        families=("SCH", "RES006"), title="Scheduler position against step", y_label="scheduler steps",
+        reading="Read back from the learning rate. One scheduler step per update is a straight line of slope one.",
+    )
+
+
+def _gradient(report: RunReport) -> Chart | None:
+    norm = report.timeline.roles.first("grad_norm")
+    if norm is None:
+        return None
+    finite = norm.value[np.isfinite(norm.value)]
+    wide = bool(len(finite) and finite.min() > 0 and finite.max() / finite.min() > 50)
+    return _chart(
+        report, key="gradient", lines=[_line(report, norm)], families=("GRD",), title="Gradient norm",
+        y_label="gradient norm", log_y=wide, reading="As logged, usually before clipping.",
+    )
+
+
+def _sessions(report: RunReport) -> Chart | None:
+    """Step against wall time, a line a session."""
+    series = report.timeline.roles.first("loss")
+    if series is None or np.isfinite(series.wall_time).sum() < 2:
+        return None
+    session = report.timeline.session_map.of(series)
+    start = np.nanmin(series.wall_time)
+    lines = [
+        Line(
+            name=f"session {number + 1}",
+            x={"step": series.step[here].astype(np.float64), "time": (series.wall_time[here] - start) / 3600.0},
+            y=series.step[here].astype(np.float64),
+            source=series.source[here].astype(np.int64),
+            row=series.row[here],
+        )
+        for number in range(int(session.max()) + 1)
+        if (here := session == number).any()
+    ]
+    return Chart(key="sessions", title="Sessions on wall time", y_label="step", lines=tuple(lines), timed=True, x_label="hours",
+                 reading="Steps against hours since the first record; each life of the process is a line.")

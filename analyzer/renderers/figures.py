@@ -1,0 +1,143 @@
+"""Publication figures with matplotlib: legible in black and white, sized for a paper's column.
+
+Curves differ by line style as well as by colour, findings by the shape of their marker.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+from analyzer.model import RunReport
+from analyzer.renderers.charts import Chart, Line, charts_of, keep_extremes
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "overview": ("loss", "epoch", "schedule", "position"),
+    "epoch": ("epoch",),
+    "schedule": ("schedule", "position"),
+    "resume": ("sessions", "loss", "schedule"),
+    "loss": ("loss", "gradient"),
+}
+COLUMN_INCHES = 3.5  # one column of a two-column paper
+PAGE_INCHES = 7.2  # both columns
+PANEL_INCHES = 2.15
+POINTS_PER_LINE = 4000
+COLOURS = {"observed": ("#1f4e79", "#7a3b00", "#3f6b3f", "#5b3a7a"), "expected": ("#c8511b",), "level": ("#8a8a8a",)}
+MARKERS = {"error": "v", "warning": "D", "note": "o"}
+MARKER_COLOURS = {"error": "#b00020", "warning": "#b36b00", "note": "#444444"}
+DASHES = ("-", "--", "-.", ":")
+
+
+class NothingToDraw(ValueError):
+    """The log does not carry what this kind of figure shows."""
+
+
+def draw(report: RunReport, *, kind: str, output: str, dots_per_inch: int = 200) -> bytes:
+    """A figure of one run as bytes.
+
+    Args:
+        kind: one of ``KINDS``.
+        output: "png", "svg" or "pdf".
+
+    Raises:
+        NothingToDraw: when the log has none of the series that the kind shows.
+    """
+    figure = figure_of(report, kind)
+    buffer = io.BytesIO()
+    metadata = {"Date": None} if output in ("svg",) else {"CreationDate": None} if output == "pdf" else None
+    figure.savefig(buffer, format=output, dpi=dots_per_inch, metadata=metadata)
+    return buffer.getvalue()
+
+
+def figure_of(report: RunReport, kind: str) -> Any:
+    """The matplotlib Figure of one run; a panel for each chart of the kind that the log allows."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    by_key = {chart.key: chart for chart in charts_of(report)}
+    charts = [by_key[key] for key in KINDS[kind] if key in by_key]
+    if not charts:
+        raise NothingToDraw(f"{report.run.name}: the log has nothing for a figure of kind {kind!r}")
+    columns = 2 if kind == "overview" and len(charts) > 1 else 1
+    rows = -(-len(charts) // columns)
+    size = (PAGE_INCHES if columns == 2 else COLUMN_INCHES, PANEL_INCHES * rows + 0.35)
+    with rc_context({"font.size": 7.5, "axes.titlesize": 8.5, "axes.linewidth": 0.6, "svg.hashsalt": "analyzer"}):
+        figure = Figure(figsize=size, layout="constrained")
+        panels = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
+        for panel, chart in zip(panels, charts, strict=False):
+            _panel(panel, chart)
+        for panel in panels[len(charts) :]:
+            panel.set_axis_off()
+        figure.suptitle(_literal(report.run.name), fontsize=9)
+    return figure
+
+
+def _panel(panel: Any, chart: Chart) -> None:
+    x_axis = "time" if chart.x_label == "hours" else "step"
+    used = {"observed": 0, "expected": 0, "level": 0}
+    for line in chart.lines:
+        _curve(panel, line, x_axis, used[line.style])
+        used[line.style] += 1
+    for join in chart.joins if x_axis == "step" else ():
+        panel.axvline(join, color="#555555", linewidth=0.6, linestyle=(0, (1, 2)), gid="join")
+    _annotate(panel, chart)
+    if chart.log_y:
+        panel.set_yscale("log")
+    panel.set_title(chart.title, loc="left", fontweight="bold")
+    panel.set_xlabel(chart.x_label)
+    panel.set_ylabel(chart.y_label)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(True, linewidth=0.3, color="#dddddd")
+    panel.set_axisbelow(True)
+    if 1 < len(chart.lines) <= 6:
+        panel.legend(fontsize=6, frameon=False, loc="best", handlelength=2.4)
+
+
+def _curve(panel: Any, line: Line, x_axis: str, number: int) -> None:
+    """One curve; a break between sessions instead of a line drawn backwards."""
+    colours = COLOURS[line.style]
+    session = line.session if line.session is not None else np.zeros(len(line.y), dtype=np.int64)
+    kept = keep_extremes(line.y, POINTS_PER_LINE)
+    x, y, part = line.x[x_axis][kept], line.y[kept].astype(np.float64), session[kept]
+    breaks = np.flatnonzero(np.diff(part) != 0) + 1
+    x, y = np.insert(x, breaks, np.nan), np.insert(y, breaks, np.nan)
+    sparse = len(kept) <= 60 and line.style == "observed"
+    panel.plot(
+        x, y,
+        color=colours[number % len(colours)],
+        linestyle="--" if line.style == "expected" else DASHES[number % len(DASHES)],
+        linewidth=1.1 if line.style == "expected" else 0.8,
+        drawstyle="steps-post" if line.stepped else "default",
+        marker="." if sparse else None,
+        markersize=3,
+        zorder=3 if line.style == "expected" else 2,
+        label=_literal(line.name),
+        gid=f"line-{line.style}",
+    )
+
+
+def _annotate(panel: Any, chart: Chart) -> None:
+    labelled: set[str] = set()
+    for mark in chart.marks:
+        if mark.y is None:
+            panel.axvline(mark.step, color=MARKER_COLOURS[mark.severity], linewidth=0.8, gid=f"finding-{mark.code}")
+        else:
+            panel.plot(
+                [mark.step], [mark.y], marker=MARKERS[mark.severity], color=MARKER_COLOURS[mark.severity],
+                markerfacecolor="none", markersize=6, linestyle="none", zorder=5, gid=f"finding-{mark.code}",
+            )
+        if mark.code not in labelled:
+            labelled.add(mark.code)
+            height = mark.y if mark.y is not None else panel.get_ylim()[1]
+            panel.annotate(
+                mark.code, (mark.step, height), xytext=(4, 7), textcoords="offset points", fontsize=6.5,
+                fontweight="bold", color=MARKER_COLOURS[mark.severity], zorder=6, annotation_clip=True,
+            )
+
+
+def _literal(text: str, longest: int = 60) -> str:
+    """Text of a log as it stands: no mathematics, no control characters, not too long."""
+    clean = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text).replace("$", r"\$")
+    return clean if len(clean) <= longest else f"…{clean[-longest:]}"
