@@ -1,0 +1,103 @@
+"""What the first kilobytes of a log say: where its steps begin, and under which tag.
+
+Enough to tell a run that starts afresh from one that goes on, without reading either.
+"""
+
+from __future__ import annotations
+
+import csv
+import struct
+from dataclasses import dataclass
+
+from analyzer.roles import role_of_tag
+
+RECORD_HEADER = struct.Struct("<QI")  # length and its checksum; data and another checksum follow
+STEP_FIELD, SUMMARY_FIELD = 2, 5  # of tensorboard.Event
+VALUE_FIELD, TAG_FIELD = 1, 1  # of tensorboard.Summary and Summary.Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peek:
+    """The first step that a log writes, and the first tag; None where its head does not show them."""
+
+    first_step: float | None = None
+    first_tag: str | None = None
+
+
+def peek(format_name: str, head: bytes) -> Peek:
+    """Look into the first bytes of an event file or a CSV table."""
+    try:
+        if format_name == "tfevents":
+            return peek_events(head)
+        if format_name == "csv":
+            return peek_table(head)
+    except (ValueError, IndexError, struct.error):
+        pass
+    return Peek()
+
+
+def peek_events(head: bytes) -> Peek:
+    """The step and tag of the first summary in the head of an event file."""
+    at = 0
+    while at + RECORD_HEADER.size < len(head):
+        length, _ = RECORD_HEADER.unpack_from(head, at)
+        record = head[at + RECORD_HEADER.size : at + RECORD_HEADER.size + length]
+        fields = dict(_fields(record))
+        if SUMMARY_FIELD in fields:
+            value = dict(_fields(bytes(fields[SUMMARY_FIELD]))).get(VALUE_FIELD, b"")
+            tag = dict(_fields(bytes(value))).get(TAG_FIELD, b"")
+            step = fields.get(STEP_FIELD, 0)
+            return Peek(first_step=float(step) if isinstance(step, int) else None,
+                        first_tag=bytes(tag).decode("utf-8", "replace") if tag and not isinstance(tag, int) else None)
+        at += RECORD_HEADER.size + length + 4
+    return Peek()
+
+
+def _fields(message: bytes) -> list[tuple[int, int | bytes]]:
+    """Top-level fields of a protobuf message, the first of each kind last so that ``dict`` keeps it."""
+    found: list[tuple[int, int | bytes]] = []
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        kind = key & 7
+        if kind == 0:
+            value: int | bytes
+            value, at = _varint(message, at)
+        elif kind == 1:
+            value, at = message[at : at + 8], at + 8
+        elif kind == 5:
+            value, at = message[at : at + 4], at + 4
+        elif kind == 2:
+            length, at = _varint(message, at)
+            value, at = message[at : at + length], at + length
+        else:
+            break
+        found.append((key >> 3, value))
+    return found[::-1]
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if not byte & 0x80:
+            return value, at
+
+
+def peek_table(head: bytes) -> Peek:
+    """The smallest step of the first rows of a CSV table; of the epoch where it has no step."""
+    lines = head.decode("utf-8", "replace").splitlines()
+    if len(lines) < 2:
+        return Peek()
+    header = next(csv.reader(lines[:1]))
+    for wanted in ("step", "epoch"):
+        column = next((index for index, name in enumerate(header) if role_of_tag(name) == wanted), None)
+        if column is None:
+            continue
+        rows = [row for row in csv.reader(lines[1:-1] or lines[1:]) if len(row) > column and row[column].strip()]
+        steps = [float(row[column]) for row in rows[:20]]
+        if steps:
+            return Peek(first_step=min(steps))
+    return Peek()
