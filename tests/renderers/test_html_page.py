@@ -1,0 +1,147 @@
+"""The page is self-contained, escapes what comes from a log, and carries rows and files of every point."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyzer.model import Problem, Report
+from analyzer.renderers.html_page import render, script_json, sparkline_path
+
+from .test_figures import finding, report_of
+
+HOSTILE = "</script><img src=x onerror=alert(1)>&\"'\x1b[31m\u202e]]>"
+
+
+class Outline(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def outline(page: str) -> list[tuple[str, dict[str, str | None]]]:
+    parser = Outline()
+    parser.feed(page)
+    return parser.tags
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    one = report_of(tmp_path, [finding("LOS001", 40)], name=HOSTILE)
+    hostile = replace(finding("EPO001", 20), message=HOSTILE, help=HOSTILE, consequences=(HOSTILE,))
+    two = replace(one, run=replace(one.run, name="second"), findings=(hostile,))
+    unreadable = (Problem(source=HOSTILE, kind="unreadable", message=HOSTILE),)
+    return render(Report(runs=(one, two), unreadable=unreadable, version="0"))
+
+
+def test_nothing_is_fetched_from_anywhere(page: str) -> None:
+    for tag, attributes in outline(page):
+        for name in ("src", "href"):
+            target = attributes.get(name) or ""
+            assert target.startswith(("data:", "#")) or not target, (tag, target[:80])
+
+
+def test_hostile_names_stay_text(page: str) -> None:
+    images = [attributes for tag, attributes in outline(page) if tag == "img"]
+    assert all((image.get("src") or "").startswith("data:image/png") for image in images)
+    assert not any("onerror" in attributes for _, attributes in outline(page))
+    assert page.count("</script>") == page.count("<script")
+
+
+def test_chart_data_carry_file_and_row(page: str) -> None:
+    text = re.search(r'<script type="application/json" id="run-1-charts">(.*?)</script>', page, re.S)
+    assert text
+    payload = json.loads(text.group(1))
+    line = payload["charts"][0]["lines"][0]
+    assert payload["sources"][line["source"][0]].endswith("log.csv")
+    assert line["row"][:3] == [2, 3, 4]
+    assert line["x"]["step"][:3] == [1, 2, 3]
+
+
+def test_index_lists_every_run_worst_first(page: str) -> None:
+    anchors = re.findall(r'<td class="path"><a href="#(run-\d+)">', page)
+    assert sorted(anchors) == ["run-1", "run-2"]
+
+
+@pytest.mark.parametrize("value", ["</script>", "<!--", "]]>", "&amp;"])
+def test_script_json_cannot_end_its_element(value: str) -> None:
+    text = str(script_json({"tag": value}))
+    assert "<" not in text and json.loads(text) == {"tag": value}
+
+
+@pytest.mark.parametrize(("values", "empty"), [([], True), ([1.0], True), ([1.0, 1.0], False), ([3.0, 1.0, 2.0], False)])
+def test_sparkline(values: list[float], empty: bool) -> None:
+    import numpy as np
+
+    assert (sparkline_path(np.array(values)) == "") is empty
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    """A real headless Chromium that records console messages and requests."""
+    driver = shutil.which("chromedriver")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if driver is None or chromium is None:
+        pytest.skip("no Chromium with its driver on this machine")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for switch in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
+                   "--disable-component-update", "--no-first-run", "--window-size=1200,1600", f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    one = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield one
+    one.quit()
+
+
+def test_page_works_in_a_real_browser(page: str, tmp_path: Path, browser: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import Select, WebDriverWait
+
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    browser.get(f"file://{tmp_path / 'page.html'}")
+    wait = WebDriverWait(browser, 20)
+    wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".chart canvas"))
+
+    chart = browser.find_elements(By.CSS_SELECTOR, ".chart")[0]
+    over = chart.find_element(By.CSS_SELECTOR, ".u-over")
+    ActionChains(browser).move_to_element(over).perform()
+    tip = wait.until(lambda b: chart.find_element(By.CSS_SELECTOR, ".tip").text)
+    assert re.search(r"step \d+", tip) and "log.csv, row" in tip
+
+    def tick_labels() -> str:
+        return str(browser.execute_script("return arguments[0].querySelector('canvas').toDataURL()", chart))
+
+    before = tick_labels()
+    chart.send_keys("+")
+    chart.send_keys(Keys.ARROW_RIGHT)
+    zoomed = wait.until(lambda b: tick_labels() != before and tick_labels())
+    chart.send_keys("0")
+    wait.until(lambda b: tick_labels() != zoomed)
+
+    units = Select(browser.find_elements(By.CSS_SELECTOR, "select.axis")[0])
+    assert "step" in [option.text for option in units.options]
+    box = browser.find_elements(By.CSS_SELECTOR, "#filter")[0]
+    box.send_keys("EPO001")
+    wait.until(lambda b: sum(row.is_displayed() for row in b.find_elements(By.CSS_SELECTOR, "#index tbody tr")) == 1)
+    browser.find_element(By.ID, "theme").click()
+
+    assert not [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    sent = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = [event["params"]["request"]["url"] for event in sent if event["method"] == "Network.requestWillBeSent"]
+    assert all(url.startswith(("file:", "data:")) for url in urls), urls
