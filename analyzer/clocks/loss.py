@@ -2,24 +2,174 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from analyzer.model import Floats, Series
+import numpy as np
+
+from analyzer.model import Floats, Ints, Series
+from analyzer.precision import half_width
 
 if TYPE_CHECKING:
+    from analyzer.clocks.loss_events import LossEvents
     from analyzer.timeline import Timeline
+
+FEWEST_ROWS = 8  # finite rows below which there is no level to speak of
+ZERO_TAIL_ROWS = 3  # so many exact zeros at the end are a collapse, not a loss
+BURN_IN_DESCENT = 0.8  # the burn-in ends when this share of the descent is behind
+LONGEST_BURN_IN = 0.3  # share of the run
+SHORTEST_BURN_IN = 5  # rows
+RELATIVE_FLOOR = 1e-3  # of the level: a smaller scale says that the curve is smooth, not that 1 % is an event
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LossBaseline:
-    """Level and noise of the main training loss at every row, shape (n,)."""
+    """Level and noise of the main training loss at every row, shape (n,), NaN where the loss is not finite.
+
+    ``rows`` (m,) are the rows of the series that are judged, ``value`` (m,) the loss there, ``session`` (m,) the life
+    that wrote them. ``joins`` are positions in ``rows`` at which a session begins, with the index of the join.
+    ``unfit`` says why statistics do not apply to this loss, where they do not.
+    """
 
     series: Series
     level: Floats
     scale: Floats
+    rows: Ints
+    value: Floats
+    session: Ints
+    joins: tuple[tuple[int, int], ...] = ()
+    burn_in: int = 0  # position in `rows`
+    floor: float = 0.0  # smallest scale that counts
+    learning_rate_moves: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # positions in `rows`
+    unfit: str = ""
+
+    @cached_property
+    def events(self) -> LossEvents:
+        """What happens to the loss, each place under one name."""
+        from analyzer.clocks.loss_events import name_events
+
+        return name_events(self)
+
+    def step(self, position: int) -> int:
+        """Step of the row at a position of the judged curve."""
+        return int(self.series.step[self.rows[position]])
 
 
 def read_loss_baseline(timeline: Timeline) -> LossBaseline | None:
-    """Level and scale of the main training loss; None when there is none or it is too short."""
-    return None
+    """Level and scale of the main training loss; None when there is none."""
+    series = timeline.roles.first("loss")
+    if series is None or not len(series):
+        return None
+    rows = judged_rows(series)
+    value = np.ascontiguousarray(series.value[rows])
+    session = timeline.session_map.of(series)[rows]
+    burn_in = burn_in_of(value)
+    precision = float(np.median(half_width(series)[rows])) if len(rows) else 0.0
+    middle = float(np.median(np.abs(value))) if len(value) else 0.0
+    floor = max(2 * precision, RELATIVE_FLOOR * middle)
+    level, scale = _level_and_scale(value, floor)
+    return LossBaseline(
+        series=series,
+        level=_spread(level, rows, len(series)),
+        scale=_spread(scale, rows, len(series)),
+        rows=rows,
+        value=value,
+        session=session,
+        joins=_join_positions(timeline, session),
+        burn_in=burn_in,
+        floor=floor,
+        learning_rate_moves=_learning_rate_moves(timeline, series, rows),
+        unfit=_unfit(timeline, series, value),
+    )
+
+
+def judged_rows(series: Series) -> Ints:
+    """Rows whose loss is finite, without a tail of exact zeros, shape (m,)."""
+    finite = np.flatnonzero(np.isfinite(series.value))
+    nonzero = np.flatnonzero(series.value[finite] != 0.0)
+    if len(nonzero) and len(finite) - 1 - nonzero[-1] >= ZERO_TAIL_ROWS:
+        finite = finite[: nonzero[-1] + 1]
+    return finite
+
+
+def burn_in_of(value: Floats) -> int:
+    """Rows until the first descent is over, ringing included; at most ``LONGEST_BURN_IN`` of the run."""
+    n = len(value)
+    longest = int(LONGEST_BURN_IN * n)
+    if n < FEWEST_ROWS:
+        return 0
+    rest = float(np.median(value[longest:]))
+    start = float(np.max(value[: max(3, n // 50)]))
+    if start <= rest:
+        return min(SHORTEST_BURN_IN, longest)
+    threshold = rest + (1 - BURN_IN_DESCENT) * (start - rest)
+    above = np.flatnonzero(value[:longest] > threshold)
+    below = np.flatnonzero(value[:longest] <= threshold)
+    if not len(below):
+        return longest
+    end = int(below[0])
+    while True:  # ringing: what rises again within twice the time so far belongs to it
+        again = above[(above > end) & (above <= 2 * end + SHORTEST_BURN_IN)]
+        if not len(again):
+            break
+        end = int(again[-1]) + 1
+    return min(max(2 * end, SHORTEST_BURN_IN), longest)
+
+
+def _level_and_scale(value: Floats, floor: float) -> tuple[Floats, Floats]:
+    from analyzer.clocks.loss_spikes import block_medians, running_scale
+
+    n = len(value)
+    if n < FEWEST_ROWS:
+        return np.full(n, np.median(value) if n else np.nan), np.full(n, floor)
+    length = int(np.clip(n // 20, 3, 25))
+    levels = block_medians(value, length)
+    centre = np.arange(len(levels)) * length + (length - 1) / 2
+    level = np.interp(np.arange(n), centre, levels)
+    scale = np.maximum(running_scale(value - level), running_scale(np.diff(value, append=value[-1]) / np.sqrt(2)))
+    return level, np.maximum(scale, floor)
+
+
+def _spread(judged: Floats, rows: Ints, n: int) -> Floats:
+    full = np.full(n, np.nan)
+    full[rows] = judged
+    return full
+
+
+def _join_positions(timeline: Timeline, session: Ints) -> tuple[tuple[int, int], ...]:
+    """Where a session begins on the curve: (position, index of the join)."""
+    found = []
+    for join in timeline.joins:
+        later = np.flatnonzero(session >= join.after)
+        if len(later) and later[0] > 0:
+            found.append((int(later[0]), join.index))
+    return tuple(found)
+
+
+def _learning_rate_moves(timeline: Timeline, series: Series, rows: Ints) -> Ints:
+    """Positions on the curve at which the learning rate leaves its way: by its clock, or by a factor of 1.5 up."""
+    steps: list[int] = []
+    for clock in timeline.schedulers[:1]:
+        steps += [one.step for one in clock.deviations if one.kind in ("jump", "isolated", "restart", "overrun")]
+    rate = timeline.roles.first("learning_rate")
+    if rate is not None and len(rate) > 3:
+        ok = np.flatnonzero(np.isfinite(rate.value) & (rate.value > 0))
+        if len(ok) > 3:
+            up = np.flatnonzero(np.diff(np.log(rate.value[ok])) > np.log(1.5)) + 1
+            up = up[up > 2]
+            if len(up) <= max(3, len(ok) // 50):
+                steps += [int(step) for step in rate.step[ok[up]]]
+    if not steps:
+        return np.zeros(0, dtype=np.int64)
+    return np.unique(np.searchsorted(series.step[rows], np.array(sorted(steps), dtype=np.int64)))
+
+
+def _unfit(timeline: Timeline, series: Series, value: Floats) -> str:
+    if timeline.session_map.concurrent:
+        return "two processes wrote the run at once: its rows are not one curve"
+    if len(value) < FEWEST_ROWS:
+        return f"{len(value)} finite rows of {series.tag}; {FEWEST_ROWS} or more would let it run"
+    if np.mean(value <= 0) > 0.02:
+        return f"{series.tag} is not a positive loss ({int(np.sum(value <= 0))} of {len(value)} rows are zero or less)"
+    return ""

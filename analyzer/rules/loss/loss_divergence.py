@@ -1,0 +1,88 @@
+"""The training loss rises and does not come back.
+
+What it checks
+    Whether the loss leaves the band of its lowest stretch and stays above it to the end: block medians (2.5 % of the run
+    each) against the lowest, by a factor of at least 1.3 and 8 units of what neighbouring blocks differ by.
+
+Why it matters
+    Everything after the onset is lost compute, and the last checkpoint is not the best.
+
+When it is silent
+    Losses that are not positive (policy gradients, likelihoods of densities), rises that return, changes at a resume
+    (loss-jump-at-resume) and clean factors (loss-scale-jump).
+
+What to do
+    Restart from a checkpoint before the onset with a lower learning rate, longer warmup or tighter clipping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.model import Finding
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    loss = timeline.loss
+    if loss is None:
+        yield Unchecked(reason="no training loss in the log")
+        return
+    if loss.unfit:
+        yield Unchecked(reason=loss.unfit)
+        return
+    found = loss.events.divergence
+    if found is None:
+        return
+    step = loss.step(found.onset)
+    message = (
+        f"{loss.series.tag} leaves its lowest level of about {found.lowest:.4g} at step {step}"
+        f" and ends near {found.final:.4g}, {found.final / found.lowest:.3g} times as high"
+    )
+    moves = loss.learning_rate_moves
+    if np.any(np.abs(moves - found.onset) <= max(3, len(loss.rows) // 50)):
+        message += "; the learning rate jumps there"
+    yield Finding(
+        severity="warning",
+        message=message,
+        tag=loss.series.tag,
+        first_step=step,
+        last_step=loss.step(len(loss.rows) - 1),
+        numbers={"lowest": found.lowest, "final": found.final, "ratio": round(found.final / found.lowest, 3)},
+        evidence=(
+            timeline.row(loss.series, int(loss.rows[found.lowest_row]), "at its lowest level"),
+            timeline.row(loss.series, int(loss.rows[found.onset]), "leaves it for good"),
+            timeline.row(loss.series, int(loss.rows[-1]), "the end"),
+        ),
+    )
+
+
+def _wobble(step: int) -> float:
+    return 0.02 * (((step * 7919) % 101) / 50 - 1)
+
+
+def _log(onset: int, slope: float) -> list[tuple[int, float]]:
+    return [(s, round(falling_loss(s) + _wobble(s) + max(0, s - onset) * slope, 6)) for s in range(1, 401)]
+
+
+RULE = Rule(
+    code="LOS002",
+    name="loss-divergence",
+    severity="warning",
+    check=check,
+    help="restart from a checkpoint before the onset with a lower learning rate, longer warmup or tighter clipping",
+    sources=("https://github.com/marin-community/marin/issues/2830", "https://github.com/Paper99/SRFBN_CVPR19/issues/2"),
+    bad=(Example(title="rises from step 250", files=csv_log(("step", "loss"), lambda: _log(250, 0.03))),),
+    good=(
+        Example(title="falls", files=csv_log(("step", "loss"), lambda: _log(1000, 0.0)), why="it never rises"),
+        Example(
+            title="a level that creeps up by a tenth",
+            files=csv_log(("step", "loss"), lambda: _log(250, 0.0005)),
+            why="a tenth is what another mixture of data costs",
+        ),
+    ),
+)

@@ -1,0 +1,109 @@
+"""The training loss becomes NaN or infinite.
+
+What it checks
+    Whether any value of a training or validation loss is NaN or infinite, from which step on, and whether it comes back.
+
+Why it matters
+    One NaN in the weights stays there: every later step costs compute and teaches nothing, and the checkpoints written
+    from then on are lost. In fp16 runs a single non-finite loss that the loss scaler skips is harmless.
+
+When it is silent
+    Empty cells of a table are not NaN. A loss that is exactly zero while the gradient norm is NaN (the Trainer's filter)
+    is told as loss-collapsed-to-zero.
+
+What to do
+    Go back to the last checkpoint before the step; look at the batch of that step, at the learning rate and at
+    overflow in half precision. Gradient clipping does not help: the norm of a NaN is NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.model import NO_STEP, Finding, Series
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    losses = [s for role in ("loss", "epoch_loss", "validation_loss") for s in timeline.roles.all(role)]
+    if not losses:
+        yield Unchecked(reason="no loss in the log")
+        return
+    bad = {series.tag: series for series in losses if not np.isfinite(series.value).all()}
+    if not bad:
+        return
+    series = min(bad.values(), key=_first_bad_step)
+    yield _finding(timeline, series, [tag for tag in bad if tag != series.tag])
+
+
+def _first_bad_step(series: Series) -> int:
+    return int(series.step[int(np.argmin(np.isfinite(series.value)))])
+
+
+def _finding(timeline: Timeline, series: Series, others: list[str]) -> Finding:
+    finite = np.isfinite(series.value)
+    rows = np.flatnonzero(~finite)
+    first, last = int(rows[0]), int(rows[-1])
+    back = np.flatnonzero(finite[first:])
+    kinds = sorted({"NaN" if math.isnan(value) else "infinite" for value in series.value[rows]}, reverse=True)
+    step = int(series.step[first])
+    where = f"at step {step}" if step != NO_STEP else f"in row {int(series.row[first])}"
+    if not len(back):
+        message = f"{series.tag} is {' or '.join(kinds)} from {where[3:]} to the end ({len(rows)} rows)"
+    else:
+        message = f"{series.tag} is {' or '.join(kinds)} in {len(rows)} of {len(series)} rows, first {where}"
+    if others:
+        message += f"; so is {', '.join(others[:3])}"
+    evidence = [timeline.row(series, first, "first value that is not finite")]
+    if first > 0:
+        evidence.insert(0, timeline.row(series, first - 1, "the last one before"))
+    if len(back):
+        evidence.append(timeline.row(series, first + int(back[0]), "finite again"))
+    elif last > first:
+        evidence.append(timeline.row(series, last, "the end"))
+    return Finding(
+        severity="error",
+        message=message,
+        tag=series.tag,
+        first_step=None if step == NO_STEP else step,
+        last_step=None if step == NO_STEP else int(series.step[last]),
+        numbers={"rows": len(rows), "of": len(series)},
+        evidence=tuple(evidence),
+    )
+
+
+def _log(value_at: dict[int, str]) -> list[tuple[int, object]]:
+    return [(step, value_at.get(step, falling_loss(step))) for step in range(1, 61)]
+
+
+RULE = Rule(
+    code="LOS003",
+    name="loss-not-finite",
+    severity="error",
+    check=check,
+    help="go back to the last checkpoint before this step; look at its batch, the learning rate and half-precision overflow",
+    sources=(
+        "https://github.com/huggingface/transformers/blob/main/src/transformers/training_args.py (logging_nan_inf_filter)",
+        "https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.EarlyStopping.html (check_finite)",
+    ),
+    bad=(
+        Example(
+            title="NaN to the end",
+            files=csv_log(("step", "loss"), lambda: _log({step: "nan" for step in range(41, 61)})),
+        ),
+        Example(title="one infinite batch", files=csv_log(("step", "loss"), lambda: _log({30: "inf"}))),
+    ),
+    good=(
+        Example(title="finite throughout", files=csv_log(("step", "loss"), lambda: _log({})), why="every value is finite"),
+        Example(
+            title="empty cells",
+            files=csv_log(("step", "loss", "lr"), lambda: [(s, falling_loss(s) if s % 5 == 0 else None, 0.001) for s in range(1, 61)]),
+            why="a sparse table leaves cells empty where nothing was logged",
+        ),
+    ),
+)

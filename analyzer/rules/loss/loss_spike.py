@@ -1,0 +1,146 @@
+"""A transient peak of the training loss beyond the run's own noise.
+
+What it checks
+    Whether some rows stand above the level before *and* after them by more than the run's own noise explains: blocks of
+    1 to 200 rows, judged in units of their local scatter and against the tail that the run itself shows.
+
+Why it matters
+    A spike costs steps until the model has recovered, and spikes that grow more frequent announce a divergence. Its cause
+    is usually a few bad batches, a learning rate that is too high, or optimizer moments that went stale.
+
+When it is silent
+    Descent, steps at epochs, divergence and ringing in the first descent are no spikes. A run whose noise has a heavy
+    tail needs a higher peak. What happens at a resume is told as loss-jump-at-resume.
+
+What to do
+    Look at the batches of these rows and at the gradient norm. If it comes back: clip gradients, lower the learning rate
+    or the second-moment decay, or skip the batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.clocks.loss import LossBaseline
+from analyzer.clocks.loss_spikes import Spike
+from analyzer.model import Finding, Row
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+SHOWN = 3  # spikes with evidence rows of their own
+GRADIENT_RISE = 3.0  # the gradient norm over its median before: it moved too
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    loss = timeline.loss
+    if loss is None:
+        yield Unchecked(reason="no training loss in the log")
+        return
+    if loss.unfit:
+        yield Unchecked(reason=loss.unfit)
+        return
+    spikes = loss.events.spikes
+    if not spikes:
+        return
+    highest = max(spikes, key=lambda spike: spike.row_units)
+    evidence: list[Row] = []
+    for spike in sorted(spikes, key=lambda one: -one.row_units)[:SHOWN]:
+        evidence += _rows(timeline, loss, spike)
+    yield Finding(
+        severity="warning",
+        message=_message(loss, spikes, highest) + _company(timeline, loss, highest),
+        tag=loss.series.tag,
+        first_step=loss.step(spikes[0].first),
+        last_step=loss.step(spikes[-1].last),
+        numbers={
+            "spikes": len(spikes),
+            "height": highest.height,
+            "noise_units": round(highest.row_units, 1),
+            "rows": highest.last - highest.first + 1,
+            "p_value": float(f"{highest.p_value:.2g}"),
+        },
+        evidence=tuple(evidence),
+    )
+
+
+def _message(loss: LossBaseline, spikes: tuple[Spike, ...], highest: Spike) -> str:
+    rows = highest.last - highest.first + 1
+    peak = loss.value[highest.peak]
+    text = (
+        f"{loss.series.tag} rises from about {highest.level:.4g} to {peak:.4g} at step {loss.step(highest.peak)}"
+        f" ({highest.row_units:.0f} noise units, {rows} row{'s' if rows > 1 else ''})"
+    )
+    after = highest.last + 1
+    if after < len(loss.rows):
+        text += f" and is back at step {loss.step(after)}"
+    if len(spikes) > 1:
+        others = ", ".join(str(loss.step(s.peak)) for s in spikes if s is not highest)
+        text += f"; {len(spikes) - 1} more at step{'s' if len(spikes) > 2 else ''} {others}"
+    return text
+
+
+def _company(timeline: Timeline, loss: LossBaseline, spike: Spike) -> str:
+    """What else moved in these rows."""
+    said = []
+    if np.any((loss.learning_rate_moves >= spike.first - 2) & (loss.learning_rate_moves <= spike.last)):
+        said.append("the learning rate jumps there")
+    norm = timeline.roles.first("grad_norm")
+    if norm is not None:
+        low, high = loss.step(max(spike.first - 1, 0)), loss.step(spike.last)
+        inside = norm.value[(norm.step >= low) & (norm.step <= high)]
+        before = norm.value[norm.step < low][-50:]
+        inside, before = inside[np.isfinite(inside)], before[np.isfinite(before)]
+        if len(inside) and len(before) and (usual := float(np.median(before))) > 0:
+            factor = float(inside.max()) / usual
+            if factor >= GRADIENT_RISE:
+                said.append(f"the gradient norm is {factor:.1f} times its level")
+    return f"; {' and '.join(said)}" if said else ""
+
+
+def _rows(timeline: Timeline, loss: LossBaseline, spike: Spike) -> list[Row]:
+    rows = [timeline.row(loss.series, int(loss.rows[spike.peak]), "the peak")]
+    if spike.first > 0:
+        rows.insert(0, timeline.row(loss.series, int(loss.rows[spike.first - 1]), "the last row before it"))
+    if spike.last + 1 < len(loss.rows):
+        rows.append(timeline.row(loss.series, int(loss.rows[spike.last + 1]), "back at its level"))
+    return rows
+
+
+def _wobble(step: int) -> float:
+    """Repeatable noise of 0.02, without a random generator."""
+    return 0.02 * (((step * 7919) % 101) / 50 - 1)
+
+
+def _log(extra: dict[int, float]) -> list[tuple[int, float]]:
+    return [(s, round(falling_loss(s) + _wobble(s) + extra.get(s, 0.0), 6)) for s in range(1, 401)]
+
+
+RULE = Rule(
+    code="LOS001",
+    name="loss-spike",
+    severity="warning",
+    check=check,
+    help="look at the batches and the gradient norm of these rows; clip gradients or lower the learning rate if it returns",
+    sources=(
+        "https://arxiv.org/abs/2501.00656 (OLMo 2, section 3: spike score)",
+        "https://arxiv.org/abs/2204.02311 (PaLM, section 5.1: spikes and skipped batches)",
+    ),
+    bad=(
+        Example(title="one row", files=csv_log(("step", "loss"), lambda: _log({250: 1.5}))),
+        Example(title="eight rows", files=csv_log(("step", "loss"), lambda: _log({s: 0.4 for s in range(250, 258)}))),
+    ),
+    good=(
+        Example(title="noise only", files=csv_log(("step", "loss"), lambda: _log({})), why="no row leaves the noise"),
+        Example(
+            title="staircase at epochs",
+            files=csv_log(
+                ("step", "epoch", "loss"),
+                lambda: [(s, (s - 1) // 100, round(2.0 * 0.5 ** ((s - 1) // 100) + _wobble(s), 6)) for s in range(1, 401)],
+            ),
+            why="a loss that falls in steps never stands above what came before",
+        ),
+    ),
+)
