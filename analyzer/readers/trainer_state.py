@@ -1,35 +1,165 @@
-"""``trainer_state.json`` of the Hugging Face Trainer (first version)."""
+"""``trainer_state.json`` of the Hugging Face Trainer: its ``log_history``, and what the state declares.
+
+A file that was cut anywhere still gives the complete entries of its history.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from analyzer.model import NO_STEP, Source
+import numpy as np
+
+from analyzer.model import Fact, Problem, Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.csv_table import series_of
+from analyzer.readers.columns import Dialect, columns_of_entries, flatten, interpret
+from analyzer.readers.text_file import decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
+
+HISTORY = re.compile(r'"log_history"\s*:\s*\[')
+DIALECT = Dialect(framework="transformers", step_columns=("step",), counts="step")
+_DECODER = json.JSONDecoder()
+_BETWEEN = re.compile(r"[\s,]*")
+# What the state says, under the name that a declaration has for it; the rest is kept under its own name.
+_FACTS = {"max_steps": "max_steps"}
+_KEPT = ("global_step", "train_batch_size", "epoch", "num_train_epochs", "eval_steps", "save_steps", "best_metric", "best_global_step",
+         "num_input_tokens_seen", "total_flos", "is_hyper_param_search")
+
+
+def parse(data: bytes, name: str) -> Reading:
+    """The bytes of a state file as a reading; rows are 0-based indices of the entries."""
+    unpacked = unpack(data, name)
+    reason = why_not_text(unpacked.data)
+    if reason:
+        return unreadable(name, "trainer-state", reason, unpacked.problems)
+    text = decode(unpacked.data)
+    problems = list(unpacked.problems)
+    try:
+        state = json.loads(text)
+        entries = state["log_history"]
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        state, entries = salvage(text)
+        problems.append(_what_was_salvaged(name, text, entries, error))
+    if not isinstance(entries, list) or not isinstance(state, dict):
+        return unreadable(name, "trainer-state", "log_history is no list of entries", problems)
+    odd = [index for index, entry in enumerate(entries) if not isinstance(entry, dict)]
+    if odd:
+        message = f"{len(odd)} entries of log_history are no objects, first {str(entries[odd[0]])[:40]!r}: left out"
+        problems.append(Problem(source=name, kind="row", message=message, row=odd[0]))
+    rows = np.array([index for index, entry in enumerate(entries) if isinstance(entry, dict)], dtype=np.int64)
+    kept = entries if not odd else [entry for entry in entries if isinstance(entry, dict)]
+    if not kept:
+        reason = "log_history has no entries: nothing was logged" if not problems else "no complete entry in log_history"
+        return unreadable(name, "trainer-state", reason, problems)
+    reading = interpret(
+        columns_of_entries([flat_entry(entry) for entry in kept]), rows, dialect=DIALECT, problems=problems,
+        source=Source(path=name, format="trainer-state"), facts=facts_of(state, kept, name), judge=False,
+    )
+    return reading
+
+
+def flat_entry(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry without nesting; most have none."""
+    return flatten(entry) if any(isinstance(value, dict | list) for value in entry.values()) else entry
+
+
+def salvage(text: str) -> tuple[dict[str, Any], list[Any]]:
+    """The complete entries of a history that does not parse as a whole, and the complete fields before it."""
+    found = HISTORY.search(text)
+    if not found:
+        return {}, []
+    entries: list[Any] = []
+    at = found.end()
+    while True:
+        at = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]
+        if text[at : at + 1] != "{":
+            break
+        try:
+            entry, at = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            break
+        entries.append(entry)
+    return _fields_of(text[: found.start()]), entries
+
+
+def _fields_of(head: str) -> dict[str, Any]:
+    """The fields before the history, each completely written."""
+    at = head.rstrip().rstrip(",")
+    try:
+        fields = json.loads(at + "}")
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _what_was_salvaged(name: str, text: str, entries: Sequence[Any], error: Exception) -> Problem:
+    at = getattr(error, "pos", len(text))
+    cut = not text.rstrip().endswith("}") or at >= len(text.rstrip())
+    kind = "the file ends inside" if cut else f"not valid JSON near line {text.count(chr(10), 0, at) + 1}, in"
+    message = f"{kind} log_history: {len(entries)} complete entries read, what follows is lost"
+    return Problem(source=name, kind="truncated" if cut else "corrupt", message=message, row=len(entries) or None)
+
+
+def facts_of(state: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], name: str) -> list[Fact]:
+    """What the state declares.
+
+    ``num_train_epochs`` is a declaration only when it agrees with ``max_steps`` and the log's own epochs: with a
+    ``max_steps`` given by the user the Trainer computes it, rounded up. ``logging_steps`` keeps its default where rows
+    are written once an epoch, and is then none.
+    """
+    file_name = Path(name).name
+    keys = {**_FACTS, **{key: key for key in _KEPT}}
+    facts = [
+        Fact(key=key, value=state[field], found_in=f"{file_name}: {field}")
+        for field, key in keys.items()
+        if isinstance(state.get(field), int | float) and not isinstance(state.get(field), bool)
+    ]
+    every = state.get("logging_steps")
+    losses = [entry["step"] for entry in entries if "loss" in entry and _is_number(entry.get("step"))]
+    if _is_number(every) and every >= 1 and losses and all(step % every == 0 for step in losses[1:-1]):
+        facts.append(Fact(key="logging_steps", value=every, found_in=f"{file_name}: logging_steps"))
+    epochs, max_steps = state.get("num_train_epochs"), state.get("max_steps")
+    if isinstance(epochs, int) and isinstance(max_steps, int) and epochs > 0 and max_steps > 0:
+        told = [
+            (entry["step"], entry["epoch"])
+            for entry in entries
+            if _is_number(entry.get("step")) and _is_number(entry.get("epoch"))
+        ]
+        step, epoch = max(told, default=(0, 0))
+        # updates per epoch by the last label; labels were once rounded to two decimals
+        if epoch > 0 and abs(step / epoch * epochs - max_steps) <= max(1.0, 0.005 / epoch * max_steps + epochs):
+            facts.append(Fact(key="epochs", value=epochs, found_in=f"{file_name}: num_train_epochs"))
+    return facts
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def read(path: Path) -> Reading:
-    """Read ``log_history``: one point for each number of each entry."""
-    state = json.loads(path.read_text())
-    points: dict[str, list[tuple[int, float, int]]] = {}
-    for number, entry in enumerate(state["log_history"]):
-        for tag, value in entry.items():
-            if tag != "step" and isinstance(value, (int, float)):
-                points.setdefault(tag, []).append((entry.get("step", NO_STEP), float(value), number))
-    source = Source(path=str(path), format="trainer-state", framework="transformers", records=len(state["log_history"]))
-    return Reading(source=source, series=tuple(series_of(tag, rows) for tag, rows in points.items()))
+    """Read one state file from disk."""
+    return parse(path.read_bytes(), str(path))
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """A JSON file with a ``log_history``; the key stands behind the few fields that sort before it."""
+    if plain_suffix(path) != ".json" or plain_head(head).lstrip()[:1] != b"{":
+        return False
+    if path.name.startswith("trainer_state"):
+        return True
+    return b'"log_history"' in plain_head(head)
 
 
 READER = Reader(
     name="trainer-state",
     title="trainer_state.json of the Hugging Face Trainer",
-    recognises=lambda path, head: path.suffix == ".json" and b'"log_history"' in path.read_bytes(),
+    recognises=recognises,
     read=read,
-    recognised_by="`log_history` in a JSON file",
-    step="optimizer updates, from 1",
-    epoch="a fraction: epoch index + (batch + 1) / batches",
-    learning_rate="that of the update (from 4.51), of the next one (before)",
+    recognised_by="`trainer_state*.json`, or `log_history` near the start of a JSON file (also `.gz`, `.zst`)",
+    step="optimizer updates, from 1; evaluation and the final row share the step of the last update",
+    epoch="a fraction in micro-batches: epoch index + (batch + 1) / batches; two decimals up to 4.38",
+    learning_rate="from 4.51 the rate that the update used, before that the next one's",
     priority=10,
 )

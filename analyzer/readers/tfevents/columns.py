@@ -1,0 +1,365 @@
+"""The column layer: thousands of scalar events at once.
+
+Events that a writer makes for one tag share every byte but those of wall time, step and value. One event of each kind,
+parsed field by field, becomes a template; records of its length are compared with it whole words at a time, and where
+all structural bits agree the three numbers are read as columns. The checksum of such a record is the template's plus
+what the varying bytes contribute, so that every record is verified at the price of a dozen table look-ups.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.readers.tfevents.checksum import Bytes, Words, contribution, crc32c_of, masked_all
+from analyzer.readers.tfevents.event import Event, NotAnEvent, Scalar, Text, Unusual, event_by_protobuf, parse_event
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+FEWEST = 12  # records of one length for which columns pay
+SHAPES = 24  # kinds of records of one length that are told apart; more are read one by one
+LONGEST = 1 << 14  # bytes of an event that is compared with templates
+VARYING = 2048  # bytes that vary in an event which is still read as columns
+SLOTS = 16  # bits of the largest table of templates
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Points:
+    """Scalars of one block in written order. ``record`` is the index of the record in the block."""
+
+    tag: NDArray[np.int32]
+    step: Ints
+    value: Floats
+    wall_time: Floats
+    record: NDArray[np.int32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Block:
+    """What the records of one block say, and which of them cannot be believed."""
+
+    points: Points
+    corrupt: Ints  # indices of records whose checksum does not fit
+    strange: tuple[int, ...]  # right checksum, but no event
+    events: tuple[tuple[int, Event], ...]  # events that hold more than plain scalars, each with its record
+
+
+@dataclass
+class Tags:
+    """Numbers for tags, in order of first appearance, and what is known of each."""
+
+    names: list[str] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)
+    exact: set[int] = field(default_factory=set)  # tags with values that are no float32
+    plugins: dict[str, str] = field(default_factory=dict)
+
+    def number(self, scalar: Scalar) -> int:
+        found = self.numbers.get(scalar.tag)
+        if found is None:
+            found = self.numbers[scalar.tag] = len(self.names)
+            self.names.append(scalar.tag)
+        if scalar.exact:
+            self.exact.add(found)
+        return found
+
+
+@dataclass
+class Templates:
+    """The kinds of records met so far; reading a block adds to them."""
+
+    tags: Tags = field(default_factory=Tags)
+    shapes: dict[int, list[_Shape]] = field(default_factory=dict)  # by length of the event
+
+    def read(self, data: Bytes, start: Ints, length: Ints) -> Block:
+        """Read the records ``data[start:start + length]``, each followed by its checksum."""
+        parts: list[_Part] = []
+        corrupt: list[Ints] = []
+        odd: list[Ints] = []
+        for rows in _by_length(length):
+            size = int(length[rows[0]])
+            if len(rows) < FEWEST or size > LONGEST:
+                odd.append(rows)
+                continue
+            left = self._read_alike(data, start, size, rows, parts, corrupt)
+            if len(left):
+                odd.append(left)
+        one_by_one = np.sort(np.concatenate(odd)) if odd else np.zeros(0, dtype=np.int64)
+        strange, events = self._read_each(data, start, length, one_by_one, parts, corrupt)
+        return Block(points=_in_written_order(parts, len(start)), strange=tuple(strange), events=tuple(events),
+                     corrupt=np.sort(np.concatenate(corrupt)) if corrupt else np.zeros(0, dtype=np.int64))
+
+    def _read_alike(self, data: Bytes, start: Ints, size: int, rows: Ints, parts: list[_Part],
+                    corrupt: list[Ints]) -> Ints:
+        """Read records of one length as columns; returns those that fit no template."""
+        whole = -(-(size + 4) // 8) * 8
+        blocks = np.ndarray((len(data) - whole + 1,), dtype=f"V{whole}", buffer=data, strides=(1,))
+        words = blocks[start[rows]].view("<u8").reshape(len(rows), -1)
+        shapes = self.shapes.setdefault(size, [])
+        for shape in shapes:
+            rows, words = shape.read(rows, words, parts, corrupt)
+            if not len(rows):
+                return rows
+        misses = 0
+        passed: list[Ints] = []
+        while len(rows) >= FEWEST and len(shapes) < SHAPES and misses < SHAPES:
+            event = self._plain(words[0], size)
+            shape = None if event is None else _shape(event, size)
+            if shape is None:
+                passed.append(rows[:1])
+                rows, words, misses = rows[1:], words[1:], misses + 1
+                continue
+            known = next((one for one in shapes if one.mask.tobytes() == shape.mask.tobytes()), None)
+            if known is None:
+                shapes.append(shape)
+            shape = known or shape
+            for first in shape.distinct(words):
+                like = self._plain(words[first], size)
+                if like is not None and _same_places(like, shape.event):
+                    shape.add(like, words[first], self.tags)
+            before = len(rows)
+            rows, words = shape.read(rows, words, parts, corrupt)
+            misses += before == len(rows)
+        return np.concatenate([*passed, rows])
+
+    def _plain(self, words: NDArray[np.uint64], size: int) -> Event | None:
+        """The event in these words, if it holds scalars alone and its checksum is right."""
+        raw = words.tobytes()
+        try:
+            event = parse_event(raw[:size], self.tags.plugins)
+        except Unusual:
+            return None
+        plain = event.scalars and not event.texts and not event.other
+        if not plain or any(scalar.form == "" for scalar in event.scalars):
+            return None
+        for tag, plugin in event.plugins:
+            self.tags.plugins.setdefault(tag, plugin)
+        return event
+
+    def _read_each(self, data: Bytes, start: Ints, length: Ints, rows: Ints, parts: list[_Part],
+                   corrupt: list[Ints]) -> tuple[list[int], list[tuple[int, Event]]]:
+        """Read records one by one."""
+        strange: list[int] = []
+        events: list[tuple[int, Event]] = []
+        if not len(rows):
+            return strange, events
+        words = np.ndarray((len(data) - 3,), dtype="<u4", buffer=data, strides=(1,))
+        right = masked_all(crc32c_of(data, start[rows], length[rows])) == words[start[rows] + length[rows]]
+        corrupt.append(rows[~right])
+        found: list[tuple[int, int, int, float, float]] = []
+        for row in rows[right].tolist():
+            raw = data[start[row] : start[row] + length[row]].tobytes()
+            try:
+                event = parse_event(raw, self.tags.plugins)
+            except Unusual:
+                try:
+                    event = event_by_protobuf(raw, self.tags.plugins)
+                except NotAnEvent:
+                    strange.append(row)
+                    continue
+            for tag, plugin in event.plugins:
+                self.tags.plugins.setdefault(tag, plugin)
+            for scalar in event.scalars:
+                found.append((row, self.tags.number(scalar), event.step, event.wall_time, scalar.value))
+            if event.texts or event.file_version or event.session_status or event.writer or event.plugins:
+                events.append((row, event))
+        if found:
+            record, tag, step, wall, value = zip(*found, strict=True)
+            parts.append(_Part(record=np.array(record), tag=np.array(tag, dtype=np.int32),
+                               step=np.array(step, dtype=np.int64), wall=np.array(wall, dtype=np.float64),
+                               value=np.array(value, dtype=np.float64)))
+        return strange, events
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Part:
+    """Points of some records; ``tag`` and ``value`` have a second axis where records hold several."""
+
+    record: Ints
+    tag: NDArray[np.int32]
+    step: Ints
+    wall: Floats
+    value: Floats
+
+
+class _Shape:
+    """Records of one length whose numbers lie at the same places; the tags may differ."""
+
+    def __init__(self, event: Event, size: int, mask: Bytes, varying: list[int]) -> None:
+        self.event, self.size = event, size
+        self.mask = mask.view("<u8")
+        self.varying = varying
+        self.words = np.zeros((0, len(self.mask)), dtype=np.uint64)  # structural bits of each template
+        self.crc: Words = np.zeros(0, dtype=np.uint32)  # of each template with its varying bytes zero
+        self.tags = np.zeros((0, len(event.scalars)), dtype=np.int32)
+        self.hashes = np.zeros(0, dtype=np.uint64)
+        self.factors = np.random.default_rng(size).integers(1, 1 << 63, len(self.mask), dtype=np.uint64) | np.uint64(1)
+        self.slots = np.zeros(1, dtype=np.int32)
+        self.slot_shift = np.uint64(63)
+
+    def add(self, event: Event, words: NDArray[np.uint64], tags: Tags) -> None:
+        """Take one more event of this shape as a template."""
+        fixed = words & self.mask
+        whole = np.zeros(self.size + 4, dtype=np.uint8)
+        whole[4:] = np.where(self.mask.view(np.uint8) == 0xFF, words.view(np.uint8), 0)[: self.size]
+        crc = crc32c_of(whole, np.array([4]), np.array([self.size]))
+        self.words = np.concatenate([self.words, fixed[None]])
+        self.crc = np.concatenate([self.crc, crc])
+        numbers = np.array([[tags.number(scalar) for scalar in event.scalars]], dtype=np.int32)
+        self.tags = np.concatenate([self.tags, numbers])
+        self.hashes = np.concatenate([self.hashes, self._hash(fixed[None])])
+        bits = min(max(1, 2 * len(self.words).bit_length()), SLOTS)
+        self.slot_shift = np.uint64(64 - bits)
+        self.slots = np.zeros(1 << bits, dtype=np.int32)
+        self.slots[self.hashes >> self.slot_shift] = np.arange(len(self.hashes))
+
+    def distinct(self, words: NDArray[np.uint64]) -> list[int]:
+        """One record of each kind, in written order."""
+        first: Ints = np.unique(self._hash(words & self.mask), return_index=True)[1]
+        return np.sort(first).tolist()
+
+    def read(self, rows: Ints, words: NDArray[np.uint64], parts: list[_Part],
+             corrupt: list[Ints]) -> tuple[Ints, NDArray[np.uint64]]:
+        """Read the records that fit one of the templates; returns the others."""
+        if not len(self.words):
+            return rows, words
+        kind, fits = self._kinds(words)
+        left, left_words = rows[:0], words[:0]
+        if not fits.all():
+            left, left_words = rows[~fits], words[~fits]
+            rows, words, kind = rows[fits], words[fits], kind[fits]
+        if not len(rows):
+            return left, left_words
+        data = words.view(np.uint8)
+        crc = self.crc[kind]
+        for at in self.varying:
+            crc ^= contribution(self.size - 1 - at)[data[:, at]]
+        stored = _column(words, self.size, "<u4")
+        right = masked_all(crc) == stored
+        if not right.all():
+            corrupt.append(rows[~right])
+            rows, words, kind = rows[right], words[right], kind[right]
+            data = words.view(np.uint8)
+        event = self.event
+        wall = _column(words, event.wall_at, "<f8") if event.wall_at >= 0 else np.zeros(len(rows))
+        step = np.zeros(len(rows), dtype=np.uint64)
+        for byte in range(event.step_width):
+            part = data[:, event.step_at + byte] & np.uint8(0x7F)
+            step |= part.astype(np.uint64) << np.uint64(7 * byte)
+        columns = [_column(words, scalar.at, scalar.form).astype(np.float64) for scalar in event.scalars]
+        several = len(columns) > 1
+        parts.append(_Part(record=rows, tag=self.tags[kind] if several else self.tags[kind, 0], step=step.view(np.int64),
+                           wall=wall, value=np.stack(columns, axis=1) if several else columns[0]))
+        return left, left_words
+
+    def _kinds(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Which template each record fits, and whether it does."""
+        fixed = words & self.mask
+        if len(self.words) == 1:
+            return np.zeros(len(words), dtype=np.int32), _equal(fixed, self.words[0])
+        hashes = self._hash(fixed)
+        kind = self.slots[hashes >> self.slot_shift]
+        fits = self.hashes[kind] == hashes
+        if not fits.all() and len(self.words) > 2:  # two templates may share a slot
+            order = np.argsort(self.hashes)
+            lost = np.flatnonzero(~fits)
+            near = np.searchsorted(self.hashes[order], hashes[lost])
+            kind[lost] = order[np.minimum(near, len(order) - 1)]
+        same = np.ones(len(words), dtype=bool)
+        for column in range(fixed.shape[1]):
+            same &= fixed[:, column] == self.words[:, column][kind]
+        return kind, same
+
+    def _hash(self, fixed: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        total = fixed[:, 0] * self.factors[0]
+        for column in range(1, fixed.shape[1]):
+            total += fixed[:, column] * self.factors[column]
+        return total
+
+
+def _shape(event: Event, size: int) -> _Shape | None:
+    """Where the numbers of an event lie. All bits but theirs are structure, and so are the marks of a varint."""
+    mask = np.zeros(-(-(size + 4) // 8) * 8, dtype=np.uint8)
+    mask[:size] = 0xFF
+    if event.wall_at >= 0:
+        mask[event.wall_at : event.wall_at + 8] = 0
+    mask[event.step_at : event.step_at + event.step_width] = 0x80
+    for scalar in event.scalars:
+        mask[scalar.at : scalar.at + (4 if scalar.form == "<f4" else 8)] = 0
+    varying = np.flatnonzero(mask[:size] != 0xFF).tolist()
+    return _Shape(event, size, mask, varying) if len(varying) <= VARYING else None
+
+
+def _same_places(one: Event, other: Event) -> bool:
+    """Whether the numbers of two events of one length lie at the same places."""
+    def places(event: Event) -> tuple[object, ...]:
+        return (event.wall_at, event.step_at, event.step_width, [(s.at, s.form) for s in event.scalars])
+
+    return places(one) == places(other)
+
+
+def _column(words: NDArray[np.uint64], at: int, form: str) -> NDArray[np.generic]:
+    """The number at a place of each record, as an array of its own."""
+    step = words.strides[0]
+    return np.ndarray((len(words),), dtype=form, buffer=words, offset=at, strides=(step,)).copy()
+
+
+def _equal(fixed: NDArray[np.uint64], template: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    same = fixed[:, 0] == template[0]
+    for column in range(1, fixed.shape[1]):
+        same &= fixed[:, column] == template[column]
+    return same
+
+
+def _by_length(length: Ints) -> list[Ints]:
+    """Indices of records, grouped by length, each group in written order."""
+    if not len(length):
+        return []
+    key = np.minimum(length, LONGEST + 1).astype(np.uint16)
+    order = np.argsort(key, kind="stable")
+    cuts = np.flatnonzero(np.diff(key[order])) + 1
+    return np.split(order, cuts)
+
+
+def _in_written_order(parts: list[_Part], records: int) -> Points:
+    """All points of a block, by record, and as they follow one another within it."""
+    per_record = np.zeros(records + 1, dtype=np.int64)
+    for part in parts:
+        if part.tag.ndim == 2:
+            per_record[part.record + 1] = part.tag.shape[1]
+        else:
+            np.add.at(per_record, part.record + 1, 1) if _repeats(part.record) else _set_one(per_record, part.record)
+    first = np.cumsum(per_record)
+    total = int(first[-1])
+    tag = np.empty(total, dtype=np.int32)
+    record = np.empty(total, dtype=np.int32)
+    step = np.empty(total, dtype=np.int64)
+    value, wall = np.empty(total), np.empty(total)
+    for part in parts:
+        slot = first[part.record]
+        if part.tag.ndim == 2:
+            width = part.tag.shape[1]
+            slot = (slot[:, None] + np.arange(width)).ravel()
+            repeat = np.repeat(np.arange(len(part.record)), width)
+        else:
+            if _repeats(part.record):
+                begins = np.flatnonzero(np.diff(part.record, prepend=-1))
+                slot = slot + np.arange(len(slot)) - np.repeat(begins, np.diff(begins, append=len(slot)))
+            repeat = None
+        tag[slot] = part.tag.ravel()
+        value[slot] = part.value.ravel()
+        record[slot] = part.record if repeat is None else part.record[repeat]
+        step[slot] = part.step if repeat is None else part.step[repeat]
+        wall[slot] = part.wall if repeat is None else part.wall[repeat]
+    return Points(tag=tag, step=step, value=value, wall_time=wall, record=record)
+
+
+def _repeats(record: Ints) -> bool:
+    """Whether a record stands in the (sorted) list more than once."""
+    return bool((record[1:] == record[:-1]).any())
+
+
+def _set_one(per_record: Ints, record: Ints) -> None:
+    per_record[record + 1] = 1

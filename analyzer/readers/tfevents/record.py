@@ -1,0 +1,302 @@
+"""The record layer: where records begin and end in a block of bytes, and where reading goes on behind damage.
+
+A record is the length of its data (u64), the masked CRC of these 8 bytes, the data, and the masked CRC of the data
+(tensorflow/core/lib/io/record_writer.cc). The six high bytes of a length below 64 KiB are zero and its checksum is one
+of 65,536 known ones: a test that no garbage passes by chance (once in 2**80 places), so all heads of a stretch are
+found at once, and the next good record behind a corrupt one as well. Heads must link: each record ends where the next
+begins. What lies inside another record's data is not a head.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.readers.tfevents.checksum import (
+    Bytes,
+    contribution,
+    crc32c,
+    crc32c_of,
+    masked,
+    masked_all,
+    short_length_checksums,
+)
+
+HEAD = 12  # bytes: length and its checksum
+FRAME = 16  # bytes around the data of a record
+SHORT = 1 << 16  # lengths below are found by their zero bytes
+LONGEST = 1 << 31  # protobuf refuses messages from here on
+STRETCH = 1 << 18  # bytes searched for heads at a time: small enough for the processor's cache
+PADDING = 16  # zero bytes that must lie behind the block, so that whole words can be loaded at its end
+ZERO_TAIL = "only zero bytes follow: space that was reserved and never written"
+ZEROS = "zero bytes where a record should begin"
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Damage:
+    """Bytes that are no record. ``record`` counts the good records of the block before it."""
+
+    record: int
+    start: int
+    end: int
+    kind: Literal["truncated", "corrupt"]
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Framed:
+    """The whole records of a block: ``data[start:start + length]`` is what each holds.
+
+    ``consumed`` bytes need not be seen again; ``wanted`` is the size of a block that would hold the next record
+    (0: any more bytes will do). ``lost`` says that no record begins at ``consumed``: the damage goes on.
+    """
+
+    start: Ints
+    length: Ints
+    damage: tuple[Damage, ...]
+    consumed: int
+    wanted: int = 0
+    lost: bool = False
+
+
+def frame(data: Bytes, size: int, *, final: bool, lost: bool = False,
+          distrusted: Collection[int] = frozenset()) -> Framed:
+    """Find the records in ``data[:size]``, which begins at a record, or within damage when ``lost``.
+
+    ``final``: nothing follows. ``distrusted``: places of heads that are not to be believed. ``data`` must be longer
+    than ``size`` by ``PADDING``.
+    """
+    heads = _Heads(data, size, distrusted)
+    found = _Found()
+    at = wanted = 0
+    lost_from, search_from = (0, -1) if lost else (-1, -1)
+    while at < size:
+        if lost_from < 0:
+            start, length = heads.chain(at)
+            if len(start):
+                whole = int(np.searchsorted(start + length, size - FRAME, side="right"))  # only the last can be cut
+                found.take(start[:whole], length[:whole])
+                if whole == len(start):
+                    at = int(start[-1] + length[-1]) + FRAME
+                    continue
+                at, wanted = int(start[whole]), int(length[whole]) + FRAME
+                behind = heads.after(at) if final or wanted > size else -1
+                if behind >= 0 and heads.links(behind):
+                    found.lose(at, behind, "corrupt", "its length cannot be right: another record begins inside it")
+                    at, wanted = behind, 0
+                    continue
+                if final:
+                    found.lose(at, size, "truncated", f"the file ends inside it: {size - at:,} of its {wanted:,} bytes")
+                    at = size
+                break
+            if size - at < HEAD:
+                if final:
+                    _tail(found, data, at, size)
+                    at = size
+                break
+            lost_from = search_from = found.give_back(data, at)
+        behind = heads.after(search_from)
+        if behind < 0:
+            if final:
+                _tail(found, data, lost_from, size)
+                lost_from, at = -1, size
+            break
+        found.lose(lost_from, behind, "corrupt", _described(data, lost_from, behind))
+        at, lost_from = behind, -1
+    if lost_from >= 0:
+        at = max(lost_from, size - HEAD)
+        if at > lost_from:
+            found.lose(lost_from, at, "corrupt", _described(data, lost_from, at))
+    return Framed(start=_joined(found.starts), length=_joined(found.lengths), damage=tuple(found.damage),
+                  consumed=at, wanted=wanted, lost=lost_from >= 0)
+
+
+def header_length(data: Bytes, at: int, size: int) -> int:
+    """The length that a record at ``at`` states, -1 when there is no such record."""
+    if at + HEAD > size:
+        return -1
+    raw = data[at : at + HEAD].tobytes()
+    length, stored = struct.unpack("<QI", raw)
+    if length >= LONGEST or masked(crc32c(raw[:8])) != stored:
+        return -1
+    return int(length)
+
+
+def short_heads(data: Bytes, begin: int, end: int) -> Ints:
+    """Places in ``data[begin:end]`` where a whole header of a record below 64 KiB lies."""
+    if end - begin < HEAD:
+        return np.zeros(0, dtype=np.int64)
+    zero = data[begin + 2 : end - 4] == 0
+    two = zero[:-1] & zero[1:]
+    six = two[:-4] & two[2:-2]
+    six &= two[4:]
+    place = np.flatnonzero(six) + begin
+    stated = data[place].astype(np.intp) | data[place + 1].astype(np.intp) << 8
+    right: Ints = place[short_length_checksums()[stated] == _words(data)[place + 8]]
+    return right
+
+
+def long_heads(data: Bytes, begin: int, end: int) -> Ints:
+    """Places in ``data[begin:end]`` where a whole header of a record from 64 KiB to 2 GiB lies."""
+    if end - begin < HEAD:
+        return np.zeros(0, dtype=np.int64)
+    zero = data[begin + 4 : end - 4] == 0
+    two = zero[:-1] & zero[1:]
+    place = np.flatnonzero(two[:-2] & two[2:]) + begin
+    words = _words(data)
+    stated = words[place]
+    keep = (stated >= SHORT) & (stated < LONGEST)
+    place, stated = place[keep], stated[keep]
+    crc = np.full(len(place), crc32c(bytes(8)), dtype=np.uint32)
+    for byte in range(4):
+        crc ^= contribution(7 - byte)[(stated >> np.uint32(8 * byte)) & np.uint32(0xFF)]
+    right: Ints = place[masked_all(crc) == words[place + 8]]
+    return right
+
+
+def checksum_fits(data: Bytes, start: int, length: int) -> bool:
+    """Whether the data of one record have the checksum that follows them."""
+    crc = crc32c_of(data, np.array([start]), np.array([length]))
+    stored = _words(data)[[start + length]]
+    return bool(masked_all(crc)[0] == stored[0])
+
+
+def hides_records(data: Bytes, start: int, length: int) -> bool:
+    """Whether records lie inside the data of this one and link up to its end: its stated length swallowed them."""
+    end = start + length + 4
+    inside = short_heads(data, start, start + length)
+    ends = inside + FRAME + _short_lengths(data, inside)
+    return bool(len(inside)) and bool((ends == end).any())
+
+
+def _words(data: Bytes) -> NDArray[np.uint32]:
+    return np.ndarray((len(data) - 3,), dtype="<u4", buffer=data, strides=(1,))
+
+
+def _short_lengths(data: Bytes, place: Ints) -> Ints:
+    return data[place].astype(np.int64) | data[place + 1].astype(np.int64) << 8
+
+
+def _joined(parts: list[Ints]) -> Ints:
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+
+@dataclass
+class _Found:
+    """What the walk has found so far."""
+
+    starts: list[Ints] = field(default_factory=list)
+    lengths: list[Ints] = field(default_factory=list)
+    damage: list[Damage] = field(default_factory=list)
+    count: int = 0
+
+    def take(self, start: Ints, length: Ints) -> None:
+        if len(start):
+            self.starts.append(start + HEAD)
+            self.lengths.append(length)
+            self.count += len(start)
+
+    def lose(self, begin: int, end: int, kind: Literal["truncated", "corrupt"], what: str) -> None:
+        self.damage.append(Damage(record=self.count, start=begin, end=end, kind=kind, what=what))
+
+    def give_back(self, data: Bytes, at: int) -> int:
+        """No record begins at ``at``. If the one before has a wrong checksum too, its length was wrong: lose it."""
+        if not self.starts or not len(self.starts[-1]):
+            return at
+        start, length = int(self.starts[-1][-1]), int(self.lengths[-1][-1])
+        if start + length + 4 != at or checksum_fits(data, start, length):
+            return at
+        self.starts[-1], self.lengths[-1] = self.starts[-1][:-1], self.lengths[-1][:-1]
+        self.count -= 1
+        return start - HEAD
+
+
+class _Heads:
+    """The heads of a block, found a stretch at a time, so that the inside of a blob is never searched."""
+
+    def __init__(self, data: Bytes, size: int, distrusted: Collection[int]) -> None:
+        self.data, self.size, self.distrusted = data, size, distrusted
+        self.begin = self.end = 0
+        self.place = self.length = np.zeros(0, dtype=np.int64)
+        self.breaks = np.zeros(0, dtype=np.int64)  # heads that the next one does not follow
+
+    def chain(self, at: int) -> tuple[Ints, Ints]:
+        """Places and lengths of records that follow one another from ``at`` on, within one stretch."""
+        none = np.zeros(0, dtype=np.int64)
+        if at in self.distrusted:
+            return none, none
+        if not self.begin <= at < self.end:
+            length = header_length(self.data, at, self.size)
+            if length < 0:
+                return none, none
+            if length >= SHORT:
+                return np.array([at]), np.array([length])
+            self._search(at)
+        first = int(np.searchsorted(self.place, at))
+        if first == len(self.place) or self.place[first] != at:
+            length = header_length(self.data, at, self.size)
+            return (none, none) if length < 0 else (np.array([at]), np.array([length]))
+        last = int(self.breaks[np.searchsorted(self.breaks, first)]) + 1
+        return self.place[first:last], self.length[first:last]
+
+    def after(self, at: int) -> int:
+        """The first head behind ``at``, -1 when there is none in the block."""
+        begin = at + 1
+        while begin < self.size:
+            if not self.begin <= begin < self.end:
+                self._search(begin)
+            short = self.place[np.searchsorted(self.place, begin) :]
+            until = int(short[0]) + HEAD - 1 if len(short) else min(self.end + HEAD - 1, self.size)
+            long = [place for place in long_heads(self.data, begin, until).tolist() if place not in self.distrusted]
+            if long:
+                return int(long[0])
+            if len(short):
+                return int(short[0])
+            begin = self.end
+        return -1
+
+    def links(self, at: int) -> bool:
+        """Whether the record at ``at`` is whole and ends where another begins or the block ends."""
+        length = header_length(self.data, at, self.size)
+        end = at + FRAME + length
+        if length < 0 or end > self.size:
+            return False
+        return end == self.size or header_length(self.data, end, self.size) >= 0 or checksum_fits(
+            self.data, at + HEAD, length)
+
+    def _search(self, begin: int) -> None:
+        self.begin, self.end = begin, min(begin + STRETCH, self.size)
+        place = short_heads(self.data, begin, min(self.end + HEAD - 1, self.size))
+        if self.distrusted:
+            place = place[~np.isin(place, list(self.distrusted))]
+        self.place, self.length = place, _short_lengths(self.data, place)
+        self.breaks = np.append(np.flatnonzero(place[1:] != (place + self.length + FRAME)[:-1]), len(place) - 1)
+
+
+def _tail(found: _Found, data: Bytes, begin: int, end: int) -> None:
+    """Name the bytes behind the last record of a file."""
+    if not data[begin:end].any():
+        found.lose(begin, end, "truncated", ZERO_TAIL)
+    elif end - begin < HEAD:
+        found.lose(begin, end, "truncated", f"the file ends inside its header: {end - begin} of {HEAD} bytes")
+    else:
+        found.lose(begin, end, "corrupt", _described(data, begin, end))
+
+
+def _described(data: Bytes, begin: int, end: int) -> str:
+    """What damaged bytes look like."""
+    sample = data[begin : min(end, begin + 4096)]
+    if not sample.any():
+        return ZEROS
+    printable = (sample >= 32) & (sample < 127) | (sample == 9) | (sample == 10) | (sample == 13)
+    if printable.all():
+        text = bytes(sample[:40]).decode("ascii").strip()
+        return f"text was written into the file ({text!r})"
+    return "no record begins here: the length does not match its checksum"
