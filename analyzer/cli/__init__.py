@@ -1,32 +1,80 @@
-"""The command line (first version: `check` to JSON)."""
+"""The command line: one file per command, imported when its command runs. Nothing heavier than click at this level."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import importlib
+import importlib.util
+import os
+import pkgutil
+import sys
+from typing import Any
 
 import click
 
+from analyzer import __version__
+from analyzer.console import CannotAudit
 
-@click.group()
+ORDER = (
+    "check",
+    "report",
+    "plot",
+    "timeline",
+    "explain",
+    "rules",
+    "formats",
+    "plan",
+    "compare",
+    "repair",
+    "export",
+    "watch",
+)
+"""As a newcomer meets them; commands that are not named here follow in the order of the alphabet."""
+
+
+class CommandFolder(click.Group):
+    """A group whose commands are the modules of this package that hold a ``command``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        names = [module.name for module in pkgutil.iter_modules(__path__) if self.get_command(ctx, module.name)]
+        return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if not cmd_name.isidentifier() or importlib.util.find_spec(f"{__name__}.{cmd_name}") is None:
+            return None
+        command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), "command", None)
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        import difflib
+
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "analyzer --help lists them"
+            raise click.UsageError(f"there is no command {args[0]!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Whatever stops it exits with a code that does not mean findings."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(130)
+        except BrokenPipeError:  # the reader of our output has gone, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if os.environ.get("ANALYZER_DEBUG"):
+                raise
+            told = f"internal error, please report it: {type(error).__name__}: {error}"
+            raise CannotAudit(f"{told} (ANALYZER_DEBUG=1 shows where)") from error
+
+
+@click.group(cls=CommandFolder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def main() -> None:
-    """Audit training logs."""
-
-
-@main.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--format", "output_format", default="json")
-@click.option("--fail-on", default="warning")
-@click.option("--declare", multiple=True)
-def check(paths: tuple[Path, ...], output_format: str, fail_on: str, declare: tuple[str, ...]) -> None:
-    """Audit logs and print findings."""
-    from analyzer import __version__
-    from analyzer.audit import audit_run
-    from analyzer.config.declared import facts_from_options, merge
-    from analyzer.discovery import discover
-    from analyzer.model import Report
-    from analyzer.renderers.json_report import render
-
-    found = discover(paths)
-    own = facts_from_options(declare)
-    reports = tuple(audit_run(run, merge(own, run.facts)) for run in found.runs)
-    click.echo(render(Report(runs=reports, unreadable=found.unreadable, version=__version__)))
+    """Audit training logs: which of a run's own numbers cannot all be true, and the rows that prove it."""

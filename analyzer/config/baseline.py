@@ -19,7 +19,11 @@ SCHEMA = "analyzer-baseline/1"
 def baseline_text(report: Report) -> str:
     """All findings of a report as a baseline file, one a line, sorted: a change of it reads well in a diff."""
     entries = sorted(
-        (_entry(one, finding, mark) for one in report.runs for finding, mark in fingerprints(one.run.name, one.findings)),
+        (
+            _entry(one, finding, mark)
+            for one in report.runs
+            for finding, mark in fingerprints(one.run.name, one.findings)
+        ),
         key=lambda entry: (entry["run"], entry["rule"], entry["fingerprint"]),
     )
     lines = ",\n".join("  " + json.dumps(entry) for entry in entries)
@@ -27,8 +31,14 @@ def baseline_text(report: Report) -> str:
 
 
 def _entry(one: RunReport, finding: Any, mark: str) -> dict[str, Any]:
-    return {"fingerprint": mark, "rule": finding.code, "run": one.run.name, "tag": finding.tag,
-            "step": finding.first_step, "message": finding.message}
+    return {
+        "fingerprint": mark,
+        "rule": finding.code,
+        "run": one.run.name,
+        "tag": finding.tag,
+        "step": finding.first_step,
+        "message": finding.message,
+    }
 
 
 def read_baseline(path: Path) -> dict[str, str]:
@@ -73,4 +83,5 @@ def _gone(lines: Iterable[str], name: str) -> list[str]:
     if not lines:
         return []
     shown = "; ".join(lines[:3]) + (f" and {len(lines) - 3} more" if len(lines) > 3 else "")
-    return [f"{name}: {len(lines)} known finding{'s are' if len(lines) > 1 else ' is'} gone ({shown}); write the baseline anew"]
+    count = "1 known finding is" if len(lines) == 1 else f"{len(lines)} known findings are"
+    return [f"{name}: {count} gone ({shown}); write the baseline anew"]

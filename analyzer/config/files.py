@@ -1,8 +1,8 @@
 """The project's own configuration: ``analyzer.toml`` beside or above a run, or ``[tool.analyzer]`` in pyproject.toml.
 
-All files from the run's folder upwards count, the nearest the strongest: its facts and roles win, its ``select`` replaces
-those above, while ``ignore``, ``[[expect]]`` and ``[[silence]]`` add up. The search ends at a folder that holds
-``.git``, or at a file that says ``root = true``.
+All files from the run's folder upwards count, the nearest the strongest: its facts and roles win, its ``select``
+replaces those above, while ``ignore``, ``[[expect]]`` and ``[[silence]]`` add up. The search ends at a folder that
+holds ``.git``, or at a file that says ``root = true``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from analyzer.config.declared import checked_fact
+from analyzer.config.declared import checked_fact, scalar
 from analyzer.model import Expectation, Fact, Finding
 from analyzer.roles import ROLES
 
@@ -118,7 +118,9 @@ def _table(path: Path) -> Mapping[str, Any] | None:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadConfig(f"{path}: {(error.strerror or str(error)).lower()}; name a readable file with --config") from error
+        raise BadConfig(
+            f"{path}: {(error.strerror or str(error)).lower()}; name a readable file with --config"
+        ) from error
     except UnicodeDecodeError as error:
         raise BadConfig(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
@@ -203,19 +205,10 @@ def _codes(rules: Mapping[str, Any], key: str, name: str) -> tuple[str, ...]:
 
 def _expectation(entry: Mapping[str, Any], name: str) -> Expectation:
     _known(entry, (*EXPECT_KEYS, "step", "epoch"), name, "[expect]")
-    tag, at = entry.get("tag"), entry.get("at", "end")
+    tag = entry.get("tag")
     if not isinstance(tag, str):
         raise BadConfig(f'{name}: an [[expect]] needs tag = "...", the metric it is about')
-    place: float | None = None
-    for unit in ("step", "epoch"):  # at = "step = 100", at = {step = 100} and step = 100 mean the same
-        if isinstance(at, Mapping) and unit in at:
-            at, place = unit, at[unit]
-        elif isinstance(at, str) and at.replace(" ", "").startswith(f"{unit}="):
-            at, place = unit, _number_in(at.split("=", 1)[1], f"{name}: [[expect]] {tag}: at")
-        elif unit in entry:
-            at, place = unit, entry[unit]
-    if at not in ("end", "best", "step", "epoch") or (at in ("step", "epoch") and not _is_number(place)):
-        raise BadConfig(f'{name}: [[expect]] {tag}: at must be "end", "best", "step = N" or "epoch = N", not {at!r}')
+    at, place = _place(entry, name)
     bounds = {key: entry.get(key) for key in ("min", "max")}
     if bounds["min"] is None and bounds["max"] is None:
         raise BadConfig(f"{name}: [[expect]] {tag}: says neither min nor max")
@@ -225,13 +218,32 @@ def _expectation(entry: Mapping[str, Any], name: str) -> Expectation:
     return Expectation(tag=tag, at=at, place=place, minimum=bounds["min"], maximum=bounds["max"], found_in=name)
 
 
+def _place(entry: Mapping[str, Any], name: str) -> tuple[Any, float | None]:
+    """Where an expectation looks; ``at = "step = 9"``, ``at = {step = 9}`` and ``step = 9`` mean the same."""
+    at: Any = entry.get("at", "end")
+    place: Any = None
+    for unit in ("step", "epoch"):
+        if isinstance(at, Mapping) and unit in at:
+            at, place = unit, at[unit]
+        elif isinstance(at, str) and at.replace(" ", "").startswith(f"{unit}="):
+            at, place = unit, scalar(at.split("=", 1)[1].strip())
+        elif unit in entry:
+            at, place = unit, entry[unit]
+    if at in ("end", "best") or (at in ("step", "epoch") and _is_number(place)):
+        return at, place
+    given = entry.get("at", at)
+    raise BadConfig(
+        f'{name}: [[expect]] {entry["tag"]}: at must be "end", "best", "step = N" or "epoch = N", not {given!r}'
+    )
+
+
 def _silence(entry: Mapping[str, Any], name: str) -> Silence:
     _known(entry, SILENCE_KEYS, name, "[silence]")
     rule, reason = entry.get("rule"), entry.get("reason")
     if not isinstance(rule, str) or not rule:
         raise BadConfig(f'{name}: a [[silence]] needs rule = "CODE"')
     if not isinstance(reason, str) or not reason.strip():
-        raise BadConfig(f"{name}: [[silence]] {rule}: needs reason = \"...\": why this finding is accepted")
+        raise BadConfig(f'{name}: [[silence]] {rule}: needs reason = "...": why this finding is accepted')
     run = entry.get("run", "*")
     if not isinstance(run, str):
         raise BadConfig(f"{name}: [[silence]] {rule}: run must be a glob on the run's name, not {run!r}")
@@ -241,8 +253,15 @@ def _silence(entry: Mapping[str, Any], name: str) -> Silence:
     if steps is not None and not (isinstance(steps, list) and len(steps) == 2 and all(type(s) is int for s in steps)):
         raise BadConfig(f"{name}: [[silence]] {rule}: steps must be [first, last], not {steps!r}")
     first, last = steps or (None, None)
-    return Silence(rule=rule, run=run, first_step=first, last_step=last, reason=reason,
-                   expires=_date(entry.get("expires"), rule, name), found_in=name)
+    return Silence(
+        rule=rule,
+        run=run,
+        first_step=first,
+        last_step=last,
+        reason=reason,
+        expires=_date(entry.get("expires"), rule, name),
+        found_in=name,
+    )
 
 
 def _date(value: Any, rule: str, name: str) -> datetime.date | None:
@@ -260,10 +279,3 @@ def _date(value: Any, rule: str, name: str) -> datetime.date | None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _number_in(text: str, where: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise BadConfig(f"{where}: {text.strip()!r} is not a number") from error

@@ -6,7 +6,9 @@ import re
 
 # C0 and C1 controls, line and paragraph separators, zero-width and bidirectional marks (CVE-2021-42574),
 # byte order marks, and lone surrogates, which stand for undecodable bytes of a path and cannot be encoded.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\ufffe\uffff]")
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\ufffe\uffff]"
+)
 
 
 def visible(text: object) -> str:

@@ -8,18 +8,21 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from analyzer.fingerprint import fingerprints
 from analyzer.model import Finding, Report, RunReport
+from analyzer.renderers import Look, Renderer
 
 SCHEMA = "analyzer-report/1"
 
 
-def render(report: Report) -> str:
+def render(report: Report, look: Look | None = None) -> str:
     """The report as one JSON document."""
     document = {
         "schema": SCHEMA,
         "version": report.version,
         "runs": [_run(one) for one in report.runs],
         "unreadable": [{"path": problem.source, "reason": problem.message} for problem in report.unreadable],
+        "notes": list(report.notes),
     }
     return json.dumps(plain(document), indent=1, allow_nan=False, ensure_ascii=True)
 
@@ -47,8 +50,11 @@ def _run(one: RunReport) -> dict[str, Any]:
         "name": one.run.name,
         "sources": [{"path": s.path, "format": s.format, "framework": s.framework} for s in one.run.sources],
         "declared": {key: {"value": f.value, "from": f.found_in} for key, f in timeline.declared.facts.items()},
-        "timeline": _timeline(timeline),
-        "findings": [_finding(finding) for finding in one.findings],
+        "timeline": timeline_json(timeline),
+        "findings": [
+            {**_finding(finding), "fingerprint": mark} for finding, mark in fingerprints(one.run.name, one.findings)
+        ],
+        "silenced": [_finding(finding) for finding in one.silenced],
         "skipped": [{"code": skip.code, "reason": skip.reason} for skip in one.skipped],
         "passed": list(one.passed),
         "problems": [
@@ -58,7 +64,8 @@ def _run(one: RunReport) -> dict[str, Any]:
     }
 
 
-def _timeline(timeline: Any) -> dict[str, Any]:
+def timeline_json(timeline: Any) -> dict[str, Any]:
+    """The reconstructed clocks of one run."""
     sessions = timeline.sessions
     epoch = timeline.epoch
     main = timeline.schedulers[0] if timeline.schedulers else None
@@ -69,21 +76,35 @@ def _timeline(timeline: Any) -> dict[str, Any]:
         "sessions": [
             {"first_step": s.first_step, "last_step": s.last_step, "sources": list(s.sources)} for s in sessions
         ],
-        "schedule": main and {
-            "family": main.family, "warmup_steps": main.warmup_steps, "total_steps": main.total_steps,
-            "peak_lr": main.peak_lr, "rate": main.rate, "offset": main.offset,
+        "schedule": main
+        and {
+            "family": main.family,
+            "warmup_steps": main.warmup_steps,
+            "total_steps": main.total_steps,
+            "peak_lr": main.peak_lr,
+            "rate": main.rate,
+            "offset": main.offset,
         },
     }
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
     return {
-        "code": finding.code, "name": finding.name, "severity": finding.severity, "message": finding.message,
-        "tag": finding.tag, "first_step": finding.first_step, "last_step": finding.last_step,
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity,
+        "message": finding.message,
+        "tag": finding.tag,
+        "first_step": finding.first_step,
+        "last_step": finding.last_step,
         "numbers": dict(finding.numbers),
         "evidence": [
             {"source": r.source, "row": r.row, "tag": r.tag, "step": r.step, "value": r.value, "why": r.why}
             for r in finding.evidence
         ],
-        "help": finding.help, "consequences": list(finding.consequences),
+        "help": finding.help,
+        "consequences": list(finding.consequences),
     }
+
+
+RENDERER = Renderer(name="json", title="the whole report, schema analyzer-report/1", render=render)

@@ -1,0 +1,268 @@
+"""Paths to a report: find the runs, configure and audit each, silence what is known.
+
+What the command line, the pytest plugin and continuous integration all call.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import fnmatch
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from analyzer import __version__
+from analyzer.audit import audit_run, selected
+from analyzer.condensed import condensed
+from analyzer.config.baseline import read_baseline, without_known
+from analyzer.config.declared import merge
+from analyzer.config.files import BadConfig, Settings, Silence, settings_for
+from analyzer.discovery import Group, discover, find_groups, read_group
+from analyzer.model import Fact, Finding, Problem, Report, Run, RunReport, Skipped
+from analyzer.rules import catalogue
+from analyzer.timeline import Timeline
+
+Progress = Callable[[int, int], None]
+"""Called after each group of logs with how many are done and how many there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be audited, and what its user says about it. Options are stronger than files."""
+
+    paths: tuple[Path, ...]
+    facts: tuple[Fact, ...] = ()
+    select: tuple[str, ...] | None = None  # instead of the configured selection
+    ignore: tuple[str, ...] = ()  # besides what the configuration ignores
+    roles: Mapping[str, str] = field(default_factory=dict)
+    config: Path | None = None  # this file alone, instead of those beside and above the runs
+    baseline: Path | None = None
+    include: tuple[str, ...] = ()  # globs on paths
+    exclude: tuple[str, ...] = ()
+    jobs: int = 1
+
+
+def check(
+    request: Request,
+    progress: Progress | None = None,
+    today: datetime.date | None = None,
+    *,
+    keep_series: bool = False,
+) -> Report:
+    """Audit every run found at the requested paths.
+
+    Args:
+        keep_series: keep all points of all runs in the report, for plots; else only those around findings.
+
+    Raises:
+        BadConfig: when a configuration or baseline file cannot be followed.
+    """
+    known = read_baseline(request.baseline) if request.baseline else {}
+    if request.config is not None:
+        checked_settings(settings_for(Path(), request.config))  # a bad file is told even when there is no run
+    found = find_groups(request.paths, include=request.include, exclude=request.exclude)
+    runs: list[RunReport] = []
+    uses: list[Use] = []
+    unreadable = list(found.unreadable)
+    when = today or datetime.date.today()
+    for done, answer in enumerate(_answers(found.groups, request, when, keep_series), start=1):
+        runs += answer.runs
+        uses += answer.uses
+        unreadable += answer.unreadable
+        if progress is not None:
+            progress(done, len(found.groups))
+    report = Report(
+        runs=tuple(_uniquely_named(runs)),
+        unreadable=tuple(unreadable),
+        version=__version__,
+        notes=tuple(stale_silences(uses)),
+    )
+    return without_known(report, known, str(request.baseline)) if request.baseline else report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the audit of one group of logs gave."""
+
+    runs: tuple[RunReport, ...]
+    uses: tuple[Use, ...]
+    unreadable: tuple[Problem, ...]
+
+
+def audit_group(group: Group, request: Request, today: datetime.date, keep_series: bool = False) -> Answer:
+    """Read a group of logs and audit its runs; what goes wrong is a problem of this group alone.
+
+    Raises:
+        BadConfig: when a configuration file cannot be followed.
+    """
+    unreadable: list[Problem] = []
+    runs: list[RunReport] = []
+    uses: list[Use] = []
+    try:
+        found = read_group(group)
+        unreadable += found.unreadable
+        for run in found.runs:
+            report, use = audit_configured(run, request, today)
+            runs.append(report if keep_series else condensed(report))
+            uses.append(use)
+    except BadConfig:
+        raise
+    except Exception as error:  # one folder must never cost the audit of the others
+        if os.environ.get("ANALYZER_DEBUG"):
+            raise
+        place = str(group.logs[0].path) if group.logs else str(group.root)
+        unreadable.append(
+            Problem(source=place, kind="unreadable", message=f"internal error, please report it: {_told(error)}")
+        )
+    return Answer(runs=tuple(runs), uses=tuple(uses), unreadable=tuple(unreadable))
+
+
+def _answers(groups: tuple[Group, ...], request: Request, today: datetime.date, keep_series: bool) -> Iterator[Answer]:
+    """Answers in the order of the groups, from one process or several."""
+    if request.jobs <= 1 or len(groups) <= 1:
+        yield from (audit_group(group, request, today, keep_series) for group in groups)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    workers = min(request.jobs, len(groups))
+    chunk = max(1, min(32, len(groups) // (4 * workers)))
+    with ProcessPoolExecutor(workers) as pool:
+        task = partial(audit_group, request=request, today=today, keep_series=keep_series)
+        yield from pool.map(task, groups, chunksize=chunk)
+
+
+def _uniquely_named(reports: list[RunReport]) -> Iterator[RunReport]:
+    """Reports whose runs have names of their own: a second `logs` becomes `logs (2)`."""
+    taken: dict[str, int] = {}
+    for report in reports:
+        name = report.run.name
+        taken[name] = taken.get(name, 0) + 1
+        if taken[name] > 1:
+            run = replace(report.run, name=f"{name} ({taken[name]})")
+            report = replace(report, run=run)
+        yield report
+
+
+def find_runs(request: Request) -> tuple[list[Run], list[Problem]]:
+    """Runs at the requested paths, read but not audited; a path that gives none says why."""
+    found = discover(request.paths, include=request.include, exclude=request.exclude)
+    return list(found.runs), list(found.unreadable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """How often each silence of a run's configuration was needed."""
+
+    run: str
+    silences: tuple[Silence, ...]
+    needed: tuple[int, ...]
+    checked: tuple[str, ...]  # codes of the rules that gave an answer
+
+
+def audit_configured(run: Run, request: Request, today: datetime.date) -> tuple[RunReport, Use]:
+    """One run under its own configuration, with known findings silenced."""
+    settings = checked_settings(settings_for(folder_of(run), request.config))
+    report = audit_run(
+        run,
+        merge(request.facts, settings.facts, run.facts),
+        select=request.select if request.select is not None else settings.select or ("ALL",),
+        ignore=(*settings.ignore, *request.ignore),
+        role_overrides={**settings.roles, **request.roles},
+        expectations=settings.expectations,
+    )
+    return _silenced(_with_sound_clocks(report), settings, today)
+
+
+def timeline_of(run: Run, request: Request) -> Timeline:
+    """The reconstruction of one run under its own configuration, without checking any rule."""
+    settings = checked_settings(settings_for(folder_of(run), request.config))
+    return Timeline(
+        run=run,
+        declared=merge(request.facts, settings.facts, run.facts),
+        role_overrides={**settings.roles, **request.roles},
+        expectations=settings.expectations,
+    )
+
+
+def checked_settings(settings: Settings) -> Settings:
+    """The settings, in which every code must match a rule: a misspelt one would silently do nothing.
+
+    Raises:
+        BadConfig: when one does not.
+    """
+    own = [(code, "[rules]") for code in (*(settings.select or ()), *settings.ignore)]
+    own += [(silence.rule, f"{silence.found_in}: [[silence]]") for silence in settings.silences]
+    for code, where in own:
+        if not selected(catalogue(), (code,), ()):
+            known = [name for rule in catalogue() for name in (rule.code, rule.name)]
+            near = difflib.get_close_matches(code, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else "`analyzer rules` lists them"
+            raise BadConfig(f"{where}: no rule is called {code!r}; {hint}")
+    return settings
+
+
+CLOCKS: Mapping[str, Any] = {"epoch": None, "schedulers": (), "wall": None, "loss": None}
+"""Clocks that a report can do without, and what stands for one that could not be read."""
+
+
+def _with_sound_clocks(report: RunReport) -> RunReport:
+    """The report with every clock read: one that fails is left out and named, and costs nothing else."""
+    skipped = list(report.skipped)
+    for clock, nothing in CLOCKS.items():
+        try:
+            getattr(report.timeline, clock)
+        except Exception as error:
+            if os.environ.get("ANALYZER_DEBUG"):
+                raise
+            report.timeline.__dict__[clock] = nothing
+            reason = f"internal error in the {clock} clock, please report it: {_told(error)}"
+            skipped.append(Skipped(code=clock, reason=reason))
+    return replace(report, skipped=tuple(skipped))
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def folder_of(run: Run) -> Path:
+    """Where the configuration of a run is looked for: the folder of its first source."""
+    path = Path(run.sources[0].path) if run.sources else Path()
+    return path if path.is_dir() else path.parent
+
+
+def _silenced(report: RunReport, settings: Settings, today: datetime.date) -> tuple[RunReport, Use]:
+    needed = [0] * len(settings.silences)
+    loud: list[Finding] = []
+    quiet: list[Finding] = []
+    for finding in report.findings:
+        covering = [i for i, silence in enumerate(settings.silences) if silence.covers(report.run.name, finding, today)]
+        for index in covering:
+            needed[index] += 1
+        (quiet if covering else loud).append(finding)
+    checked = (*report.passed, *(f.code for f in report.findings))
+    use = Use(run=report.run.name, silences=settings.silences, needed=tuple(needed), checked=checked)
+    return replace(report, findings=tuple(loud), silenced=tuple(quiet)), use
+
+
+def stale_silences(uses: Iterable[Use]) -> Iterator[str]:
+    """A line for every silence that none of the runs needed although its rule was checked on one that it covers."""
+    needed: dict[Silence, int] = {}
+    for use in uses:
+        for silence, count in zip(use.silences, use.needed, strict=True):
+            applies = fnmatch.fnmatchcase(use.run, silence.run) and _was_checked(silence.rule, use.checked)
+            if applies or count:
+                needed[silence] = needed.get(silence, 0) + count
+    for silence, count in needed.items():
+        if not count:
+            expired = f" (it expired on {silence.expires})" if silence.expires else ""
+            what = f"{silence.found_in}: [[silence]] {silence.rule} for run {silence.run!r}"
+            yield f"{what} silences nothing any more{expired}; remove it"
+
+
+def _was_checked(rule: str, codes: tuple[str, ...]) -> bool:
+    names = {one.code: one.name for one in catalogue()}
+    return any(code.startswith(rule) or names.get(code) == rule for code in codes)

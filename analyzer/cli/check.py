@@ -1,0 +1,167 @@
+"""``analyzer check``: the main job."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.console import CannotAudit
+from analyzer.console.options import audit_options
+
+if TYPE_CHECKING:
+    from analyzer.check import Request
+    from analyzer.model import Report
+
+SUFFIXES = {".sarif": "sarif", ".json": "json", ".xml": "junit", ".md": "markdown", ".html": "html"}
+BASELINE = Path("analyzer-baseline.json")
+
+
+@click.command("check")
+@audit_options
+@click.option(
+    "--format",
+    "-f",
+    "formats",
+    multiple=True,
+    metavar="FORMAT",
+    help="terminal, json, sarif, junit, github, gitlab or markdown; to standard output or -o FILE.",
+)
+@click.option(
+    "--output",
+    "-o",
+    "outputs",
+    multiple=True,
+    metavar="[FORMAT:]FILE",
+    help="Write to a file; with FORMAT: in front, besides what is printed (repeatable).",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "note", "never"]),
+    default="warning",
+    show_default=True,
+    help="The least severity that makes the exit code 1.",
+)
+@click.option("--write-baseline", is_flag=True, help=f"Write all findings as known to --baseline (or {BASELINE}).")
+@click.option("--statistics", is_flag=True, help="Counts per rule instead of findings.")
+@click.option("--verbose", "-v", is_flag=True, help="Also what was not checked and why, and what was silenced.")
+@click.option("--quiet", "-q", is_flag=True, help="Findings only.")
+def command(
+    request: Request,
+    formats: tuple[str, ...],
+    outputs: tuple[str, ...],
+    fail_on: str,
+    write_baseline: bool,
+    statistics: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Audit logs and print what cannot be true.
+
+    PATH is a log file, a run's folder, or a tree of runs. Exit codes: 0 nothing at or above --fail-on, 1 findings,
+    2 the audit could not be made.
+    """
+    from dataclasses import replace
+
+    from analyzer.config.baseline import baseline_text
+    from analyzer.console.output import look_of_stdout, say, write_file
+    from analyzer.renderers import renderer_named
+
+    targets = planned_outputs(formats, outputs)
+    baseline = request.baseline or BASELINE
+    report = checked(replace(request, baseline=None) if write_baseline else request, quiet=quiet)
+    if write_baseline:
+        write_file(baseline, baseline_text(report))
+        say(f"{baseline}: {sum(len(one.findings) for one in report.runs)} findings are known from now on")
+        return
+    look = look_of_stdout(verbose=verbose, statistics=statistics, quiet=quiet)
+    for name, file in targets:
+        content = renderer_named(name).render(report, look if file is None else replace(look, color=False, width=100))
+        if file is None:
+            say(content)
+        else:
+            write_file(file, content)
+    if any(name == "github" for name, _ in targets):
+        _append_step_summary(report)
+    if not report.runs and all(file is not None or name != "terminal" for name, file in targets):
+        for problem in report.unreadable:
+            from analyzer.renderers.escaping import visible
+
+            click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
+    sys.exit(exit_code(report, fail_on))
+
+
+def exit_code(report: Report, fail_on: str) -> int:
+    """0 nothing at or above ``fail_on``; 1 findings; 2 nothing could be audited."""
+    if not report.runs:
+        return 2
+    grave = {"error": ("error",), "warning": ("error", "warning"), "note": ("error", "warning", "note"), "never": ()}[
+        fail_on
+    ]
+    return int(any(finding.severity in grave for one in report.runs for finding in one.findings))
+
+
+def planned_outputs(formats: tuple[str, ...], outputs: tuple[str, ...]) -> list[tuple[str, Path | None]]:
+    """What to write where: (format, file), the file None for standard output."""
+    from analyzer.renderers import all_renderers
+
+    def known(name: str) -> str:
+        from analyzer.renderers import renderer_named
+
+        try:
+            return renderer_named(name).name
+        except KeyError:
+            import difflib
+
+            names = sorted(all_renderers())
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"formats: {', '.join(names)}"
+            raise CannotAudit(f"--format: there is no format {name!r}; {hint}") from None
+
+    targets: list[tuple[str, Path | None]] = []
+    plain: list[Path] = []
+    for output in outputs:
+        name, colon, file = output.partition(":")
+        if colon and file and name.isidentifier() and len(name) > 1:
+            targets.append((known(name), Path(file)))
+        else:
+            plain.append(Path(output))
+    printed = [known(name) for name in formats]
+    if len(plain) > 1 or (plain and len(printed) > 1):
+        raise CannotAudit("-o: say which format goes to which file, as in -o sarif:out.sarif -o junit:out.xml")
+    if plain:
+        inferred = known(SUFFIXES.get(plain[0].suffix, "terminal"))
+        return [(printed[0] if printed else inferred, plain[0]), *targets]
+    return [*((name, None) for name in printed or ["terminal"]), *targets]
+
+
+def checked(request: Request, *, quiet: bool = False, keep_series: bool = False) -> Report:
+    """The report of a request, with a progress bar when it takes longer than a second.
+
+    Raises:
+        CannotAudit: when a configuration cannot be followed.
+    """
+    from analyzer.check import check
+    from analyzer.config.files import BadConfig
+    from analyzer.console.progress import late_progress
+
+    try:
+        with late_progress(wanted=not quiet) as progress:
+            return check(request, progress, keep_series=keep_series)
+    except BadConfig as error:
+        raise CannotAudit(str(error)) from error
+
+
+def _append_step_summary(report: Report) -> None:
+    """GitHub shows what is appended to this file on the page of the job."""
+    import os
+
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        from analyzer.renderers import Look, renderer_named
+
+        content = renderer_named("markdown").render(report, Look())
+        with open(summary, "a", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(content if isinstance(content, str) else content.decode())

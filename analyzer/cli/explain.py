@@ -1,0 +1,34 @@
+"""``analyzer explain``: a rule's documentation."""
+
+from __future__ import annotations
+
+import click
+
+from analyzer.console import CannotAudit
+
+
+@click.command("explain")
+@click.argument("rule")
+def command(rule: str) -> None:
+    """Print what a rule checks, why it matters, when it is silent and what to do.
+
+    RULE is a code (EPO001) or a name (epoch-off-by-one).
+    """
+    import difflib
+
+    from analyzer.console.output import look_of_stdout, say
+    from analyzer.renderers.rule_card import card
+    from analyzer.rules import catalogue
+
+    wanted = rule.strip()
+    for one in catalogue():
+        if wanted.upper() == one.code or wanted.lower() == one.name:
+            say(card(one, look_of_stdout()))
+            return
+    names = [name for one in catalogue() for name in (one.code, one.name)]
+    near = difflib.get_close_matches(wanted.upper(), names, n=1) or difflib.get_close_matches(
+        wanted.lower(), names, n=1
+    )
+    raise CannotAudit(
+        f"there is no rule {rule!r}; " + (f"did you mean {near[0]!r}?" if near else "`analyzer rules` lists them")
+    )

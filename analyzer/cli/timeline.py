@@ -1,0 +1,58 @@
+"""``analyzer timeline``: what was reconstructed, and from what."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.console.options import audit_options
+
+if TYPE_CHECKING:
+    from analyzer.check import Request
+
+
+@click.command("timeline")
+@audit_options
+@click.option(
+    "--format",
+    "-f",
+    "output_format",
+    type=click.Choice(["terminal", "json"]),
+    default="terminal",
+    show_default=True,
+    help="How to print it.",
+)
+def command(request: Request, output_format: str) -> None:
+    """Show what was reconstructed of each run, how surely, and from which column.
+
+    A wrong guess is corrected with --role, on this and every other command.
+    """
+    import json
+
+    from analyzer.console.output import look_of_stdout, say
+    from analyzer.renderers.escaping import visible
+    from analyzer.renderers.timeline_text import as_json, as_text
+
+    timelines, unreadable = timelines_of(request)
+    if output_format == "json":
+        say(json.dumps({"runs": [as_json(one) for one in timelines]}, indent=1, allow_nan=False))
+    else:
+        say("\n".join(as_text(one, look_of_stdout()) for one in timelines))
+    for problem in unreadable:
+        click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
+    sys.exit(0 if timelines else 2)
+
+
+def timelines_of(request: Request) -> tuple[list, tuple]:
+    """The timelines of all runs at the requested paths, without checking any rule."""
+    from analyzer.check import find_runs, timeline_of
+    from analyzer.config.files import BadConfig
+    from analyzer.console import CannotAudit
+
+    runs, unreadable = find_runs(request)
+    try:
+        return [timeline_of(run, request) for run in runs], tuple(unreadable)
+    except BadConfig as error:
+        raise CannotAudit(str(error)) from error

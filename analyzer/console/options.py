@@ -1,0 +1,163 @@
+"""Options that mean the same on every command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer.console import CannotAudit
+
+if TYPE_CHECKING:
+    from analyzer.check import Request
+
+_AUDIT_OPTIONS = (
+    click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
+    click.option(
+        "--declare", "-d", multiple=True, metavar="KEY=VALUE", help="A fact that you know of the run (repeatable)."
+    ),
+    click.option(
+        "--select", "-s", multiple=True, metavar="CODES", help="Rules to check, by code, prefix or name: EPO,SCH001."
+    ),
+    click.option("--ignore", multiple=True, metavar="CODES", help="Rules to leave out, besides the configured ones."),
+    click.option(
+        "--role", multiple=True, metavar="ROLE=TAG", help="Which tag plays a role: learning_rate=my/lr (also lr=...)."
+    ),
+    click.option(
+        "--config", type=click.Path(path_type=Path), help="This configuration file alone, not those beside the runs."
+    ),
+    click.option("--baseline", type=click.Path(path_type=Path), help="Known findings: only new ones count."),
+    click.option("--include", multiple=True, metavar="GLOB", help="Read only files that match (repeatable)."),
+    click.option(
+        "--exclude", multiple=True, metavar="GLOB", help="Leave out files and folders that match (repeatable)."
+    ),
+    click.option(
+        "--jobs", "-j", type=click.IntRange(min=0), default=1, show_default=True, help="Processes; 0: one per core."
+    ),
+)
+
+SHORT_ROLES = {"lr": "learning_rate", "val_loss": "validation_loss"}
+
+
+def audit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the paths and the audit's options to a command, which gets them as one ``request``."""
+
+    @wraps(command)
+    def with_request(
+        paths: tuple[str, ...],
+        declare: tuple[str, ...],
+        select: tuple[str, ...],
+        ignore: tuple[str, ...],
+        role: tuple[str, ...],
+        config: Path | None,
+        baseline: Path | None,
+        include: tuple[str, ...],
+        exclude: tuple[str, ...],
+        jobs: int,
+        **others: Any,
+    ) -> Any:
+        request = requested(
+            paths,
+            declare=declare,
+            select=select,
+            ignore=ignore,
+            role=role,
+            config=config,
+            baseline=baseline,
+            include=include,
+            exclude=exclude,
+            jobs=jobs,
+        )
+        return command(request=request, **others)
+
+    for option in reversed(_AUDIT_OPTIONS):
+        with_request = option(with_request)
+    return with_request
+
+
+def requested(
+    paths: Iterable[str],
+    *,
+    declare: Iterable[str] = (),
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    role: Iterable[str] = (),
+    config: Path | None = None,
+    baseline: Path | None = None,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    jobs: int = 1,
+) -> Request:
+    """Options as they were typed, checked.
+
+    Raises:
+        CannotAudit: for a fact, rule or role that nobody knows.
+    """
+    import os
+
+    from analyzer.check import Request
+    from analyzer.config.declared import facts_from_options
+
+    try:
+        facts = facts_from_options(declare)
+    except ValueError as error:
+        raise CannotAudit(str(error)) from error
+    chosen = checked_codes(codes(select), "--select")
+    return Request(
+        paths=tuple(Path(path) for path in paths),
+        facts=facts,
+        select=chosen or None,
+        ignore=checked_codes(codes(ignore), "--ignore"),
+        roles=chosen_roles(role),
+        config=config,
+        baseline=baseline,
+        include=tuple(include),
+        exclude=tuple(exclude),
+        jobs=jobs or os.cpu_count() or 1,
+    )
+
+
+def codes(values: Iterable[str]) -> tuple[str, ...]:
+    """Codes from options that each hold one or several, separated by commas."""
+    return tuple(code.strip() for value in values for code in value.split(",") if code.strip())
+
+
+def checked_codes(chosen: tuple[str, ...], option: str) -> tuple[str, ...]:
+    """The codes, each of which must match at least one rule: a misspelt one would silently check nothing."""
+    import difflib
+
+    if not chosen:
+        return ()
+    from analyzer.audit import selected
+    from analyzer.rules import catalogue
+
+    for code in chosen:
+        if not selected(catalogue(), (code,), ()):
+            known = [name for rule in catalogue() for name in (rule.code, rule.name)]
+            near = difflib.get_close_matches(code, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else "`analyzer rules` lists them"
+            raise CannotAudit(f"{option}: no rule is called {code!r}; {hint}")
+    return chosen
+
+
+def chosen_roles(pairs: Iterable[str]) -> dict[str, str]:
+    """Roles from ``ROLE=TAG`` options."""
+    import difflib
+
+    from analyzer.roles import ROLES
+
+    chosen = {}
+    for pair in pairs:
+        role, sign, tag = pair.partition("=")
+        role = SHORT_ROLES.get(role, role)
+        if not sign or not tag:
+            raise CannotAudit(f"--role {pair!r}: expected ROLE=TAG")
+        if role not in ROLES:
+            near = difflib.get_close_matches(role, ROLES, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"roles: {', '.join(ROLES)}"
+            raise CannotAudit(f"--role: there is no role {role!r}; {hint}")
+        chosen[role] = tag
+    return chosen

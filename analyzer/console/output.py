@@ -1,0 +1,49 @@
+"""Where results go: the terminal or a pipe, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from analyzer.console import CannotAudit
+from analyzer.renderers import Look
+
+
+def look_of_stdout(*, verbose: bool = False, statistics: bool = False, quiet: bool = False) -> Look:
+    """What standard output can show: colours only on a terminal, never against NO_COLOR."""
+    on_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    color = (on_terminal or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")
+    width = max(30, shutil.get_terminal_size((100, 24)).columns)
+    return Look(width=width, color=color, verbose=verbose, statistics=statistics, quiet=quiet)
+
+
+def say(text: str | bytes) -> None:
+    """Write to standard output; what its encoding cannot show becomes a question mark."""
+    if isinstance(text, bytes):
+        click.get_binary_stream("stdout").write(text)
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    click.echo(text, nl=not text.endswith("\n"), color=True)  # colours were decided by the look
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write under a temporary name and rename: nobody ever reads half a file.
+
+    Raises:
+        CannotAudit: when the file cannot be written.
+    """
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        reason = (error.strerror or str(error)).lower()
+        raise CannotAudit(f"{path}: cannot be written: {reason}; choose another file with -o") from error

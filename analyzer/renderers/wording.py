@@ -1,0 +1,176 @@
+"""How numbers, places and reconstructed clocks are put into words, the same in every output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from analyzer.model import Finding, Row, Run, RunReport, Skipped
+from analyzer.renderers.escaping import visible
+
+
+def number(value: Any) -> str:
+    """A number as a log writes it: the fewest digits that read back as the same float32 or float64."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, Fraction):
+        return str(value.numerator) if value.denominator == 1 else f"{value.numerator}/{value.denominator}"
+    if isinstance(value, (int, np.integer)):
+        return str(int(value))
+    value = float(value)
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if abs(value) < 3e38 and float(np.float32(value)) == value:
+        return str(np.float32(value))
+    return repr(value)
+
+
+def rounded(value: Any, digits: int = 6) -> str:
+    """A derived number, to as many digits as are worth reading."""
+    return number(value) if isinstance(value, (int, str, Fraction)) or value is None else f"{float(value):.{digits}g}"
+
+
+def interval(low: Any, high: Any) -> str:
+    return rounded(low) if low == high else f"{rounded(low)} to {rounded(high)}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """12 s, 3 min 20 s, 5 h 02 min, 2 d 4 h."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def place_of(run: Run, row: Row) -> str:
+    """Where an evidence row is found: ``file:line`` for text, the record or entry number otherwise."""
+    source = next((one for one in run.sources if one.path == row.source), None)
+    path = visible(row.source)
+    if source is None or source.line_numbers:
+        return f"{path}:{row.row}"
+    return f"{path} {row_word(source.format)} {row.row}"
+
+
+def row_word(source_format: str) -> str:
+    """What a row number counts in a format."""
+    return {"tfevents": "record", "trainer-state": "entry"}.get(source_format, "row")
+
+
+def steps_of(finding: Finding) -> str:
+    """``step 12``, ``steps 12 to 40`` or nothing."""
+    if finding.first_step is None:
+        return ""
+    if finding.last_step is None or finding.last_step == finding.first_step:
+        return f"step {finding.first_step}"
+    return f"steps {finding.first_step} to {finding.last_step}"
+
+
+def reconstruction(timeline: Any) -> list[tuple[str, str]]:
+    """What the clocks of a run were found to be: (clock, in words), each with its certainty."""
+    lines = [("steps", _steps(timeline))]
+    if len(timeline.sessions) > 1:
+        lines.append(("sessions", _sessions(timeline)))
+    if timeline.epoch is not None:
+        lines.append(("epochs", _epochs(timeline.epoch)))
+    lines += [("schedule", _schedule(clock)) for clock in timeline.schedulers[:3]]
+    if len(timeline.schedulers) > 3:
+        lines.append(("schedule", f"and of {len(timeline.schedulers) - 3} further learning rates"))
+    if timeline.wall is not None:
+        wall = timeline.wall
+        pace = f", {rounded(wall.seconds_per_step, 3)} s a step" if math.isfinite(wall.seconds_per_step) else ""
+        lines.append(("time", f"{duration(wall.last - wall.first)}{pace}"))
+    return lines
+
+
+def _steps(timeline: Any) -> str:
+    sessions, axis = timeline.sessions, timeline.step_axis
+    first = min((session.first_step for session in sessions), default=0)
+    last = max((session.last_step for session in sessions), default=0)
+    every = f", logged every {axis.cadence}" if axis.cadence > 1 else ""
+    unit = "" if axis.unit in ("update", "unknown") else f", counted in {axis.unit}s"
+    return f"{first} to {last}{every}{unit}"
+
+
+def _sessions(timeline: Any) -> str:
+    spans = [f"{session.first_step}..{session.last_step}" for session in timeline.sessions]
+    shown = ", ".join(spans[:4]) + (f", and {len(spans) - 4} more" if len(spans) > 4 else "")
+    return f"{len(spans)} ({shown})"
+
+
+def _epochs(epoch: Any) -> str:
+    steps = f"{interval(epoch.low, epoch.high)} steps per epoch"
+    certainty = "exact" if epoch.exact else "as an interval"
+    if epoch.too_sparse:
+        certainty = "too sparse a log to tell more"
+    base = "" if epoch.base is None else f", the first is {epoch.base}"
+    breaks = f"; broken at {counted(len(epoch.breaks), 'place')}" if epoch.breaks else ""
+    return f"{steps} ({certainty}, from {epoch.source}){base}{breaks}"
+
+
+def _schedule(clock: Any) -> str:
+    parts = [] if clock.family == "constant" else [f"peak {rounded(clock.peak_lr)}"]
+    if clock.family == "constant":
+        parts.append(rounded(clock.peak_lr))
+    if clock.warmup_steps is not None and clock.warmup_steps[1] > 0:
+        parts.append(f"warmup {interval(*clock.warmup_steps)}")
+    if clock.total_steps is not None and math.isfinite(clock.total_steps[0]):
+        high = clock.total_steps[1]
+        parts.append(
+            f"horizon {interval(*clock.total_steps)}"
+            if math.isfinite(high)
+            else f"horizon from {rounded(clock.total_steps[0])}"
+        )
+    if clock.min_lr:
+        parts.append(f"floor {rounded(clock.min_lr)}")
+    if clock.rate != 1:
+        parts.append(f"{rounded(clock.rate)} scheduler steps an update")
+    if clock.explained and clock.explained < 1:
+        parts.append(f"{100 * clock.explained:.3g} % of the rows")
+    return f"{clock.family} ({visible(clock.series.tag)}): {', '.join(parts)}"
+
+
+def files_of(timeline: Any) -> str:
+    """The sources of a run in one line, the one that the clocks are read from first."""
+    run = timeline.run
+    first = run.sources[timeline.view.sources[0]]
+    kind = f"{first.format}, {first.framework}" if first.framework else first.format
+    more = f" and {len(run.sources) - 1} more" if len(run.sources) > 1 else ""
+    return f"{visible(first.path)} ({visible(kind)}){more}"
+
+
+def grouped_reasons(skipped: Iterable[Skipped]) -> list[tuple[str, list[str]]]:
+    """Reasons why rules did not run, each with the codes of those rules."""
+    groups: dict[str, list[str]] = {}
+    for skip in skipped:
+        codes = groups.setdefault(visible(skip.reason), [])
+        if skip.code not in codes:
+            codes.append(skip.code)
+    return sorted(groups.items(), key=lambda group: group[1])
+
+
+def totals(runs: Iterable[RunReport]) -> str:
+    """``2 errors, 1 warning and 3 notes in 4 runs``."""
+    runs = list(runs)
+    counts = {
+        word: sum(f.severity == word for one in runs for f in one.findings) for word in ("error", "warning", "note")
+    }
+    parts = [counted(count, word) for word, count in counts.items() if count]
+    said = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]])) if parts else "nothing found"
+    return f"{said} in {counted(len(runs), 'run')}"
