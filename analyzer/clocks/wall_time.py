@@ -1,23 +1,127 @@
-"""The wall clock: seconds per step, stalls, and time that runs backwards."""
+"""The wall clock: seconds per step, pauses, and time that runs backwards."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.clocks.writers import training_series
+from analyzer.model import NO_STEP, Floats, Ints, Series
+from analyzer.roles import role_of_tag
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
+TIMESTAMP = re.compile(r"^_?(?:wall[_ ]?time|wall[_ ]?clock|time[_ ]?stamp|unix[_ ]?time|date[_ ]?time|time)(?:_s|_ms)?$", re.I)
+SECONDS_NOW = (1e8, 1e10)  # 1973 to 2286: what seconds since 1970 look like
+MILLISECONDS_NOW = (1e11, 1e13)
+MICROSECONDS_NOW = (1e14, 1e16)
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class WallClock:
-    """Pace of the run, where the log carries times."""
+    """Pace of the run, where the log carries times. ``time`` and ``step`` are those of ``series``, in written order."""
 
-    first: float  # seconds since 1970
+    first: float  # seconds since 1970, or since the start of the process
     last: float
-    seconds_per_step: float  # median
+    seconds_per_step: float  # median over the rows inside sessions
+    series: Series  # the training series whose rows were timed
+    time: Floats  # seconds, shape (n,)
+    session: Ints  # shape (n,)
+    since: str = "1970"  # "1970" or "start"
+    unit: str = "s"  # unit in which the log wrote its times
+    told_by: str = "record times"  # or the name of a column
+    pace: tuple[float, ...] = ()  # median seconds per step of each session, NaN where it has too few rows
+
+    def inside(self) -> Ints:
+        """Indices i of rows whose successor i + 1 lies in the same session, shape (m,)."""
+        return np.flatnonzero(self.session[1:] == self.session[:-1])
 
 
 def read_wall_clock(timeline: Timeline) -> WallClock | None:
-    """Read the pace from record times or an elapsed column; None when the log has neither."""
+    """Read the pace from record times or a column of times; None when the log has neither.
+
+    The view that the clocks are read from is asked first, then the run's other views.
+    """
+    views = [timeline.view, *(view for view in timeline.views if view.name != timeline.view.name)]
+    for view in views:
+        for series in training_series(view)[:3]:
+            if len(series) < 2 or series.step[0] == NO_STEP:
+                continue
+            found = _times_of(series, view.series)
+            if found is None:
+                continue
+            time, since, unit, told_by = found
+            session = timeline.session_map.of(series)
+            return _clock(series, time, session, since, unit, told_by)
     return None
+
+
+def _clock(series: Series, time: Floats, session: Ints, since: str, unit: str, told_by: str) -> WallClock | None:
+    rise, passed = np.diff(series.step), np.diff(time)
+    inside = (session[1:] == session[:-1]) & (rise > 0) & np.isfinite(passed)
+    if not inside.any():
+        return None
+    pace = passed[inside] / rise[inside]
+    by_session = []
+    for number in range(int(session.max()) + 1):
+        own = pace[session[1:][inside] == number]
+        by_session.append(float(np.median(own)) if len(own) >= 3 else float("nan"))
+    finite = time[np.isfinite(time)]
+    return WallClock(first=float(finite[0]), last=float(finite[-1]), seconds_per_step=float(np.median(pace)),
+                     series=series, time=time, session=session, since=since, unit=unit, told_by=told_by,
+                     pace=tuple(by_session))
+
+
+def _times_of(series: Series, others: dict[str, Series] | object) -> tuple[Floats, str, str, str] | None:
+    """Time of every row of a series in seconds, what it counts from, its unit and who told it."""
+    if np.isfinite(series.wall_time).all():
+        return series.wall_time, "1970", "s", "record times"
+    if not isinstance(others, dict):
+        others = dict(others)  # type: ignore[call-overload]
+    for tag, column in others.items():
+        is_elapsed = role_of_tag(tag) == "elapsed" or tag.lower() == "_runtime"
+        if not is_elapsed and not TIMESTAMP.match(tag):
+            continue
+        time = at_rows_of(series, column)
+        if time is None:
+            continue
+        unit = unit_of(column.value)
+        if unit is None and not is_elapsed:
+            continue
+        scale = {"ms": 1e-3, "us": 1e-6}.get(unit or "s", 1.0)
+        return time * scale, "start" if unit is None else "1970", unit or "s", tag
+    return None
+
+
+def unit_of(value: Floats) -> str | None:
+    """Unit of times since 1970, by their size; None when they count from somewhere else."""
+    finite = value[np.isfinite(value)]
+    if not len(finite):
+        return None
+    middle = float(np.median(finite))
+    for unit, (low, high) in (("s", SECONDS_NOW), ("ms", MILLISECONDS_NOW), ("us", MICROSECONDS_NOW)):
+        if low <= middle < high:
+            return unit
+    return None
+
+
+def at_rows_of(series: Series, column: Series) -> Floats | None:
+    """Values of a column in the rows of a series, shape (n,); None unless nearly every row has one."""
+    keys = (column.source.astype(np.int64) << 40) + column.row
+    wanted = (series.source.astype(np.int64) << 40) + series.row
+    if not len(keys):
+        return None
+    if np.any(np.diff(keys) < 0):
+        order = np.argsort(keys, kind="stable")
+        keys, value = keys[order], column.value[order]
+    else:
+        value = column.value
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    found = keys[at] == wanted
+    if np.count_nonzero(found) < 0.9 * len(wanted):
+        return None
+    return np.where(found, value[at], np.nan)

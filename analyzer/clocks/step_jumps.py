@@ -1,0 +1,212 @@
+"""Places where the step counter runs ahead of the rows: were rows lost, or did the counter jump?
+
+Every other clock is a witness. When rows are lost, the epoch, the samples seen, the learning rate and the wall time
+have moved on by as much as the step; when the counter jumped, they have moved by one row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from analyzer.clocks.sessions import usual_cadence
+from analyzer.clocks.writers import training_series
+from analyzer.model import NO_STEP, Ints, Row, Series
+from analyzer.roles import role_of_tag
+
+if TYPE_CHECKING:
+    from analyzer.timeline import Timeline
+
+RARE = 0.05  # more long steps than this share of the rows: the cadence is not regular, nothing can be missing from it
+NEAR = 0.3  # a witness speaks when what it moved is within 30 % of one of the two expectations
+ROWS_FOR_A_SLOPE = 12
+
+Verdict = Literal["rows missing", "counter jumped", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepJump:
+    """The rows around one long step of the main training series."""
+
+    series: Series
+    at: int  # index of the last row before
+    last_step: int
+    next_step: int
+    cadence: int
+    join: int | None  # index of the join it sits at
+    verdict: Verdict
+    because: str  # the witness, in words
+    evidence: tuple[Row, ...]
+
+    @property
+    def size(self) -> int:
+        """Steps beyond one cadence."""
+        return self.next_step - self.last_step - self.cadence
+
+    @property
+    def rows(self) -> int:
+        """Rows that a regular cadence would have had between the two."""
+        return max(1, round((self.next_step - self.last_step) / self.cadence) - 1)
+
+
+def regular_cadence(step: Ints, session: Ints) -> tuple[int, Ints] | None:
+    """Cadence of a series and the indices i of rows after which it makes a rare long step; None when it has no cadence.
+
+    A long step that follows or precedes an equal one is a change of the cadence, not a gap.
+    """
+    if len(step) < 6:
+        return None
+    rises = np.diff(step)
+    inside = (session[1:] == session[:-1]) & (rises > 0)
+    if np.count_nonzero(inside) < 5:
+        return None
+    cadence = usual_cadence(step)
+    if np.count_nonzero(rises[inside] == cadence) < 0.7 * np.count_nonzero(inside):
+        return None
+    long = inside & (rises >= 2 * cadence)
+    same = np.zeros(len(rises), dtype=bool)
+    same[1:] |= rises[1:] == rises[:-1]
+    same[:-1] |= rises[:-1] == rises[1:]
+    gaps = np.flatnonzero(long & ~same)
+    if np.count_nonzero(long) > max(2, RARE * len(rises)):
+        return cadence, gaps[:0]
+    if len(gaps) >= 3 and _a_habit(step[gaps], rises[gaps], cadence):
+        return cadence, gaps[:0]
+    return cadence, gaps
+
+
+def _a_habit(at: Ints, size: Ints, cadence: int) -> bool:
+    """Long steps at equal distances: the loop logs that way (restarts its cadence at each epoch, say)."""
+    apart = np.diff(at)
+    return bool(np.ptp(apart) <= 2 * cadence or (np.ptp(size) == 0 and len(at) >= 5))
+
+
+def step_jumps(timeline: Timeline) -> tuple[StepJump, ...]:
+    """Long steps of the main training series, inside sessions and at joins, each with its verdict."""
+    view = timeline.view
+    references = [series for series in training_series(view) if len(series) and series.step[0] != NO_STEP]
+    if not references:
+        return ()
+    main = references[0]
+    session = timeline.session_map.of(main)
+    found = regular_cadence(main.step, session)
+    jumps: list[StepJump] = []
+    if found is not None:
+        cadence, gaps = found
+        jumps += [_judged(timeline, main, int(at), cadence, None) for at in gaps[:200] if not _others_go_on(references, main, int(at))]
+    for join in timeline.joins:
+        at = np.flatnonzero(session == join.after)
+        if join.step == "skipped" and len(at) and at[0] > 0:
+            jumps.append(_judged(timeline, main, int(at[0]) - 1, join.cadence, join.index))
+    return tuple(sorted(jumps, key=lambda jump: jump.at))
+
+
+def _others_go_on(references: list[Series], main: Series, at: int) -> bool:
+    """Whether another training series has rows inside the gap: then the row is there and only its loss is not."""
+    low, high = main.step[at], main.step[at + 1]
+    for series in references[1:]:
+        inside = np.flatnonzero((series.step > low) & (series.step < high))
+        if len(inside) and np.any((series.source[inside] == main.source[at])):
+            return True
+    return False
+
+
+def _judged(timeline: Timeline, main: Series, at: int, cadence: int, join: int | None) -> StepJump:
+    last, following = int(main.step[at]), int(main.step[at + 1])
+    verdict: Verdict = "unknown"
+    because = ""
+    rows = [timeline.row(main, at, "last row before"), timeline.row(main, at + 1, "next row")]
+    for found, reason, row in _testimony(timeline, main, at, cadence, join):
+        if verdict == "unknown" or (found == "counter jumped" and verdict != found):
+            verdict, because = found, reason
+            rows = [*rows[:2], *row]
+    return StepJump(series=main, at=at, last_step=last, next_step=following, cadence=cadence, join=join,
+                    verdict=verdict, because=because, evidence=tuple(rows))
+
+
+def _testimony(
+    timeline: Timeline, main: Series, at: int, cadence: int, join: int | None
+) -> list[tuple[Verdict, str, tuple[Row, ...]]]:
+    said: list[tuple[Verdict, str, tuple[Row, ...]]] = []
+    last, following = int(main.step[at]), int(main.step[at + 1])
+    steps = (following - last) / cadence
+    for tag, series in timeline.view.series.items():
+        role = role_of_tag(tag)
+        if role == "epoch":
+            fractional = bool(np.any(series.value != np.floor(series.value)))
+            verdict = _by_slope(series, main, at, steps) if fractional else _by_laps(series, main, at, cadence)
+            if verdict != "unknown":
+                said.append((verdict, f"{tag} {_moved(verdict)}", ()))
+        elif role in ("samples", "tokens", "learning_rate"):
+            verdict = _by_slope(series, main, at, steps)
+            if verdict != "unknown":
+                said.append((verdict, f"{tag} {_moved(verdict)}", ()))
+    if join is None and np.isfinite(main.wall_time).all():
+        verdict = _slope_verdict(main.wall_time, at, steps)
+        if verdict != "unknown":
+            said.append((verdict, f"the wall clock {_moved(verdict)}", ()))
+    return said
+
+
+def _moved(verdict: Verdict) -> str:
+    return "moves on by a single row's worth" if verdict == "counter jumped" else "has moved on by as much as the step"
+
+
+def _by_slope(series: Series, main: Series, at: int, steps: float) -> Verdict:
+    """Whether a smooth column moved by one row or by the whole gap, from its slope on both sides."""
+    after = np.flatnonzero((series.source > main.source[at]) | ((series.source == main.source[at]) & (series.row > main.row[at])))
+    after = after[series.step[after] > main.step[at]]
+    if not len(after) or after[0] == 0:
+        return "unknown"
+    begin = int(after[0])
+    window = slice(max(0, begin - ROWS_FOR_A_SLOPE), begin + ROWS_FOR_A_SLOPE)
+    step, value = series.step[window], series.value[window]
+    fresh = np.concatenate([[True], np.diff(step) > 0]) | (np.diff(step, prepend=step[0]) < 0)
+    where = begin - window.start
+    kept = np.flatnonzero(fresh)
+    place = int(np.searchsorted(kept, where))
+    return _slope_verdict(value[kept], place - 1, steps)
+
+
+def _slope_verdict(value: np.ndarray, at: int, steps: float) -> Verdict:
+    begin, end = max(0, at - ROWS_FOR_A_SLOPE), at + 1 + ROWS_FOR_A_SLOPE
+    moved = np.diff(value[begin : end + 1])
+    place = at - begin
+    if place < 0 or place >= len(moved):
+        return "unknown"
+    others = np.delete(moved, place)
+    if len(others) < 4:
+        return "unknown"
+    usual = float(np.median(others))
+    if usual == 0 or float(np.median(np.abs(others - usual))) > 0.2 * abs(usual):
+        return "unknown"
+    ratio = float(moved[place]) / usual
+    if abs(ratio - 1) <= NEAR * min(1.0, steps - 1):
+        return "counter jumped"
+    return "rows missing" if abs(ratio - steps) <= NEAR * steps else "unknown"
+
+
+def _by_laps(series: Series, main: Series, at: int, cadence: int) -> Verdict:
+    """Whether the laps of an integer epoch label fit the steps with or without the jump."""
+    low, high = int(main.step[at]), int(main.step[at + 1])
+    jump = high - low - cadence
+    changes = np.flatnonzero(np.diff(series.value) > 0) + 1
+    begin = series.step[changes]
+    label = series.value[changes]
+    before, after = np.flatnonzero(begin <= low), np.flatnonzero(begin > high)
+    if not len(before) or not len(after):
+        return "unknown"
+    laps = [np.diff(begin[part]) / np.diff(label[part]) for part in (before, after) if len(part) > 1]
+    if not laps:
+        return "unknown"
+    length = float(np.median(np.concatenate(laps)))
+    first, last = before[-1], after[0]
+    expected = (label[last] - label[first]) * length
+    steps = float(begin[last] - begin[first])
+    slack = 2.0 * cadence if cadence > 1 else 0.5
+    as_missing, as_jump = abs(steps - expected), abs(steps - jump - expected)
+    if as_missing <= slack < as_jump:
+        return "rows missing"
+    return "counter jumped" if as_jump <= slack < as_missing else "unknown"

@@ -1,0 +1,73 @@
+"""A record fails its checksum, or bytes of the log were overwritten.
+
+What it checks
+    The checksum of every record of an event file, length and payload; and in text logs, bytes that no logger writes. Where
+    reading could go on behind the damage is part of the finding.
+
+Why it matters
+    Most readers stop at the first bad record and say nothing: everything behind it is missing from the curve, as if the run
+    had ended there.
+
+When it is silent
+    A file that just ends inside its last record is `truncated-log`.
+
+What to do
+    Copy the file again from where it was written, and check the disk or the transfer. What lies behind the damage has been
+    read as far as its own checksums are right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.model import Finding, Problem
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import falling_loss
+from analyzer.rules.log.where import first_row_after, last_row_before
+from analyzer.timeline import Timeline
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    by_source: dict[str, list[Problem]] = {}
+    for problem in timeline.run.problems:
+        if problem.kind == "corrupt":
+            by_source.setdefault(problem.source, []).append(problem)
+    for problems in by_source.values():
+        yield _damaged(timeline, problems)
+
+
+def _damaged(timeline: Timeline, problems: list[Problem]) -> Finding:
+    first = problems[0]
+    rows = [row for row in (last_row_before(timeline, first), first_row_after(timeline, problems[-1])) if row is not None]
+    more = "" if len(problems) == 1 else f" ({len(problems)} places in this file, the first is told)"
+    lost = sum(problem.length or 0 for problem in problems)
+    return Finding(
+        severity="error",
+        message=f"{first.message}{more}",
+        first_step=rows[0].step if rows else None,
+        last_step=rows[-1].step if rows else None,
+        numbers={"places": len(problems), **({"bytes": lost} if lost else {})},
+        evidence=tuple(rows),
+    )
+
+
+def _lines(damage: bytes = b"") -> bytes:
+    lines = [f"{step},{falling_loss(step)}\n".encode() for step in range(1, 41)]
+    if damage:
+        lines[20] = lines[20][:3] + damage + lines[20][5:]
+    return b"step,loss\n" + b"".join(lines)
+
+
+RULE = Rule(
+    code="LOG002",
+    name="corrupt-record",
+    severity="error",
+    check=check,
+    help="copy the file again from where it was written; check the disk or the transfer",
+    sources=(
+        "https://github.com/tensorflow/tensorboard/issues/5116",
+        "https://github.com/tensorflow/tensorboard/issues/5588",
+    ),
+    bad=(Example(title="bytes overwritten in a line", files=lambda: {"log.csv": _lines(b"\xff\xfe\x9c")}),),
+    good=(Example(title="sound", files=lambda: {"log.csv": _lines()}, why="every row reads as its neighbours do"),),
+)

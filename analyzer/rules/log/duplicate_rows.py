@@ -1,0 +1,125 @@
+"""One process wrote the same tag and step twice within a session.
+
+What it checks
+    Rows of the training series that repeat the step of the row before them inside one session, and event files that one
+    process wrote side by side with the same rows (a logger that was registered twice).
+
+Why it matters
+    Counts, means and steps per epoch come out too large, and smoothing weighs the doubled rows twice.
+
+When it is silent
+    Rows of different tags share a step in every framework. A learning rate per micro-batch, the epoch told again at an
+    evaluation and validation rows repeat a step by design and are not looked at. A loss that is logged several times at
+    every step with different values is a log per micro-batch. Steps told twice because a session was resumed are
+    `steps-replayed`, by two processes `concurrent-writers`.
+
+What to do
+    Look for a logger, handler or callback that is registered twice, or two that append to one file; drop the second copy of
+    each row before computing anything from the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.clocks.writers import training_series
+from analyzer.model import NO_STEP, Finding, Ints, Series
+from analyzer.roles import role_of_tag
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+PER_MICRO_BATCH = 0.5  # share of rows: a loss that repeats its step this often with other values is logged so by design
+EVIDENCE_PAIRS = 2
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    found = list(_two_loggers(timeline))
+    for view in timeline.views:
+        for series in training_series(view):
+            if role_of_tag(series.tag) not in ("loss", "epoch_loss", "grad_norm") or series.step[0] == NO_STEP:
+                continue
+            twice = _repeated(timeline, series)
+            if len(twice):
+                found.append(_repeats(timeline, series, twice))
+            break
+    if found:
+        yield max(found, key=lambda finding: finding.numbers["rows"])
+
+
+def _two_loggers(timeline: Timeline) -> Iterator[Finding]:
+    for view, pairs in zip(timeline.run.views, timeline.writers, strict=True):
+        for pair in pairs:
+            if pair.kind != "loggers":
+                continue
+            series = view.series[pair.tag]
+            step = int(series.step[pair.first_other])
+            rows = [timeline.row(series, pair.first_kept, "first file"), timeline.row(series, pair.first_other, "second file")]
+            yield Finding(
+                severity="warning",
+                message=f"one process wrote two files at the same time: {pair.rows} rows of {pair.tag} are there twice, "
+                f"from step {step} on",
+                tag=pair.tag, first_step=step, numbers={"rows": pair.rows}, evidence=tuple(rows),
+            )
+
+
+def _repeated(timeline: Timeline, series: Series) -> Ints:
+    """Indices of rows that repeat the step of the row before them, in the same session and file."""
+    session = timeline.session_map.of(series)
+    same = (np.diff(series.step) == 0) & (np.diff(session) == 0) & (np.diff(series.source) == 0)
+    twice = np.flatnonzero(same) + 1
+    if not len(twice):
+        return twice
+    equal = series.value[twice] == series.value[twice - 1]
+    if len(twice) >= PER_MICRO_BATCH * len(np.unique(series.step)) and np.count_nonzero(equal) < 0.5 * len(twice):
+        return twice[:0]
+    return twice
+
+
+def _repeats(timeline: Timeline, series: Series, twice: Ints) -> Finding:
+    equal = int(np.count_nonzero(series.value[twice] == series.value[twice - 1]))
+    first, last = int(series.step[twice[0]]), int(series.step[twice[-1]])
+    where = f"at step {first}" if first == last else f"between step {first} and step {last}"
+    same = "with the same value" if equal == len(twice) else f"{equal} of them with the same value"
+    rows = []
+    for at in twice[:EVIDENCE_PAIRS]:
+        rows += [timeline.row(series, int(at) - 1, "first telling"), timeline.row(series, int(at), "second telling")]
+    return Finding(
+        severity="warning",
+        message=f"{len(twice)} rows of {series.tag} repeat the step of the row before them, {same}, {where}",
+        tag=series.tag, first_step=first, last_step=last, numbers={"rows": len(twice), "equal": equal},
+        evidence=tuple(rows),
+    )
+
+
+def _doubled(first: int, last: int) -> list[tuple[object, ...]]:
+    return [(step, falling_loss(step)) for step in range(1, 101) for _ in range(2 if first <= step <= last else 1)]
+
+
+def _micro_batches() -> list[tuple[object, ...]]:
+    return [(step, falling_loss(step) + 0.01 * part) for step in range(1, 61) for part in range(4)]
+
+
+RULE = Rule(
+    code="LOG003",
+    name="duplicate-rows",
+    severity="warning",
+    check=check,
+    help="look for a logger, handler or callback that is registered twice",
+    sources=("https://github.com/Lightning-AI/pytorch-lightning/issues/230",),
+    bad=(
+        Example(title="two handlers for fifteen steps", files=csv_log(("step", "loss"), lambda: _doubled(40, 54))),
+        Example(title="every row twice", files=csv_log(("step", "loss"), lambda: _doubled(1, 100))),
+    ),
+    good=(
+        Example(title="a loss per micro-batch", files=csv_log(("step", "loss"), _micro_batches),
+                why="four different values at every step: the log counts updates and tells each micro-batch"),
+        Example(title="validation rows at the step of the last training row",
+                files=csv_log(("step", "loss", "val_loss"), lambda: [
+                    row for step in range(1, 61) for row in
+                    ([(step, falling_loss(step), None)] + ([(step, None, falling_loss(step))] if step % 20 == 0 else []))]),
+                why="two tags may share a step"),
+    ),
+)

@@ -1,0 +1,161 @@
+"""Rows are missing from a log of regular cadence.
+
+What it checks
+    Long steps of the training series where the cadence is otherwise regular: the epoch, the samples seen, the learning rate
+    or the wall clock have moved on with the step, so the steps were trained and their rows are gone. Also a log that starts
+    late, and a validation series whose first row is missing.
+
+Why it matters
+    Means over an epoch, spikes and the end of a session may lie in the hole. Nothing can be checked there.
+
+When it is silent
+    When the other clocks did not move, the counter jumped (`steps-skipped-at-resume`). An irregular cadence, a cadence that
+    changes for good and long steps at equal distances are habits of the logger. In a down-sampled export rows are missing by
+    design. Rows that a killed process had not written yet, between its last row and the checkpoint that the next one
+    resumed from, are a note.
+
+What to do
+    Look for the rows in another file (a rotated log, the folder of an earlier session), and at log calls that are skipped
+    under a condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.clocks.sessions import usual_cadence
+from analyzer.clocks.step_jumps import StepJump, regular_cadence, step_jumps
+from analyzer.clocks.writers import training_series
+from analyzer.model import NO_STEP, Finding
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.log.sampled_export import looks_sampled
+from analyzer.timeline import Timeline
+
+LATE_ROWS = 3  # a log starts late when more than this many rows of its cadence would have come before its first
+GAPS_TOLD = 3
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    if looks_sampled(timeline):
+        yield Unchecked(reason="the log is a down-sampled export; the original log would show every row")
+        return
+    gaps = [jump for jump in step_jumps(timeline)
+            if jump.verdict == "rows missing" or (jump.verdict == "unknown" and jump.join is None)]
+    inside = [jump for jump in gaps if jump.join is None]
+    if inside:
+        yield _holes(inside)
+    for jump in gaps:
+        if jump.join is not None:
+            yield _lost_tail(jump)
+    if not inside:
+        yield from _starts_late(timeline)
+        yield from _first_validation_missing(timeline)
+
+
+def _holes(gaps: list[StepJump]) -> Finding:
+    rows = sum(gap.rows for gap in gaps)
+    first, last = gaps[0], gaps[-1]
+    places = ", ".join(f"{gap.last_step} to {gap.next_step}" for gap in gaps[:GAPS_TOLD])
+    more = f" and {len(gaps) - GAPS_TOLD} more" if len(gaps) > GAPS_TOLD else ""
+    because = f"; {first.because}" if first.because else ""
+    return Finding(
+        severity="warning" if rows > 1 else "note",
+        message=f"{rows} row{'s' if rows > 1 else ''} of {first.series.tag} missing, which is logged every "
+        f"{first.cadence} step{'s' if first.cadence > 1 else ''}: nothing from step {places}{more}{because}",
+        tag=first.series.tag,
+        first_step=first.last_step + first.cadence,
+        last_step=last.next_step - last.cadence,
+        numbers={"rows": rows, "gaps": len(gaps), "cadence": first.cadence},
+        evidence=tuple(row for gap in gaps[:GAPS_TOLD] for row in gap.evidence[:2]),
+    )
+
+
+def _lost_tail(gap: StepJump) -> Finding:
+    return Finding(
+        severity="note",
+        message=f"{gap.rows} rows between step {gap.last_step} and the resume at step {gap.next_step} were never written: "
+        f"{gap.because}",
+        tag=gap.series.tag,
+        first_step=gap.last_step + gap.cadence,
+        last_step=gap.next_step - gap.cadence,
+        numbers={"rows": gap.rows},
+        evidence=gap.evidence,
+        join=gap.join,
+    )
+
+
+def _starts_late(timeline: Timeline) -> Iterator[Finding]:
+    """The first row of every series lies far behind the beginning of the axis."""
+    references = [series for series in training_series(timeline.view) if series.step[0] != NO_STEP]
+    if not references or timeline.session_map.concurrent:
+        return
+    main = references[0]
+    found = regular_cadence(main.step, timeline.session_map.of(main))
+    first = min(int(series.step.min()) for view in timeline.views for series in view.series.values()
+                if len(series) and series.step[0] != NO_STEP)
+    if found is None or first <= (LATE_ROWS + 1) * found[0] or first != int(main.step[0]):
+        return
+    rows = first // found[0] - 1
+    yield Finding(
+        severity="warning",
+        message=f"the log starts at step {first} though it is written every {found[0]} steps: about {rows} rows before it are "
+        f"missing",
+        tag=main.tag, first_step=first, numbers={"rows": rows, "cadence": found[0]},
+        evidence=(timeline.row(main, 0, "first row of the log"),),
+    )
+
+
+def _first_validation_missing(timeline: Timeline) -> Iterator[Finding]:
+    """A validation series that is regular from its first row on, but begins one interval late."""
+    main = next((series for series in training_series(timeline.view) if series.step[0] != NO_STEP), None)
+    validation = timeline.roles.first("validation_loss")
+    if main is None or validation is None or len(validation) < 4 or len(timeline.sessions) > 1:
+        return
+    rises = np.diff(validation.step)
+    interval = usual_cadence(validation.step)
+    first = int(validation.step[0])
+    if np.any(rises != interval) or interval < 5 * usual_cadence(main.step) or main.step[0] > interval / 2:
+        return
+    if first not in (2 * interval, 2 * interval - 1):
+        return
+    yield Finding(
+        severity="warning",
+        message=f"{validation.tag} is logged every {interval} steps from step {first} on, but not at step {first - interval}: "
+        f"the first row is missing",
+        tag=validation.tag, first_step=first - interval, last_step=first, numbers={"rows": 1, "cadence": interval},
+        evidence=(timeline.row(validation, 0, "first row"), timeline.row(validation, 1, "one interval later")),
+    )
+
+
+def _rows(lost: range) -> list[tuple[object, ...]]:
+    return [(step, (step - 1) // 40, falling_loss(step)) for step in range(1, 201) if step not in lost]
+
+
+def _cadence_changes() -> list[tuple[object, ...]]:
+    return [(step, falling_loss(step)) for step in [*range(1, 51), *range(60, 601, 10)]]
+
+
+RULE = Rule(
+    code="LOG004",
+    name="missing-rows",
+    severity="warning",
+    check=check,
+    help="look for the rows in another file, and at log calls that are skipped under a condition",
+    sources=(
+        "https://github.com/roboflow/rf-detr/issues/1321",
+        "https://github.com/tensorflow/tensorboard/issues/4975",
+    ),
+    bad=(
+        Example(title="fourteen rows lost, the epochs go on",
+                files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(90, 104)))),
+    ),
+    good=(
+        Example(title="all rows", files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(0))),
+                why="the cadence has no hole"),
+        Example(title="dense at first, then every ten steps", files=csv_log(("step", "loss"), _cadence_changes),
+                why="the cadence changes for good"),
+    ),
+)

@@ -1,0 +1,92 @@
+"""Two processes wrote the run at the same time.
+
+What it checks
+    Event files of one folder whose rows overlap in time and in step and that different processes opened; and text logs
+    in which the step falls and then returns to exactly the end of an earlier stream, again and again: two streams of
+    rows in turns.
+
+Why it matters
+    Every value is there twice, from two states of the model. Means, counts and curves mix both, and a viewer that drops
+    steps out of order shows a random half.
+
+When it is silent
+    One process with two loggers writes the same rows twice: `duplicate-rows`. A session that begins when the one before
+    has ended is a resume. Writers in folders of their own (train and validation, one a rank) are meant to be apart.
+
+What to do
+    Create the logger on the main process only (`if rank == 0`, `accelerator.is_main_process`), and give every run a
+    directory of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.clocks.writers import Simultaneous
+from analyzer.model import Finding, View
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    found = [
+        (view, pair)
+        for view, pairs in zip(timeline.run.views, timeline.writers, strict=True)
+        for pair in pairs
+        if pair.kind == "processes"
+    ]
+    if found:
+        yield _together(timeline, found)
+
+
+def _together(timeline: Timeline, found: list[tuple[View, Simultaneous]]) -> Finding:
+    view, pair = found[0]
+    series = view.series[pair.tag]
+    kept, other = timeline.run.sources[pair.kept], timeline.run.sources[pair.other]
+    step = int(series.step[pair.first_other])
+    if pair.kept == pair.other:
+        how = f"rows of two processes alternate in one file: {pair.rows} rows of {pair.tag} belong to a second writer"
+    else:
+        by = ""
+        if None not in (kept.pid, other.pid):
+            by = f" (processes {kept.host or '?'}:{kept.pid} and {other.host or '?'}:{other.pid})"
+        how = f"{len(found) + 1} files were written at the same time{by}: {pair.rows} rows of {pair.tag} are there twice"
+    evidence = tuple(
+        timeline.row(series, index, why)
+        for index, why in ((pair.first_kept, "first writer"), (pair.first_other, "second writer"))
+    )
+    return Finding(severity="error", message=f"{how}, from step {step} on", tag=pair.tag, first_step=step,
+                   numbers={"writers": len(found) + 1, "rows": pair.rows}, evidence=evidence)
+
+
+def _turns() -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for begin in range(1, 101, 10):
+        rows += [(step, falling_loss(step)) for step in range(begin, begin + 10)]
+        rows += [(step, falling_loss(step + 7)) for step in range(begin, begin + 10)]
+    return rows
+
+
+def _three_resumes() -> list[tuple[object, ...]]:
+    lives = ((1, 40), (31, 70), (61, 100), (91, 130))
+    return [(step, falling_loss(step)) for first, last in lives for step in range(first, last + 1)]
+
+
+RULE = Rule(
+    code="RES008",
+    name="concurrent-writers",
+    severity="error",
+    check=check,
+    help="create the logger on the main process only, and give every run a directory of its own",
+    sources=(
+        "https://github.com/tensorflow/tensorboard/issues/1011",
+        "https://github.com/Lightning-AI/pytorch-lightning/issues/230",
+        "https://github.com/OpenNMT/OpenNMT-py/pull/1557",
+    ),
+    bad=(Example(title="two ranks append to one table", files=csv_log(("step", "loss"), _turns)),),
+    good=(
+        Example(title="three replays after crashes", files=csv_log(("step", "loss"), _three_resumes),
+                why="the step falls three times but never returns to the end of an earlier stream"),
+    ),
+)

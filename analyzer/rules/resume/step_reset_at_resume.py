@@ -1,0 +1,112 @@
+"""A resumed process counts its steps from the beginning although the training goes on.
+
+What it checks
+    At every join where the step goes back, whether the state went back with it. The learning rate, the epoch and the
+    level of the loss say what the state did: when one of them goes on from where the session before ended, only the
+    counter was lost.
+
+Why it matters
+    Every step after the join carries a number that is too small. Schedules, checkpoints and evaluations that hang on
+    the counter run again from the start, and a viewer draws the two lives over each other or throws the first away.
+
+When it is silent
+    A replay from a checkpoint goes back with its state: that is `steps-replayed`. When every clock and the loss start
+    over, another run was written into the same place: a note. A counter that restarts with every epoch is an axis of
+    its own (`step-axis-mixed`), and two processes that write at once are `concurrent-writers`.
+
+What to do
+    Restore the step counter from the checkpoint (`global_step`, `initial_epoch`, `purge_step`) before the first log
+    call. Shift the rows of the later session by the last step of the earlier one to repair the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.clocks.sessions import Join
+from analyzer.model import Finding
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    for join in timeline.joins:
+        if join.step == "reset":
+            yield _reset(join)
+        elif join.step == "fresh":
+            yield _another_run(join)
+
+
+def _reset(join: Join) -> Finding:
+    goes_on = [role.replace("_", " ") for role, said in join.witnesses.items() if said == "goes on"]
+    return Finding(
+        severity="error",
+        message=f"step goes back from {join.last_step_before} to {join.first_step_after} ({join.how_known}) while "
+        f"{_listed(goes_on)} on from where the session before ended: {join.overlap} rows carry steps that were "
+        f"already used",
+        tag=join.tag,
+        first_step=join.first_step_after,
+        numbers={"steps": join.last_step_before + join.cadence - join.first_step_after, "rows": join.overlap,
+                 "last_step_before": join.last_step_before},
+        evidence=join.evidence,
+        join=join.index,
+    )
+
+
+def _listed(goes_on: list[str]) -> str:
+    if not goes_on:
+        return "the training goes"
+    if len(goes_on) == 1:
+        return f"the {goes_on[0]} goes"
+    return f"the {', '.join(goes_on[:-1])} and {goes_on[-1]} go"
+
+
+def _another_run(join: Join) -> Finding:
+    return Finding(
+        severity="note",
+        message=f"step, loss and every other clock start over at step {join.first_step_after} after step "
+        f"{join.last_step_before} ({join.how_known}): another run was written into the same place",
+        tag=join.tag,
+        first_step=join.first_step_after,
+        numbers={"last_step_before": join.last_step_before},
+        evidence=join.evidence,
+        join=join.index,
+        help="give every run a directory of its own",
+    )
+
+
+def _rows(first: int, last: int, shift: int = 0) -> list[tuple[object, ...]]:
+    return [(step - shift, falling_loss(step), round(1e-3 * (1 - step / 500), 8)) for step in range(first, last + 1)]
+
+
+def _fresh() -> list[tuple[object, ...]]:
+    return _rows(1, 60) + _rows(1, 100)
+
+
+RULE = Rule(
+    code="RES001",
+    name="step-reset-at-resume",
+    severity="error",
+    check=check,
+    help="restore the step counter from the checkpoint before the first log call; shift the later rows to repair the log",
+    sources=(
+        "https://github.com/kohya-ss/musubi-tuner/pull/915",
+        "https://github.com/keras-team/keras/issues/19179",
+        "https://github.com/pytorch/torchtitan/issues/571",
+    ),
+    bad=(
+        Example(title="counter restarts while learning rate and loss go on",
+                files=csv_log(("step", "loss", "lr"), lambda: _rows(1, 60) + _rows(61, 120, shift=60))),
+        Example(title="weights are loaded, everything else starts again",
+                files=csv_log(("step", "loss", "lr"), lambda: _rows(1, 60) + [
+                    (step, falling_loss(60 + step), lr) for step, _, lr in _rows(1, 80)])),
+    ),
+    good=(
+        Example(title="another run in the same file", files=csv_log(("step", "loss", "lr"), _fresh),
+                why="every clock and the loss start over: nothing was resumed, a note says so"),
+        Example(title="a replay from a checkpoint",
+                files=csv_log(("step", "loss", "lr"), lambda: _rows(1, 60) + _rows(41, 120)),
+                why="learning rate and loss go back together with the step"),
+    ),
+)

@@ -1,0 +1,117 @@
+"""Steps after a checkpoint are logged twice.
+
+What it checks
+    At every join where the step goes back together with its state: how many rows are told twice, and whether the second
+    telling agrees with the first. Rows of the same step are compared in pairs, so the descent of the loss cancels out.
+
+Why it matters
+    The first telling belongs to a branch that no checkpoint continues. A viewer draws a zig-zag or drops one branch, a
+    mean over the rows counts the steps twice, and steps per epoch come out too large.
+
+When it is silent
+    A clean replay, one whose losses agree with the first telling, is normal after a crash: a note. A session marker that
+    declares from which step on the log is written anew is said in the note. When the counter went back alone, it is
+    `step-reset-at-resume`.
+
+What to do
+    Write the new event file with `purge_step`, or cut the rows of the abandoned branch before computing anything from
+    the log. When the losses differ, look at what was not restored: weights, optimizer, data order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.clocks.sessions import Join
+from analyzer.clocks.writers import training_series
+from analyzer.model import Finding, Series
+from analyzer.roles import role_of_tag
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+PAIRS_NEEDED = 8  # fewer pairs cannot tell another level from noise
+STANDARD_ERRORS = 6.0  # of the mean difference of pairs; losses of neighbouring steps are not independent
+RELATIVE = 0.02  # and at least 2 % of the loss, the size at which anybody would call it another level
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    for join in timeline.joins:
+        if join.step != "replayed":
+            continue
+        off = _level_off(timeline, join)
+        agreed = "the second telling agrees with the first" if off is None else (
+            f"the loss of the second telling is off by {off:+.3g} on average")
+        marked = "; a session marker declares it" if join.marked else ""
+        yield Finding(
+            severity="note" if off is None else "warning",
+            message=f"steps {join.first_step_after} to {join.last_step_before} are logged twice: the step goes back from "
+            f"{join.last_step_before} to {join.first_step_after} ({join.how_known}), {join.overlap} rows overlap, "
+            f"{agreed}{marked}",
+            tag=join.tag,
+            first_step=join.first_step_after,
+            last_step=join.last_step_before,
+            numbers={"rows": join.overlap, **({} if off is None else {"mean_difference": off})},
+            evidence=join.evidence,
+            join=join.index,
+        )
+
+
+def _level_off(timeline: Timeline, join: Join) -> float | None:
+    """Mean difference of the loss between second and first telling, where it is beyond noise."""
+    view = next((view for view in timeline.views if view.name == join.view), timeline.view)
+    loss = next((series for series in training_series(view) if role_of_tag(series.tag) == "loss"), None)
+    if loss is None:
+        return None
+    first, second = pairs_at_a_replay(timeline, join, loss)
+    if len(first) < PAIRS_NEEDED:
+        return None
+    difference = loss.value[second] - loss.value[first]
+    difference = difference[np.isfinite(difference)]
+    if len(difference) < PAIRS_NEEDED:
+        return None
+    mean = float(np.mean(difference))
+    error = float(np.std(difference)) / np.sqrt(len(difference))
+    level = float(np.median(np.abs(loss.value[first])))
+    return mean if abs(mean) > max(STANDARD_ERRORS * error, RELATIVE * level) else None
+
+
+def pairs_at_a_replay(timeline: Timeline, join: Join, series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the rows of equal step before and after a join, in the session that ended and the one that began."""
+    session = timeline.session_map.of(series)
+    before, after = np.flatnonzero(session == join.before), np.flatnonzero(session == join.after)
+    _, at_before, at_after = np.intersect1d(series.step[before], series.step[after], return_indices=True)
+    return before[at_before], after[at_after]
+
+
+def _rows(first: int, last: int, off: float = 0.0) -> list[tuple[object, ...]]:
+    return [(step, round(falling_loss(step) + off, 6), round(1e-3 * (1 - step / 500), 8))
+            for step in range(first, last + 1)]
+
+
+
+
+RULE = Rule(
+    code="RES002",
+    name="steps-replayed",
+    severity="warning",
+    check=check,
+    help="write the new event file with purge_step, or cut the rows of the abandoned branch",
+    sources=(
+        "https://github.com/lanpa/tensorboardX/issues/679",
+        "https://github.com/wandb/wandb/issues/1395",
+        "https://github.com/tensorflow/tensorboard/issues/1272",
+    ),
+    bad=(
+        Example(title="a replay from a checkpoint",
+                files=csv_log(("step", "loss", "lr"), lambda: _rows(1, 60) + _rows(41, 120))),
+    ),
+    good=(
+        Example(title="resumed at the next step",
+                files=lambda: {"log.csv": "step,loss,lr\n" + "".join(f"{a},{b},{c}\n" for a, b, c in _rows(1, 60))
+                               + "step,loss,lr\n" + "".join(f"{a},{b},{c}\n" for a, b, c in _rows(61, 120))},
+                why="the header is repeated, no step is"),
+    ),
+)
