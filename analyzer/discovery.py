@@ -21,7 +21,10 @@ from analyzer.peek import Peek, peek
 from analyzer.readers import Reader, all_readers, reader_for
 
 HEAD_BYTES = 4096
-LOG_SUFFIXES = {"", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".txt", ".out", ".err", ".wandb", ".db", ".sqlite", ".sqlite3"}
+LOG_SUFFIXES = {
+    "", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".txt", ".out", ".err", ".wandb", ".db", ".sqlite",
+    ".sqlite3",
+}
 COMPRESSED = {".gz", ".zst", ".zstd"}
 NEVER_LOGS = re.compile(
     r"(?i)^(readme|license|licence|copying|notice|authors|makefile|dockerfile|requirements.*\.txt|package(-lock)?\.json|merges\.txt"
@@ -32,13 +35,13 @@ NEVER_LOGS = re.compile(
 SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages", "venv", "plugins"}
 # Folders that a logger makes inside a run's folder; they do not name a run.
 LOGGER_FOLDERS = {
-    "lightning_logs", "csv_logs", "tb_logs", "tensorboard", "tensorboard_logs", "tensorboard_log", "tf_logs", "tb", "runs", "logs",
-    "log", "summaries", "events", "vis_data", "log_dir", "files",
+    "lightning_logs", "csv_logs", "tb_logs", "tensorboard", "tensorboard_logs", "tensorboard_log", "tf_logs", "tb",
+    "runs", "logs", "log", "summaries", "events", "vis_data", "log_dir", "files",
 }
 SPLIT_FOLDERS = {"train", "training", "validation", "val", "valid", "eval", "evaluation", "test"}
 CHECKPOINT_FOLDER = re.compile(r"^(checkpoint|ckpt)[-_]?\d+$|^global_step\d+$|^last-checkpoint$")
 HPARAMS_FOLDER = re.compile(r"^\d{10}\.\d+$")  # tensorboard's add_hparams writes its own file into <unix time>/
-DATED_FOLDER = re.compile(r"^[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_")  # Nov22_00-14-50_host: torch's default, and the Trainer's
+DATED_FOLDER = re.compile(r"^[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_")  # Nov22_00-14-50_host: torch, Trainer
 NUMBERED_FOLDER = re.compile(r"^(?P<stem>version_)(?P<number>\d+)$|^(?P<stamp>\d{8}_\d{6})$")
 EVENT_FILE = re.compile(r"tfevents\.(?P<time>\d+)\.(?P<host>.+)\.(?P<pid>\d+)\.\d+(?:\.v2)?$")
 
@@ -52,7 +55,7 @@ class Log:
     path: Path
     reader: str
     size: int
-    peek: Peek = Peek()
+    peek: Peek = field(default_factory=Peek)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +175,7 @@ def _with_sidecars(run: Run, group: Group, runs_in_group: int) -> Run:
         if len({log.path.parent for log in group.logs}) == 1:
             own = ()
     problems = problems_beside(own)
-    facts = facts_beside(own, log_folders=folders)
+    facts = facts_beside(own)
     return replace(run, facts=run.facts + facts, problems=run.problems + problems)
 
 
@@ -389,7 +392,7 @@ def _adopt_sub_runs(folders: list[_Folder], homes: dict[tuple[str, ...], tuple[s
 
 
 def is_sub_run(below: tuple[str, ...], tag: str) -> bool:
-    """Whether folders below a run are named as add_scalars names them: <tag>_<name> (torch) or <tag>/<name> (tensorboardX)."""
+    """Whether folders are named as add_scalars does it: <tag>_<name> in torch, <tag>/<name> in tensorboardX."""
     path, flat = "/".join(below), tag.replace("/", "_").replace(" ", "_")
     return (len(below) == 1 and path.startswith(flat + "_")) or path.startswith(tag + "/")
 

@@ -2,8 +2,8 @@
 
 Default: the logs of one run's folder are one run. Separate runs come out only where the content shows it: a later event
 file that starts everything over, tables with the same columns and other numbers, trainer states without a common
-history. Two writers at once, replayed steps and counters that restart stay in one run: those are findings, and a finding
-needs both sides in one view.
+history. Two writers at once, replayed steps and counters that restart stay in one run: those are findings, and a
+finding needs both sides in one view.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def _event_accounts(pieces: Sequence[Piece]) -> list[Account]:
     for piece in pieces:
         if piece in sub_runs or piece in silent:
             continue
-        split = piece.folder.name.lower()
-        streams.setdefault(piece.folder.parent if split in (*MAIN_SPLITS, *OTHER_SPLITS) else piece.folder, []).append(piece)
+        split = piece.folder.name.lower() in (*MAIN_SPLITS, *OTHER_SPLITS)
+        streams.setdefault(piece.folder.parent if split else piece.folder, []).append(piece)
     accounts: list[Account] = []
     for folder, found in streams.items():
         accounts += _lives(folder, found)
@@ -108,14 +108,14 @@ def _lives(folder: Path, pieces: list[Piece]) -> list[Account]:
     for piece in pieces:
         same = next((a for a in accounts for other in a.pieces if _byte_copy(other, piece)), None)
         if same is not None:
-            same.notes.append(f"{piece.path.name} is a copy of another event file beside it, wall times included: read once")
+            same.notes.append(f"{piece.path.name} is a copy of an event file beside it, wall times included: read once")
             continue
         if not accounts or (not prefixes[piece.path] and _starts_afresh(accounts[-1].pieces, piece)):
             account = Account(view="events", kind=("tfevents",), pieces=[piece], prefixes=prefixes)
             if accounts:
                 account.notes.append(
-                    f"another run in the same folder: {piece.path.name} begins after the files before it ended, and steps,"
-                    " epochs and loss all start over"
+                    f"another run in the same folder: {piece.path.name} begins after the files before it ended, and"
+                    " steps, epochs and loss all start over"
                 )
             accounts.append(account)
         else:
@@ -198,8 +198,10 @@ def _starts_afresh(before: Sequence[Piece], after: Piece) -> bool:
     first = [series for piece in before for series in piece.series]
     if not first or not after.series:
         return False
-    ended = max((float(np.nanmax(s.wall_time)) for s in first if np.isfinite(s.wall_time).any()), default=np.nan)
-    begins = min((float(np.nanmin(s.wall_time)) for s in after.series if np.isfinite(s.wall_time).any()), default=np.nan)
+    timed = [s.wall_time for s in first if np.isfinite(s.wall_time).any()]
+    later = [s.wall_time for s in after.series if np.isfinite(s.wall_time).any()]
+    ended = max((float(np.nanmax(times)) for times in timed), default=np.nan)
+    begins = min((float(np.nanmin(times)) for times in later), default=np.nan)
     if not begins > ended:
         return False
     if _begin(after.series) > _begin(first):
@@ -239,7 +241,7 @@ def _goes_on(first: Floats, after: Floats, *, rising: bool) -> bool:
 
 
 def _position(first: Floats, after: Floats) -> float:
-    """Where the second life's loss begins: 0 at the end of the first life, 1 at its begin; 0 when that cannot be told."""
+    """Where the second life's loss begins: 0 at the end of the first life, 1 at its begin; 0 when it cannot be told."""
     first, after = first[np.isfinite(first)], after[np.isfinite(after)]
     if len(first) < ROWS_TO_JUDGE or len(after) < 3:
         return 0.0
@@ -264,8 +266,8 @@ def _state_accounts(pieces: Sequence[Piece]) -> list[Account]:
                 account.notes.append(f"{_label(piece)} adds nothing: its history is the beginning of {_label(main)}")
                 break
             if _common_history(piece, main):
-                account.extra.append(Account(view=_label(piece), kind=("trainer-state",), pieces=[piece], notes=[
-                    f"{_label(piece)} tells otherwise than {_label(main)} after a common beginning: kept as another view"]))
+                note = f"{_label(piece)} parts from {_label(main)} after a common beginning: kept as another view"
+                account.extra.append(Account(view=_label(piece), kind=("trainer-state",), pieces=[piece], notes=[note]))
                 break
         else:
             accounts.append(Account(view=_label(piece), kind=("trainer-state",), pieces=[piece]))
@@ -358,9 +360,10 @@ def _family(piece: Piece) -> tuple[str, ...]:
     if export:
         return ("tensorboard export", str(piece.folder), export["run"])
     tags = [s.tag for s in piece.series]
-    stem = piece.path.stem
-    if piece.path.suffix == ".csv" and len(tags) == 1 and re.search(r"(?:^|[_/])" + re.escape(tags[0].split("/")[-1]) + "$", stem):
-        return ("a file a tag", str(piece.folder))  # DeepSpeed's monitor: Train_Samples_lr.csv with the columns step, lr
+    if piece.path.suffix == ".csv" and len(tags) == 1:
+        last = re.escape(tags[0].split("/")[-1])
+        if re.search(rf"(?:^|[_/]){last}$", piece.path.stem):  # DeepSpeed's monitor: Train_Samples_lr.csv has step, lr
+            return ("a file a tag", str(piece.folder))
     return ("file", str(piece.path))
 
 
@@ -435,8 +438,8 @@ def _continued_in_next_folder(accounts: list[Account]) -> list[Account]:
     joined: list[Account] = []
     for account in accounts:
         for other in joined:
-            apart = account.pieces[0].folder != other.pieces[-1].folder
-            if apart and _continues(other.pieces, account.pieces[0]) and _same_tags(other.pieces[-1], account.pieces[0]):
+            first, last = account.pieces[0], other.pieces[-1]
+            if first.folder != last.folder and _continues(other.pieces, first) and _same_tags(last, first):
                 other.pieces += account.pieces
                 other.prefixes |= account.prefixes
                 other.notes.append(
@@ -467,7 +470,8 @@ def _bind(kinds: list[list[Account]]) -> list[list[Account]]:
             shares = [max(_equal_losses(account, other) for other in run) for run in runs]
             best = int(np.argmax(shares))
             if shares[best] >= SAME_VALUES:
-                account.notes.append(f"{account.view} tells the same numbers as {runs[best][0].view}: one run seen twice")
+                twin = runs[best][0].view
+                account.notes.append(f"{account.view} tells the same numbers as {twin}: one run seen twice")
                 runs[best].append(account)
                 continue
             home = [run for run in runs if run[0].pieces[0].folder == account.pieces[0].folder]
@@ -479,7 +483,8 @@ def _bind(kinds: list[list[Account]]) -> list[list[Account]]:
 
 
 def _losses(account: Account) -> Floats:
-    found = [s.value for piece in account.pieces for s in piece.series if role_of_tag(s.tag) in ("loss", "epoch_loss", "validation_loss")]
+    roles = ("loss", "epoch_loss", "validation_loss")
+    found = [s.value for piece in account.pieces for s in piece.series if role_of_tag(s.tag) in roles]
     values = np.concatenate(found) if found else np.empty(0)
     return values[np.isfinite(values)]
 
@@ -518,7 +523,8 @@ def _short(file_name: str) -> str:
 
 def _stored_run(name: str, piece: Piece, reading: Reading) -> Run:
     title = reading.source.path.rsplit("#", 1)[-1] if "#" in reading.source.path else piece.path.stem
-    account = Account(view=reading.source.format, kind=(reading.source.format,), pieces=[replace(piece, reading=reading)])
+    written_by = reading.source.format
+    account = Account(view=written_by, kind=(written_by,), pieces=[replace(piece, reading=reading)])
     return _run(f"{name}/{title}", [account])
 
 
