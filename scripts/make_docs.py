@@ -1,8 +1,8 @@
 """Generate the parts of the documentation that restate code: rules, formats, command line, configuration, README output.
 
-    python scripts/make_docs.py            write docs/ and the generated part of README.md
-    python scripts/make_docs.py --check    exit 1 when something is stale, and say what
-    python scripts/make_docs.py --figures  also redraw the figure of every rule
+python scripts/make_docs.py            write docs/ and the generated part of README.md
+python scripts/make_docs.py --check    exit 1 when something is stale, and say what
+python scripts/make_docs.py --figures  also redraw the figure of every rule
 """
 
 from __future__ import annotations
@@ -24,8 +24,15 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 HEADINGS = ("What it checks", "Why it matters", "When it is silent", "What to do")
 FAMILIES = {
-    "EPO": "Epochs", "SCH": "Learning-rate schedule", "RES": "Resumes", "LOS": "Loss", "GRD": "Gradients",
-    "LOG": "Log integrity", "PRF": "Pace", "CFG": "Configuration", "EXP": "Expectations",
+    "EPO": "Epochs",
+    "SCH": "Learning-rate schedule",
+    "RES": "Resumes",
+    "LOS": "Loss",
+    "GRD": "Gradients",
+    "LOG": "Log integrity",
+    "PRF": "Pace",
+    "CFG": "Configuration",
+    "EXP": "Expectations",
 }
 ROWS_SHOWN = 6
 README_COMMAND = "analyzer check fixtures/runs/accelerate-scheduler-stepped-twice"

@@ -12,10 +12,30 @@ import analyzer
 PACKAGE = Path(analyzer.__file__).parent
 
 FORBIDDEN = {
-    "readers": ("analyzer.clocks", "analyzer.timeline", "analyzer.rules", "analyzer.renderers", "analyzer.audit", "analyzer.cli"),
-    "clocks": ("analyzer.rules", "analyzer.renderers", "analyzer.audit", "analyzer.cli", "analyzer.discovery", "analyzer.readers"),
+    "readers": (
+        "analyzer.clocks",
+        "analyzer.timeline",
+        "analyzer.rules",
+        "analyzer.renderers",
+        "analyzer.audit",
+        "analyzer.cli",
+    ),
+    "clocks": (
+        "analyzer.rules",
+        "analyzer.renderers",
+        "analyzer.audit",
+        "analyzer.cli",
+        "analyzer.discovery",
+        "analyzer.readers",
+    ),
     "rules": ("analyzer.renderers", "analyzer.cli", "analyzer.readers"),
-    "renderers": ("analyzer.cli", "analyzer.discovery", "analyzer.readers", "analyzer.rules.epoch", "analyzer.rules.schedule"),
+    "renderers": (
+        "analyzer.cli",
+        "analyzer.discovery",
+        "analyzer.readers",
+        "analyzer.rules.epoch",
+        "analyzer.rules.schedule",
+    ),
 }
 EXCEPTIONS = {("rules/examples.py", "analyzer.audit"), ("rules/examples.py", "analyzer.discovery")}
 

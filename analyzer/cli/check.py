@@ -71,7 +71,11 @@ def command(
 
     targets = planned_outputs(formats, outputs)
     baseline = request.baseline or BASELINE
-    report = checked(replace(request, baseline=None) if write_baseline else request, quiet=quiet)
+    report = checked(
+        replace(request, baseline=None) if write_baseline else request,
+        quiet=quiet,
+        keep_series=any(name == "html" for name, _ in targets),
+    )
     if write_baseline:
         write_file(baseline, baseline_text(report))
         say(f"{baseline}: {sum(len(one.findings) for one in report.runs)} findings are known from now on")

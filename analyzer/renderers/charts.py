@@ -14,7 +14,6 @@ import numpy as np
 from analyzer.model import NO_STEP, Finding, Floats, Ints, RunReport, Series
 
 
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Line:
     """One curve in written order, arrays of shape (n,). ``x`` holds the points by "step" and, where known, "time" (hours)."""
@@ -161,9 +160,7 @@ def _chart(report: RunReport, *, key: str, lines: Sequence[Line], families: tupl
         for mark in _marks(finding, steps, lines[0].y)
     )
     joins = tuple(float(join.first_step_after) for join in report.timeline.joins)
-    return Chart(
-        key=key, lines=tuple(lines), marks=marks, joins=joins, scales=scales_of(report), timed=timed, **words
-    )
+    return Chart(key=key, lines=tuple(lines), marks=marks, joins=joins, scales=scales_of(report), timed=timed, **words)
 
 
 def _marks(finding: Finding, steps: Floats, values: Floats) -> list[Mark]:
@@ -173,7 +170,9 @@ def _marks(finding: Finding, steps: Floats, values: Floats) -> list[Mark]:
     for place in dict.fromkeys(places):
         nearest = int(np.abs(steps - place).argmin()) if len(steps) else None
         height = float(values[nearest]) if nearest is not None and np.isfinite(values[nearest]) else None
-        marks.append(Mark(step=float(place), y=height, code=finding.code, severity=finding.severity, text=finding.message))
+        marks.append(
+            Mark(step=float(place), y=height, code=finding.code, severity=finding.severity, text=finding.message)
+        )
     return marks
 
 
@@ -190,7 +189,13 @@ def _loss(report: RunReport) -> Chart | None:
     finite = main.value[np.isfinite(main.value)]
     wide = bool(len(finite) and finite.min() > 0 and finite.max() / finite.min() > 50)
     return _chart(
-        report, key="loss", lines=lines, families=("LOS", "RES", "GRD", "EPO007"), title="Loss", y_label="loss", log_y=wide,
+        report,
+        key="loss",
+        lines=lines,
+        families=("LOS", "RES", "GRD", "EPO007"),
+        title="Loss",
+        y_label="loss",
+        log_y=wide,
         reading="Raw values as logged; marks are findings, vertical lines are resumes.",
     )
 
@@ -204,9 +209,16 @@ def _epoch(report: RunReport) -> Chart | None:
     clock = timeline.epoch
     if clock is not None and clock.low > 0 and clock.origin is not None:
         ideal = clock.base + (labels.step - clock.origin) / float((clock.low + clock.high) / 2)
-        lines.append(_line(report, labels, name="feasible line", y=np.asarray(ideal, dtype=np.float64), style="expected"))
+        lines.append(
+            _line(report, labels, name="feasible line", y=np.asarray(ideal, dtype=np.float64), style="expected")
+        )
     return _chart(
-        report, key="epoch", lines=lines, families=("EPO", "RES"), title="Epoch against step", y_label="epoch",
+        report,
+        key="epoch",
+        lines=lines,
+        families=("EPO", "RES"),
+        title="Epoch against step",
+        y_label="epoch",
         reading="A sound log climbs one lap per steps-per-epoch: labels lie on or just below the line.",
     )
 
@@ -225,7 +237,12 @@ def _schedule(report: RunReport) -> Chart | None:
     if not lines:
         return None
     return _chart(
-        report, key="schedule", lines=lines, families=("SCH", "RES006"), title="Learning rate", y_label="learning rate",
+        report,
+        key="schedule",
+        lines=lines,
+        families=("SCH", "RES006"),
+        title="Learning rate",
+        y_label="learning rate",
         reading="Observed values and the schedule that explains most of them.",
     )
 
@@ -235,8 +252,12 @@ def _position(report: RunReport) -> Chart | None:
     if clock is None or clock.position is None or np.isfinite(clock.position).sum() < 3:
         return None
     return _chart(
-        report, key="position", lines=[_line(report, clock.series, name="scheduler's own counter", y=clock.position)],
-        families=("SCH", "RES006"), title="Scheduler position against step", y_label="scheduler steps",
+        report,
+        key="position",
+        lines=[_line(report, clock.series, name="scheduler's own counter", y=clock.position)],
+        families=("SCH", "RES006"),
+        title="Scheduler position against step",
+        y_label="scheduler steps",
         reading="Read back from the learning rate. One scheduler step per update is a straight line of slope one.",
     )
 
@@ -248,8 +269,14 @@ def _gradient(report: RunReport) -> Chart | None:
     finite = norm.value[np.isfinite(norm.value)]
     wide = bool(len(finite) and finite.min() > 0 and finite.max() / finite.min() > 50)
     return _chart(
-        report, key="gradient", lines=[_line(report, norm)], families=("GRD",), title="Gradient norm",
-        y_label="gradient norm", log_y=wide, reading="As logged, usually before clipping.",
+        report,
+        key="gradient",
+        lines=[_line(report, norm)],
+        families=("GRD",),
+        title="Gradient norm",
+        y_label="gradient norm",
+        log_y=wide,
+        reading="As logged, usually before clipping.",
     )
 
 
@@ -271,5 +298,12 @@ def _sessions(report: RunReport) -> Chart | None:
         for number in range(int(session.max()) + 1)
         if (here := session == number).any()
     ]
-    return Chart(key="sessions", title="Sessions on wall time", y_label="step", lines=tuple(lines), timed=True, x_label="hours",
-                 reading="Steps against hours since the first record; each life of the process is a line.")
+    return Chart(
+        key="sessions",
+        title="Sessions on wall time",
+        y_label="step",
+        lines=tuple(lines),
+        timed=True,
+        x_label="hours",
+        reading="Steps against hours since the first record; each life of the process is a line.",
+    )

@@ -105,7 +105,8 @@ def _curve(panel: Any, line: Line, x_axis: str, number: int) -> None:
     x, y = np.insert(x, breaks, np.nan), np.insert(y, breaks, np.nan)
     sparse = len(kept) <= 60 and line.style == "observed"
     panel.plot(
-        x, y,
+        x,
+        y,
         color=colours[number % len(colours)],
         linestyle="--" if line.style == "expected" else DASHES[number % len(DASHES)],
         linewidth=1.1 if line.style == "expected" else 0.8,
@@ -125,15 +126,29 @@ def _annotate(panel: Any, chart: Chart) -> None:
             panel.axvline(mark.step, color=MARKER_COLOURS[mark.severity], linewidth=0.8, gid=f"finding-{mark.code}")
         else:
             panel.plot(
-                [mark.step], [mark.y], marker=MARKERS[mark.severity], color=MARKER_COLOURS[mark.severity],
-                markerfacecolor="none", markersize=6, linestyle="none", zorder=5, gid=f"finding-{mark.code}",
+                [mark.step],
+                [mark.y],
+                marker=MARKERS[mark.severity],
+                color=MARKER_COLOURS[mark.severity],
+                markerfacecolor="none",
+                markersize=6,
+                linestyle="none",
+                zorder=5,
+                gid=f"finding-{mark.code}",
             )
         if mark.code not in labelled:
             labelled.add(mark.code)
             height = mark.y if mark.y is not None else panel.get_ylim()[1]
             panel.annotate(
-                mark.code, (mark.step, height), xytext=(4, 7), textcoords="offset points", fontsize=6.5,
-                fontweight="bold", color=MARKER_COLOURS[mark.severity], zorder=6, annotation_clip=True,
+                mark.code,
+                (mark.step, height),
+                xytext=(4, 7),
+                textcoords="offset points",
+                fontsize=6.5,
+                fontweight="bold",
+                color=MARKER_COLOURS[mark.severity],
+                zorder=6,
+                annotation_clip=True,
             )
 
 

@@ -31,12 +31,24 @@ def report_of(folder: Path, findings: Sequence[Finding] = (), name: str = "run")
 
 def finding(code: str, step: int, source: str = "log.csv") -> Finding:
     row = Row(source=source, row=step + 1, tag="loss", step=step, value=1.0)
-    return Finding(severity="error", message=f"something at {step}", tag="loss", first_step=step, code=code, name="x", evidence=(row,))
+    return Finding(
+        severity="error",
+        message=f"something at {step}",
+        tag="loss",
+        first_step=step,
+        code=code,
+        name="x",
+        evidence=(row,),
+    )
 
 
 @pytest.mark.parametrize(
     ("kind", "panels"),
-    [("overview", ["Loss", "Epoch against step", "Learning rate"]), ("epoch", ["Epoch against step"]), ("loss", ["Loss"])],
+    [
+        ("overview", ["Loss", "Epoch against step", "Learning rate"]),
+        ("epoch", ["Epoch against step"]),
+        ("loss", ["Loss"]),
+    ],
 )
 def test_panels_of_a_kind(kind: str, panels: list[str], tmp_path: Path) -> None:
     figure = figure_of(report_of(tmp_path), kind)
@@ -44,11 +56,15 @@ def test_panels_of_a_kind(kind: str, panels: list[str], tmp_path: Path) -> None:
     assert titles[: len(panels)] == panels
 
 
-@pytest.mark.parametrize(("code", "title"), [("LOS001", "Loss"), ("EPO001", "Epoch against step"), ("SCH001", "Learning rate")])
+@pytest.mark.parametrize(
+    ("code", "title"), [("LOS001", "Loss"), ("EPO001", "Epoch against step"), ("SCH001", "Learning rate")]
+)
 def test_a_finding_is_marked_where_it_belongs(code: str, title: str, tmp_path: Path) -> None:
     charts = {chart.title: chart for chart in charts_of(report_of(tmp_path, [finding(code, 40)]))}
     assert [mark.step for mark in charts[title].marks] == [40.0]
-    assert not any(chart.marks for name, chart in charts.items() if name != title and name != "Scheduler position against step")
+    assert not any(
+        chart.marks for name, chart in charts.items() if name != title and name != "Scheduler position against step"
+    )
 
 
 @pytest.mark.parametrize("output", ["png", "svg", "pdf"])

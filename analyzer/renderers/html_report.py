@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from analyzer.model import Floats, Report, RunReport
+from analyzer.renderers import Look, Renderer
 from analyzer.renderers.charts import Chart, Line, charts_of, keep_extremes
 from analyzer.renderers.json_report import plain
 
@@ -49,7 +50,10 @@ class RunSummary:
         return self.errors * 10_000 + self.warnings * 100 + self.notes
 
 
-def render(report: Report, *, figures: bool = True, title: str = "Training-log audit") -> str:
+TITLE = "Training-log audit"
+
+
+def render(report: Report, *, figures: bool = True, title: str = TITLE) -> str:
     """The whole report as one HTML document.
 
     Args:
@@ -211,3 +215,10 @@ def _figure(one: RunReport) -> str:
     from analyzer.renderers.figures import draw
 
     return base64.b64encode(draw(one, kind="overview", output="png", dots_per_inch=110)).decode("ascii")
+
+
+def _rendered(report: Report, look: Look) -> str:
+    return render(report)
+
+
+RENDERER = Renderer(name="html", title="one self-contained HTML page", render=_rendered)

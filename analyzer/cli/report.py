@@ -1,0 +1,45 @@
+"""``analyzer report``: one self-contained HTML page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.console.options import audit_options
+
+if TYPE_CHECKING:
+    from analyzer.check import Request
+
+
+@click.command("report")
+@audit_options
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="The page to write.",
+)
+@click.option("--title", help="Heading of the page.")
+@click.option("--figures/--no-figures", default=True, show_default=True, help="Static pictures, for printing.")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing.")
+def command(request: Request, output: Path, title: str | None, figures: bool, quiet: bool) -> None:
+    """Write one self-contained HTML page: verdicts, clocks, findings with their rows.
+
+    A folder of runs gives a page with a table of all runs, worst first. The page opens from disk and fetches nothing.
+    Exit codes: 0 the page was written, 2 nothing could be audited.
+    """
+    from analyzer.cli.check import checked
+    from analyzer.console.output import say, write_file
+    from analyzer.renderers.html_report import TITLE, render
+
+    report = checked(request, quiet=quiet, keep_series=True)
+    write_file(output, render(report, figures=figures, title=title or TITLE))
+    if not quiet:
+        found = sum(len(one.findings) for one in report.runs)
+        say(f"{output}: {len(report.runs)} runs, {found} findings, {len(report.unreadable)} files not read")
+    sys.exit(0 if report.runs else 2)
