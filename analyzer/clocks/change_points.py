@@ -23,7 +23,7 @@ LEAST_ROWS = 5  # rows that must lie behind the onset
 FACTORS = tuple(range(2, 65))  # what a forgotten division multiplies a loss by: accumulation, devices, logging steps
 EDGE_ROWS = 2  # a factor appears within so many rows
 RATIO_ERRORS = 3.0  # standard errors within which the ratio is an integer
-WORST_RATIO_ERROR = 0.06  # of the ratio: with more an integer means nothing (half the space between 4 and 5 is 11 %)
+WORST_RATIO_ERROR = 0.12  # of the ratio: half the space between 4 and 5; with more an integer means nothing
 NOISE_RATIO = 1.8  # log-noise before and after may differ by this factor
 
 
@@ -73,7 +73,7 @@ def find_divergence(value: Floats, *, burn_in: int = 0, floor: float = 0.0) -> D
     final = float(np.median(tail))
     if lowest <= 0 or lowest_block >= len(levels) - 2:
         return None
-    if final < LEAST_RISE * lowest or tail.min() < 1 + (LEAST_RISE - 1) / 2 * lowest:
+    if final < LEAST_RISE * lowest or tail.min() < (1 + (LEAST_RISE - 1) / 2) * lowest:
         return None
     scatter = _scatter(levels[first : max(lowest_block + 3, first + 5)], levels)
     scatter = max(scatter, floor)

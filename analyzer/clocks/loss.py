@@ -32,6 +32,7 @@ class LossBaseline:
     ``unfit`` says why statistics do not apply to this loss, where they do not.
     """
 
+    timeline: Timeline
     series: Series
     level: Floats
     scale: Floats
@@ -49,7 +50,7 @@ class LossBaseline:
         """What happens to the loss, each place under one name."""
         from analyzer.clocks.loss_events import name_events
 
-        return name_events(self)
+        return name_events(self, self.timeline)
 
     def step(self, position: int) -> int:
         """Step of the row at a position of the judged curve."""
@@ -70,6 +71,7 @@ def read_loss_baseline(timeline: Timeline) -> LossBaseline | None:
     floor = max(2 * precision, RELATIVE_FLOOR * middle)
     level, scale = _level_and_scale(value, floor)
     return LossBaseline(
+        timeline=timeline,
         series=series,
         level=_spread(level, rows, len(series)),
         scale=_spread(scale, rows, len(series)),

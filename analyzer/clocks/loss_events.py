@@ -20,10 +20,12 @@ from analyzer.clocks.change_points import (
     sharpest_shift,
     shift_at,
 )
+from analyzer.clocks.loss_joins import JoinChange, changes_at_joins
 from analyzer.clocks.loss_spikes import Spike, find_spikes
 
 if TYPE_CHECKING:
     from analyzer.clocks.loss import LossBaseline
+    from analyzer.timeline import Timeline
 
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
 
@@ -32,29 +34,37 @@ NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
 class LossEvents:
     """Positions are those of ``LossBaseline.rows``."""
 
+    joins: tuple[JoinChange, ...] = ()
     spikes: tuple[Spike, ...] = ()
     divergence: Divergence | None = None
     scale: LevelShift | None = None
 
 
-def name_events(loss: LossBaseline) -> LossEvents:
+def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
     """Judge the curve; nothing when statistics do not apply to it."""
-    if loss.unfit:
+    if loss.unfit or not np.all(loss.value > 0):
         return LossEvents()
-    positive = bool(np.all(loss.value > 0))
-    divergence = find_divergence(loss.value, burn_in=loss.burn_in, floor=loss.floor) if positive else None
-    scale = _scale_jump(loss) if positive else None
+    joins = changes_at_joins(loss, timeline)
+    scale = _scale_jump(loss)
     if scale is not None:
-        divergence = None
-    spikes = [
+        joins = tuple(change for change in joins if abs(change.position - scale.row) > NEAR_JOIN_ROWS)
+    divergence = None
+    if scale is None:
+        divergence = find_divergence(loss.value, burn_in=loss.burn_in, floor=loss.floor)
+        if divergence is not None and _explained(divergence.onset, joins):
+            divergence = None
+    spikes = tuple(
         spike
         for spike in find_spikes(loss.value, floor=loss.floor, judged_from=loss.burn_in)
-        if join_near(loss, spike.first) is None
+        if not _explained(spike.first, joins)
         and (divergence is None or spike.first < divergence.onset - NEAR_JOIN_ROWS)
-    ]
-    if divergence is not None and join_near(loss, divergence.onset) is not None:
-        divergence = None
-    return LossEvents(spikes=tuple(spikes), divergence=divergence, scale=scale)
+        and (scale is None or abs(spike.first - scale.row) > NEAR_JOIN_ROWS)
+    )
+    return LossEvents(joins=joins, spikes=spikes, divergence=divergence, scale=scale)
+
+
+def _explained(position: int, joins: tuple[JoinChange, ...]) -> bool:
+    return any(change.position - 2 <= position <= change.last + NEAR_JOIN_ROWS for change in joins)
 
 
 def join_near(loss: LossBaseline, position: int, reach: int = NEAR_JOIN_ROWS) -> int | None:

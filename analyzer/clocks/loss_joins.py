@@ -1,0 +1,198 @@
+"""The loss at a join: is it what the session before had reached?
+
+The place is known, so the thresholds are lower than those of a search. Rows that both sessions logged are compared at
+the same step; without such rows the first rows behind the join are compared with the last before it, and the run's own
+differences at all other rows say how often so much happens by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from analyzer.model import Floats, Ints
+
+if TYPE_CHECKING:
+    from analyzer.clocks.loss import LossBaseline
+    from analyzer.timeline import Timeline
+
+ROWS_BEFORE = 25  # whose median is the level that the session before had reached
+LENGTHS = (1, 2, 3, 5, 8, 15)  # first rows behind the join, a level each: a lost optimizer shows for a few rows only
+NOISE_UNITS = 5.0  # at a known place; a search over a thousand rows needs 5.5 and a tail
+ROW_NOISE_UNITS = 8.0  # for a single row, whose noise may have a heavy tail
+LEAST_RISE = 0.12  # in log-loss: a tenth comes and goes with the data order
+ELSEWHERE = 0.01  # share of the run's other rows at which as much may happen
+FEW_ROWS = 60  # with fewer other rows to compare with, noise units alone must decide, and be twice as many
+MAD_TO_SIGMA = 1.4826
+
+FEWEST_PAIRS = 5
+PAIR_OFFSET = 0.05  # in log-loss
+PAIR_UNITS = 6.0  # standard errors of the mean difference of rows at the same step
+IDENTICAL = 1e-6  # relative difference of rows that are the same number
+
+Kind = Literal["level", "offset", "transient", "row"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinChange:
+    """The loss moves at a join. Positions are those of ``LossBaseline.rows``."""
+
+    join: int | None  # index in Timeline.joins; None where the loss alone shows that a session began
+    position: int  # first row behind the join
+    last: int  # last row before the loss is back, or the end
+    kind: Kind
+    before: float  # loss that was reached (at the same step where rows can be paired)
+    after: float
+    units: float
+    pairs: tuple[tuple[int, int], ...] = ()  # (earlier position, later position) of the same step
+    recovered: bool = False
+
+
+def changes_at_joins(loss: LossBaseline, timeline: Timeline) -> tuple[JoinChange, ...]:
+    """All joins at which the loss is not what it was."""
+    found = []
+    for number, (position, index) in enumerate(loss.joins):
+        join = timeline.joins[index]
+        if join.step == "fresh":
+            continue
+        end = loss.joins[number + 1][0] if number + 1 < len(loss.joins) else len(loss.value)
+        paired = join.step in ("replayed", "continued") and join.overlap > 0
+        change = None
+        if paired:
+            change = _by_pairs(loss, position, end, index)
+        if change is None and not paired:
+            change = _by_level(loss, position, end, index)
+        if change is not None:
+            found.append(change)
+    return tuple(found)
+
+
+def _by_pairs(loss: LossBaseline, position: int, end: int, join: int) -> JoinChange | None:
+    steps = loss.series.step[loss.rows]
+    early, late = _same_steps(steps, position, end)
+    if len(early) < 1:
+        return None
+    difference = np.log(loss.value[late]) - np.log(loss.value[early])
+    pairs = tuple(zip(early.tolist(), late.tolist(), strict=True))
+    same = np.abs(difference) <= IDENTICAL
+    if same.all():
+        return None
+    if same.sum() >= max(3, 0.5 * len(same)):
+        other = np.flatnonzero(~same)
+        if same[other[-1] + 1 :].sum() < 2 or np.abs(difference[other]).max() < 0.02:
+            return None  # drifts apart: rounding that grows, not another state
+        worst = int(other[np.abs(difference[other]).argmax()])
+        return _change(loss, late, early, worst, join, "row", units=np.inf, pairs=(pairs[worst],), last=int(late[other[-1]]))
+    if len(difference) < FEWEST_PAIRS:
+        return None
+    first = difference[:8]
+    size = np.abs(first)
+    if np.all(np.sign(first) == np.sign(first[0])) and np.all(np.diff(size) < 0) and size[0] > 5 * size[-1] and size[0] >= PAIR_OFFSET:
+        units = float(size[0] / np.median(size[len(size) // 2 :]))
+        return _change(loss, late, early, 0, join, "transient", units=units, pairs=pairs[:3], last=int(late[len(first) - 1]))
+    mean = float(difference.mean())
+    steps_apart = np.diff(difference)
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(steps_apart))) / np.sqrt(2)
+    noise = max(noise, float(difference.std(ddof=1)) / 2, 1e-4)
+    units = mean / (noise / np.sqrt(len(difference)))
+    slow = _slow_scatter(loss, position)
+    if mean < PAIR_OFFSET or units < PAIR_UNITS or mean < 3 * slow or (difference > 0).mean() < 0.95:
+        return None
+    worst = int(difference.argmax())
+    return _change(loss, late, early, worst, join, "offset", units=float(units), pairs=(pairs[0], pairs[worst]), last=int(late[-1]))
+
+
+def _same_steps(steps: Ints, position: int, end: int) -> tuple[Ints, Ints]:
+    """Positions of the same step before and behind a join, the latest before; both ascending in step."""
+    old, new = steps[:position], steps[position:end]
+    values, first_reversed = np.unique(old[::-1], return_index=True)
+    latest = position - 1 - first_reversed
+    at = np.searchsorted(values, new)
+    at = np.minimum(at, len(values) - 1)
+    hit = np.flatnonzero(values[at] == new)
+    return latest[at[hit]], position + hit
+
+
+def _slow_scatter(loss: LossBaseline, position: int) -> float:
+    """Scatter of levels of eight rows, in log-loss, behind the burn-in and before the join."""
+    log = np.log(loss.value[min(loss.burn_in, max(0, position - 24)) : position])
+    blocks = len(log) // 8
+    if blocks < 3:
+        return 0.0
+    levels = np.median(log[-blocks * 8 :].reshape(blocks, 8), axis=1)
+    steps = np.diff(levels)
+    return float(MAD_TO_SIGMA * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2))
+
+
+def _change(loss: LossBaseline, late: Ints, early: Ints, which: int, join: int, kind: Kind, *, units: float,
+            pairs: tuple[tuple[int, int], ...], last: int) -> JoinChange:
+    return JoinChange(
+        join=join, position=int(late[0]), last=last, kind=kind, before=float(loss.value[early[which]]),
+        after=float(loss.value[late[which]]), units=units, pairs=pairs, recovered=kind != "offset",
+    )
+
+
+def _by_level(loss: LossBaseline, position: int, end: int, join: int) -> JoinChange | None:
+    start = max((at for at, _ in loss.joins if at < position), default=0)
+    log = np.log(loss.value)
+    before = log[max(start, position - ROWS_BEFORE) : position]
+    after = log[position : min(end, position + LENGTHS[-1])]
+    if len(before) < 5 or len(after) < 2:
+        return None
+    steps = np.diff(before)
+    noise = max(MAD_TO_SIGMA * float(np.median(np.abs(steps))) / np.sqrt(2), loss.floor / float(np.exp(np.median(before))), 1e-3)
+    scatter = MAD_TO_SIGMA * float(np.median(np.abs(before - np.median(before))))
+    noise = max(noise, scatter)
+    level = float(np.median(before))
+    best: tuple[float, int, float] | None = None
+    for length in LENGTHS:
+        if length > len(after):
+            break
+        rise = float(np.median(after[:length])) - level
+        units = rise / (noise * 1.2533 * np.sqrt(1 / length + 1 / len(before)))
+        wanted = ROW_NOISE_UNITS if length == 1 else NOISE_UNITS
+        if rise >= LEAST_RISE and units >= wanted and _rare(loss, position, length, rise, units, wanted):
+            if best is None or units > best[0]:
+                best = (units, length, rise)
+    if best is None:
+        return None
+    units, length, rise = best
+    last, recovered = _back(loss, position, end, level, noise)
+    return JoinChange(
+        join=join, position=position, last=last, kind="level", before=float(np.exp(level)),
+        after=float(np.exp(level + rise)), units=units, recovered=recovered,
+    )
+
+
+def _rare(loss: LossBaseline, position: int, length: int, rise: float, units: float, wanted: float) -> bool:
+    """Does the loss rise as much anywhere else behind the burn-in?"""
+    elsewhere = rises(np.log(loss.value), ROWS_BEFORE, length)  # at row ROWS_BEFORE + i
+    rows = np.arange(len(elsewhere)) + ROWS_BEFORE
+    other = elsewhere[(rows >= loss.burn_in) & (np.abs(rows - position) > ROWS_BEFORE + length)]
+    if len(other) < FEW_ROWS:
+        return units >= 1.5 * wanted
+    return float(np.mean(other >= rise)) <= ELSEWHERE
+
+
+def rises(log: Floats, before: int, after: int) -> Floats:
+    """Median of ``after`` rows minus the median of the ``before`` rows ahead of them, at every row from ``before`` on."""
+    if len(log) < before + after:
+        return np.zeros(0)
+    ahead = np.median(sliding_window_view(log, before), axis=1)[: len(log) - before - after + 1]
+    behind = np.median(sliding_window_view(log[before:], after), axis=1)
+    return behind - ahead
+
+
+def _back(loss: LossBaseline, position: int, end: int, level: float, noise: float) -> tuple[int, bool]:
+    """Last row before the loss is back at its level (three rows in a median), and whether it is."""
+    log = np.log(loss.value[position:end])
+    if len(log) < 3:
+        return end - 1, False
+    smooth = np.median(sliding_window_view(log, 3), axis=1)
+    back = np.flatnonzero(smooth <= level + max(noise, 0.05))
+    if not len(back):
+        return end - 1, False
+    return min(end - 1, position + 2 * int(back[0]) + 3), True
