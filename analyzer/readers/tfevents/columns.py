@@ -23,6 +23,7 @@ FEWEST = 12  # records of one length for which columns pay
 SHAPES = 24  # kinds of records of one length that are told apart; more are read one by one
 LONGEST = 1 << 14  # bytes of an event that is compared with templates
 VARYING = 2048  # bytes that vary in an event which is still read as columns
+KINDS = 4096  # templates that are learnt at a time
 SLOTS = 16  # bits of the largest table of templates
 
 
@@ -102,37 +103,42 @@ class Templates:
             rows, words = shape.read(rows, words, parts, corrupt)
             if not len(rows):
                 return rows
-        misses = 0
         passed: list[Ints] = []
-        while len(rows) >= FEWEST and len(shapes) < SHAPES and misses < SHAPES:
+        while len(rows) >= FEWEST and len(shapes) < SHAPES and len(passed) < SHAPES:
+            if not _checksums(words[:1], size)[0]:
+                corrupt.append(rows[:1])
+                rows, words = rows[1:], words[1:]
+                continue
             event = self._plain(words[0], size)
             shape = None if event is None else _shape(event, size)
-            if shape is None:
+            if event is not None and shape is not None:
+                known = next((one for one in shapes if np.array_equal(one.mask, shape.mask)), None)
+                if known is None:
+                    shapes.append(shape)
+                shape = known or shape
+                self._learn(shape, words)
+                rows, words = shape.read(rows, words, parts, corrupt)
+            else:  # this one is read by itself
                 passed.append(rows[:1])
-                rows, words, misses = rows[1:], words[1:], misses + 1
-                continue
-            known = next((one for one in shapes if one.mask.tobytes() == shape.mask.tobytes()), None)
-            if known is None:
-                shapes.append(shape)
-            shape = known or shape
-            for first in shape.distinct(words):
-                like = self._plain(words[first], size)
-                if like is not None and _same_places(like, shape.event):
-                    shape.add(like, words[first], self.tags)
-            before = len(rows)
-            rows, words = shape.read(rows, words, parts, corrupt)
-            misses += before == len(rows)
+                rows, words = rows[1:], words[1:]
         return np.concatenate([*passed, rows])
 
+    def _learn(self, shape: _Shape, words: NDArray[np.uint64]) -> None:
+        """Take one record of each kind as a template."""
+        words = words[shape.distinct(words)]
+        words = words[_checksums(words, shape.size)]
+        events = [self._plain(one, shape.size) for one in words]
+        same = [index for index, event in enumerate(events) if event and _same_places(event, shape.event)]
+        tags = [[self.tags.number(scalar) for scalar in event.scalars] for event in map(events.__getitem__, same) if event]
+        shape.add(words[same], np.array(tags, dtype=np.int32))
+
     def _plain(self, words: NDArray[np.uint64], size: int) -> Event | None:
-        """The event in these words, if it holds scalars alone and its checksum is right."""
-        raw = words.tobytes()
+        """The event in these words, if it holds nothing but scalars."""
         try:
-            event = parse_event(raw[:size], self.tags.plugins)
+            event = parse_event(words.tobytes()[:size], self.tags.plugins)
         except Unusual:
             return None
-        plain = event.scalars and not event.texts and not event.other
-        if not plain or any(scalar.form == "" for scalar in event.scalars):
+        if not event.scalars or event.texts or event.other or any(scalar.form == "" for scalar in event.scalars):
             return None
         for tag, plugin in event.plugins:
             self.tags.plugins.setdefault(tag, plugin)
@@ -190,6 +196,7 @@ class _Shape:
     def __init__(self, event: Event, size: int, mask: Bytes, varying: list[int]) -> None:
         self.event, self.size = event, size
         self.mask = mask.view("<u8")
+        self.skeleton = self._skeleton()
         self.varying = varying
         self.words = np.zeros((0, len(self.mask)), dtype=np.uint64)  # structural bits of each template
         self.crc: Words = np.zeros(0, dtype=np.uint32)  # of each template with its varying bytes zero
@@ -199,26 +206,36 @@ class _Shape:
         self.slots = np.zeros(1, dtype=np.int32)
         self.slot_shift = np.uint64(63)
 
-    def add(self, event: Event, words: NDArray[np.uint64], tags: Tags) -> None:
-        """Take one more event of this shape as a template."""
+    def _skeleton(self) -> NDArray[np.uint64]:
+        """The structural bits that do not depend on the tag: all up to the summary, and the key of each number."""
+        event = self.event
+        skeleton = np.zeros(len(self.mask) * 8, dtype=np.uint8)
+        begin = max(event.wall_at + 8, event.step_at + event.step_width, 0) + 1
+        skeleton[: min(begin, self.size)] = 0xFF
+        for scalar in event.scalars:
+            skeleton[scalar.at - 1] = 0xFF
+        return skeleton.view("<u8") & self.mask
+
+    def add(self, words: NDArray[np.uint64], tags: NDArray[np.int32]) -> None:
+        """Take more events of this shape as templates."""
+        if not len(words):
+            return
         fixed = words & self.mask
-        whole = np.zeros(self.size + 4, dtype=np.uint8)
-        whole[4:] = np.where(self.mask.view(np.uint8) == 0xFF, words.view(np.uint8), 0)[: self.size]
-        crc = crc32c_of(whole, np.array([4]), np.array([self.size]))
-        self.words = np.concatenate([self.words, fixed[None]])
-        self.crc = np.concatenate([self.crc, crc])
-        numbers = np.array([[tags.number(scalar) for scalar in event.scalars]], dtype=np.int32)
-        self.tags = np.concatenate([self.tags, numbers])
-        self.hashes = np.concatenate([self.hashes, self._hash(fixed[None])])
+        structure = words & np.where(self.mask.view(np.uint8) == 0xFF, np.uint8(0xFF), np.uint8(0)).view("<u8")
+        self.words = np.concatenate([self.words, fixed])
+        self.crc = np.concatenate([self.crc, _crc_of_rows(structure, self.size)])
+        self.tags = np.concatenate([self.tags, tags])
+        self.hashes = np.concatenate([self.hashes, self._hash(fixed)])
         bits = min(max(1, 2 * len(self.words).bit_length()), SLOTS)
         self.slot_shift = np.uint64(64 - bits)
         self.slots = np.zeros(1 << bits, dtype=np.int32)
         self.slots[self.hashes >> self.slot_shift] = np.arange(len(self.hashes))
 
-    def distinct(self, words: NDArray[np.uint64]) -> list[int]:
-        """One record of each kind, in written order."""
-        first: Ints = np.unique(self._hash(words & self.mask), return_index=True)[1]
-        return np.sort(first).tolist()
+    def distinct(self, words: NDArray[np.uint64]) -> Ints:
+        """Of the records that begin and lie like the first: one of each kind, in written order."""
+        alike = np.flatnonzero(_equal(words & self.skeleton, words[0] & self.skeleton))
+        first: Ints = np.unique(self._hash(words[alike] & self.mask), return_index=True)[1]
+        return alike[np.sort(first)[:KINDS]]
 
     def read(self, rows: Ints, words: NDArray[np.uint64], parts: list[_Part],
              corrupt: list[Ints]) -> tuple[Ints, NDArray[np.uint64]]:
@@ -311,6 +328,18 @@ def _equal(fixed: NDArray[np.uint64], template: NDArray[np.uint64]) -> NDArray[n
     for column in range(1, fixed.shape[1]):
         same &= fixed[:, column] == template[column]
     return same
+
+
+def _checksums(words: NDArray[np.uint64], size: int) -> NDArray[np.bool_]:
+    """Whether the checksum behind each row of ``size`` bytes fits it."""
+    right: NDArray[np.bool_] = masked_all(_crc_of_rows(words, size)) == _column(words, size, "<u4")
+    return right
+
+
+def _crc_of_rows(words: NDArray[np.uint64], size: int) -> Words:
+    width = words.shape[1] * 8
+    rows = np.concatenate([np.zeros(4, dtype=np.uint8), np.ascontiguousarray(words).view(np.uint8).ravel()])
+    return crc32c_of(rows, 4 + width * np.arange(len(words)), np.full(len(words), size))
 
 
 def _by_length(length: Ints) -> list[Ints]:

@@ -299,7 +299,7 @@ def _tensor(data: bytes, at: int, end: int, tag: str, plugin: str) -> Scalar | T
     width = 4 if dtype == 1 else 8
     plain = dtype in (1, 2) and stop - begin == width
     if plain and (number == 4 or number == (5 if dtype == 1 else 6)):
-        value = struct.unpack_from(form, data, begin)[0]
+        value = struct.unpack_from("<f" if dtype == 1 else "<d", data, begin)[0]
         return Scalar(tag=tag, value=value, at=begin, form=form, exact=dtype == 2)
     if number == 4 and wire == 2 and dtype != 14:
         content = data[begin:stop]

@@ -1,0 +1,38 @@
+"""TensorBoard event files: fast, every checksum verified, and nothing that was written left out.
+
+Layers, one file each: ``checksum`` (CRC-32C of many messages), ``record`` (framing and what lies behind damage),
+``event`` (one event from its bytes), ``columns`` (thousands of like events at once), ``file`` (a stream into a
+``Reading``). ``origin`` and ``declarations`` say who wrote the file and what the run declared in it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from analyzer.readers import Reader
+from analyzer.readers.tfevents.file import Scan, read, read_stream, scan_stream
+from analyzer.readers.tfevents.record import PADDING, header_length
+
+__all__ = ["READER", "Scan", "read", "read_stream", "scan_stream"]
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """By the name that every writer gives, or by a first record whose length has the right checksum."""
+    if "tfevents" in path.name:
+        return not path.name.endswith((".gz", ".zip", ".xz", ".bz2", ".json", ".csv", ".txt"))
+    padded = np.frombuffer(head + bytes(PADDING), dtype=np.uint8)
+    return header_length(padded, 0, len(head)) >= 0
+
+
+READER = Reader(
+    name="tfevents",
+    title="TensorBoard event files",
+    recognises=recognises,
+    read=read,
+    recognised_by="`tfevents` in the file name, or a first record whose length has the right checksum",
+    step="the step that the writer was given, as it was given",
+    epoch="a tag of its own, where there is one",
+    learning_rate="a tag of its own; which update it belongs to is its framework's habit",
+)

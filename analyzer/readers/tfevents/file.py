@@ -1,0 +1,265 @@
+"""The file layer: an event file as a stream of blocks, from any record on, into one ``Reading``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from analyzer.model import Floats, Ints, Marker, Problem, Series, Source
+from analyzer.readers import Reading
+from analyzer.readers.tfevents.checksum import Bytes
+from analyzer.readers.tfevents.columns import Block, Points, Templates
+from analyzer.readers.tfevents.declarations import facts_of
+from analyzer.readers.tfevents.event import SESSION_START, Text
+from analyzer.readers.tfevents.origin import Origin, framework_of, origin_of
+from analyzer.readers.tfevents.record import FRAME, PADDING, ZERO_TAIL, ZEROS, Damage, Framed, frame, hides_records
+
+BLOCK = 4 << 20  # bytes read at a time
+LONGEST_TEXT = 1 << 20  # bytes of a declared text that is kept
+MOST_PROBLEMS = 100  # problems told one by one; a file with more says how many
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """A reading, and where the next one begins when the file has grown."""
+
+    reading: Reading
+    offset: int  # bytes: behind the last whole record
+    row: int  # number of the record that will begin there
+
+
+def read(path: Path) -> Reading:
+    """Read an event file of any size."""
+    with path.open("rb", buffering=0) as stream:
+        return read_stream(stream, str(path))
+
+
+def read_stream(stream: BinaryIO, name: str) -> Reading:
+    """Read an event file from any binary stream; ``name`` is its path or address."""
+    return scan_stream(stream, name).reading
+
+
+def scan_stream(stream: BinaryIO, name: str, *, offset: int = 0, row: int = 0, block_size: int = BLOCK) -> Scan:
+    """Read the records that begin at byte ``offset`` or later, the first of them numbered ``row``.
+
+    Only records behind ``offset`` are read: a caller that follows a growing file adds the new points to the old.
+    """
+    if offset:
+        stream.seek(offset)
+    window = _Window(stream, offset, block_size)
+    account = _Account(name, row)
+    templates = Templates()
+    lost = False
+    wanted = 0
+    while not window.ended:
+        window.fill(wanted)
+        framed, block = _believable(window, templates, lost)
+        account.take(framed, block, templates, window.offset)
+        lost, wanted = framed.lost, framed.wanted
+        window.drop(framed.consumed)
+    return account.scan(templates, window.offset)
+
+
+def _believable(window: _Window, templates: Templates, lost: bool) -> tuple[Framed, Block]:
+    """The records of the block; a record whose stated length swallowed others is not believed."""
+    data, size, final = window.data, window.size, window.ended
+    distrusted: set[int] = set()
+    while True:
+        framed = frame(data, size, final=final, lost=lost, distrusted=distrusted)
+        block = templates.read(data, framed.start, framed.length)
+        hollow = {int(framed.start[index]) - 12 for index in block.corrupt
+                  if hides_records(data, int(framed.start[index]), int(framed.length[index]))} - distrusted
+        if not hollow:
+            return framed, block
+        distrusted |= hollow
+
+
+class _Window:
+    """The part of the stream that is being read: ``data[:size]``, which lies at ``offset`` in the file."""
+
+    def __init__(self, stream: BinaryIO, offset: int, block_size: int) -> None:
+        self.stream, self.offset, self.block_size = stream, offset, max(block_size, 64)
+        self.size = 0
+        self.ended = False
+        self.data: Bytes = np.zeros(self.block_size + PADDING, dtype=np.uint8)
+
+    def fill(self, wanted: int) -> None:
+        """Read until the block is full, or holds ``wanted`` bytes, or the stream ends."""
+        room = max(self.block_size, min(wanted, self._at_most(wanted)))
+        if room <= self.size:
+            room = self.size + self.block_size
+        if room + PADDING > len(self.data) or room + PADDING < len(self.data) // 4:
+            grown: Bytes = np.zeros(room + PADDING, dtype=np.uint8)
+            grown[: self.size] = self.data[: self.size]
+            self.data = grown
+        view = memoryview(self.data)[:room]
+        while self.size < room and not self.ended:
+            count = _read_into(self.stream, view[self.size :])
+            self.size += count
+            self.ended = count == 0
+        self.data[self.size : self.size + PADDING] = 0
+
+    def drop(self, consumed: int) -> None:
+        """Forget the first bytes."""
+        if consumed:
+            self.data[: self.size - consumed] = self.data[consumed : self.size].copy()
+            self.offset += consumed
+            self.size -= consumed
+
+    def _at_most(self, wanted: int) -> int:
+        """``wanted``, or what the file can still give: a wrong length must not ask for memory."""
+        if wanted <= 16 * self.block_size:
+            return wanted
+        try:
+            here = self.stream.tell()
+            end = self.stream.seek(0, 2)
+            self.stream.seek(here)
+        except (OSError, ValueError, AttributeError):
+            return wanted
+        return self.size + max(end - here, 0) + 1
+
+
+def _read_into(stream: BinaryIO, view: memoryview) -> int:
+    into = getattr(stream, "readinto", None)
+    if into is not None:
+        return int(into(view) or 0)
+    got = stream.read(len(view))
+    view[: len(got)] = got
+    return len(got)
+
+
+class _Account:
+    """What has been read so far: slices of columns by tag, problems, marks and declarations."""
+
+    def __init__(self, name: str, row: int) -> None:
+        self.name, self.row, self.first_row = name, row, row
+        self.slices: dict[int, list[tuple[Ints, Floats, Floats, Ints]]] = {}
+        self.problems: list[Problem] = []
+        self.untold = 0
+        self.zero_spans: set[int] = set()
+        self.markers: list[Marker] = []
+        self.texts: dict[tuple[str, str], Text] = {}
+        self.first_wall_time: float | None = None
+        self.writer = ""
+        self.plugins: set[str] = set()
+        self.records = 0
+
+    def take(self, framed: Framed, block: Block, templates: Templates, offset: int) -> None:
+        """Add a block that lies at ``offset``."""
+        first = self.row
+        for damage in framed.damage:
+            self._lose(damage, offset, first + damage.record)
+        for index in block.corrupt.tolist():
+            begin, length = int(framed.start[index]) - 12 + offset, int(framed.length[index]) + FRAME
+            self._tell("corrupt", first + index, begin, length,
+                       f"record {first + index:,} at byte {begin:,}: its checksum does not match; {length:,} bytes "
+                       f"lost, reading goes on at byte {begin + length:,}")
+        for index in block.strange:
+            begin, length = int(framed.start[index]) - 12 + offset, int(framed.length[index]) + FRAME
+            self._tell("row", first + index, begin, length,
+                       f"record {first + index:,} at byte {begin:,}: its checksum is right and it is no event; "
+                       f"{length:,} bytes lost, reading goes on at byte {begin + length:,}")
+        for index, event in block.events:
+            if self.first_wall_time is None and event.wall_time:
+                self.first_wall_time = event.wall_time
+            self.writer = self.writer or event.writer
+            if event.session_status == SESSION_START:
+                self.markers.append(Marker(source=0, row=first + index, kind="session-start", step=event.step,
+                                           wall_time=event.wall_time))
+            for text in event.texts:
+                if len(text.content) <= LONGEST_TEXT:
+                    self.texts.setdefault((text.plugin, text.tag), text)
+            self.plugins.update(plugin for _, plugin in event.plugins)
+        self._take_points(block.points, first)
+        self.row += len(framed.start)
+        self.records += len(framed.start) - len(block.corrupt) - len(block.strange)
+
+    def _take_points(self, points: Points, first: int) -> None:
+        if not len(points.tag):
+            return
+        if self.first_wall_time is None:
+            self.first_wall_time = float(points.wall_time[0])
+        key = points.tag.astype(np.int16) if int(points.tag.max()) < 1 << 15 else points.tag
+        order = np.argsort(key, kind="stable")  # 16-bit keys are sorted by radix
+        key = key[order]
+        cuts = [0, *(np.flatnonzero(key[1:] != key[:-1]) + 1).tolist(), len(key)]
+        step, value, wall = points.step[order], points.value[order], points.wall_time[order]
+        row = points.record[order] + np.int64(first)
+        for begin, end in zip(cuts, cuts[1:], strict=False):
+            part = slice(begin, end)
+            self.slices.setdefault(int(key[begin]), []).append((step[part], value[part], wall[part], row[part]))
+
+    def _lose(self, damage: Damage, offset: int, row: int) -> None:
+        begin, end = damage.start + offset, damage.end + offset
+        kind, what = damage.kind, damage.what
+        before = self.problems[-1] if self.problems else None
+        if before is not None and damage.start == 0 and before.offset is not None and before.length is not None \
+                and before.offset + before.length == begin and before.kind == "corrupt" and before.row == row:
+            zeros = begin in self.zero_spans  # the damage goes on from the block before
+            if zeros or what not in (ZEROS, ZERO_TAIL):
+                what = what if zeros else before.message.split(": ", 1)[1].rsplit("; ", 1)[0]
+                if what == ZERO_TAIL or not zeros:
+                    kind = kind if zeros else "corrupt"
+            else:
+                kind, what = "corrupt", before.message.split(": ", 1)[1].rsplit("; ", 1)[0]
+            begin = before.offset
+            self.problems.pop()
+        if begin == end:
+            return
+        if what == ZEROS:
+            self.zero_spans.add(end)
+        lost = f"{end - begin:,} bytes lost"
+        message = f"record {row:,} at byte {begin:,}: {what}; {lost}"
+        if kind == "corrupt":
+            message += f", reading goes on at byte {end:,}"
+        self._tell(kind, row, begin, end - begin, message)
+
+    def _tell(self, kind: Literal["corrupt", "truncated", "row"], row: int, offset: int, length: int,
+              message: str) -> None:
+        if len(self.problems) >= MOST_PROBLEMS and kind != "truncated":
+            self.untold += 1
+            return
+        self.problems.append(Problem(source=self.name, kind=kind, message=message, row=row, offset=offset,
+                                     length=length))
+
+    def scan(self, templates: Templates, end: int) -> Scan:
+        """Everything that was read, as one ``Reading``."""
+        names, exact = templates.tags.names, templates.tags.exact
+        series = []
+        for number in sorted(self.slices, key=self._first_row):
+            parts = self.slices.pop(number)
+            step, value, wall, row = (np.concatenate(column) for column in zip(*parts, strict=True))
+            series.append(Series(tag=names[number], step=step, value=value, wall_time=wall, row=row,
+                                 source=np.zeros(len(step), dtype=np.int32),
+                                 written_as="decimal" if number in exact else "float32"))
+        problems = sorted(self.problems, key=lambda problem: problem.offset or 0)
+        if self.untold:
+            problems.append(Problem(source=self.name, kind="corrupt",
+                                    message=f"{self.untold:,} more damaged places in this file"))
+        offset = next((p.offset for p in problems if p.kind == "truncated" and p.offset is not None), end)
+        if not end and not problems and not self.records and not self.first_row:
+            problems.append(Problem(source=self.name, kind="truncated", row=0, offset=0, length=0,
+                                    message="the file is empty: its writer was stopped before it wrote anything"))
+        origin = self._origin()
+        source = Source(path=self.name, format="tfevents", start_time=origin.start_time, host=origin.host,
+                        pid=origin.pid, records=self.records,
+                        framework=framework_of(self.writer, [one.tag for one in series], self.plugins,
+                                               [tag for _, tag in self.texts], self.name))
+        reading = Reading(source=source, series=tuple(series), markers=tuple(self.markers), problems=tuple(problems),
+                          facts=facts_of(self.texts.values(), PurePosixPath(self.name).name))
+        return Scan(reading=reading, offset=offset, row=self.row)
+
+    def _first_row(self, number: int) -> tuple[int, int]:
+        return int(self.slices[number][0][3][0]), number
+
+    def _origin(self) -> Origin:
+        """The writer that the file name tells of; its start to the fraction of a second where the first event says it."""
+        origin = origin_of(re.split(r"[/\\]", self.name)[-1])
+        first = self.first_wall_time
+        if first is not None and (origin.start_time is None or 0 <= first - origin.start_time < 2):
+            return replace(origin, start_time=first)
+        return origin
