@@ -1,4 +1,4 @@
-"""Generate the parts of the documentation that restate code: rules, formats, command line, configuration, README output.
+"""Generate the documentation that restates code: rules, formats, command line, declared keys, README output.
 
 python scripts/make_docs.py            write docs/ and the generated part of README.md
 python scripts/make_docs.py --check    exit 1 when something is stale, and say what
@@ -180,7 +180,8 @@ def formats_table() -> str:
     """A row per reader: how it is recognised and what its conventions are taken to be."""
     head = ["| format | recognised by | step | epoch | learning rate |", "|---|---|---|---|---|"]
     rows = [
-        f"| **{reader.title}** (`{reader.name}`) | {reader.recognised_by} | {reader.step} | {reader.epoch} | {reader.learning_rate} |"
+        f"| **{reader.title}** (`{reader.name}`) | {reader.recognised_by} "
+        f"| {reader.step} | {reader.epoch} | {reader.learning_rate} |"
         for reader in sorted(all_readers(), key=lambda reader: reader.name)
     ]
     return "\n".join(head + rows)

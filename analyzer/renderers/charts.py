@@ -16,7 +16,7 @@ from analyzer.model import NO_STEP, Finding, Floats, Ints, RunReport, Series
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Line:
-    """One curve in written order, arrays of shape (n,). ``x`` holds the points by "step" and, where known, "time" (hours)."""
+    """One curve in written order, arrays of shape (n,). ``x`` has "step" and, where known, "time" in hours."""
 
     name: str
     x: Mapping[str, Floats]
