@@ -25,7 +25,7 @@ def look_of_stdout(*, verbose: bool = False, statistics: bool = False, quiet: bo
 def say(text: str | bytes) -> None:
     """Write to standard output; what its encoding cannot show becomes a question mark."""
     if isinstance(text, bytes):
-        click.get_binary_stream("stdout").write(text)
+        sys.stdout.buffer.write(text)
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")

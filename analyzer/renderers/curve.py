@@ -18,13 +18,10 @@ def sparkline(values: NDArray[np.float64]) -> str:
     finite = values[np.isfinite(values)]
     if not len(finite):
         return NOT_FINITE * len(values)
-    low, high = float(finite.min()), float(finite.max())
-    if high > low:
-        with np.errstate(over="ignore", invalid="ignore"):
-            share = (values / 2 - low / 2) / (high / 2 - low / 2)  # halved: the range of two float64 may overflow
-    else:
-        share = np.full(len(values), 0.5)
-    level = np.clip(np.nan_to_num(share) * len(BARS), 0, len(BARS) - 1).astype(np.int64)
+    half = np.where(np.isfinite(values), values, finite[0]) / 2  # halved: the range of two float64 may overflow
+    low, reach = half.min(), half.max() - half.min()
+    share = (half - low) / reach if reach > 0 else np.full(len(values), 0.5)
+    level = np.clip(share * len(BARS), 0, len(BARS) - 1).astype(np.int64)
     return "".join(BARS[i] if good else NOT_FINITE for i, good in zip(level, np.isfinite(values), strict=True))
 
 

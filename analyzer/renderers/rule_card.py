@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,12 +40,11 @@ def _paragraph(paragraph: str, look: Look) -> Iterator[str]:
     if lines and lines[0].strip() in HEADINGS:
         yield paint(lines[0].strip(), "title", look)
         lines = lines[1:]
-        if lines and set(lines[0].strip()) <= set("-="):
-            lines = lines[1:]
-    if any(line.startswith(("    ", "- ", "| ")) for line in lines):  # a list or a formula keeps its lines
+    lines = textwrap.dedent("\n".join(lines)).splitlines()
+    if any(line.startswith((" ", "- ", "| ")) for line in lines):  # a list, a table or a formula keeps its lines
         yield from lines
     elif lines:
-        yield from wrap(" ".join(line.strip() for line in lines), min(look.width, 100))
+        yield from wrap(" ".join(lines), min(look.width, 100))
 
 
 def _item(text: str, look: Look) -> list[str]:

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from analyzer.model import Finding, Report, Row, RunReport
+from analyzer.model import Finding, Problem, Report, Row, RunReport
 from analyzer.renderers import Look, Renderer
 from analyzer.renderers.curve import curve_around, place_in_curve
 from analyzer.renderers.escaping import visible
@@ -30,7 +30,13 @@ RUNS_IN_FULL = 1  # with more runs, one without findings is one line
 def render(report: Report, look: Look | None = None) -> str:
     """The report as lines for a terminal or a pipe."""
     look = look or Look()
-    return "\n".join(_lines(report, look)) + "\n"
+    return "\n".join(_no_command(line) for line in _lines(report, look)) + "\n"
+
+
+def _no_command(line: str) -> str:
+    """The line, never one that a continuous-integration runner obeys: they look for ``::`` and ``##[`` in front."""
+    start = line.lstrip()
+    return line.replace(start[:2], f"{start[0]} {start[1]}", 1) if start.startswith(("::", "##[")) else line
 
 
 def _lines(report: Report, look: Look) -> Iterator[str]:
@@ -40,9 +46,7 @@ def _lines(report: Report, look: Look) -> Iterator[str]:
         for one in report.runs:
             yield from _run(one, look, in_full=look.verbose or len(report.runs) <= RUNS_IN_FULL)
     for problem in report.unreadable:
-        yield from _wrapped(
-            f"not read: {visible(problem.source)}: {visible(problem.message)}", look, style="warning", label=9
-        )
+        yield from _unread(problem, look)
     for note in report.notes:
         yield from _wrapped(f"note: {visible(note)}", look, style="note", label=5)
     if not look.quiet and report.runs:
@@ -58,6 +62,15 @@ def _summary(report: Report, look: Look) -> str:
     if skipped:
         parts.append(counted(skipped, "check") + " not possible" + ("" if look.verbose else " (-v says why)"))
     return "; ".join(parts)
+
+
+def _unread(problem: Problem, look: Look) -> Iterator[str]:
+    head, reason = f"not read: {visible(problem.source)}", visible(problem.message)
+    if width_of(head) + width_of(reason) + 2 <= look.width:
+        yield paint(head[:9], "warning", look) + f"{head[9:]}: {reason}"
+        return
+    yield paint(head[:9], "warning", look) + head[9:]
+    yield from (f"  {line}" for line in wrap(reason, look.width - 2))
 
 
 def _run(one: RunReport, look: Look, *, in_full: bool) -> Iterator[str]:

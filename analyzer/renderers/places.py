@@ -1,0 +1,33 @@
+"""Places in files as tools for source code want them: a path, and a line where the file has lines."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import quote
+
+from analyzer.model import Finding, Row, RunReport
+
+
+def place(one: RunReport, row: Row) -> tuple[str, int | None]:
+    """Path and line of an evidence row; no line in a file that is not text, where an editor would open nothing."""
+    source = next((source for source in one.run.sources if source.path == row.source), None)
+    line = row.row if source is not None and source.line_numbers and row.row > 0 else None
+    return row.source, line
+
+
+def main_place(one: RunReport, finding: Finding) -> tuple[str, int | None]:
+    """Where a finding is shown: at its first evidence row, else at the head of the run's first file."""
+    if finding.evidence:
+        return place(one, finding.evidence[0])
+    return (one.run.sources[0].path if one.run.sources else one.run.name), None
+
+
+def uri(path: str) -> str:
+    """A path as a URI reference: relative stays relative, absolute becomes ``file:``, a URL stays what it is."""
+    scheme, separator, rest = path.partition("://")
+    if separator and scheme.isalnum():
+        return f"{scheme}://{quote(rest.encode('utf-8', 'surrogateescape'), safe='/:@?&=')}"
+    quoted = quote(os.fsencode(path), safe="/")
+    if quoted.startswith("/"):
+        return f"file://{quoted}"
+    return quoted.removeprefix("./")
