@@ -1,20 +1,20 @@
 """A record fails its checksum, or bytes of the log were overwritten.
 
 What it checks
-    The checksum of every record of an event file, length and payload; and in text logs, bytes that no logger writes. Where
-    reading could go on behind the damage is part of the finding.
+    The checksum of every record of an event file, length and payload; and in text logs, bytes that no logger
+    writes. Where reading could go on behind the damage is part of the finding.
 
 Why it matters
-    Most readers stop at the first bad record and say nothing: everything behind it is missing from the curve, as if the run
-    had ended there.
+    Most readers stop at the first bad record and say nothing: everything behind it is missing from the curve, as if
+    the run had ended there.
 
 When it is silent
     A file that just ends inside its last record is `truncated-log`.
 
 What to do
-    Copy the file again from where it was written, and check the disk or the transfer. What lies behind the damage has been
-    read as far as its own checksums are right.
-"""
+
+    Copy the file again from where it was written, and check the disk or the transfer. What lies behind the damage
+    has been read as far as its own checksums are right."""
 
 from __future__ import annotations
 

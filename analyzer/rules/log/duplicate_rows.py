@@ -1,22 +1,22 @@
 """One process wrote the same tag and step twice within a session.
 
 What it checks
-    Rows of the training series that repeat the step of the row before them inside one session, and event files that one
-    process wrote side by side with the same rows (a logger that was registered twice).
+    Rows of the training series that repeat the step of the row before them inside one session, and event files that
+    one process wrote side by side with the same rows (a logger that was registered twice).
 
 Why it matters
     Counts, means and steps per epoch come out too large, and smoothing weighs the doubled rows twice.
 
 When it is silent
-    Rows of different tags share a step in every framework. A learning rate per micro-batch, the epoch told again at an
-    evaluation and validation rows repeat a step by design and are not looked at. A loss that is logged several times at
-    every step with different values is a log per micro-batch. Steps told twice because a session was resumed are
-    `steps-replayed`, by two processes `concurrent-writers`.
+    Rows of different tags share a step in every framework. A learning rate per micro-batch, the epoch told again at
+    an evaluation and validation rows repeat a step by design and are not looked at. A loss that is logged several
+    times at every step with different values is a log per micro-batch. Steps told twice because a session was
+    resumed are `steps-replayed`, by two processes `concurrent-writers`.
 
 What to do
-    Look for a logger, handler or callback that is registered twice, or two that append to one file; drop the second copy of
-    each row before computing anything from the log.
-"""
+
+    Look for a logger, handler or callback that is registered twice, or two that append to one file; drop the second
+    copy of each row before computing anything from the log."""
 
 from __future__ import annotations
 

@@ -1,23 +1,23 @@
 """Rows are missing from a log of regular cadence.
 
 What it checks
-    Long steps of the training series where the cadence is otherwise regular: the epoch, the samples seen, the learning rate
-    or the wall clock have moved on with the step, so the steps were trained and their rows are gone. Also a log that starts
-    late, and a validation series whose first row is missing.
+    Long steps of the training series where the cadence is otherwise regular: the epoch, the samples seen, the
+    learning rate or the wall clock have moved on with the step, so the steps were trained and their rows are gone.
+    Also a log that starts late, and a validation series whose first row is missing.
 
 Why it matters
     Means over an epoch, spikes and the end of a session may lie in the hole. Nothing can be checked there.
 
 When it is silent
-    When the other clocks did not move, the counter jumped (`steps-skipped-at-resume`). An irregular cadence, a cadence that
-    changes for good and long steps at equal distances are habits of the logger. In a down-sampled export rows are missing by
-    design. Rows that a killed process had not written yet, between its last row and the checkpoint that the next one
-    resumed from, are a note.
+    When the other clocks did not move, the counter jumped (`steps-skipped-at-resume`). An irregular cadence, a
+    cadence that changes for good and long steps at equal distances are habits of the logger. In a down-sampled
+    export rows are missing by design. Rows that a killed process had not written yet, between its last row and the
+    checkpoint that the next one resumed from, are a note.
 
 What to do
-    Look for the rows in another file (a rotated log, the folder of an earlier session), and at log calls that are skipped
-    under a condition.
-"""
+
+    Look for the rows in another file (a rotated log, the folder of an earlier session), and at log calls that are
+    skipped under a condition."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from analyzer.rules.log.sampled_export import looks_sampled
 from analyzer.timeline import Timeline
 
 LATE_ROWS = 3  # a log starts late when more than this many rows of its cadence would have come before its first
+LATE_EPOCH = 2.0  # and its first epoch label says that whole epochs came before, whether they count from 0 or from 1
 GAPS_TOLD = 3
 
 
@@ -99,12 +100,17 @@ def _starts_late(timeline: Timeline) -> Iterator[Finding]:
     if found is None or first <= (LATE_ROWS + 1) * found[0] or first != int(main.step[0]):
         return
     rows = first // found[0] - 1
+    epoch = timeline.roles.first("epoch")
+    later_epoch = epoch is not None and len(epoch) > 0 and float(epoch.value[0]) >= LATE_EPOCH
+    evidence = [timeline.row(main, 0, "first row of the log")]
+    if epoch is not None and later_epoch:
+        evidence.append(timeline.row(epoch, 0, "epoch of the first row"))
     yield Finding(
-        severity="warning",
-        message=f"the log starts at step {first} though it is written every {found[0]} steps: about {rows} rows before it are "
-        f"missing",
-        tag=main.tag, first_step=first, numbers={"rows": rows, "cadence": found[0]},
-        evidence=(timeline.row(main, 0, "first row of the log"),),
+        severity="warning" if later_epoch else "note",
+        message=f"the log starts at step {first}{f' in epoch {epoch.value[0]:g}' if epoch is not None and later_epoch else ''} "
+        f"though it is written every {found[0]} steps: about {rows} rows before it are missing",
+        tag=main.tag, first_step=first % found[0], last_step=first - found[0],
+        numbers={"rows": rows, "cadence": found[0]}, evidence=tuple(evidence),
     )
 
 

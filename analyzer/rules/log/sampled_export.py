@@ -1,20 +1,21 @@
 """The log is a down-sampled export of a denser one.
 
 What it checks
-    Whether a reader knows the file as a sampled export, and whether the steps of the main series look like a random sample of
-    a regular cadence: many different distances, all multiples of one step, of which each longer one is rarer.
+    Whether a reader knows the file as a sampled export, and whether the steps of the main series look like a random
+    sample of a regular cadence: many different distances, all multiples of one step, of which each longer one is
+    rarer.
 
 Why it matters
-    Boundaries, spikes and duplicates lie between the rows that were kept. A check that needs every row would accuse the
-    sampling, or miss the fault.
+    Boundaries, spikes and duplicates lie between the rows that were kept. A check that needs every row would accuse
+    the sampling, or miss the fault.
 
 When it is silent
     A regular cadence, one that changes a few times, and logs whose distances follow the data (tokens, samples).
 
 What to do
-    Audit the original log: event files instead of the dashboard's CSV, `wandb.Api().run(...).scan_history()` instead of
-    `history()`, TensorBoard with `--samples_per_plugin scalars=0` for the export.
-"""
+
+    Audit the original log: event files instead of the dashboard's CSV, `wandb.Api().run(...).scan_history()`
+    instead of `history()`, TensorBoard with `--samples_per_plugin scalars=0` for the export."""
 
 from __future__ import annotations
 

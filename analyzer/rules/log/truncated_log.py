@@ -4,17 +4,17 @@ What it checks
     Whether the last record of an event file, the last line of a table or the last object of a JSON file is complete.
 
 Why it matters
-    What was being written when the process ended is lost, often with everything that was still in a buffer: the log ends
-    before the run did.
+    What was being written when the process ended is lost, often with everything that was still in a buffer: the log
+    ends before the run did.
 
 When it is silent
-    A live run's log may end inside a record at any moment, so a cut at the very end of the run is a note. A cut file that
-    a later session follows is a warning: the process is gone, and so are the rows.
+    A live run's log may end inside a record at any moment, so a cut at the very end of the run is a note. A cut
+    file that a later session follows is a warning: the process is gone, and so are the rows.
 
 What to do
-    Nothing for a live run. Otherwise flush the logger before the process ends (`SummaryWriter.close()`, `flush_secs`),
-    and expect the last rows to be missing.
-"""
+
+    Nothing for a live run. Otherwise flush the logger before the process ends (`SummaryWriter.close()`,
+    `flush_secs`), and expect the last rows to be missing."""
 
 from __future__ import annotations
 

@@ -1,17 +1,18 @@
 """Two processes wrote the run at the same time.
 
 What it checks
-    Event files of one folder whose rows overlap in time and in step and that different processes opened; and text logs
-    in which the step falls and then returns to exactly the end of an earlier stream, again and again: two streams of
-    rows in turns.
+    Event files of one folder whose rows overlap in time and in step and that different processes opened; and text
+    logs in which the step falls and then returns to exactly the end of an earlier stream, again and again: two
+    streams of rows in turns.
 
 Why it matters
-    Every value is there twice, from two states of the model. Means, counts and curves mix both, and a viewer that drops
-    steps out of order shows a random half.
+    Every value is there twice, from two states of the model. Means, counts and curves mix both, and a viewer that
+    drops steps out of order shows a random half.
 
 When it is silent
-    One process with two loggers writes the same rows twice: `duplicate-rows`. A session that begins when the one before
-    has ended is a resume. Writers in folders of their own (train and validation, one a rank) are meant to be apart.
+    One process with two loggers writes the same rows twice: `duplicate-rows`. A session that begins when the one
+    before has ended is a resume. Writers in folders of their own (train and validation, one a rank) are meant to be
+    apart.
 
 What to do
     Create the logger on the main process only (`if rank == 0`, `accelerator.is_main_process`), and give every run a

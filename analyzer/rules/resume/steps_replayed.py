@@ -1,17 +1,18 @@
 """Steps after a checkpoint are logged twice.
 
 What it checks
-    At every join where the step goes back together with its state: how many rows are told twice, and whether the second
-    telling agrees with the first. Rows of the same step are compared in pairs, so the descent of the loss cancels out.
+    At every join where the step goes back together with its state: how many rows are told twice, and whether the
+    second telling agrees with the first. Rows of the same step are compared in pairs, so the descent of the loss
+    cancels out.
 
 Why it matters
-    The first telling belongs to a branch that no checkpoint continues. A viewer draws a zig-zag or drops one branch, a
-    mean over the rows counts the steps twice, and steps per epoch come out too large.
+    The first telling belongs to a branch that no checkpoint continues. A viewer draws a zig-zag or drops one
+    branch, a mean over the rows counts the steps twice, and steps per epoch come out too large.
 
 When it is silent
-    A clean replay, one whose losses agree with the first telling, is normal after a crash: a note. A session marker that
-    declares from which step on the log is written anew is said in the note. When the counter went back alone, it is
-    `step-reset-at-resume`.
+    A clean replay, one whose losses agree with the first telling, is normal after a crash: a note. A session marker
+    that declares from which step on the log is written anew is said in the note. When the counter went back alone,
+    it is `step-reset-at-resume`.
 
 What to do
     Write the new event file with `purge_step`, or cut the rows of the abandoned branch before computing anything from

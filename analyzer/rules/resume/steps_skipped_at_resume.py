@@ -1,18 +1,18 @@
 """The step counter jumps forward while the training goes on from where it was.
 
 What it checks
-    Long steps of a regular step axis, at joins and inside sessions. The other clocks say what happened: when the epoch,
-    the samples seen or the learning rate move on by a single row's worth, nothing was trained in between and only the
-    counter jumped.
+    Long steps of a regular step axis, at joins and inside sessions. The other clocks say what happened: when the
+    epoch, the samples seen or the learning rate move on by a single row's worth, nothing was trained in between and
+    only the counter jumped.
 
 Why it matters
-    Every later step is too large by the same number. Schedules and stopping rules that hang on the counter end the run
-    early: the updates in between were never made.
+    Every later step is too large by the same number. Schedules and stopping rules that hang on the counter end the
+    run early: the updates in between were never made.
 
 When it is silent
-    When the other clocks moved on with the step, rows are missing (`missing-rows`). A cadence that changes for good, or
-    that makes a long step at every epoch, is a habit of the logger. A jump shorter than one logging interval cannot be
-    seen. A join whose only witness is the step itself is reported as a warning.
+    When the other clocks moved on with the step, rows are missing (`missing-rows`). A cadence that changes for
+    good, or that makes a long step at every epoch, is a habit of the logger. A jump shorter than one logging
+    interval cannot be seen. A join whose only witness is the step itself is reported as a warning.
 
 What to do
     Find what set the counter: a checkpoint that was edited or saved before the counter was updated, `global_step`

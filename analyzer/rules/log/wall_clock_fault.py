@@ -1,0 +1,166 @@
+"""Time runs backwards, or is in another unit.
+
+What it checks
+    Record times and columns of elapsed seconds inside a session, in every account of the run: they must not fall
+    while the step rises, nor be negative, nor change from seconds to milliseconds. And a throughput that a summary
+    row gives against the steps and seconds of its own session.
+
+Why it matters
+    Curves over time fold back on themselves, throughput and time to finish come out wrong or negative, and files
+    sorted by time are read in the wrong order.
+
+When it is silent
+    Adjustments of up to two seconds (NTP), rows that a buffer wrote late, a new session that starts its elapsed
+    time at zero. The Trainer's summary divides all steps by the seconds of the last session in some versions: a
+    note, and a warning where it is off by a factor of five or more.
+
+What to do
+
+    Do not trust durations across the place. Log elapsed time from a monotonic clock, and throughput from the steps
+    of the session alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.clocks.wall_time import unit_of
+from analyzer.clocks.writers import training_series
+from analyzer.model import NO_STEP, Finding, Floats, Ints, Series
+from analyzer.roles import role_of_tag
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+JITTER_SECONDS = 2.0  # NTP steps a clock by hand's width and slews the rest; what is smaller disturbs nothing
+UNIT_RATIO = 500.0  # between neighbouring rows: seconds became milliseconds (a factor of 1000), nothing else does that
+FACTOR_WARNED = 5.0
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    backwards = list(_backwards(timeline))
+    if backwards:
+        yield max(backwards, key=lambda finding: finding.numbers["seconds"])
+    yield from _elapsed(timeline)
+    yield from _throughput_of_another_session(timeline)
+
+
+def _backwards(timeline: Timeline) -> Iterator[Finding]:
+    for view in timeline.views:
+        for series in training_series(view)[:1]:
+            session = timeline.session_map.of(series)
+            passed = np.diff(series.wall_time)
+            inside = (np.diff(session) == 0) & (np.diff(series.source) == 0) & (np.diff(series.step) >= 0)
+            falls = np.flatnonzero(inside & (passed < -JITTER_SECONDS)) + 1
+            if len(falls):
+                yield _fell(timeline, series, series.wall_time, falls, "time")
+
+
+def _fell(timeline: Timeline, series: Series, time: Floats, falls: Ints, what: str) -> Finding:
+    back = time[falls - 1] - time[falls]
+    worst = int(falls[int(np.argmax(back))])
+    more = f", {len(falls)} times in all" if len(falls) > 1 else ""
+    rows = [row for at in falls[:3] for row in (
+        timeline.row(series, int(at) - 1, f"at {time[at - 1]:.3f} s"), timeline.row(series, int(at), f"at {time[at]:.3f} s"))]
+    return Finding(
+        severity="warning",
+        message=f"{what} runs backwards by {back.max():.0f} s from step {series.step[worst - 1]} to step {series.step[worst]}"
+        f"{more}",
+        tag=series.tag, first_step=int(series.step[falls[0]]), last_step=int(series.step[falls[-1]]),
+        numbers={"seconds": float(back.max()), "times": len(falls)}, evidence=tuple(rows),
+    )
+
+
+def _elapsed(timeline: Timeline) -> Iterator[Finding]:
+    """Columns of seconds since the start of the process: negative, falling, or suddenly a thousand times larger."""
+    for tag, series in timeline.view.series.items():
+        if role_of_tag(tag) != "elapsed" or len(series) < 3 or unit_of(series.value) is not None:
+            continue
+        session = timeline.session_map.of(series)
+        same = (np.diff(session) == 0) & (np.diff(series.step) >= 0) & (series.step[1:] != NO_STEP)
+        falls = np.flatnonzero(same & (np.diff(series.value) < -JITTER_SECONDS)) + 1
+        negative = np.flatnonzero(series.value < 0)
+        passed = np.abs(np.diff(series.value))
+        if len(negative):
+            at = int(negative[0])
+            yield Finding(severity="warning", message=f"{tag} is negative in {len(negative)} rows, first {series.value[at]:g} at "
+                          f"step {series.step[at]}", tag=tag, first_step=int(series.step[at]),
+                          numbers={"rows": len(negative), "seconds": float(-series.value[at])},
+                          evidence=(timeline.row(series, at, "negative"),))
+        elif len(falls) and not _in_another_unit(passed, same):
+            yield _fell(timeline, series, series.value, falls, tag)
+        elif _in_another_unit(passed, same):
+            change = int(np.flatnonzero(same)[np.argmax(passed[same])]) + 1
+            yield Finding(severity="warning", message=f"{tag} jumps from {series.value[change - 1]:g} to {series.value[change]:g} at "
+                          f"step {series.step[change]}, as if seconds became milliseconds", tag=tag,
+                          first_step=int(series.step[change]), numbers={"seconds": float(passed.max())},
+                          evidence=(timeline.row(series, change - 1, "before"), timeline.row(series, change, "after")))
+
+
+def _in_another_unit(passed: Floats, same: np.ndarray) -> bool:
+    """One jump of three orders of magnitude with a thousandfold pace behind it."""
+    inside = passed[same]
+    if len(inside) < 6:
+        return False
+    at = int(np.argmax(inside))
+    before, after = np.median(inside[:at]) if at >= 2 else 0.0, np.median(inside[at + 1 :]) if len(inside) - at > 2 else 0.0
+    low, high = sorted((float(before), float(after)))
+    return low > 0 and high / low > UNIT_RATIO
+
+
+def _throughput_of_another_session(timeline: Timeline) -> Iterator[Finding]:
+    """A summary row that divides the steps of all sessions by the seconds of the last."""
+    if len(timeline.sessions) < 2:
+        return
+    last_session = timeline.sessions[-1]
+    made = last_session.last_step - timeline.sessions[-2].last_step
+    for tag, series in timeline.view.series.items():
+        runtime = timeline.view.series.get(tag.replace("steps_per_second", "runtime"))
+        if not tag.endswith("train_steps_per_second") or runtime is None or not len(runtime):
+            continue
+        steps, total = float(series.value[-1] * runtime.value[-1]), last_session.last_step
+        if made <= 0 or total <= made or abs(steps - total) > 0.02 * total or steps < 1.2 * made:
+            return
+        rate = made / float(runtime.value[-1])
+        factor = float(series.value[-1]) / rate
+        yield Finding(
+            severity="warning" if factor >= FACTOR_WARNED else "note",
+            message=f"{tag} is {series.value[-1]:g} at step {total}: all {total} steps divided by the {runtime.value[-1]:g} s of the "
+            f"last session, which made {made} of them; its own pace was {rate:.3g} steps/s",
+            tag=tag, first_step=int(series.step[-1]), numbers={"factor": factor, "seconds": float(runtime.value[-1])},
+            evidence=(timeline.row(series, len(series) - 1, f"{rate:.3g} is right"),
+                      timeline.row(runtime, len(runtime) - 1, "seconds of the last session")),
+        )
+
+
+def _rows(back: float = 0.0, at: int = 60) -> list[tuple[object, ...]]:
+    return [(step, falling_loss(step), round(step * 0.5 - (back if step >= at else 0.0), 2)) for step in range(1, 101)]
+
+
+def _resumed() -> list[tuple[object, ...]]:
+    return [(step, falling_loss(step), round((step if step <= 60 else step - 60) * 0.5, 2)) for step in range(1, 121)]
+
+
+RULE = Rule(
+    code="LOG005",
+    name="wall-clock-fault",
+    severity="warning",
+    check=check,
+    help="do not trust durations across the place; log elapsed time from a monotonic clock",
+    sources=(
+        "https://github.com/mosaicml/composer/pull/1123",
+        "https://github.com/wandb/wandb/issues/10480",
+        "https://github.com/unslothai/unsloth/pull/11297",
+    ),
+    bad=(
+        Example(title="the clock is set back by 12 seconds",
+                files=csv_log(("step", "loss", "elapsed"), lambda: _rows(back=12.0))),
+    ),
+    good=(
+        Example(title="elapsed time starts again at a resume", files=csv_log(("step", "loss", "elapsed"), _resumed),
+                why="a new process counts its own seconds"),
+        Example(title="half a second of NTP adjustment", files=csv_log(("step", "loss", "elapsed"), lambda: _rows(back=0.8)),
+                why="below two seconds nothing that is computed from the times changes"),
+    ),
+)
