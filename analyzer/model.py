@@ -216,3 +216,8 @@ class Report:
         from analyzer.frames import findings_frame
 
         return findings_frame(self)
+
+    def _repr_html_(self) -> str:
+        from analyzer.renderers.notebook import render
+
+        return render(self)
