@@ -22,19 +22,32 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
 
 
 def fold_consequences(findings: Sequence[Finding]) -> list[Finding]:
-    """Findings with their consequences as lines, in the given order."""
-    causes: dict[int, list[str]] = {}
-    folded: set[int] = set()
-    for index, cause in enumerate(findings):
-        for other, effect in enumerate(findings):
-            if other != index and other not in folded and index not in folded and _explains(cause, effect):
-                folded.add(other)
-                causes.setdefault(index, []).append(f"{effect.code} {effect.message}")
+    """Findings with their consequences as lines, in the given order; a consequence of a consequence goes to the root."""
+    root = [_root(index, findings) for index in range(len(findings))]
+    lines: dict[int, list[str]] = {}
+    for index, cause in enumerate(root):
+        if cause != index:
+            effect = findings[index]
+            lines.setdefault(cause, []).extend((f"{effect.code} {effect.message}", *effect.consequences))
     return [
-        replace(finding, consequences=(*finding.consequences, *causes.get(index, ())))
+        replace(finding, consequences=(*finding.consequences, *lines.get(index, ())))
         for index, finding in enumerate(findings)
-        if index not in folded
+        if root[index] == index
     ]
+
+
+def _root(index: int, findings: Sequence[Finding]) -> int:
+    """The finding at the end of the chain of causes; of findings that explain one another the first stands."""
+    seen = [index]
+    while True:
+        here = findings[seen[-1]]
+        causes = (other for other, cause in enumerate(findings) if other != seen[-1] and _explains(cause, here))
+        cause = next(causes, None)
+        if cause is None:
+            return seen[-1]
+        if cause in seen:
+            return min(seen[seen.index(cause) :])
+        seen.append(cause)
 
 
 def _explains(cause: Finding, effect: Finding) -> bool:
