@@ -7,6 +7,7 @@ group is what has to be read together: a run's folder with all its loggers, or a
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import re
@@ -147,6 +148,7 @@ def find_groups(paths: Iterable[Path], *, include: Sequence[str] = (), exclude: 
 def read_group(group: Group) -> Discovered:
     """Read the logs of a group and decide by content which belong to one run."""
     readers = {reader.name: reader for reader in all_readers()}
+    settings = _settings_by_folder(group)
     pieces: list[Piece] = []
     unreadable: list[Problem] = []
     for log in group.logs:
@@ -158,9 +160,22 @@ def read_group(group: Group) -> Discovered:
         if not reading.runs and not reading.series and any(p.kind == "unreadable" for p in reading.problems):
             unreadable += [problem for problem in reading.problems if problem.kind == "unreadable"]
             continue
-        pieces.append(Piece(path=log.path, folder=log.path.parent, reading=reading))
+        folder = log.path.parent
+        pieces.append(Piece(path=log.path, folder=folder, reading=reading, settings=settings.get(folder, "")))
     runs = join(group.name, group.root, pieces)
     return Discovered(runs=tuple(_with_sidecars(run, group, len(runs)) for run in runs), unreadable=tuple(unreadable))
+
+
+def _settings_by_folder(group: Group) -> dict[Path, str]:
+    """The text of the configuration in each folder of logs, where a group has several."""
+    if len({log.path.parent for log in group.logs}) < 2:
+        return {}
+    found: dict[Path, str] = {}
+    for path in group.sidecars:
+        if path.suffix in (".yaml", ".yml"):
+            with contextlib.suppress(OSError):  # named as a problem where its facts are read
+                found[path.parent] = found.get(path.parent, "") + path.read_text(errors="replace")
+    return found
 
 
 def _with_sidecars(run: Run, group: Group, runs_in_group: int) -> Run:

@@ -38,6 +38,7 @@ class Piece:
     path: Path
     folder: Path
     reading: Reading
+    settings: str = ""  # the text of the configuration beside it
 
     @property
     def series(self) -> tuple[Series, ...]:
@@ -420,13 +421,18 @@ def _steps(pieces: Sequence[Piece]) -> np.ndarray:
 
 
 def _continues(before: Sequence[Piece], after: Piece) -> bool:
-    """Whether a file's first step lies within or just after the range of those before it, well behind their begin."""
+    """Whether a file's first step lies within or just after the range of those before it, well behind their begin.
+
+    With another configuration beside it only a file that goes on without a seam does.
+    """
     first, later = _steps(before), _steps([after])
     if len(first) < 2 or not len(later):
         return False
     rises = np.diff(first)
     cadence = int(np.median(rises[rises > 0])) if (rises > 0).any() else 1
     begins = int(later.min())
+    if before[-1].settings != after.settings and not 0 < begins - int(first.max()) <= cadence:
+        return False
     return (
         int(first.min()) + 2 * cadence <= begins <= int(first.max()) + max(10 * cadence, int(np.ptp(first)) // 2)
         and int(later.max()) >= int(first.max())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -314,7 +315,7 @@ def _possible(key: str, value: Any) -> bool:
         return isinstance(value, Mapping) and bool(value)
     if key == "drop_last":
         return isinstance(value, bool)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return False
     if key in WHOLE and value != int(value):
         return False
@@ -378,7 +379,7 @@ def _deepspeed(path: tuple[str, ...], key: str | None, value: Any, names: Mappin
 
 
 def _detectron2(path: tuple[str, ...], key: str | None, value: Any, names: Mapping[str, Any]) -> tuple[str | None, Any]:
-    keys = {
+    keys: dict[tuple[str, ...], str] = {
         ("SOLVER", "MAX_ITER"): "max_steps", ("SOLVER", "BASE_LR"): "base_lr",
         ("SOLVER", "IMS_PER_BATCH"): "global_batch_size", ("SOLVER", "WARMUP_ITERS"): "warmup_steps",
     }
@@ -411,7 +412,7 @@ def _timm(path: tuple[str, ...], key: str | None, value: Any, names: Mapping[str
 
 
 def _mmengine(path: tuple[str, ...], key: str | None, value: Any, names: Mapping[str, Any]) -> tuple[str | None, Any]:
-    keys = {
+    keys: dict[tuple[str, ...], str] = {
         ("train_cfg", "max_epochs"): "epochs", ("train_cfg", "max_iters"): "max_steps",
         ("train_dataloader", "batch_size"): "batch_size", ("optim_wrapper", "optimizer", "lr"): "base_lr",
         ("optim_wrapper", "accumulative_counts"): "grad_accumulation",
