@@ -9,12 +9,13 @@ what the varying bytes contribute, so that every record is verified at the price
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.readers.tfevents.checksum import Bytes, Words, contribution, crc32c_of, masked_all
-from analyzer.readers.tfevents.event import Event, NotAnEvent, Scalar, Text, Unusual, event_by_protobuf, parse_event
+from analyzer.readers.tfevents.event import Event, NotAnEvent, Scalar, Unusual, event_by_protobuf, parse_event
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -99,8 +100,8 @@ class Templates:
         blocks = np.ndarray((len(data) - whole + 1,), dtype=f"V{whole}", buffer=data, strides=(1,))
         words = blocks[start[rows]].view("<u8").reshape(len(rows), -1)
         shapes = self.shapes.setdefault(size, [])
-        for shape in shapes:
-            rows, words = shape.read(rows, words, parts, corrupt)
+        for known in shapes:
+            rows, words = known.read(rows, words, parts, corrupt)
             if not len(rows):
                 return rows
         passed: list[Ints] = []
@@ -112,10 +113,10 @@ class Templates:
             event = self._plain(words[0], size)
             shape = None if event is None else _shape(event, size)
             if event is not None and shape is not None:
-                known = next((one for one in shapes if np.array_equal(one.mask, shape.mask)), None)
-                if known is None:
+                met = next((one for one in shapes if np.array_equal(one.mask, shape.mask)), None)
+                if met is None:
                     shapes.append(shape)
-                shape = known or shape
+                shape = met or shape
                 self._learn(shape, words)
                 rows, words = shape.read(rows, words, parts, corrupt)
             else:  # this one is read by itself
@@ -128,9 +129,9 @@ class Templates:
         words = words[shape.distinct(words)]
         words = words[_checksums(words, shape.size)]
         events = [self._plain(one, shape.size) for one in words]
-        same = [index for index, event in enumerate(events) if event and _same_places(event, shape.event)]
-        tags = [[self.tags.number(scalar) for scalar in event.scalars] for event in map(events.__getitem__, same) if event]
-        shape.add(words[same], np.array(tags, dtype=np.int32))
+        alike = [(index, event) for index, event in enumerate(events) if event and _same_places(event, shape.event)]
+        tags = [[self.tags.number(scalar) for scalar in event.scalars] for _, event in alike]
+        shape.add(words[[index for index, _ in alike]], np.array(tags, dtype=np.int32))
 
     def _plain(self, words: NDArray[np.uint64], size: int) -> Event | None:
         """The event in these words, if it holds nothing but scalars."""
@@ -172,8 +173,8 @@ class Templates:
             if event.texts or event.file_version or event.session_status or event.writer or event.plugins:
                 events.append((row, event))
         if found:
-            record, tag, step, wall, value = zip(*found, strict=True)
-            parts.append(_Part(record=np.array(record), tag=np.array(tag, dtype=np.int32),
+            record, number, step, wall, value = zip(*found, strict=True)
+            parts.append(_Part(record=np.array(record), tag=np.array(number, dtype=np.int32),
                                step=np.array(step, dtype=np.int64), wall=np.array(wall, dtype=np.float64),
                                value=np.array(value, dtype=np.float64)))
         return strange, events
@@ -267,8 +268,9 @@ class _Shape:
             step |= part.astype(np.uint64) << np.uint64(7 * byte)
         columns = [_column(words, scalar.at, scalar.form).astype(np.float64) for scalar in event.scalars]
         several = len(columns) > 1
-        parts.append(_Part(record=rows, tag=self.tags[kind] if several else self.tags[kind, 0], step=step.view(np.int64),
-                           wall=wall, value=np.stack(columns, axis=1) if several else columns[0]))
+        tag = self.tags[kind] if several else self.tags[kind, 0]
+        parts.append(_Part(record=rows, tag=tag, step=step.view(np.int64), wall=wall,
+                           value=np.stack(columns, axis=1) if several else columns[0]))
         return left, left_words
 
     def _kinds(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
@@ -317,7 +319,7 @@ def _same_places(one: Event, other: Event) -> bool:
     return places(one) == places(other)
 
 
-def _column(words: NDArray[np.uint64], at: int, form: str) -> NDArray[np.generic]:
+def _column(words: NDArray[np.uint64], at: int, form: str) -> NDArray[Any]:
     """The number at a place of each record, as an array of its own."""
     step = words.strides[0]
     return np.ndarray((len(words),), dtype=form, buffer=words, offset=at, strides=(step,)).copy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
 
@@ -96,7 +97,7 @@ class _Window:
             grown: Bytes = np.zeros(room + PADDING, dtype=np.uint8)
             grown[: self.size] = self.data[: self.size]
             self.data = grown
-        view = memoryview(self.data)[:room]
+        view = self.data.data[:room]
         while self.size < room and not self.ended:
             count = _read_into(self.stream, view[self.size :])
             self.size += count
@@ -140,7 +141,7 @@ class _Account:
         self.slices: dict[int, list[tuple[Ints, Floats, Floats, Ints]]] = {}
         self.problems: list[Problem] = []
         self.untold = 0
-        self.zero_spans: set[int] = set()
+        self.open_damage: tuple[tuple[int, int], int, str] | None = None  # (end, row), begin, what it looks like
         self.markers: list[Marker] = []
         self.texts: dict[tuple[str, str], Text] = {}
         self.first_wall_time: float | None = None
@@ -189,39 +190,29 @@ class _Account:
         cuts = [0, *(np.flatnonzero(key[1:] != key[:-1]) + 1).tolist(), len(key)]
         step, value, wall = points.step[order], points.value[order], points.wall_time[order]
         row = points.record[order] + np.int64(first)
-        for begin, end in zip(cuts, cuts[1:], strict=False):
+        for begin, end in pairwise(cuts):
             part = slice(begin, end)
             self.slices.setdefault(int(key[begin]), []).append((step[part], value[part], wall[part], row[part]))
 
     def _lose(self, damage: Damage, offset: int, row: int) -> None:
-        begin, end = damage.start + offset, damage.end + offset
-        kind, what = damage.kind, damage.what
-        before = self.problems[-1] if self.problems else None
-        if before is not None and damage.start == 0 and before.offset is not None and before.length is not None \
-                and before.offset + before.length == begin and before.kind == "corrupt" and before.row == row:
-            zeros = begin in self.zero_spans  # the damage goes on from the block before
-            if zeros or what not in (ZEROS, ZERO_TAIL):
-                what = what if zeros else before.message.split(": ", 1)[1].rsplit("; ", 1)[0]
-                if what == ZERO_TAIL or not zeros:
-                    kind = kind if zeros else "corrupt"
-            else:
-                kind, what = "corrupt", before.message.split(": ", 1)[1].rsplit("; ", 1)[0]
-            begin = before.offset
+        begin, end, what = damage.start + offset, damage.end + offset, damage.what
+        if self.open_damage is not None and self.open_damage[0] == (begin, row):  # it began in the block before
+            _, begin, what_began = self.open_damage
+            what = what if what_began == ZEROS else what_began
             self.problems.pop()
+        self.open_damage = ((end, row), begin, what) if damage.kind == "corrupt" and end > begin else None
         if begin == end:
             return
-        if what == ZEROS:
-            self.zero_spans.add(end)
-        lost = f"{end - begin:,} bytes lost"
-        message = f"record {row:,} at byte {begin:,}: {what}; {lost}"
-        if kind == "corrupt":
+        message = f"record {row:,} at byte {begin:,}: {what}; {end - begin:,} bytes lost"
+        if damage.kind == "corrupt" and what != ZERO_TAIL:
             message += f", reading goes on at byte {end:,}"
-        self._tell(kind, row, begin, end - begin, message)
+        self._tell(damage.kind, row, begin, end - begin, message)
 
     def _tell(self, kind: Literal["corrupt", "truncated", "row"], row: int, offset: int, length: int,
               message: str) -> None:
         if len(self.problems) >= MOST_PROBLEMS and kind != "truncated":
             self.untold += 1
+            self.open_damage = None
             return
         self.problems.append(Problem(source=self.name, kind=kind, message=message, row=row, offset=offset,
                                      length=length))
@@ -257,7 +248,7 @@ class _Account:
         return int(self.slices[number][0][3][0]), number
 
     def _origin(self) -> Origin:
-        """The writer that the file name tells of; its start to the fraction of a second where the first event says it."""
+        """The writer that the file name tells of; its start to the fraction of a second if the first event agrees."""
         origin = origin_of(re.split(r"[/\\]", self.name)[-1])
         first = self.first_wall_time
         if first is not None and (origin.start_time is None or 0 <= first - origin.start_time < 2):

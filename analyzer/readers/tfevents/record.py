@@ -283,7 +283,7 @@ class _Heads:
 def _tail(found: _Found, data: Bytes, begin: int, end: int) -> None:
     """Name the bytes behind the last record of a file."""
     if not data[begin:end].any():
-        found.lose(begin, end, "truncated", ZERO_TAIL)
+        found.lose(begin, end, "corrupt", ZERO_TAIL)
     elif end - begin < HEAD:
         found.lose(begin, end, "truncated", f"the file ends inside its header: {end - begin} of {HEAD} bytes")
     else:
