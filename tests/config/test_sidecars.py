@@ -147,6 +147,7 @@ SILENT = {
     "two learning rates": {"optim": {"lr": 1e-3}, "optimizer": {"lr": 1e-4}},
     "unset": {"max_steps": -1, "max_epochs": None, "lr": "auto", "warmup_ratio": 0.0},
     "no number": {"learning_rate": "small", "max_epochs": [1, 2]},
+    "no finite number": {"max_steps": float("inf"), "lr": float("nan"), "max_epochs": 10**400},
     "no whole number": {"max_steps": 10.5},
     "not a flag": {"max_epochs": True},
     "a model's configuration": {"model_type": "gpt2", "learning_rate": 1.0},
@@ -203,7 +204,8 @@ def test_python_tags_are_ignored_and_never_executed(tmp_path: Path) -> None:
 
 
 def test_a_python_configuration_is_read_as_literals() -> None:
-    text = "import os\nos.abort()\ntrain_cfg = dict(by_epoch=True, max_epochs=12)\nlr = 1e-3 * 8\nparam_scheduler = [dict(type='X')]\n"
+    text = "import os\nos.abort()\ntrain_cfg = dict(by_epoch=True, max_epochs=12)\nlr = 1e-3 * 8\n"
+    text += "param_scheduler = [dict(type='X')]\n"
     mapping = parse_sidecar("config.py", text)
     assert mapping == {"train_cfg": {"by_epoch": True, "max_epochs": 12}, "param_scheduler": [{"type": "X"}]}
     assert known(mapping, "config.py") == {"epochs": 12}
