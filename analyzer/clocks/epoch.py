@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
-from analyzer.model import Row
+import numpy as np
+
+from analyzer.clocks.epoch_solution import Solution, solve
+from analyzer.clocks.fractions import Slope, Stretches, bounds_of_stretches, slope_of, stretches
+from analyzer.clocks.global_step import last_step, usual_spacing
+from analyzer.clocks.label_runs import FREE, Bounds, Piece, bounds_of_runs, candidate_lengths, label_runs, measured_laps
+from analyzer.clocks.labels import Labels, read_labels, validation_series
+from analyzer.model import NO_STEP, Row, Series
 
 if TYPE_CHECKING:
+    from analyzer.clocks.sessions import Join
     from analyzer.timeline import Timeline
+
+BreakKind = Literal["shift", "skip", "repeat", "geometry", "data", "origin", "counter"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Break:
-    """A place where the labels leave the clock: how far (in steps, as an interval), where, and the rows that show it."""
+    """A place where the labels leave the clock: how far (in steps, as an interval), where, and the rows that show it.
 
-    kind: Literal["shift", "skip", "repeat", "geometry", "data", "origin"]
+    Positive: the label changes late, negative: early.
+    """
+
+    kind: BreakKind
     step: int  # first step at which the label is wrong
     low: float  # shift in steps, at least
     high: float  # at most
     join: int | None = None  # index of the join it sits at
     evidence: tuple[Row, ...] = ()
+    position: int = 0  # row among the labels at which it shows
+    laps: int = 0  # whole laps, for a skip or a repeat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +52,323 @@ class EpochClock:
     breaks: tuple[Break, ...] = ()
     laps: tuple[tuple[int, Fraction], ...] = ()  # (first step, steps per epoch) per stretch, where S changes
     too_sparse: bool = False
+    tag: str = ""
+    labels: Labels | None = field(default=None, compare=False)
+    slope: Slope | None = None  # updates per unit of a fractional label
+    crossings: int = 0  # boundaries that the labels show
+    others: tuple[EpochClock, ...] = field(default=(), compare=False)  # other accounts of epochs in the same view
 
     @property
     def exact(self) -> bool:
         return self.low == self.high
 
+    def admits(self, steps_per_epoch: Fraction | float) -> bool:
+        """Whether the labels can be true with this many steps per epoch."""
+        return self.low <= steps_per_epoch <= self.high
+
+    @property
+    def accounts(self) -> tuple[EpochClock, ...]:
+        """This clock and the other accounts."""
+        return (self, *self.others)
+
 
 def read_epoch_clock(timeline: Timeline) -> EpochClock | None:
     """Reconstruct the epoch clock from labels, fractions, validation rows or counters; None when the log has none."""
+    if timeline.step_axis.unit == "epoch":
+        return None
+    clocks = []
+    for labels in read_labels(timeline):
+        if labels.rows_of == "training" and len(labels) > 1:
+            clock = _from_labels(timeline, labels) if labels.kind == "integer" else _from_fractions(timeline, labels)
+            if clock is not None:
+                clocks.append(clock)
+    if clocks:
+        clocks.sort(key=lambda clock: (clock.too_sparse, -len(clock.labels or ()), clock.tag))
+        return replace(clocks[0], others=tuple(clocks[1:]))
+    return _from_closing_rows(timeline)
+
+
+def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
+    whole = np.round(labels.value).astype(np.int64)
+    ramped = _along_ramp(timeline, labels)
+    if ramped is not None:
+        return ramped
+    runs = label_runs(labels.step, whole, labels.session)
+    crossings = int(np.count_nonzero((np.diff(runs.label) != 0) & (np.diff(runs.session) == 0)))
+    if not crossings and len(np.unique(whole)) == 1:
+        return _single_lap(labels)
+    bounds = bounds_of_runs(runs)
+    lengths = candidate_lengths(measured_laps(runs), _planned_lengths(timeline))
+    found = solve(
+        bounds, lengths, anchor=_anchor(timeline, labels), slope=None, preferred=planned_steps_per_epoch(timeline),
+        crossings=len(runs) - 1, run_fits=_planned_where_length_fits(timeline),
+    )
+    return None if found is None else _clock(timeline, labels, found, None, crossings)
+
+
+def _from_fractions(timeline: Timeline, labels: Labels) -> EpochClock | None:
+    found = stretches(labels)
+    slope = slope_of(labels, found)
+    if slope is None:
+        return None
+    crossings = max(0, len(np.unique(np.floor(labels.value))) - 1)
+    change, slopes = _slopes_by_session(labels, found, slope)
+    bounds = bounds_of_stretches(labels, found, slopes)
+    if change is not None:
+        cut = int(np.argmax(bounds.session >= change))
+        parts = (bounds.part(0, cut), bounds.part(cut, len(bounds)))
+        ends = (slopes[int(bounds.session[cut - 1])], slopes[int(bounds.session[cut])])
+        before, after = (_solve_fractions(timeline, part, end, len(part) - 1) for part, end in zip(parts, ends, strict=True))
+        if before is not None and after is not None:
+            solution = replace(before, change=cut, after=after, bounds=bounds)
+            return _clock(timeline, labels, solution, ends[0], crossings)
+    solution_or_none = _solve_fractions(timeline, bounds, slope, crossings)
+    return None if solution_or_none is None else _clock(timeline, labels, solution_or_none, slope, crossings)
+
+
+def _solve_fractions(timeline: Timeline, bounds: Bounds, slope: Slope, crossings: int) -> Solution | None:
+    starts = bounds.low / bounds.scale
+    follows = (np.diff(bounds.low_label) == 1) & (np.diff(bounds.session) == 0) & (np.diff(starts) > 0)
+    laps = [(max(1, round(gap) - 1), round(gap) + 1) for gap in np.diff(starts)[follows].tolist()]
+    near = (math.floor(slope.middle), math.ceil(slope.middle))
+    lengths = candidate_lengths(laps, (*_planned_lengths(timeline), *near))
+    return solve(
+        bounds, lengths, anchor=None, slope=slope, preferred=planned_steps_per_epoch(timeline), crossings=crossings
+    )
+
+
+def _slopes_by_session(labels: Labels, found: Stretches, slope: Slope) -> tuple[int | None, dict[int, Slope]]:
+    """The slope of every session, and the first session whose slope contradicts that of the one before."""
+    sessions = np.unique(found.session).tolist()
+    own = {session: slope_of(labels, found, session) or slope for session in sessions}
+    for earlier, later in zip(sessions, sessions[1:], strict=False):
+        if own[earlier].high < own[later].low - 1 or own[later].high < own[earlier].low - 1:
+            return later, {s: own[earlier] if s < later else own[later] for s in sessions}
+    return None, dict.fromkeys(sessions, slope)
+
+
+def _clock(timeline: Timeline, labels: Labels, found: Solution, slope: Slope | None, crossings: int) -> EpochClock:
+    first_label = int(np.floor(labels.value[0] + labels.half[0]))
+    base = first_label if first_label in (0, 1) else 0
+    bounds, pieces = found.bounds, found.walk.pieces
+    sparse = crossings < 1 or found.high >= 2 * found.low or found.high - found.low > max(2, found.low / 4)
+    clock = EpochClock(
+        source="labels" if labels.kind == "integer" else "fractions", low=found.low, high=found.high, origin=None, base=base,
+        tag=labels.series.tag, labels=labels, slope=slope, crossings=crossings, too_sparse=bool(sparse),
+    )
+    breaks = _breaks_between(timeline, labels, bounds, found)
+    if found.shifted_origin:
+        breaks = [*_shifted_origin(timeline, labels, found, clock), *breaks]
+    laps: tuple[tuple[int, Fraction], ...] = ()
+    if found.change is not None and found.after is not None:
+        at = int(bounds.start[found.change])
+        join = _join_at(timeline, labels, at)
+        step = int(labels.step[at])
+        laps = ((int(labels.step[0]), found.low), (step, found.after.low))
+        breaks.append(
+            Break(
+                kind="geometry", step=step, low=float(found.low), high=float(found.after.high), position=at,
+                join=None if join is None else join.index, evidence=rows_around(timeline, labels, at),
+            )
+        )
+        breaks += _breaks_between(timeline, labels, found.after.bounds, found.after)
+    origin = None
+    piece = pieces[0]
+    if piece.low > -FREE and not (found.anchored and len(pieces) > 1):
+        origin = math.ceil(Fraction(piece.low, bounds.scale) + found.walk.steps_per_epoch * base)
+    elif found.anchored:
+        origin = timeline.step_axis.base
+    return replace(clock, origin=origin, breaks=tuple(sorted(breaks, key=lambda one: one.position)), laps=laps)
+
+
+def _breaks_between(timeline: Timeline, labels: Labels, bounds: Bounds, found: Solution) -> list[Break]:
+    """One break for each change of piece."""
+    breaks = []
+    S = float(found.walk.steps_per_epoch)
+    for number, (before, after) in enumerate(zip(found.walk.pieces, found.walk.pieces[1:], strict=False)):
+        low, high = (after.low - before.high) / bounds.scale, (after.high - before.low) / bounds.scale
+        if after.low <= -FREE:
+            low = high - S  # nothing bounds it from this side: less than a lap more
+        if after.high >= FREE:
+            high = low + S
+        position = _position(labels, bounds, after)
+        join = _join_at(timeline, labels, position) if after.at_join else None
+        laps = _whole_laps(low, high, S)
+        kind: BreakKind
+        if join is not None and join.step_jump and low <= join.step_jump <= high:
+            kind = "counter"
+        elif laps:
+            kind = "repeat" if laps > 0 else "skip"
+        elif join is not None:
+            kind = "data"
+        else:
+            from_start = found.anchored and number == 0 and int(labels.value[position]) <= int(labels.value[0]) + 1
+            kind = "origin" if from_start else "shift"
+        breaks.append(
+            Break(
+                kind=kind, step=int(labels.step[position]), low=low, high=high, laps=laps, position=position,
+                join=None if join is None else join.index, evidence=rows_around(timeline, labels, position),
+            )
+        )
+    return breaks
+
+
+def _position(labels: Labels, bounds: Bounds, piece: Piece) -> int:
+    """The row at which a piece begins to show."""
+    position = int(bounds.position[piece.bound])
+    if piece.due is not None:
+        start = int(bounds.start[piece.bound])
+        return min(position, start + int(np.searchsorted(labels.step[start : position + 1], piece.due)))
+    return int(bounds.start[piece.bound]) if piece.at_join else position
+
+
+def _whole_laps(low: float, high: float, S: float) -> int:
+    """The number of whole laps in a shift, the nearest to its middle; 0 when none lies inside."""
+    if min(abs(low), abs(high)) > S and low * high > 0:
+        return math.trunc(min((low, high), key=abs) / S)  # more than a lap: several changes in one
+    nearest = round((low + high) / 2 / S)
+    if nearest and low <= nearest * S <= high:
+        return nearest
+    inward = math.ceil(low / S) if low > 0 else math.floor(high / S)  # the smallest whole shift in the interval
+    return inward if inward and low <= inward * S <= high else 0
+
+
+def _join_at(timeline: Timeline, labels: Labels, position: int) -> Join | None:
+    """The join that opens the session of this row."""
+    session = int(labels.session[position])
+    return next((join for join in timeline.joins if join.after == session), None)
+
+
+def rows_around(timeline: Timeline, labels: Labels, position: int) -> tuple[Row, ...]:
+    """The last row before a place and the first behind it."""
+    rows = []
+    if position > 0:
+        rows.append(timeline.row(labels.series, int(labels.index[position - 1]), "last row before"))
+    rows.append(timeline.row(labels.series, int(labels.index[position]), "first row that does not fit"))
+    return tuple(rows)
+
+
+def _anchor(timeline: Timeline, labels: Labels) -> tuple[int, int, int] | None:
+    """(lowest, highest, label): where the first epoch begins, when the log shows the beginning of the run."""
+    axis = timeline.step_axis
+    if axis.unit not in ("update", "micro-batch") or int(labels.session[0]) != 0:
+        return None
+    low, high = (0, 1) if axis.base is None else (axis.base, axis.base)
+    label = round(float(labels.value[0]))
+    if label not in (0, 1) or int(labels.step[0]) - low > max(axis.cadence, usual_spacing(labels.step)) + 1:
+        return None
+    return low, high, label
+
+
+def _shifted_origin(timeline: Timeline, labels: Labels, found: Solution, clock: EpochClock) -> list[Break]:
+    """The labels are sound among themselves, but their first boundary is not where the run began."""
+    anchor = _anchor(timeline, labels)
+    piece = found.walk.pieces[0]
+    if anchor is None or piece.low <= -FREE or piece.high >= FREE:
+        return []
+    S = found.walk.steps_per_epoch
+    low = piece.low + S * anchor[2] - anchor[1]
+    high = piece.high + S * anchor[2] - anchor[0]
+    if low <= 0 <= high:
+        return []
+    laps = _whole_laps(float(low), float(high), float(S))
+    position = _first_boundary(labels)
+    if low > 0 and position:  # late: the rows from the due boundary on are wrong
+        due = int(anchor[1] + S)
+        position = min(position, max(1, int(np.searchsorted(labels.step[: position + 1], due))))
+    kind: BreakKind = ("repeat" if laps > 0 else "skip") if laps else "origin"
+    return [
+        Break(
+            kind=kind, step=int(labels.step[position]), low=float(low), high=float(high), position=position, laps=laps,
+            evidence=rows_around(timeline, labels, position),
+        )
+    ]
+
+
+def _first_boundary(labels: Labels) -> int:
+    change = np.nonzero((np.diff(np.floor(labels.value)) != 0) & (np.diff(labels.session) == 0))[0]
+    return int(change[0]) + 1 if len(change) else 0
+
+
+def _single_lap(labels: Labels) -> EpochClock:
+    """One label throughout: an epoch is at least as long as the log."""
+    span = Fraction(int(labels.step.max() - labels.step.min()) + 1)
+    return EpochClock(
+        source="labels", low=span, high=Fraction(FREE), origin=None, base=min(1, max(0, round(float(labels.value[0])))),
+        tag=labels.series.tag, labels=labels, too_sparse=True,
+    )
+
+
+def _along_ramp(timeline: Timeline, labels: Labels) -> EpochClock | None:
+    """A clock whose epochs have the lengths that a declared batch-size ramp gives, if the labels agree with it."""
+    whole = np.round(labels.value).astype(np.int64)
+    base = timeline.step_axis.base
+    for reading in timeline.plan.readings:
+        if not reading.laps:
+            continue
+        ends = np.cumsum(reading.laps)
+        for start in (0, 1) if base is None else (base,):
+            lap = np.searchsorted(ends, labels.step - start, side="right")
+            beyond = lap >= len(ends)
+            for first in (0, 1):
+                if bool(np.all((lap + first == whole) | beyond)):
+                    starts = np.concatenate([[0], ends[:-1]]) + start
+                    changed = [0, *(k for k in range(1, len(ends)) if reading.laps[k] != reading.laps[k - 1])]
+                    low, high = Fraction(min(reading.laps)), Fraction(max(reading.laps))
+                    return EpochClock(
+                        source="labels", low=low, high=high, origin=start, base=first, tag=labels.series.tag, labels=labels,
+                        laps=tuple((int(starts[k]), Fraction(reading.laps[k])) for k in changed),
+                        crossings=len(np.unique(whole)) - 1,
+                    )
     return None
+
+
+def planned_steps_per_epoch(timeline: Timeline) -> tuple[Fraction, ...]:
+    """Steps per epoch of the plan, on the log's own axis."""
+    per_update = Fraction(timeline.step_axis.per_update).limit_denominator(10**6)
+    return tuple(U * per_update for U in timeline.plan.steps_per_epoch)
+
+
+def _planned_lengths(timeline: Timeline) -> tuple[int, ...]:
+    return tuple(int(U) for U in planned_steps_per_epoch(timeline) if U.denominator == 1)
+
+
+def _planned_where_length_fits(timeline: Timeline) -> tuple[Fraction, ...]:
+    """Steps per epoch of the readings whose run length is the log's own last step."""
+    last = last_step(timeline)
+    if last is None:
+        return ()
+    done = {last, last + 1}
+    return tuple(r.steps_per_epoch for r in timeline.plan.readings if r.steps_per_epoch and r.total_steps in done)
+
+
+def _from_closing_rows(timeline: Timeline) -> EpochClock | None:
+    """Without labels: rows that an epoch's end writes, at one constant spacing that the plan confirms."""
+    means = [series for series in timeline.roles.all("epoch_loss") if series not in timeline.roles.all("loss")]
+    planned = _planned_lengths(timeline)
+    last = last_step(timeline)
+    for series in (*means, *validation_series(timeline.view)):
+        spacing = _constant_spacing(series)
+        if spacing is None or spacing <= 2 or last is None or int(series.step.max()) > 1.05 * last + 1:
+            continue
+        certain = series in means and len(series) > 2
+        if certain or spacing in planned:
+            residue = int(series.step[0]) % spacing
+            return EpochClock(
+                source="validation rows", low=Fraction(spacing), high=Fraction(spacing), origin=timeline.step_axis.base,
+                base=0, tag=series.tag, crossings=len(series), too_sparse=residue not in (0, spacing - 1),
+            )
+    lengths = planned_steps_per_epoch(timeline)
+    if len(lengths) == 1 and timeline.step_axis.unit in ("update", "sample"):
+        return EpochClock(
+            source="declared", low=lengths[0], high=lengths[0], origin=timeline.step_axis.base, base=0, too_sparse=True
+        )
+    return None
+
+
+def _constant_spacing(series: Series) -> int | None:
+    steps = np.unique(series.step[series.step != NO_STEP])
+    if len(steps) < 3:
+        return None
+    spacing = usual_spacing(steps)
+    return spacing if bool(np.all(np.diff(steps) == spacing)) else None

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
+from analyzer.model import NO_STEP, Ints, Series
+
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
+
+Unit = Literal["update", "micro-batch", "sample", "token", "epoch", "row", "call", "unknown"]
+
+ZERO_BASED = ("pytorch-lightning", "lightning", "detectron2")  # loggers that write the first update as step 0
+ONE_BASED = ("transformers", "megatron", "mmengine", "olmo")  # reference: how each framework counts, in the docs
+LIGHTNING_TAG = re.compile(r"^lr-[A-Z]\w+(?:/pg\d+)?$")
+"""``lr-SGD``, ``lr-AdamW/pg1``: the tags of Lightning's LearningRateMonitor."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepAxis:
     """How the axis relates to optimizer updates: updates done = (step - base + 1) / per_update."""
 
-    unit: Literal["update", "micro-batch", "sample", "token", "epoch", "row", "call", "unknown"] = "update"
+    unit: Unit = "update"
     base: int | None = None  # step of the row that the first update wrote; None: not known
     per_update: float = 1.0
     cadence: int = 1  # usual difference of two logged steps of the main series
@@ -22,4 +34,94 @@ class StepAxis:
 
 def read_step_axis(timeline: Timeline) -> StepAxis:
     """Infer unit, base and cadence of the step axis."""
-    return StepAxis()
+    series = main_series(timeline)
+    if series is None:
+        return StepAxis(unit="unknown", why="no series with steps")
+    steps = series.step[series.step != NO_STEP]
+    cadence = usual_spacing(steps)
+    unit, per_update, why_unit = _unit(timeline, series, steps)
+    if unit != "update":
+        return StepAxis(unit=unit, per_update=per_update, cadence=cadence, why=why_unit)
+    base, why_base = _base(timeline, series, steps, cadence)
+    return StepAxis(unit="update", base=base, cadence=cadence, why=why_base)
+
+
+def main_series(timeline: Timeline) -> Series | None:
+    """The series that the step axis is read from: the training loss, else the learning rate, else the longest."""
+    roles = timeline.roles
+    for role in ("loss", "learning_rate", "epoch"):
+        found = roles.first(role)
+        if found is not None and np.any(found.step != NO_STEP):
+            return found
+    stepped = [series for series in timeline.view.series.values() if np.any(series.step != NO_STEP)]
+    return max(stepped, key=len, default=None)
+
+
+def usual_spacing(steps: Ints) -> int:
+    """The most frequent forward difference of two logged steps; 1 when there is none."""
+    forward = np.diff(steps)
+    forward = forward[forward > 0]
+    if not len(forward):
+        return 1
+    spacing, count = np.unique(forward, return_counts=True)
+    return int(spacing[np.argmax(count)])
+
+
+def _unit(timeline: Timeline, series: Series, steps: Ints) -> tuple[Unit, float, str]:
+    source = timeline.run.sources[int(series.source[0])]
+    named: dict[str, Unit] = {"samples": "sample", "tokens": "token", "epoch": "epoch", "row": "row", "call": "call"}
+    samples = timeline.plan.samples_per_update
+    if source.step_axis in named:
+        unit = named[source.step_axis]
+        per_update = float(samples) if unit == "sample" and samples else 1.0
+        return unit, per_update, f"the {source.format} log counts {source.step_axis}"
+    if series.tag.startswith("epoch_"):
+        return "epoch", 1.0, f"{series.tag} is written once per epoch"
+    if samples and samples > 1 and _counts_samples(timeline, steps, samples):
+        return "sample", float(samples), f"steps advance by multiples of the {samples} examples of one update"
+    return "update", 1.0, ""
+
+
+def _counts_samples(timeline: Timeline, steps: Ints, samples: int) -> bool:
+    """Whether the axis counts examples: spaced by whole global batches, and far beyond the run's updates."""
+    plan = timeline.plan
+    last = int(steps.max())
+    if not plan.total_steps or last < 2 * max(plan.total_steps):
+        return False
+    forward = np.diff(steps)
+    whole = forward[forward > 0] % samples == 0
+    return len(whole) > 0 and bool(np.mean(whole) > 0.5) and bool(last <= 1.5 * samples * max(plan.total_steps))
+
+
+def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tuple[int | None, str]:
+    framework = (timeline.run.sources[int(series.source[0])].framework or "").lower()
+    if framework in ZERO_BASED or any(LIGHTNING_TAG.match(tag) for tag in timeline.view.series):
+        return 0, "Lightning writes the first update as step 0" if "detectron" not in framework else "detectron2 counts from 0"
+    if framework in ONE_BASED:
+        return 1, f"{framework} counts updates from 1"
+    first = int(steps.min())
+    distinct = np.unique(steps)
+    second = int(distinct[1]) if len(distinct) > 1 else None
+    if first == 0:
+        return 0, "the first row is step 0"
+    if first == 1 and (cadence == 1 or (second is not None and second % cadence == 0)):
+        return 1, "the first row is step 1"
+    totals = timeline.plan.total_steps
+    last = last_step(timeline)
+    if last is not None and totals:
+        if last in totals and last + 1 not in totals:
+            return 1, f"the last row is step {last}, the planned number of updates"
+        if last + 1 in totals and last not in totals:
+            return 0, f"the last row is step {last}, one below the planned number of updates"
+    return None, f"rows every {cadence} steps fit a count from 0 and a count from 1"
+
+
+def last_step(timeline: Timeline) -> int | None:
+    """The highest step of the series that share the main series' axis."""
+    series = main_series(timeline)
+    if series is None:
+        return None
+    roles = timeline.roles
+    shared = [series, *roles.all("learning_rate"), *roles.all("grad_norm"), *roles.all("epoch")]
+    highest = [int(one.step.max()) for one in shared if len(one) and int(one.step.max()) != NO_STEP]
+    return max(highest, default=None)

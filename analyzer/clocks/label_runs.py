@@ -1,0 +1,245 @@
+"""Which steps per epoch make epoch labels true: interval stabbing over bounds on one offset.
+
+Label e holds from boundary(e) to before boundary(e + 1), and boundary(k) = d + k S for one offset d. So every row (s, e)
+confines d to [s + 1 - S (e + 1), s - S e]. For a given S the intervals are walked in written order and intersected;
+where the intersection is empty a new piece begins, and the shift between two pieces is an interval as well. The greedy
+walk gives the fewest pieces. Without a break the set of feasible (d, S) is a convex polygon: its ends are found exactly.
+
+The first run of a log has no beginning and the last no end: a label that lags there stretches the first lap, and one
+that lasts a few steps too long at the end is a matter of the run's length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.model import Ints
+
+MOST_CANDIDATES = 4096
+"""Whole numbers tried as steps per epoch where the labels admit more: a log that sparse decides nothing."""
+INSIDE = 1.5
+"""Cost of a break inside a session, where one at a join costs 1: joins are where clocks break."""
+FREE = 2**58
+"""A bound that does not bind, in scaled steps."""
+FINE = 1024
+"""Parts of a step in which fractional bounds are kept."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelRuns:
+    """Runs of one label within a session; arrays of shape (r,)."""
+
+    label: Ints
+    first: Ints  # step of the first row
+    last: Ints  # step of the last row
+    start: NDArray[np.int64]  # position of the first row among the labels
+    stop: NDArray[np.int64]  # one past the last
+    session: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bounds:
+    """What rows say about the offset: low - S low_label <= d <= high - S high_label; arrays of shape (n,).
+
+    ``low`` and ``high`` are in parts of a step, ``scale`` parts to the step. ``position`` is the row among the labels
+    at which the bound stands; where the bound is the end of a run, ``start`` is the run's first row.
+    """
+
+    low: Ints
+    low_label: Ints
+    high: Ints
+    high_label: Ints
+    session: NDArray[np.int64]
+    start: NDArray[np.int64]
+    position: NDArray[np.int64]
+    scale: int = 1
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    def part(self, low: int, high: int) -> Bounds:
+        """Bounds low to high - 1."""
+        cut = slice(low, high)
+        return Bounds(
+            low=self.low[cut], low_label=self.low_label[cut], high=self.high[cut], high_label=self.high_label[cut],
+            session=self.session[cut], start=self.start[cut], position=self.position[cut], scale=self.scale,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A stretch of bounds under one clock: offset d in [low, high] parts of a step."""
+
+    bound: int  # index of the first bound
+    low: int
+    high: int
+    at_join: bool = False
+    due: int | None = None  # step from which on the rows of this run carry the old label too long
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """The labels under one S: its pieces, in written order."""
+
+    steps_per_epoch: Fraction
+    pieces: tuple[Piece, ...]
+    cost: float = 0.0
+
+
+def label_runs(step: Ints, label: Ints, session: NDArray[np.int64]) -> LabelRuns:
+    """Group labels in written order into runs of one label in one session."""
+    change = np.nonzero((np.diff(label) != 0) | (np.diff(session) != 0))[0] + 1
+    start = np.concatenate([[0], change]).astype(np.int64)
+    stop = np.concatenate([change, [len(label)]]).astype(np.int64)
+    return LabelRuns(label=label[start], first=step[start], last=step[stop - 1], start=start, stop=stop, session=session[start])
+
+
+def bounds_of_runs(runs: LabelRuns) -> Bounds:
+    """Two bounds for each run, of its first and its last row; the first run has no beginning, the last no end."""
+    r = len(runs)
+    step = np.stack([runs.first, runs.last], axis=1).reshape(-1)
+    label = np.repeat(runs.label, 2)
+    low, high = step + 1, step.copy()
+    low_label, high_label = label + 1, label.copy()
+    high[:2], high_label[:2] = FREE, 0
+    low[2 * r - 2 :], low_label[2 * r - 2 :] = -FREE, 0
+    return Bounds(
+        low=low, low_label=low_label, high=high, high_label=high_label, session=np.repeat(runs.session, 2),
+        start=np.repeat(runs.start, 2), position=np.stack([runs.start, runs.stop - 1], axis=1).reshape(-1),
+    )
+
+
+def feasible_lengths(bounds: Bounds, *, ratio: bool = False) -> tuple[Fraction, Fraction] | None:
+    """All S for which one offset makes every bound true, as [low, high]; None when there is no such S.
+
+    Args:
+        ratio: S need not be whole: a boundary may lie between two steps, and the label changes with the next one.
+
+    The upper end is at most two steps beyond the log, where nothing bounds S from above.
+    """
+    scale = bounds.scale
+    below = bounds.low > -FREE
+    above = bounds.high < FREE
+    a, a_label = bounds.low[below], bounds.low_label[below]
+    b, b_label = bounds.high[above], bounds.high_label[above]
+    span = int(max(a.max(initial=0), b.max(initial=0)) - min(a.min(initial=0), b.min(initial=0))) + 2 * scale
+    if ratio and scale == 1:
+        a, b, scale, span = a * FINE - FINE + 1, b * FINE, FINE, span * FINE
+    low, high = Fraction(scale, 2), Fraction(span)
+    if not len(a) or not len(b):
+        return low / scale, high / scale
+    for _ in range(4 * len(bounds) + 64):
+        moved = False
+        for S in (low, high):
+            i = int(np.argmax(a - float(S) * a_label))
+            j = int(np.argmin(b - float(S) * b_label))
+            gap = (int(b[j]) - S * int(b_label[j])) - (int(a[i]) - S * int(a_label[i]))
+            if gap >= 0:
+                continue
+            laps = int(a_label[i]) - int(b_label[j])
+            if laps == 0:
+                return None
+            bound = Fraction(int(a[i]) - int(b[j]), laps)
+            if laps > 0 and bound > low:
+                low, moved = bound, True
+            elif laps < 0 and bound < high:
+                high, moved = bound, True
+            else:
+                return None
+            if low > high:
+                return None
+        if not moved:
+            return low / scale, high / scale
+    return None
+
+
+def candidate_lengths(laps: list[tuple[int, int]], extra: tuple[int, ...] = ()) -> list[int]:
+    """Whole S worth a walk, ascending: those inside the most laps' intervals (or all but one of them), and ``extra``."""
+    found = {value for value in extra if value > 0}
+    events = sorted([(low, 1) for low, _ in laps] + [(high + 1, -1) for _, high in laps])
+    depth, levels = 0, []
+    for (at, change), (following, _) in zip(events, [*events[1:], (events[-1][0], 0) if events else (0, 0)], strict=False):
+        depth += change
+        if following > at and depth > 0:
+            levels.append((depth, at, following))
+    deepest = max((depth for depth, _, _ in levels), default=0)
+    for depth, at, following in levels:
+        if depth >= (deepest - 1 if deepest > 2 else deepest):
+            found.update(range(max(1, at), min(following, at + MOST_CANDIDATES)))
+    return sorted(found)[:MOST_CANDIDATES]
+
+
+def measured_laps(runs: LabelRuns) -> list[tuple[int, int]]:
+    """What each lap with both ends inside one session says about S: [low, high] steps."""
+    laps = []
+    for run in range(1, len(runs) - 1):
+        inside = runs.session[run - 1] == runs.session[run] == runs.session[run + 1]
+        low = int(runs.last[run] - runs.first[run]) + 1
+        high = int(runs.first[run + 1] - runs.last[run - 1]) - 1
+        if inside and runs.label[run - 1] < runs.label[run] < runs.label[run + 1] and 0 < low <= high:
+            laps.append((low, high))
+    if not laps and len(runs) > 1 and runs.session[0] == runs.session[1] and runs.first[1] > runs.first[0]:
+        laps.append((int(runs.last[0] - runs.first[0]) + 1, int(runs.first[1] - runs.first[0])))
+    return laps
+
+
+def walk(bounds: Bounds, lengths: list[Fraction]) -> list[Walk]:
+    """The pieces of the labels under each S, all candidates at once.
+
+    On an empty intersection the new piece begins at the join that opened the session, if all of the session fits.
+    """
+    m, n = len(lengths), len(bounds)
+    if not m or not n:
+        return []
+    S = np.array([round(length * bounds.scale) for length in lengths], dtype=np.int64)
+    low, high = np.full(m, -FREE, dtype=np.int64), np.full(m, FREE, dtype=np.int64)
+    session_low, session_high = low.copy(), high.copy()
+    began_before = np.zeros(m, dtype=bool)  # the current piece began before this session
+    cost = np.zeros(m)
+    begun: list[list[tuple[int, bool, int | None]]] = [[(0, False, None)] for _ in range(m)]
+    closed: list[list[tuple[int, int]]] = [[] for _ in range(m)]
+    opened = 0  # the bound that opened the session
+    for k in range(n):
+        if k and bounds.session[k] != bounds.session[k - 1]:
+            opened = k
+            began_before[:] = True
+            session_low[:], session_high[:] = -FREE, FREE
+        new_low = bounds.low[k] - S * bounds.low_label[k] if bounds.low[k] > -FREE else np.full(m, -FREE, dtype=np.int64)
+        new_high = bounds.high[k] - S * bounds.high_label[k] if bounds.high[k] < FREE else np.full(m, FREE, dtype=np.int64)
+        both_low, both_high = np.maximum(low, new_low), np.minimum(high, new_high)
+        own_low, own_high = np.maximum(session_low, new_low), np.minimum(session_high, new_high)
+        for c in np.nonzero(both_low > both_high)[0].tolist():
+            closed[c].append((int(low[c]), int(high[c])))
+            if began_before[c] and own_low[c] <= own_high[c]:
+                begun[c].append((opened, True, None))
+                both_low[c], both_high[c] = own_low[c], own_high[c]
+                cost[c] += 1.0
+            else:
+                late = new_low[c] > high[c] and high[c] < FREE
+                due = -(-(int(high[c]) + int(S[c]) * int(bounds.low_label[k])) // bounds.scale) if late else None
+                begun[c].append((k, k == opened and k > 0, due))
+                both_low[c], both_high[c] = new_low[c], new_high[c]
+                cost[c] += 1.0 if k == opened and k > 0 else INSIDE
+            own_low[c], own_high[c] = both_low[c], both_high[c]
+            began_before[c] = False
+        low, high, session_low, session_high = both_low, both_high, own_low, own_high
+    return [
+        Walk(
+            steps_per_epoch=lengths[c],
+            pieces=tuple(
+                Piece(bound=bound, low=piece_low, high=piece_high, at_join=at_join, due=due)
+                for (bound, at_join, due), (piece_low, piece_high) in zip(
+                    begun[c], [*closed[c], (int(low[c]), int(high[c]))], strict=True
+                )
+            ),
+            cost=float(cost[c]),
+        )
+        for c in range(m)
+    ]

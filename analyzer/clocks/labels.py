@@ -1,0 +1,126 @@
+"""Epoch labels as they stand in the log: which rows carry them, and who wrote them.
+
+A label belongs to the training rows or to the rows of a validation: loggers number the two apart, and a validation
+row's label speaks about the lap that it closes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.model import NO_STEP, Floats, Ints, Series, View
+from analyzer.precision import half_width
+
+if TYPE_CHECKING:
+    from analyzer.timeline import Timeline
+
+VALIDATION_EPOCH = re.compile(r"^(?:val|valid|validation|eval|test)[/_]epoch(?:_idx|_num)?$", re.I)
+FAR = np.iinfo(np.int64).max // 4
+EXACT = 4e-13
+"""Relative rounding of a fraction computed in double precision and written in full."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Labels:
+    """Epoch labels of one kind of row, in written order; arrays of shape (n,)."""
+
+    series: Series
+    kind: Literal["integer", "fraction"]
+    rows_of: Literal["training", "validation"]
+    index: NDArray[np.int64]  # position of each label in its series
+    step: Ints
+    value: Floats
+    half: Floats  # half the width of the interval of each value
+    session: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+
+def read_labels(timeline: Timeline) -> tuple[Labels, ...]:
+    """Every account of epochs in the view, those of the training rows first."""
+    found: list[Labels] = []
+    for tag, series in timeline.view.series.items():
+        if VALIDATION_EPOCH.match(tag):
+            found += _labels(timeline, series, np.ones(len(series), dtype=bool))
+    for series in timeline.roles.all("epoch"):
+        if VALIDATION_EPOCH.match(series.tag):
+            continue
+        found += _labels(timeline, series, rows_of_validation(timeline, series))
+    return tuple(sorted(found, key=lambda one: (one.rows_of != "training", -len(one))))
+
+
+def rows_of_validation(timeline: Timeline, series: Series) -> NDArray[np.bool_]:
+    """Which points of a series were written with a validation or an epoch's mean, not with a training row; shape (n,).
+
+    A text row is shared; in an event file the records of one call are neighbours, and carry the same step.
+    """
+    roles = timeline.roles
+    training = _nearest(series, [*roles.all("loss"), *roles.all("learning_rate"), *roles.all("grad_norm")])
+    other = _nearest(series, [*roles.all("validation_loss"), *validation_series(timeline.view), *_true_epoch_means(timeline)])
+    return other < training
+
+
+def validation_series(view: View) -> list[Series]:
+    """Series that only a validation writes."""
+    pattern = re.compile(r"^(?:val|valid|validation|eval|test)(?:uation)?[/_. -]", re.I)
+    return [series for tag, series in view.series.items() if pattern.match(tag) and not VALIDATION_EPOCH.match(tag)]
+
+
+def _true_epoch_means(timeline: Timeline) -> list[Series]:
+    main = timeline.roles.all("loss")
+    return [series for series in timeline.roles.all("epoch_loss") if series not in main]
+
+
+def _nearest(series: Series, others: Sequence[Series]) -> NDArray[np.int64]:
+    """Rows between each point of a series and the nearest point of others at the same step; FAR where there is none."""
+    nearest = np.full(len(series), FAR, dtype=np.int64)
+    for other in others:
+        if not len(other):
+            continue
+        stride = int(max(series.row.max(), other.row.max())) + 1
+        mine = series.source.astype(np.int64) * stride + series.row
+        theirs = other.source.astype(np.int64) * stride + other.row
+        order = np.argsort(theirs, kind="stable")
+        after = np.searchsorted(theirs[order], mine)
+        for side in (after - 1, after, after + 1):
+            inside = (side >= 0) & (side < len(order))
+            at = order[np.clip(side, 0, len(order) - 1)]
+            same = inside & (other.step[at] == series.step) & (other.source[at] == series.source)
+            nearest = np.where(same, np.minimum(nearest, np.abs(other.row[at] - series.row)), nearest)
+    return nearest
+
+
+def _labels(timeline: Timeline, series: Series, validation: NDArray[np.bool_]) -> list[Labels]:
+    usable = np.isfinite(series.value) & (series.step != NO_STEP)
+    if not usable.any():
+        return []
+    whole = bool(np.all(series.value[usable] == np.round(series.value[usable])))
+    half = half_width(series) + EXACT * np.maximum(1.0, np.abs(series.value))
+    session = timeline.session_map.of(series)
+    groups: tuple[tuple[Literal["training", "validation"], NDArray[np.bool_]], ...] = (
+        ("training", usable & ~validation),
+        ("validation", usable & validation),
+    )
+    if VALIDATION_EPOCH.match(series.tag):
+        groups = (("validation", usable),)
+    return [
+        Labels(
+            series=series,
+            kind="integer" if whole else "fraction",
+            rows_of=rows_of,
+            index=(index := np.nonzero(chosen)[0]),
+            step=series.step[index],
+            value=series.value[index],
+            half=half[index],
+            session=session[index],
+        )
+        for rows_of, chosen in groups
+        if chosen.any()
+    ]
