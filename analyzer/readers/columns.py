@@ -69,26 +69,59 @@ class Axis:
 _PREFIX = r"^(?:(?:trainer|train|training|progress|time|charts|global)[/_. ])?"
 _AXES: tuple[tuple[Counts, str, bool], ...] = (
     ("step", _PREFIX + r"global[_ ]?steps?$", False),
-    ("step", _PREFIX + r"(?:num_updates|n_updates|optimi[sz]er_steps?|opt_steps?|update_steps?|gradient_steps?)$", False),
-    ("step", _PREFIX + r"(?:step|steps|current_steps?|train_steps?|training_steps?|step_num|num_steps|total_steps?)$", False),
-    ("step", _PREFIX + r"(?:iteration|iter|itr|n_iter|niter|iter_num|iter_no|num_iter|iteration_num|total_iter)s?$", False),
-    ("step", _PREFIX + r"(?:it|updates?|batches_seen|total_batch(?:es)?|time/batch|global_batch|minibatches_seen)$", False),
-    ("samples", _PREFIX + r"(?:total_timesteps|num_timesteps|total_?env_?steps|env_steps?|frames|total_frames|timesteps)$", True),
+    (
+        "step",
+        _PREFIX + r"(?:num_updates|n_updates|optimi[sz]er_steps?|opt_steps?|update_steps?|gradient_steps?)$",
+        False,
+    ),
+    (
+        "step",
+        _PREFIX + r"(?:step|steps|current_steps?|train_steps?|training_steps?|step_num|num_steps|total_steps?)$",
+        False,
+    ),
+    (
+        "step",
+        _PREFIX + r"(?:iteration|iter|itr|n_iter|niter|iter_num|iter_no|num_iter|iteration_num|total_iter)s?$",
+        False,
+    ),
+    (
+        "step",
+        _PREFIX + r"(?:it|updates?|batches_seen|total_batch(?:es)?|time/batch|global_batch|minibatches_seen)$",
+        False,
+    ),
+    (
+        "samples",
+        _PREFIX + r"(?:total_timesteps|num_timesteps|total_?env_?steps|env_steps?|frames|total_frames|timesteps)$",
+        True,
+    ),
     ("step", r"^(?:batch|batch_idx|batch_index|batch_num|minibatch|mini_batch|i)$", True),
-    ("samples", r"^(?:.*/)?(?:samples|n_samples|num_samples|samples_seen|consumed_(?:train_)?samples|global_samples"
-                r"|examples_seen|images_seen|records|n_examples|num_examples)$", True),
-    ("tokens", r"^(?:.*/)?(?:tokens|n_tokens|num_tokens|tokens_seen|total_tokens|consumed_tokens|num_input_tokens_seen)$", True),
+    (
+        "samples",
+        r"^(?:.*/)?(?:samples|n_samples|num_samples|samples_seen|consumed_(?:train_)?samples|global_samples"
+        r"|examples_seen|images_seen|records|n_examples|num_examples)$",
+        True,
+    ),
+    (
+        "tokens",
+        r"^(?:.*/)?(?:tokens|n_tokens|num_tokens|tokens_seen|total_tokens|consumed_tokens|num_input_tokens_seen)$",
+        True,
+    ),
     ("call", r"^_step$", False),
     ("epoch", _PREFIX + r"(?:(?:current|curr|cur)_?)?epochs?(?:_?(?:num|idx|index|no|number|id))?$", False),
     ("epoch", r"^(?:round|cycle|generation|pass)$", True),
 )
 _COMPILED_AXES = tuple((counts, re.compile(pattern, re.I), strict) for counts, pattern, strict in _AXES)
 _WALL = re.compile(
-    r"^(?:.*/)?_?(?:timestamps?|time_?stamps?|wall[_ ]?(?:time|clock)s?|walltime|date[_ ]?time|date|time|ts|created(?:_at)?|"
-    r"logged_at|asctime|local_?time|utc(?:_?time)?|unix_?time|end_time)(?:_?(?:ms|s|utc|unix))?$", re.I)
+    r"^(?:.*/)?_?(?:timestamps?|time_?stamps?|wall[_ ]?(?:time|clock)s?|walltime|date[_ ]?time|date|time|ts|"
+    r"created(?:_at)?|logged_at|asctime|local_?time|utc(?:_?time)?|unix_?time|end_time)(?:_?(?:ms|s|utc|unix))?$",
+    re.I,
+)
 _NAMES_OF_A_ROW = re.compile(
-    r"^(?:model(?:[_ ]?(?:name|id|path))?|name|run(?:[_ ]?(?:name|id))?|experiment|exp|method|architecture|arch|backbone|config|"
-    r"checkpoint|dataset|task|metric|benchmark|seed|fold|hyperparameters?|params?|file(?:name)?|id|class|label|optimizer)$", re.I)
+    r"^(?:model(?:[_ ]?(?:name|id|path))?|name|run(?:[_ ]?(?:name|id))?|experiment|exp|method|architecture|arch|"
+    r"backbone|config|checkpoint|dataset|task|metric|benchmark|seed|fold|hyperparameters?|params?|file(?:name)?|id|"
+    r"class|label|optimizer)$",
+    re.I,
+)
 _TAG_COLUMNS = re.compile(r"^(?:tag|metric|metric[_ ]name|key|name|series|variable)$", re.I)
 _VALUE_COLUMNS = re.compile(r"^(?:value|metric[_ ]value|values?|scalar)$", re.I)
 _RUN_COLUMNS = re.compile(r"^(?:run|run[_ ]?(?:id|name|uuid)|experiment|exp)$", re.I)
@@ -97,7 +130,7 @@ _PHASES = {"train", "training", "val", "valid", "validation", "eval", "evaluatio
 
 
 def normal(name: str) -> str:
-    """A column name as the axis table spells it: ``globalStep``, ``Global Step`` and ``global-step`` are ``global_step``."""
+    """A column name as the axis table spells it: ``globalStep`` and ``Global Step`` are ``global_step``."""
     return re.sub(r"[ \-.]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())).lower()
 
 
@@ -149,7 +182,9 @@ def _counts_up(column: Column, rows: int, *, strict: bool) -> bool:
 
 def _laps_with_epoch(column: Column, columns: Sequence[Column], rows: int) -> bool:
     """Whether the counter starts over whenever the epoch advances: a batch counter, not a global step."""
-    epoch = next((one for one in columns if one is not column and role_of_tag(one.name) == "epoch" and len(one.value)), None)
+    epoch = next(
+        (one for one in columns if one is not column and role_of_tag(one.name) == "epoch" and len(one.value)), None
+    )
     if epoch is None:
         return False
     at = np.intersect1d(column.positions(rows), epoch.positions(rows), assume_unique=True)
@@ -283,8 +318,13 @@ def _only(column: Column, run_of: Mapping[int, str], run: str, rows: int) -> Col
     at = column.positions(rows)
     mine = np.fromiter((run_of.get(row, "") == run for row in at.tolist()), dtype=bool, count=len(at))
     texts = [(row, cell) for row, cell in zip(column.text_at, column.text, strict=True) if run_of.get(row, "") == run]
-    return Column(name=column.name, value=column.value[mine], at=at[mine], text_at=[row for row, _ in texts],
-                  text=[cell for _, cell in texts])
+    return Column(
+        name=column.name,
+        value=column.value[mine],
+        at=at[mine],
+        text_at=[row for row, _ in texts],
+        text=[cell for _, cell in texts],
+    )
 
 
 def _text_column(columns: Sequence[Column], pattern: re.Pattern[str]) -> Column | None:
@@ -303,15 +343,24 @@ def split_phases(columns: Sequence[Column], rows: int) -> list[Column]:
     of_row[np.asarray(phase.text_at, dtype=np.int64)] = [cell.strip() for cell in phase.text]
     found: list[Column] = []
     for column in columns:
-        shared = names_an_axis(column.name) or _WALL.search(normal(column.name)) or role_of_tag(column.name) in ("epoch", "step")
+        shared = (
+            names_an_axis(column.name)
+            or _WALL.search(normal(column.name))
+            or role_of_tag(column.name) in ("epoch", "step")
+        )
         if column is phase or shared or not len(column.value):
             found.append(column)
             continue
         labels = of_row[column.positions(rows)]
         for label in dict.fromkeys(labels.tolist()):
             chosen = labels == label
-            found.append(Column(name=f"{label}/{column.name}" if label else column.name, value=column.value[chosen],
-                                at=column.positions(rows)[chosen]))
+            found.append(
+                Column(
+                    name=f"{label}/{column.name}" if label else column.name,
+                    value=column.value[chosen],
+                    at=column.positions(rows)[chosen],
+                )
+            )
     return found
 
 
@@ -323,11 +372,15 @@ def why_not_a_log(columns: Sequence[Column], rows: int, axis: Axis) -> str | Non
     naming = next((one for one in columns if _NAMES_OF_A_ROW.search(one.name.strip()) and len(one.text) == rows), None)
     distinct = naming is not None and len(set(naming.text)) == rows
     if axis.column is None and naming is not None:
-        return f"not a training log: a table of results, its rows are named by column {naming.name!r} and follow no step or epoch"
+        return (
+            f"not a training log: a table of results, its rows are named by column {naming.name!r} and follow no step "
+            "or epoch"
+        )
     if distinct and axis.counts == "epoch" and rows > 1:
         return f"not a training log: a table of results, one row for each {naming.name!r}"  # type: ignore[union-attr]
-    if axis.column is None and not any(role_of_tag(one.name) in ("loss", "validation_loss", "epoch_loss", "learning_rate")
-                                       for one in numeric):
+    if axis.column is None and not any(
+        role_of_tag(one.name) in ("loss", "validation_loss", "epoch_loss", "learning_rate") for one in numeric
+    ):
         return "not a training log: no column counts steps or epochs, and none is a loss or a learning rate"
     if all(one.name == axis.column for one in numeric):
         return f"not a training log: no column of numbers beside {axis.column!r}"
@@ -363,9 +416,12 @@ def interpret(
     if len(runs) == 1:
         if runs[0][1] != list(columns) and choose_axis(runs[0][1], rows, dialect).column is None:
             reason = "not a training log: a table of results, one value for each name, without a step or epoch"
-            return Reading(source=source, problems=(*problems, Problem(source=source.path, kind="unreadable", message=reason)))
-        return _interpret_run(runs[0][1], row_numbers, source, dialect, tuple(markers), tuple(problems), tuple(facts),
-                              incomplete, judge)
+            return Reading(
+                source=source, problems=(*problems, Problem(source=source.path, kind="unreadable", message=reason))
+            )
+        return _interpret_run(
+            runs[0][1], row_numbers, source, dialect, tuple(markers), tuple(problems), tuple(facts), incomplete, judge
+        )
     readings = tuple(
         _interpret_run(table, row_numbers, replace(source, view=name), dialect, (), (), (), incomplete, judge)
         for name, table in runs
@@ -374,22 +430,35 @@ def interpret(
 
 
 def _interpret_run(
-    columns: list[Column], row_numbers: Ints, source: Source, dialect: Dialect, markers: tuple[Marker, ...],
-    problems: tuple[Problem, ...], facts: tuple[Fact, ...], incomplete: int | None, judge: bool,
+    columns: list[Column],
+    row_numbers: Ints,
+    source: Source,
+    dialect: Dialect,
+    markers: tuple[Marker, ...],
+    problems: tuple[Problem, ...],
+    facts: tuple[Fact, ...],
+    incomplete: int | None,
+    judge: bool,
 ) -> Reading:
     rows = len(row_numbers)
-    columns = [one for one in columns if one.name not in dialect.ignored]
+    columns = split_phases([one for one in columns if one.name not in dialect.ignored], rows)
     axis = choose_axis(columns, rows, dialect)
-    source = replace(source, framework=dialect.framework or source.framework, records=rows, step_column=axis.column,
-                     step_axis=axis.counts)
+    source = replace(
+        source,
+        framework=dialect.framework or source.framework,
+        records=rows,
+        step_column=axis.column,
+        step_axis=axis.counts,
+    )
     reason = why_not_a_log(columns, rows, axis) if judge else None
     if reason:
-        return Reading(source=source, problems=(*problems, Problem(source=source.path, kind="unreadable", message=reason)))
+        return Reading(
+            source=source, problems=(*problems, Problem(source=source.path, kind="unreadable", message=reason))
+        )
     if incomplete is not None:
         columns = _without_a_row_that_lacks_its_step(columns, axis, incomplete, rows)
     wall_column, wall = wall_times(columns, rows, dialect)
     step, step_problems = _steps(columns, axis, row_numbers, source)
-    columns = split_phases(columns, rows)
     of_row = _RowArrays(step=step, wall=wall, row=row_numbers, source=np.zeros(rows, dtype=np.int32))
     kept = [one for one in columns if one.name != wall_column and (one.name != axis.column or axis.counts == "epoch")]
     series = tuple(_series(one, of_row, dialect) for one in kept if len(one.value) and _numeric(one))
@@ -424,8 +493,14 @@ class _RowArrays:
 
 def _series(column: Column, rows: _RowArrays, dialect: Dialect) -> Series:
     at: Any = slice(None) if column.at is None else column.at
-    return Series(tag=dialect.tags.get(column.name, column.name), step=rows.step[at], value=column.value,
-                  wall_time=rows.wall[at], source=rows.source[: len(column.value)], row=rows.row[at])
+    return Series(
+        tag=dialect.tags.get(column.name, column.name),
+        step=rows.step[at],
+        value=column.value,
+        wall_time=rows.wall[at],
+        source=rows.source[: len(column.value)],
+        row=rows.row[at],
+    )
 
 
 def _plain(value: float) -> int | float:
@@ -451,11 +526,16 @@ def _steps(columns: Sequence[Column], axis: Axis, row_numbers: Ints, source: Sou
         return step, []
     step[at[whole]] = column.value[whole].astype(np.int64)
     bad = np.flatnonzero(~whole)
-    message = f"{len(bad)} of {len(at)} steps in column {column.name!r} are no whole numbers, first {float(column.value[bad[0]])!r}"
+    message = (
+        f"{len(bad)} of {len(at)} steps in column {column.name!r} are no whole numbers, "
+        f"first {float(column.value[bad[0]])!r}"
+    )
     return step, [Problem(source=source.path, kind="row", message=message, row=int(row_numbers[at[bad[0]]]))]
 
 
-def _without_a_row_that_lacks_its_step(columns: Sequence[Column], axis: Axis, incomplete: int, rows: int) -> list[Column]:
+def _without_a_row_that_lacks_its_step(
+    columns: Sequence[Column], axis: Axis, incomplete: int, rows: int
+) -> list[Column]:
     """Leave out the cut last row when its step is in the part that is missing: nobody knows where it belongs."""
     column = next((one for one in columns if one.name == axis.column), None)
     if column is None or not len(column.value) or column.positions(rows)[-1] == incomplete:
@@ -478,9 +558,13 @@ def _text_among_numbers(columns: Sequence[Column], row_numbers: Ints, source: So
         if not _numeric(column) and role_of_tag(column.name) is None:
             continue
         count = len(column.text)
-        message = (f"{count} {'cell' if count == 1 else 'cells'} of column {column.name!r} where a number is expected, "
-                   f"first {column.text[0][:40]!r}: left out")
-        problems.append(Problem(source=source.path, kind="row", message=message, row=int(row_numbers[column.text_at[0]])))
+        message = (
+            f"{count} {'cell' if count == 1 else 'cells'} of column {column.name!r} where a number is expected, "
+            f"first {column.text[0][:40]!r}: left out"
+        )
+        problems.append(
+            Problem(source=source.path, kind="row", message=message, row=int(row_numbers[column.text_at[0]]))
+        )
     return problems
 
 
@@ -503,11 +587,12 @@ def columns_of_entries(entries: Sequence[Mapping[str, Any]]) -> list[Column]:
     return [_column_of_values(key, at[key], found, len(entries)) for key, found in values.items()]
 
 
-_NOT_FINITE = {
-    spelling: float(spelling)
-    for word in ("nan", "NaN", "NAN", "inf", "Inf", "INF", "Infinity", "infinity")
-    for spelling in (word, f"-{word}", f"+{word}")
-}
+_QUOTED_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf(?:inity)?|nan)$", re.I | re.ASCII)
+
+
+def _number_in_quotes(text: str) -> str | float:
+    """fairseq writes its numbers as strings, strict JSON writers NaN and infinity."""
+    return float(text) if _QUOTED_NUMBER.match(text) else text
 
 
 def _column_of_values(name: str, at: list[int], found: list[Any], rows: int) -> Column:
@@ -519,7 +604,7 @@ def _column_of_values(name: str, at: list[int], found: list[Any], rows: int) -> 
         except OverflowError:
             value = np.array([_float_of_int(one) for one in found])
         return Column(name=name, value=value, at=None if len(at) == rows else np.array(at, dtype=np.int64))
-    found = [_NOT_FINITE.get(one, one) if isinstance(one, str) else one for one in found]
+    found = [_number_in_quotes(one) if type(one) is str else one for one in found]
     numbers = [index for index, one in enumerate(found) if type(one) in (int, float)]
     texts = [index for index, one in enumerate(found) if isinstance(one, str)]
     return Column(
@@ -551,4 +636,3 @@ def flatten(entry: Mapping[str, Any], *, separator: str = "/") -> dict[str, Any]
         else:
             flat[key] = value
     return flat
-

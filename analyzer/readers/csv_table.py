@@ -18,7 +18,16 @@ import numpy as np
 from analyzer.model import Ints, Marker, Problem, Source
 from analyzer.readers import Reader, Reading
 from analyzer.readers.columns import Column, Dialect, interpret, names_an_axis, seconds_of_stamp
-from analyzer.readers.text_file import decode, lines_of, plain_head, plain_name, plain_suffix, unpack, unreadable, why_not_text
+from analyzer.readers.text_file import (
+    decode,
+    lines_of,
+    plain_head,
+    plain_name,
+    plain_suffix,
+    unpack,
+    unreadable,
+    why_not_text,
+)
 from analyzer.roles import role_of_tag
 
 FAST_FROM = 1 << 20  # bytes; below it the import of a fast parser costs more than it saves
@@ -26,11 +35,20 @@ HABIT = 3  # rows of one odd width that make it the writer's habit and no accide
 LINES_SNIFFED = 30
 QUOTED_LINES = 100  # lines that one quoted cell may span; beyond, the quote is a stray one
 MISSING = frozenset(("", "NA", "N/A", "n/a", "na", "null", "NULL", "Null", "None", "none", "-", "--", "<NA>", "#N/A"))
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)$", re.I)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)$", re.I | re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?$")
 _TENSOR = re.compile(r"tensor\(\s*([^\s,)]+)\s*(?:,.*)?\)$", re.S)
-_WINDOWS = {"1.#INF": "inf", "-1.#INF": "-inf", "1.#QNAN": "nan", "-1.#IND": "nan", "1.#IND": "nan", "nan(ind)": "nan",
-            "-nan(ind)": "nan", "∞": "inf", "-∞": "-inf"}
+_WINDOWS = {
+    "1.#INF": "inf",
+    "-1.#INF": "-inf",
+    "1.#QNAN": "nan",
+    "-1.#IND": "nan",
+    "1.#IND": "nan",
+    "nan(ind)": "nan",
+    "-nan(ind)": "nan",
+    "∞": "inf",
+    "-∞": "-inf",
+}
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -49,8 +67,13 @@ def dialect_of(header: Sequence[str], file_name: str) -> Dialect:
 
 
 def _tensorboard_export(header: Sequence[str], file_name: str) -> Dialect:
-    return Dialect(framework="tensorboard", step_columns=(header[1],), wall_column=header[0], exported=True,
-                   tags={header[2].strip(): _tag_of_export(file_name)})
+    return Dialect(
+        framework="tensorboard",
+        step_columns=(header[1],),
+        wall_column=header[0],
+        exported=True,
+        tags={header[2].strip(): _tag_of_export(file_name)},
+    )
 
 
 def _tag_of_export(file_name: str) -> str:
@@ -86,25 +109,65 @@ _DIALECTS: tuple[tuple[_Recognises, Callable[[Sequence[str], str], Dialect]], ..
     (lambda names, lower, file: lower == ["wall time", "step", "value"], _tensorboard_export),
     (lambda names, lower, file: any(name.endswith("__MIN") for name in names), _wandb_chart),
     (lambda names, lower, file: len(lower) == 2 and lower[0] == "step" and file.startswith("Train_"), _deepspeed),
-    (lambda names, lower, file: "time/total_timesteps" in names,
-     _of("stable-baselines3", step_columns=("time/total_timesteps",), counts="samples")),
-    (lambda names, lower, file: "_step" in names and bool(names & {"_timestamp", "_runtime"}),
-     _of("wandb", wall_column="_timestamp", elapsed_columns=("_runtime",), exported=True)),
-    (lambda names, lower, file: lower[:1] == ["epoch"] and any(name.startswith("metrics/") for name in lower),
-     lambda header, file: Dialect(framework="yolov5" if any(name.strip().startswith("x/lr") for name in header) else "ultralytics",
-                                  elapsed_columns=("time",))),
-    (lambda names, lower, file: "step" in names and (("epoch" in names and file == "metrics.csv") or any(
-        re.match(r"lr-(?:Adam|SGD|RMS|LBFGS|Rprop|ASGD|NAdam|RAdam|Spars)", name) for name in names)),
-     _of("pytorch-lightning", step_columns=("step",))),
-    (lambda names, lower, file: "main/loss" in names, _of("chainer", step_columns=("iteration",), elapsed_columns=("elapsed_time",))),
-    (lambda names, lower, file: "num_updates" in names and bool(names & {"wall", "gnorm", "wps", "ups"}),
-     _of("fairseq", step_columns=("num_updates",), elapsed_columns=("wall", "train_wall"))),
-    (lambda names, lower, file: lower[:3] == ["epoch", "train_loss", "valid_loss"], _of("fastai", elapsed_columns=("time",))),
-    (lambda names, lower, file: lower[:2] == ["epoch", "train_loss"] and any(name.startswith("eval_") for name in lower)
-     and file.startswith("summary"), _of("timm", counts="epoch")),
-    (lambda names, lower, file: lower[:1] == ["epoch"] and "loss" in names and lower[1:] == sorted(lower[1:])
-     and "step" not in names and any(re.match("val_|accuracy|acc$", name) for name in lower), _of("keras", step_columns=("epoch",), counts="epoch")),
-    (lambda names, lower, file: {"samples", "step", "grad_norm", "loss_q0"} <= names, _of("improved-diffusion", step_columns=("step",))),
+    (
+        lambda names, lower, file: "time/total_timesteps" in names,
+        _of("stable-baselines3", step_columns=("time/total_timesteps",), counts="samples"),
+    ),
+    (
+        lambda names, lower, file: "_step" in names and bool(names & {"_timestamp", "_runtime"}),
+        _of("wandb", wall_column="_timestamp", elapsed_columns=("_runtime",), exported=True),
+    ),
+    (
+        lambda names, lower, file: lower[:1] == ["epoch"] and any(name.startswith("metrics/") for name in lower),
+        lambda header, file: Dialect(
+            framework="yolov5" if any(name.strip().startswith("x/lr") for name in header) else "ultralytics",
+            elapsed_columns=("time",),
+        ),
+    ),
+    (
+        lambda names, lower, file: (
+            "step" in names
+            and (
+                ("epoch" in names and file == "metrics.csv")
+                or any(re.match(r"lr-(?:Adam|SGD|RMS|LBFGS|Rprop|ASGD|NAdam|RAdam|Spars)", name) for name in names)
+            )
+        ),
+        _of("pytorch-lightning", step_columns=("step",)),
+    ),
+    (
+        lambda names, lower, file: "main/loss" in names,
+        _of("chainer", step_columns=("iteration",), elapsed_columns=("elapsed_time",)),
+    ),
+    (
+        lambda names, lower, file: "num_updates" in names and bool(names & {"wall", "gnorm", "wps", "ups"}),
+        _of("fairseq", step_columns=("num_updates",), elapsed_columns=("wall", "train_wall")),
+    ),
+    (
+        lambda names, lower, file: lower[:3] == ["epoch", "train_loss", "valid_loss"],
+        _of("fastai", elapsed_columns=("time",)),
+    ),
+    (
+        lambda names, lower, file: (
+            lower[:2] == ["epoch", "train_loss"]
+            and any(name.startswith("eval_") for name in lower)
+            and file.startswith("summary")
+        ),
+        _of("timm", counts="epoch"),
+    ),
+    (
+        lambda names, lower, file: (
+            lower[:1] == ["epoch"]
+            and "loss" in names
+            and lower[1:] == sorted(lower[1:])
+            and "step" not in names
+            and any(re.match("val_|accuracy|acc$", name) for name in lower)
+        ),
+        _of("keras", step_columns=("epoch",), counts="epoch"),
+    ),
+    (
+        lambda names, lower, file: {"samples", "step", "grad_norm", "loss_q0"} <= names,
+        _of("improved-diffusion", step_columns=("step",)),
+    ),
 )
 
 
@@ -144,7 +207,9 @@ def records(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, str]]:
         line, first = lines[at], at
         at += 1
         if line.count('"') % 2:
-            end = next((index for index in range(at, min(at + QUOTED_LINES, len(lines))) if lines[index].count('"') % 2), None)
+            end = next(
+                (index for index in range(at, min(at + QUOTED_LINES, len(lines))) if lines[index].count('"') % 2), None
+            )
             if end is not None:
                 line = "\n".join(lines[first : end + 1])
                 at = end + 1
@@ -177,7 +242,9 @@ class _Table:
 
     name: str
     delimiter: str
-    headers: dict[int, tuple[str, ...]] = field(default_factory=dict)  # width -> names of the latest header of that width
+    headers: dict[int, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # width -> names of the latest header of that width
     main: tuple[str, ...] = ()
     rows: list[int] = field(default_factory=list)  # line number of each row
     at: dict[str, list[int]] = field(default_factory=dict)
@@ -219,7 +286,11 @@ def looks_like_header(cells: Sequence[str]) -> bool:
     """Whether all cells are names: none is empty, a number or a list."""
     stripped = [cell.strip() for cell in cells]
     return bool(stripped) and all(
-        cell and cell not in MISSING and number_of(cell) is None and cell[0] not in "[({" and seconds_of_stamp(cell) is None
+        cell
+        and cell not in MISSING
+        and number_of(cell) is None
+        and cell[0] not in "[({"
+        and seconds_of_stamp(cell) is None
         for cell in stripped
     )
 
@@ -268,7 +339,9 @@ def collect(lines: Sequence[str], complete: bool, delimiter: str, name: str, fir
     for position, names, width in short:
         if widths[width] < HABIT:
             _distrust_last_cell(table, position, names[width - 1])
-            table.complain("short", table.rows[position], f"{width} of {len(names)} cells, the last of them is not trusted")
+            table.complain(
+                "short", table.rows[position], f"{width} of {len(names)} cells, the last of them is not trusted"
+            )
     return table
 
 
@@ -288,7 +361,9 @@ def _is_header(table: _Table, cells: Sequence[str]) -> bool:
         return False
     known = set(table.at)
     shared = sum(one in known for one in names)
-    return shared >= max(2, 0.5 * len(names)) or (len(names) not in table.headers and shared == 0 and _names_fit(names, table))
+    return shared >= max(2, 0.5 * len(names)) or (
+        len(names) not in table.headers and shared == 0 and _names_fit(names, table)
+    )
 
 
 def _names_fit(names: Sequence[str], table: _Table) -> bool:
@@ -332,8 +407,13 @@ def column_of_cells(name: str, at: Sequence[int], cells: Sequence[str], rows: in
         elif cell.strip() not in MISSING:
             text_at.append(position)
             text.append(cell.strip())
-    return Column(name=name, value=np.array(numbers, dtype=np.float64),
-                  at=None if len(numbers) == rows else np.array(number_at, dtype=np.int64), text_at=text_at, text=text)
+    return Column(
+        name=name,
+        value=np.array(numbers, dtype=np.float64),
+        at=None if len(numbers) == rows else np.array(number_at, dtype=np.int64),
+        text_at=text_at,
+        text=text,
+    )
 
 
 _MESSAGES = {
@@ -349,11 +429,21 @@ def problems_of(table: _Table) -> list[Problem]:
     for what, places in table.odd.items():
         row, detail = places[0]
         if what == "cut":
-            found.append(Problem(source=table.name, kind="truncated", row=row,
-                                 message=f"the file ends inside row {row}: its last cell is left out, a number may be cut"))
+            found.append(
+                Problem(
+                    source=table.name,
+                    kind="truncated",
+                    row=row,
+                    message=f"the file ends inside row {row}: its last cell is left out, a number may be cut",
+                )
+            )
             continue
-        message = _MESSAGES[what].format(count=len(places), detail=detail, rows="row" if len(places) == 1 else "rows",
-                                         lines="line" if len(places) == 1 else "lines")
+        message = _MESSAGES[what].format(
+            count=len(places),
+            detail=detail,
+            rows="row" if len(places) == 1 else "rows",
+            lines="line" if len(places) == 1 else "lines",
+        )
         found.append(Problem(source=table.name, kind="corrupt" if what == "nul" else "row", message=message, row=row))
     return found
 
@@ -403,12 +493,17 @@ def why_no_table(table: _Table) -> str | None:
     if sum(number_of(cell) is not None for cell in table.main) > 0.5 * len(table.main):
         return "not a training log that can be read: its first line holds numbers, no header names the columns"
     if not table.rows:
-        return "a header without rows: nothing was logged" if "cells" not in table.odd else (
-            "not a training log: no row has as many cells as the header")
+        return (
+            "a header without rows: nothing was logged"
+            if "cells" not in table.odd
+            else ("not a training log: no row has as many cells as the header")
+        )
     return None
 
 
-def read_columns(table: _Table, columns: list[Column], row_numbers: Ints, name: str, problems: Sequence[Problem]) -> Reading:
+def read_columns(
+    table: _Table, columns: list[Column], row_numbers: Ints, name: str, problems: Sequence[Problem]
+) -> Reading:
     """Columns of a table with what is known of its writer."""
     file_name = plain_name(Path(name))
     dialect = dialect_of(table.main, file_name)
@@ -416,8 +511,13 @@ def read_columns(table: _Table, columns: list[Column], row_numbers: Ints, name: 
     incomplete = len(row_numbers) - 1 if cut and len(row_numbers) and row_numbers[-1] == cut[0][0] else None
     markers = tuple(Marker(source=0, row=row, kind="header-repeated") for row in table.repeats)
     return interpret(
-        columns, row_numbers, dialect=dialect, markers=markers, problems=(*problems, *problems_of(table)),
-        source=Source(path=name, format="csv", line_numbers=True), incomplete=incomplete,
+        columns,
+        row_numbers,
+        dialect=dialect,
+        markers=markers,
+        problems=(*problems, *problems_of(table)),
+        source=Source(path=name, format="csv", line_numbers=True),
+        incomplete=incomplete,
     )
 
 
@@ -451,8 +551,11 @@ def looks_like_a_log_table(lines: Sequence[str]) -> bool:
     rows = [split_row(line, delimiter) for line in lines[1:-1]]
     even = [cells for cells in rows if len(cells) == len(header)]
     numeric = sum(number_of(cell) is not None for cells in even for cell in cells)
-    return len(even) >= 0.8 * len(rows) and numeric >= 0.4 * sum(map(len, even)) and any(
-        names_an_axis(name) or role_of_tag(name) for name in header)
+    return (
+        len(even) >= 0.8 * len(rows)
+        and numeric >= 0.4 * sum(map(len, even))
+        and any(names_an_axis(name) or role_of_tag(name) for name in header)
+    )
 
 
 READER = Reader(
@@ -460,11 +563,12 @@ READER = Reader(
     title="CSV tables",
     recognises=recognises,
     read=read,
-    recognised_by="`.csv`, `.tsv` (also `.gz`, `.zst`); `.txt` and `.log` files that begin with a header naming a step or epoch column",
-    step="the column that counts updates: `global_step`, `step`, `iteration`, `iter`, `num_updates`, ...; else samples or tokens; "
+    recognised_by="`.csv`, `.tsv` (also `.gz`, `.zst`); `.txt` and `.log` files that begin with a header naming a step "
+    "or epoch column",
+    step="the column that counts updates: `global_step`, `step`, `iteration`, `num_updates`, ...; else samples or tokens; "
     "else W&B's `_step` (a counter of log calls), the epoch, or the row. DeepSpeed and Stable-Baselines3 count samples",
-    epoch="the column `epoch`: 0-based in Keras, Lightning and timm, 1-based in fastai and Ultralytics; a series of its own beside a step",
-    learning_rate="as logged: Lightning's monitor and nanoGPT the rate that the update used, Keras and timm that of the finished epoch, "
-    "DeepSpeed the next one's",
+    epoch="the column `epoch`: 0-based in Keras, Lightning and timm, 1-based in Ultralytics; a series beside a step",
+    learning_rate="as logged: Lightning's monitor and nanoGPT the rate that the update used, Keras and timm that of the "
+    "finished epoch, DeepSpeed the next one's",
     priority=-10,
 )

@@ -90,8 +90,16 @@ def _unpack_stream(data: bytes, name: str, kind: str, opened: object, error_type
             size += len(pieces[-1])
             at += len(chunk)
             if size > LARGEST_TEXT:
-                return Unpacked(data=b"", problems=(Problem(source=name, kind="unreadable",
-                                message=f"more than {LARGEST_TEXT >> 30} GiB after decompression"),))
+                return Unpacked(
+                    data=b"",
+                    problems=(
+                        Problem(
+                            source=name,
+                            kind="unreadable",
+                            message=f"more than {LARGEST_TEXT >> 30} GiB after decompression",
+                        ),
+                    ),
+                )
             if stream.eof:
                 at -= len(stream.unused_data)
                 if at < len(data) and not data[at:].strip(b"\0"):
@@ -104,7 +112,9 @@ def _unpack_stream(data: bytes, name: str, kind: str, opened: object, error_type
     whole = b"".join(pieces)
     if not stream.eof:
         message = f"{kind} stream ends before its end mark: {len(whole)} bytes of text could be read"
-        return Unpacked(data=whole, problems=(Problem(source=name, kind="truncated", message=message, offset=len(data)),))
+        return Unpacked(
+            data=whole, problems=(Problem(source=name, kind="truncated", message=message, offset=len(data)),)
+        )
     return Unpacked(data=whole)
 
 

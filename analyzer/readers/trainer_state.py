@@ -24,8 +24,19 @@ _DECODER = json.JSONDecoder()
 _BETWEEN = re.compile(r"[\s,]*")
 # What the state says, under the name that a declaration has for it; the rest is kept under its own name.
 _FACTS = {"max_steps": "max_steps"}
-_KEPT = ("global_step", "train_batch_size", "epoch", "num_train_epochs", "eval_steps", "save_steps", "best_metric", "best_global_step",
-         "num_input_tokens_seen", "total_flos", "is_hyper_param_search")
+_KEPT = (
+    "global_step",
+    "train_batch_size",
+    "epoch",
+    "num_train_epochs",
+    "eval_steps",
+    "save_steps",
+    "best_metric",
+    "best_global_step",
+    "num_input_tokens_seen",
+    "total_flos",
+    "is_hyper_param_search",
+)
 
 
 def parse(data: bytes, name: str) -> Reading:
@@ -51,13 +62,19 @@ def parse(data: bytes, name: str) -> Reading:
     rows = np.array([index for index, entry in enumerate(entries) if isinstance(entry, dict)], dtype=np.int64)
     kept = entries if not odd else [entry for entry in entries if isinstance(entry, dict)]
     if not kept:
-        reason = "log_history has no entries: nothing was logged" if not problems else "no complete entry in log_history"
+        reason = (
+            "log_history has no entries: nothing was logged" if not problems else "no complete entry in log_history"
+        )
         return unreadable(name, "trainer-state", reason, problems)
-    reading = interpret(
-        columns_of_entries([flat_entry(entry) for entry in kept]), rows, dialect=DIALECT, problems=problems,
-        source=Source(path=name, format="trainer-state"), facts=facts_of(state, kept, name), judge=False,
+    return interpret(
+        columns_of_entries([flat_entry(entry) for entry in kept]),
+        rows,
+        dialect=DIALECT,
+        problems=problems,
+        source=Source(path=name, format="trainer-state"),
+        facts=facts_of(state, kept, name),
+        judge=False,
     )
-    return reading
 
 
 def flat_entry(entry: Mapping[str, Any]) -> Mapping[str, Any]:
