@@ -117,6 +117,7 @@ class Expectation:
     place: float | None = None  # the step or epoch, for those two
     minimum: float | None = None
     maximum: float | None = None
+    run: str = "*"  # glob on the run's name
     found_in: str = ""
 
 

@@ -23,7 +23,7 @@ from analyzer.roles import ROLES
 
 TABLES = ("declared", "rules", "roles", "expect", "silence", "root")
 RULES_KEYS = ("select", "ignore")
-EXPECT_KEYS = ("tag", "at", "min", "max")
+EXPECT_KEYS = ("tag", "at", "min", "max", "run")
 SILENCE_KEYS = ("rule", "run", "steps", "reason", "expires")
 
 
@@ -215,7 +215,12 @@ def _expectation(entry: Mapping[str, Any], name: str) -> Expectation:
     for key, value in bounds.items():
         if value is not None and not _is_number(value):
             raise BadConfig(f"{name}: [[expect]] {tag}: {key} must be a number, not {value!r}")
-    return Expectation(tag=tag, at=at, place=place, minimum=bounds["min"], maximum=bounds["max"], found_in=name)
+    run = entry.get("run", "*")
+    if not isinstance(run, str):
+        raise BadConfig(f"{name}: [[expect]] {tag}: run must be a glob on the run's name, not {run!r}")
+    return Expectation(
+        tag=tag, at=at, place=place, minimum=bounds["min"], maximum=bounds["max"], run=run, found_in=name
+    )
 
 
 def _place(entry: Mapping[str, Any], name: str) -> tuple[Any, float | None]:

@@ -80,8 +80,8 @@ def _not_checked(report: Report) -> Iterator[str]:
 def escaped(text: str) -> str:
     """Text that shows as itself."""
     text = html.escape(visible(text), quote=False)
-    text = re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", text)
-    return text.replace("@", "@<!-- -->").replace("://", ":<!-- -->//")
+    text = re.sub(r"([\\`*_\[\]#|~])", r"\\\1", text)
+    return text.replace("$", "&#36;").replace("@", "@<!-- -->").replace("://", ":<!-- -->//")
 
 
 def code(text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.config.declared import checked_fact, merge
+from analyzer.config.files import Settings, settings_for
 from analyzer.model import RunReport
 from analyzer.rules import Example
 
@@ -38,4 +39,9 @@ def audit_example(example: Example, folder: Path) -> list[RunReport]:
         path.write_bytes(contents if isinstance(contents, bytes) else contents.encode())
     declared: Mapping[str, Any] = example.declared
     own = [checked_fact(key, value, "example") for key, value in declared.items()]
-    return [audit_run(run, merge(own, run.facts)) for run in discover([folder]).runs]
+    written = folder / "analyzer.toml"
+    settings = settings_for(folder, written) if written.exists() else Settings()
+    return [
+        audit_run(run, merge(own, settings.facts, run.facts), expectations=settings.expectations)
+        for run in discover([folder]).runs
+    ]
