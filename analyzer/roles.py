@@ -55,7 +55,7 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (
     ("batch_in_epoch", r"batch_in_epoch|^batch_idx$|(?:^|/)iter_in_epoch$|^batch$"),
     ("throughput", r"(?:steps|samples|tokens|iters?|it|examples)[/_ -]?(?:per|/)[/_ -]?s(?:ec(?:ond)?)?$|throughput|^fps$|time/fps"),
     ("elapsed", r"^(?:elapsed(?:[_ ]time)?|wall(?:[_ ]?(?:time|clock))?|time[_ ]elapsed|time/time_elapsed|elapsed_s|seconds)$"),
-    ("epoch", r"^(?:(?:train|trainer|time|progress)[/_])?epochs?(?:_num|_idx|_float)?$"),
+    ("epoch", r"^(?:(?:train|training|trainer|time|progress)[/_])?epochs?(?:_num|_idx|_float)?$"),
     ("step", r"^(?:trainer/)?(?:global[_ -]?step|step|steps|iteration|iter|num_updates|update|updates|n_iter|itr)s?$"),
 )
 _NOT_LEARNING_RATE = re.compile(r"lr_?(?:scale|decay|mult|warmup|step|scheduler)|min_lr|lr_min|base_lr|initial_lr|max_lr|weight", re.I)
