@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -67,6 +68,7 @@ class Group:
     root: Path
     logs: tuple[Log, ...]
     sidecars: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +144,7 @@ def find_groups(paths: Iterable[Path], *, include: Sequence[str] = (), exclude: 
         if len(roots) > 1:
             found = [replace(group, name=_name_among_roots(root, group)) for group in found]
         groups += found
-    return Found(groups=tuple(groups), unreadable=tuple(problems))
+    return Found(groups=tuple(_copies_named(groups)), unreadable=tuple(problems))
 
 
 def read_group(group: Group) -> Discovered:
@@ -162,7 +164,7 @@ def read_group(group: Group) -> Discovered:
             continue
         folder = log.path.parent
         pieces.append(Piece(path=log.path, folder=folder, reading=reading, settings=settings.get(folder, "")))
-    runs = join(group.name, group.root, pieces)
+    runs = [replace(run, notes=group.notes + run.notes) for run in join(group.name, group.root, pieces)]
     return Discovered(runs=tuple(_with_sidecars(run, group, len(runs)) for run in runs), unreadable=tuple(unreadable))
 
 
@@ -280,7 +282,7 @@ def _worth_entering(name: str, store: bool) -> bool:
 
 def _could_be_log(name: str) -> bool:
     if "tfevents" in name:
-        return True
+        return not name.endswith(".profile-empty")  # a mark that Keras leaves for the profiler's page
     if NEVER_LOGS.match(name):
         return False
     stem, suffix = os.path.splitext(name)
@@ -464,9 +466,10 @@ def _inside_home(place: tuple[str, ...], parts: tuple[str, ...]) -> bool:
 def _group_name(root: Path, home: tuple[str, ...], members: list[_Folder]) -> str:
     if root.is_file():
         return root.name
-    shortest = min((folder.parts for folder in members), key=len)
-    inside = all(folder.parts[: len(shortest)] == shortest for folder in members)
-    parts = shortest if inside else home
+    columns = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*(f.parts for f in members), strict=False))
+    common = tuple(parts[0] for parts in columns)
+    own = tuple(part for part in common if part.lower() not in LOGGER_FOLDERS)
+    parts = common if own == home or len(members) == 1 else home
     return "/".join(parts) or root.name or root.resolve().name or str(root)
 
 
@@ -474,6 +477,22 @@ def _name_among_roots(root: Path, group: Group) -> str:
     if root.is_file() or group.name == root.name:
         return str(root)
     return f"{root}/{group.name}"
+
+
+def _copies_named(groups: list[Group]) -> list[Group]:
+    """Groups with a note where the same event file lies in another group too: its name holds time, host and process."""
+    seen: dict[tuple[str, int], str] = {}
+    named = []
+    for group in groups:
+        twins = []
+        for log in group.logs:
+            if EVENT_FILE.search(log.path.name):
+                first = seen.setdefault((log.path.name, log.size), group.name)
+                twins += [first] if first != group.name else []
+        said = f"a copied log: the event files of {twins[0]} lie here too, same names, same sizes" if twins else ""
+        notes = (said,) if said else ()
+        named.append(replace(group, notes=notes))
+    return named
 
 
 def _uniquely_named(runs: list[Run]) -> list[Run]:

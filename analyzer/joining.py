@@ -19,6 +19,7 @@ from analyzer.model import NO_STEP, Floats, Run, Series, Source, View
 from analyzer.readers import Reading
 from analyzer.roles import role_of_tag
 
+ANOTHER_RUN = "another run in the same folder"
 MAIN_SPLITS = ("", "train", "training")  # folders whose tags keep their names
 OTHER_SPLITS = ("validation", "val", "valid", "eval", "evaluation", "test")
 SPLIT_WORD = re.compile(r"(?i)(?:^|[_.-])(train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|test|dev)(?=[_.-]|$)")
@@ -89,8 +90,7 @@ def _event_accounts(pieces: Sequence[Piece]) -> list[Account]:
     for piece in pieces:
         if piece in sub_runs or piece in silent:
             continue
-        split = piece.folder.name.lower() in (*MAIN_SPLITS, *OTHER_SPLITS)
-        streams.setdefault(piece.folder.parent if split else piece.folder, []).append(piece)
+        streams.setdefault(_stream(piece), []).append(piece)
     accounts: list[Account] = []
     for folder, found in streams.items():
         accounts += _lives(folder, found)
@@ -100,6 +100,12 @@ def _event_accounts(pieces: Sequence[Piece]) -> list[Account]:
     if sub_runs:
         _attach_sub_runs(sub_runs, accounts)
     return accounts
+
+
+def _stream(piece: Piece) -> Path:
+    """The folder that a file's life is read from: that above train/ and validation/."""
+    split = piece.folder.name.lower() in (*MAIN_SPLITS, *OTHER_SPLITS)
+    return piece.folder.parent if split else piece.folder
 
 
 def _lives(folder: Path, pieces: list[Piece]) -> list[Account]:
@@ -115,8 +121,8 @@ def _lives(folder: Path, pieces: list[Piece]) -> list[Account]:
             account = Account(view="events", kind=("tfevents",), pieces=[piece], prefixes=prefixes)
             if accounts:
                 account.notes.append(
-                    f"another run in the same folder: {piece.path.name} begins after the files before it ended, and"
-                    " steps, epochs and loss all start over"
+                    f"{ANOTHER_RUN}: {piece.path.name} begins after the files before it ended, and steps, epochs and"
+                    " loss all start over"
                 )
             accounts.append(account)
         else:
@@ -165,7 +171,7 @@ def _attach_sub_runs(pieces: list[Piece], accounts: list[Account]) -> None:
 def _attach_silent(piece: Piece, accounts: list[Account]) -> None:
     """A file without scalars is a life that logged nothing, or holds hyperparameters; it belongs to its neighbours."""
     start = piece.reading.source.start_time or 0.0
-    beside = [a for a in accounts if any(p.folder == piece.folder for p in a.pieces)]
+    beside = [a for a in accounts if any(_stream(p) == _stream(piece) for p in a.pieces)]
     if beside:
         before = [a for a in beside if (a.pieces[0].reading.source.start_time or 0.0) <= start]
         chosen = (before or beside[:1])[-1]
@@ -387,7 +393,8 @@ def _add_to_kind(kind: list[Account], account: Account) -> None:
         last = other.pieces[-1]
         if len(account.pieces) == 1 and len(other.pieces) == 1 and (_prefix(piece, last) or _prefix(last, piece)):
             longer, shorter = (last, piece) if _points(last) >= _points(piece) else (piece, last)
-            word = "the same numbers as" if _points(last) == _points(piece) else "the beginning of"
+            rows = {s.tag: len(s) for s in longer.series}
+            word = "the same numbers as" if all(len(s) == rows[s.tag] for s in shorter.series) else "the beginning of"
             other.pieces = [longer]
             other.view = longer.path.name
             other.notes.append(f"{shorter.path.name} holds {word} {longer.path.name}: read once")
