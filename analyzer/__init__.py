@@ -27,7 +27,7 @@ def audit(run: Run, *, declared: Mapping[str, Any] | None = None, select: Iterab
         declared: facts that you know of the run, by the keys of ``analyzer.toml``; stronger than what the log says.
         select: codes or prefixes of codes, or "ALL".
     """
-    from analyzer.audit import audit_run
+    from analyzer.auditing import audit_run
     from analyzer.config.declared import checked_fact, merge
     from analyzer.model import Report
 

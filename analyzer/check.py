@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer import __version__
-from analyzer.audit import audit_run, selected
+from analyzer.auditing import audit_run, selected
 from analyzer.condensed import condensed
 from analyzer.config.baseline import read_baseline, without_known
 from analyzer.config.declared import merge

@@ -17,13 +17,13 @@ FORBIDDEN = {
         "analyzer.timeline",
         "analyzer.rules",
         "analyzer.renderers",
-        "analyzer.audit",
+        "analyzer.auditing",
         "analyzer.cli",
     ),
     "clocks": (
         "analyzer.rules",
         "analyzer.renderers",
-        "analyzer.audit",
+        "analyzer.auditing",
         "analyzer.cli",
         "analyzer.discovery",
         "analyzer.readers",
@@ -37,7 +37,7 @@ FORBIDDEN = {
         "analyzer.rules.schedule",
     ),
 }
-EXCEPTIONS = {("rules/examples.py", "analyzer.audit"), ("rules/examples.py", "analyzer.discovery")}
+EXCEPTIONS = {("rules/examples.py", "analyzer.auditing"), ("rules/examples.py", "analyzer.discovery")}
 
 
 def imports_of(path: Path) -> set[str]:

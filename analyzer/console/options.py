@@ -131,7 +131,7 @@ def checked_codes(chosen: tuple[str, ...], option: str) -> tuple[str, ...]:
 
     if not chosen:
         return ()
-    from analyzer.audit import selected
+    from analyzer.auditing import selected
     from analyzer.rules import catalogue
 
     for code in chosen:

@@ -30,7 +30,7 @@ def falling_loss(step: int) -> float:
 
 def audit_example(example: Example, folder: Path) -> list[RunReport]:
     """Write an example's files into an empty folder and audit them as a user would."""
-    from analyzer.audit import audit_run
+    from analyzer.auditing import audit_run
     from analyzer.discovery import discover
 
     for name, contents in example.files().items():

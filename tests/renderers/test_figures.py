@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.audit import audit_run
+from analyzer.auditing import audit_run
 from analyzer.config.declared import merge
 from analyzer.discovery import discover
 from analyzer.model import Finding, Row, RunReport
