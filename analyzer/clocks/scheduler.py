@@ -1,26 +1,56 @@
-"""The scheduler clock: which schedule wrote the learning rates, and where its own counter stood at every row."""
+"""The scheduler clock: which schedule wrote the learning rates, and where its own counter stood at every row.
+
+The learning rate is a noise-free function of the scheduler's counter. Every schedule that the declaration admits is tried
+first, in every convention; if one passes through all rows the clock is sound. Then, in this order: the same schedule with
+another rate or unit; one read off the log itself, with its own horizon and warmup; the sessions with counters of their
+own; a change inside a session; single rows beside an otherwise exact schedule. What is found first is the first cause, and
+its consequences are not told as faults of their own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from analyzer.model import Floats, Ints, Row, Series
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
+Kind = Literal[
+    "horizon",  # built for another number of steps
+    "rate",  # advances k times per update
+    "warmup",  # another length of warmup
+    "family",  # another shape than declared
+    "peak",  # another height than declared
+    "floor",  # another lowest rate than declared
+    "frozen",  # does not move though a schedule is declared
+    "restart",  # at a join: the counter is not what it was
+    "jump",  # leaves its schedule at one place
+    "isolated",  # single rows beside the schedule
+    "lag",  # falls behind by whole steps from one row on
+    "lead",  # gains whole steps from one row on
+    "per-epoch",  # gains or loses at every epoch's end
+    "skipped",  # falls behind by one at scattered rows
+    "phase",  # one constant step off: a convention
+    "overrun",  # goes on past its end
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deviation:
     """A place where the scheduler's counter leaves position = rate * update + offset, or the value its schedule."""
 
-    kind: Literal["jump", "restart", "freeze", "lag", "lead", "per-epoch", "overrun", "isolated", "horizon"]
+    kind: Kind
     step: int
+    last_step: int | None = None
     size: float = 0.0  # positions by which the counter moves, where that can be told
     join: int | None = None
+    what: str = ""  # the fault in words, with its numbers
+    numbers: Mapping[str, Any] = field(default_factory=dict)
     evidence: tuple[Row, ...] = ()
+    sure: bool = True  # False: a warning at most
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,7 +65,8 @@ class SchedulerClock:
     total_steps: tuple[float, float] | None = None
     parameters: Mapping[str, float | tuple[float, ...]] = field(default_factory=dict)
     rate: float = 1.0  # scheduler steps per optimizer update
-    offset: int = 0  # constant phase against the framework's convention
+    offset: int = 0  # position = rate * (step + offset) on the log's axis
+    unit: str = "step"  # what the scheduler counts: "step" or "epoch"
     convention: str = ""
     aliases: tuple[str, ...] = ()  # descriptions that this log cannot tell apart
     position: Floats | None = None  # the scheduler's counter at every row, NaN where it cannot be told
@@ -47,4 +78,24 @@ class SchedulerClock:
 
 def read_scheduler_clocks(timeline: Timeline) -> tuple[SchedulerClock, ...]:
     """Identify and invert the schedule of every learning-rate series of the view."""
-    return ()
+    from analyzer.clocks.declared_schedule import read_claim
+    from analyzer.clocks.learning_rate import observe
+    from analyzer.clocks.scheduler_search import read_clock
+
+    claim = read_claim(timeline)
+    clocks = []
+    for number, series in enumerate(timeline.roles.all("learning_rate")):
+        observed = observe(timeline, series)
+        if observed is not None:
+            clocks.append(read_clock(timeline, claim, observed, main=number == 0))
+    return tuple(clocks)
+
+
+def findings_of(timeline: Timeline, *kinds: Kind) -> tuple[tuple[SchedulerClock, Deviation], ...]:
+    """Deviations of some kinds, each told once: the same fault in several parameter groups is one."""
+    told: dict[tuple[str, int], tuple[SchedulerClock, Deviation]] = {}
+    for clock in timeline.schedulers:
+        for deviation in clock.deviations:
+            if deviation.kind in kinds:
+                told.setdefault((deviation.kind, deviation.step), (clock, deviation))
+    return tuple(told.values())

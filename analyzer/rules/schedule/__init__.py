@@ -1,1 +1,1 @@
-"""Rules of the schedule family, one file each."""
+"""Rules that hold the learning rate against its schedule."""

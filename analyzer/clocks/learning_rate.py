@@ -1,0 +1,188 @@
+"""What was logged of one learning rate, made ready for the scheduler clock: rows, precision, sessions, axes.
+
+A logger may write several rows at one step (one for each micro-batch): the update used the last of them. Every value
+is an interval; its half width is what was written plus what frameworks lose in single precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.model import NO_STEP, Floats, Ints, Series
+from analyzer.precision import half_width
+
+if TYPE_CHECKING:
+    from analyzer.timeline import Timeline
+
+# Half a printed unit plus these never gave a false alarm on framework logs: schedulers work in single precision,
+# relative to the base rate, and chain their factors.
+OF_BASE = 2e-7
+OF_VALUE = 3e-7
+SAMPLE_ROWS = 320  # rows on which hypotheses are tried before all rows are
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Observed:
+    """The rows of one learning-rate series, in written order, one for each step and session.
+
+    ``axes`` gives, for every row, the places that a scheduler may count by: "step" (updates, in the log's own
+    counting: the offset between the two is a convention), "epoch", "epoch end" (updates at the end of the row's epoch).
+    """
+
+    series: Series
+    index: Ints  # into the series, shape (n,)
+    step: Ints  # the log's own axis
+    rate: Floats
+    tolerance: Floats
+    session: Ints
+    joins: Mapping[int, int | None]  # session -> index of the join it began at, None: no join is known there
+    axes: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def rows(self, chosen: NDArray[np.bool_] | Ints | slice) -> Observed:
+        """Some of the rows."""
+        return replace(
+            self,
+            index=self.index[chosen],
+            step=self.step[chosen],
+            rate=self.rate[chosen],
+            tolerance=self.tolerance[chosen],
+            session=self.session[chosen],
+            axes={name: axis[chosen] for name, axis in self.axes.items()},
+        )
+
+    def sample(self, wanted: int = SAMPLE_ROWS) -> Observed:
+        """A few hundred rows that show every turn: ends of sessions, extremes, and rows spread over the rest."""
+        if len(self) <= wanted:
+            return self
+        count = len(self)
+        ends = np.flatnonzero(np.diff(self.session, prepend=-1, append=-1))
+        top, low = int(np.argmax(self.rate)), int(np.argmin(self.rate))
+        near = np.concatenate([around + np.arange(-2, 3) for around in (top, low, 2, count - 3, *ends[:20])])
+        chosen = np.concatenate([near, np.linspace(0, count - 1, wanted).astype(np.int64)])
+        return self.rows(np.unique(np.clip(chosen, 0, count - 1)))
+
+
+def observe(timeline: Timeline, series: Series) -> Observed | None:
+    """The rows of a series; None when fewer than two can be used."""
+    usable = np.isfinite(series.value)
+    step = series.step.copy()
+    if (step == NO_STEP).all():
+        step = np.arange(1, len(series) + 1, dtype=np.int64)
+    usable &= step != NO_STEP
+    session, joins = _sessions(timeline, series, step)
+    tolerance = half_width(series)
+    index = np.flatnonzero(usable)
+    if len(index) < 2:
+        return None
+    last_of_step = np.ones(len(index), dtype=bool)
+    last_of_step[:-1] = (np.diff(step[index]) != 0) | (np.diff(session[index]) != 0)
+    index = index[last_of_step]
+    if len(index) < 2:
+        return None
+    rate = series.value[index]
+    base = float(np.max(np.abs(rate)))
+    kept = Observed(
+        series=series,
+        index=index,
+        step=step[index],
+        rate=rate,
+        tolerance=tolerance[index] + OF_BASE * base + OF_VALUE * np.abs(rate),
+        session=session[index],
+        joins=joins,
+        axes={},
+    )
+    return replace(kept, axes=_axes(timeline, kept))
+
+
+def _sessions(timeline: Timeline, series: Series, step: Ints) -> tuple[Ints, dict[int, int | None]]:
+    """Session of every row, cut also where the step falls; and the join that each begins at."""
+    known = timeline.session_map.of(series)
+    starts = np.zeros(len(series), dtype=bool)
+    if len(series) > 1:
+        starts[1:] = (np.diff(known) != 0) | (np.diff(step) < 0)
+    own = np.cumsum(starts)
+    at_join = {join.after: join.index for join in timeline.joins}
+    joins: dict[int, int | None] = {}
+    for row in np.flatnonzero(starts).tolist():
+        joins[int(own[row])] = at_join.get(int(known[row])) if known[row] != known[row - 1] else None
+    return own, joins
+
+
+def steps_per_epoch(timeline: Timeline) -> float | None:
+    """Steps of the log's axis in one epoch: observed where the log shows it, else as planned."""
+    clock = timeline.epoch
+    if clock is not None and clock.exact and clock.high > 0:
+        return float(clock.high)
+    planned = {reading.steps_per_epoch for reading in timeline.plan.readings if reading.steps_per_epoch}
+    if clock is not None:
+        inside = {value for value in planned if clock.low <= value <= clock.high}
+        if len(inside) == 1:
+            return float(inside.pop())
+    return float(planned.pop()) if len(planned) == 1 else None
+
+
+def _axes(timeline: Timeline, kept: Observed) -> dict[str, Floats]:
+    axis = timeline.step_axis
+    step = kept.step.astype(np.float64)
+    source = timeline.run.sources[int(kept.series.source[0])]
+    counts_epochs = axis.unit == "epoch" or source.step_axis == "epoch" or kept.series.tag.startswith("epoch_")
+    if counts_epochs:
+        axes = {"epoch": step}
+        per_epoch = _updates_per_epoch(timeline)
+        if per_epoch is not None:
+            base = min(float(step.min()), 1.0)
+            axes["epoch end"] = (step - base + 1) * per_epoch
+            axes["epoch start"] = (step - base) * per_epoch
+        return axes
+    axes = {"step": step / axis.per_update if axis.unit in ("sample", "token", "micro-batch") else step}
+    epoch = _epoch_of_rows(timeline, kept)
+    if epoch is not None:
+        axes["epoch"] = epoch
+    return axes
+
+
+def _updates_per_epoch(timeline: Timeline) -> float | None:
+    planned = {reading.steps_per_epoch for reading in timeline.plan.readings if reading.steps_per_epoch}
+    return float(planned.pop()) if len(planned) == 1 else None
+
+
+def _epoch_of_rows(timeline: Timeline, kept: Observed) -> Floats | None:
+    """Epoch of every row, in the log's own labels; by the epoch clock, else by the labels written at the same step."""
+    clock = timeline.epoch
+    if clock is not None and clock.exact and clock.origin is not None and not clock.breaks and len(set(kept.session.tolist())) == 1:
+        return np.floor((kept.step - clock.origin) / float(clock.high) + 1e-9) + clock.base
+    labels = timeline.roles.first("epoch")
+    if labels is None or not len(labels):
+        per_epoch = steps_per_epoch(timeline)
+        if per_epoch is None:
+            return None
+        base = min(int(kept.step.min()), 1)
+        return np.floor((kept.step - base) / per_epoch + 1e-9)
+    return _labels_at(timeline, labels, kept)
+
+
+def _labels_at(timeline: Timeline, labels: Series, kept: Observed) -> Floats | None:
+    finite = np.isfinite(labels.value) & (labels.step != NO_STEP)
+    if finite.sum() < 2:
+        return None
+    value, step = labels.value[finite], labels.step[finite]
+    whole = bool(np.all(value == np.round(value)))
+    if not whole:
+        value = np.ceil(value - 1e-9) - 1  # a fraction of 1.0 is written by the last step of the first epoch
+    order = np.lexsort((np.arange(len(step)), step))
+    step, value = step[order], value[order]
+    place = np.searchsorted(step, kept.step, side="right") - 1
+    found = value[np.maximum(place, 0)]
+    same_step = (place >= 0) & (step[np.maximum(place, 0)] == kept.step)
+    if same_step.mean() < 0.5:
+        per_epoch = steps_per_epoch(timeline)
+        return None if per_epoch is None else np.floor((kept.step - min(int(kept.step.min()), 1)) / per_epoch + 1e-9)
+    return np.where(same_step, found, np.where(place >= 0, found, value[0]))

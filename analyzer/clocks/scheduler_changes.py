@@ -1,0 +1,498 @@
+"""Where a scheduler's counter changes: at a join, inside a session, at every epoch's end, in single rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.schedule_fit import Fit, agrees, identify
+from analyzer.clocks.scheduler import Deviation, SchedulerClock
+from analyzer.clocks.scheduler_search import (
+    Known,
+    _given,
+    axes_for,
+    best_reference,
+    clock_of,
+    clock_of_fit,
+    distinct_inner_values,
+    extras_of,
+    hypotheses,
+    lengths_compared,
+    matches,
+    named_rates,
+    peaks_of,
+    row_of,
+)
+from analyzer.model import Floats
+
+if TYPE_CHECKING:
+    from analyzer.timeline import Timeline
+
+LONGEST_GRID = 2_000_000  # counters looked at when a session's own counter is searched
+MOST_SESSIONS = 40
+MOST_CHANGES = 60
+SINGLE_ROWS = 2  # rows in a row that may be off and still be single rows
+Value = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Life:
+    """How one session follows a schedule."""
+
+    how: Literal["counter", "frozen", "own", "scaled"]
+    first: int  # its first row
+    last: int
+    shift: float = 0.0  # counter = rate * (x + shift)
+    fit: Fit | None = None
+    level: float = 0.0
+
+
+# ------------------------------------------------------------------------------------------------------ sessions
+
+
+def by_sessions(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, main: bool) -> SchedulerClock | None:
+    """The same schedule in every session, each with a counter of its own; or frozen, scaled, rebuilt in some."""
+    spans = session_spans(rows)
+    if len(spans) < 2 or len(spans) > MOST_SESSIONS:
+        return None
+    for known in first_life_schedules(claim, rows, sample, spans[0], main):
+        lives = list(lives_of(known, claim, rows, spans))
+        if len(lives) == len(spans):
+            deviations = tuple(_joins_judged(timeline, rows, known, lives)) if main else ()
+            if known.rate != 1.0 and main:
+                cause = dict(named_rates(claim)).get(known.rate, "")
+                deviations = (_rate_deviation(timeline, rows, known, cause, best_reference(claim, sample, main)), *deviations)
+            return _clock_of_lives(rows, known, lives, deviations)
+    return None
+
+
+def session_spans(rows: Observed) -> list[tuple[int, int]]:
+    """First and last row (exclusive) of every session."""
+    starts = np.flatnonzero(np.diff(rows.session, prepend=-1))
+    return list(zip(starts.tolist(), [*starts[1:].tolist(), len(rows)], strict=True))
+
+
+def first_life_schedules(claim: Claim, rows: Observed, sample: Observed, span: tuple[int, int], main: bool) -> Iterator[Known]:
+    """Schedules that the first session follows: as declared, at a named rate, then as read off the session."""
+    head = rows.rows(slice(*span))
+    thin = head.sample()
+    extras = extras_of(thin, ())
+    peak = peaks_of(claim, rows, main)[0]
+    yielded = 0
+    if claim.family not in (None, "plateau"):
+        for known in hypotheses(claim, thin, peak, extras):
+            if matches(known, thin).all() and matches(known, head).all():
+                yield known
+                yielded += 1
+                if yielded >= 12:
+                    return
+        if yielded:
+            return
+        for rate, _ in named_rates(claim):
+            for known in hypotheses(replace(claim, unit=claim.unit or "step"), thin, peak, extras):
+                other = replace(known, rate=rate)
+                if known.unit == "step" and distinct_inner_values(head) >= 4 and matches(other, thin).all() and matches(other, head).all():
+                    yield other
+                    yielded += 1
+                    if yielded >= 12:
+                        return
+    if not yielded:
+        for axis in ("step", "epoch"):
+            if axis not in head.axes:
+                continue
+            fit = identify(thin.axes[axis], thin.rate, thin.tolerance, families=(claim.family,) if claim.family else None,
+                           peaks=_given(claim.base_lr), floors=_given(claim.min_lr))  # fmt: skip
+            if fit is not None and agrees(fit, head.axes[axis], head.rate, head.tolerance).all():
+                yield Known(schedule=fit, axis=axis, unit=axis)  # type: ignore[arg-type]
+
+
+def lives_of(known: Known, claim: Claim, rows: Observed, spans: list[tuple[int, int]]) -> Iterator[Life]:
+    """How every session follows a schedule; ends early when one does not."""
+    shift = known.offset
+    for number, (first, last) in enumerate(spans):
+        part = rows.rows(slice(first, last))
+        previous = rows.rate[first - 1] if number else None
+        life = _life(known, claim, part, shift, previous, first, last)
+        if life is None:
+            return
+        shift = life.shift if life.how == "counter" else shift
+        yield life
+
+
+def _life(known: Known, claim: Claim, part: Observed, shift: float, previous: float | None, first: int, last: int) -> Life | None:
+    thin = part.sample()
+    if matches(replace(known, offset=shift), part).all():
+        return Life(how="counter", first=first, last=last, shift=shift)
+    x = thin.axes[known.axis]
+    for own in own_shifts(lambda at: replace(known, offset=0.0).at(at), x, thin.rate, thin.tolerance, near=shift):
+        if matches(replace(known, offset=own), part).all():
+            return Life(how="counter", first=first, last=last, shift=own)
+    if len(part) >= 3 and np.ptp(part.rate) <= 2 * part.tolerance.max():
+        return Life(how="frozen", first=first, last=last, level=float(np.median(part.rate)), shift=shift)
+    if len(part) >= 4:
+        fit = identify(x, thin.rate, thin.tolerance, families=(claim.family,) if claim.family else None,
+                       peaks=_given(claim.base_lr, previous), floors=_given(claim.min_lr))  # fmt: skip
+        if fit is not None and agrees(fit, part.axes[known.axis], part.rate, part.tolerance).all():
+            return Life(how="own", first=first, last=last, fit=fit, shift=shift)
+    value = replace(known, offset=shift).on(thin)
+    top = int(np.argmax(value))
+    if len(part) >= 4 and value[top] > 0:
+        factor = float(thin.rate[top] / value[top])
+        if (np.abs(factor * value - thin.rate) <= 2 * thin.tolerance).all():
+            return Life(how="scaled", first=first, last=last, level=factor, shift=shift)
+    return None
+
+
+def own_shifts(value: Value, x: Floats, y: Floats, tolerance: Floats, *, near: float, whole: float = 1.0) -> list[float]:
+    """Whole shifts c for which value(x + c) passes through all rows, the nearest to ``near`` first."""
+    if len(x) == 0:
+        return []
+    low, high = -2.0, float(max(x.max(), 1.0) * 2 + 100)
+    if (high - low) / whole > LONGEST_GRID:
+        return []
+    grid = np.arange(low, high, whole)
+    values = value(grid)
+    probe = int(np.argmin(np.abs(values[:, None] - y[None, :: max(1, len(y) // 8)]).min(axis=0))) if len(values) < 2000 else len(y) // 2
+    probe = min(probe, len(y) - 1)
+    shifts = grid[np.abs(values - y[probe]) <= tolerance[probe]] - x[probe]
+    for place in np.unique(np.linspace(0, len(x) - 1, 24).astype(np.int64)):
+        if not len(shifts):
+            return []
+        shifts = shifts[np.abs(value(x[place] + shifts) - y[place]) <= tolerance[place]]
+    order = np.argsort(np.abs(shifts - near), kind="stable")[:20]
+    return [float(c) for c in shifts[order] if (np.abs(value(x + c) - y) <= tolerance).all()]
+
+
+def _joins_judged(timeline: Timeline, rows: Observed, known: Known, lives: list[Life]) -> Iterator[Deviation]:
+    x = rows.axes[known.axis]
+    cadence = float(np.median(np.abs(np.diff(x)))) if len(x) > 1 else 1.0
+    before = lives[0].shift
+    for previous, life in zip(lives, lives[1:], strict=False):
+        join = rows.joins.get(int(rows.session[life.first]))
+        step, last = int(rows.step[life.first]), int(rows.step[life.last - 1])
+        value = replace(known, offset=before).at(x[life.first : life.last])
+        wrong = np.flatnonzero(np.abs(value - rows.rate[life.first : life.last]) > rows.tolerance[life.first : life.last])
+        if life.how == "counter" and (life.shift == before or not len(wrong)):
+            continue
+        place = life.first + (int(wrong[0]) if len(wrong) else 0)
+        evidence = (
+            row_of(timeline, rows, life.first - 1, "last before the join"),
+            row_of(timeline, rows, place, f"should be {value[place - life.first]:.6g}"),
+        )
+        if life.how == "counter":
+            was = known.rate * (x[previous.last - 1] + before)
+            now = known.rate * (x[life.first] + life.shift)
+            unit = known.rate * max(cadence, 1.0)
+            if -unit * 0.5 <= now - was <= 2 * unit + 1:
+                before = life.shift
+                continue
+            what = _counter_in_words(was, now, unit, known)
+            yield Deviation(kind="restart", step=step, last_step=last, join=join, size=now - was, what=what, evidence=evidence,
+                            numbers={"position_before": float(was), "position_after": float(now)})  # fmt: skip
+            before = life.shift
+            continue
+        if geometry_changed(timeline, join):
+            continue
+        if life.how == "frozen":
+            what = f"the rate stays at {life.level:.6g} from step {step} on"
+        elif life.how == "scaled":
+            what = f"every rate is {life.level:.6g} times what it was before"
+        else:
+            what = f"the schedule is another from step {step} on"
+            if life.fit is not None and np.isfinite(life.fit.end):
+                what += f": it ends at {life.fit.end:.6g}"
+        yield Deviation(kind="restart", step=step, last_step=last, join=join, what=what, evidence=evidence)
+
+
+def geometry_changed(timeline: Timeline, join: int | None) -> bool:
+    """Whether steps per epoch change at a join: a new horizon then follows from that."""
+    clock = timeline.epoch
+    return join is not None and clock is not None and any(b.kind == "geometry" and b.join == join for b in clock.breaks)
+
+
+def _counter_in_words(was: float, now: float, unit: float, known: Known) -> str:
+    if abs(now) <= unit + 1:
+        return f"the scheduler starts again at {max(now, 0):.6g} instead of going on from {was:.6g}"
+    if was > 0 and abs(now - 2 * was) <= 0.02 * was + 2 * unit:
+        return f"the scheduler's position doubles, from {was:.6g} to {now:.6g}"
+    return f"the scheduler goes on at {now:.6g} instead of {was:.6g} ({now - was:+.6g})"
+
+
+def _rate_deviation(timeline: Timeline, rows: Observed, known: Known, cause: str, reference: Known | None) -> Deviation:
+    from analyzer.clocks.scheduler_search import evidence_against
+
+    first, evidence = evidence_against(timeline, rows, reference)
+    return Deviation(kind="rate", step=int(rows.step[first]), last_step=int(rows.step[-1]), size=known.rate, evidence=evidence,
+                     what=f"the scheduler is stepped {cause}", numbers={"rate": known.rate, "cause": cause})  # fmt: skip
+
+
+def _clock_of_lives(rows: Observed, known: Known, lives: list[Life], deviations: tuple[Deviation, ...]) -> SchedulerClock:
+    if isinstance(known.schedule, Fit):
+        return clock_of_fit(rows, known.schedule, deviations=deviations, axis=known.axis)
+    share = sum(life.last - life.first for life in lives if life.how == "counter") / len(rows)
+    return clock_of(rows, known, deviations=deviations, explained=share)
+
+
+# --------------------------------------------------------------------------------------------------- single rows
+
+
+def single_rows(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, main: bool) -> SchedulerClock | None:
+    """The declared schedule with one or two rows beside it."""
+    if claim.family in (None, "plateau") or not main:
+        return None
+    peak = peaks_of(claim, rows, main)[0]
+    for known in hypotheses(claim, sample, peak, extras_of(sample)):
+        good = matches(known, sample)
+        if good.sum() < max(5, 0.6 * len(good)):
+            continue
+        good = matches(known, rows)
+        if good.all() or not _are_single(good):
+            continue
+        deviation = _isolated(timeline, rows, known.on(rows), np.flatnonzero(~good))
+        return clock_of(rows, known, deviations=(deviation,), explained=float(good.mean()))
+    return None
+
+
+def _are_single(good: np.ndarray) -> bool:
+    """Misses are few, come one or two at a time, and are followed by rows that fit again."""
+    if good.sum() < max(5, 0.6 * len(good)) or not good[-1]:
+        return False
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], good, [True]]).astype(np.int8)))
+    lengths = edges[1::2] - edges[::2]
+    return bool(len(lengths) <= 20 and (lengths <= SINGLE_ROWS).all())
+
+
+def _isolated(timeline: Timeline, rows: Observed, value: Floats, wrong: np.ndarray) -> Deviation:
+    shown = wrong[:4].tolist()
+    first = shown[0]
+    count = "1 row leaves" if len(wrong) == 1 else f"{len(wrong)} rows leave"
+    return Deviation(
+        kind="isolated", step=int(rows.step[first]), last_step=int(rows.step[wrong[-1]]),
+        what=f"{count} an otherwise exact schedule: {rows.rate[first]:.6g} at step {rows.step[first]} instead of {value[first]:.6g}",
+        numbers={"rows": len(wrong), "observed": float(rows.rate[first]), "expected": float(value[first])},
+        evidence=tuple(row_of(timeline, rows, place, f"should be {value[place]:.6g}") for place in shown),
+    )  # fmt: skip
+
+
+# ----------------------------------------------------------------------------------------------- inside a session
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """From this row on (for ``rows`` rows) the log follows the reference in another way."""
+
+    place: int
+    rows: int
+    how: Literal["single", "shift", "scale", "level"]
+    size: float
+
+
+def inside_a_session(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, main: bool) -> SchedulerClock | None:
+    """A schedule that holds up to one row and is left there."""
+    if not main:
+        return None
+    for value, axis, known, fit in references(claim, rows, sample, main):
+        x = rows.axes[axis]
+        found = changes(value, x, rows.rate, rows.tolerance, shifting=_moves(value, x))
+        if not found:
+            continue
+        deviations = tuple(_in_words(timeline, claim, rows, value, axis, found, declared=known is not None))
+        if not deviations:
+            continue
+        if known is not None:
+            return clock_of(rows, known, deviations=deviations, explained=float(matches(known, rows).mean()))
+        assert fit is not None
+        if claim.family == fit.family:
+            prior = tuple(lengths_compared(claim, rows, fit, axis, int(rows.step[0]), int(rows.step[-1]), deviations[0].evidence))
+            deviations = prior or deviations
+        return clock_of_fit(rows, fit, deviations=deviations, axis=axis)
+    return None
+
+
+def _moves(value: Value, x: Floats) -> bool:
+    values = value(x)
+    return bool(np.ptp(values) > 1e-9 * np.abs(values).max())
+
+
+def references(claim: Claim, rows: Observed, sample: Observed, main: bool) -> Iterator[tuple[Value, str, Known | None, Fit | None]]:
+    """What to compare with: the declared schedule that holds longest, then one read off the longest possible beginning."""
+    if claim.family not in (None, "plateau"):
+        known = best_reference(claim, rows if len(rows) < 5000 else sample, main)
+        if known is not None:
+            yield known.at, known.axis, known, None
+    for axis in ("step", "epoch"):
+        if axis in rows.axes:
+            fit = longest_beginning(claim, sample, axis)
+            if fit is not None:
+                yield fit, axis, None, fit
+
+
+def longest_beginning(claim: Claim, sample: Observed, axis: str) -> Fit | None:
+    """The schedule that explains the most rows from the first on, and at least eight or a quarter of them."""
+    x, y, tolerance = sample.axes[axis], sample.rate, sample.tolerance
+
+    def fit_to(count: int) -> Fit | None:
+        families = (claim.family,) if claim.family not in (None, "plateau") else None
+        return identify(x[:count], y[:count], tolerance[:count], families=families,  # type: ignore[arg-type]
+                        peaks=_given(claim.base_lr), floors=_given(claim.min_lr))  # fmt: skip
+
+    low, high = max(8, len(x) // 8), len(x)
+    if high <= low:
+        return None
+    best = fit_to(low)
+    if best is None:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        fit = fit_to(middle)
+        if fit is not None:
+            low, best = middle, fit
+        else:
+            high = middle
+    return best
+
+
+def changes(value: Value, x: Floats, y: Floats, tolerance: Floats, *, shifting: bool) -> list[Change]:
+    """Places where the log leaves a schedule and how it goes on; [] when it cannot be said."""
+    found: list[Change] = []
+    current: Value = value
+    place = _first_miss(current, x, y, tolerance, 0)
+    if place < min(3, len(x)) and place != 0:
+        pass
+    while place < len(x):
+        if len(found) >= MOST_CHANGES:
+            return []
+        options = list(_ways_on(value, current, x, y, tolerance, place, shifting=shifting))
+        if not options:
+            return []
+        change, after = max(options, key=lambda option: (option[0].rows, option[0].how == "single"))
+        if change.rows < min(3, len(x) - place) and change.how != "single":
+            return []
+        found.append(change)
+        current = after
+        place += change.rows
+    return found
+
+
+def _first_miss(value: Value, x: Floats, y: Floats, tolerance: Floats, start: int) -> int:
+    miss = np.abs(value(x[start:]) - y[start:]) > tolerance[start:]
+    return start + int(np.argmax(miss)) if miss.any() else len(x)
+
+
+def _ways_on(
+    value: Value, current: Value, x: Floats, y: Floats, tolerance: Floats, place: int, *, shifting: bool
+) -> Iterator[tuple[Change, Value]]:
+    """Every way in which the rows from a place on may follow the schedule, with how long each lasts."""
+    for skip in range(1, SINGLE_ROWS + 1):
+        if place + skip < len(x):
+            end = _first_miss(current, x, y, tolerance, place + skip)
+            if end - place - skip >= min(3, len(x) - place - skip):
+                yield Change(place=place, rows=end - place, how="single", size=skip), current
+                break
+    if shifting:
+        ahead = slice(place, min(place + 6, len(x)))
+        for c in own_shifts(value, x[ahead], y[ahead], tolerance[ahead], near=0.0)[:6]:
+            if len(x[ahead]) < 2:
+                break
+
+            def moved(at: Floats, c: float = c) -> Floats:
+                return value(at + c)
+
+            end = _first_miss(moved, x, y, tolerance, place)
+            yield Change(place=place, rows=end - place, how="shift", size=c), moved
+    now = current(x[place:])
+    tail = slice(place, min(place + 50, len(x)))
+    best = place + int(np.argmax(now[: tail.stop - place]))
+    if now[best - place] > 0:
+        factor = float(y[best] / now[best - place])
+        if factor > 0 and abs(factor - 1) > 1e-3:
+            good = np.abs(factor * now - y[place:]) <= 2 * tolerance[place:]
+            end = place + (int(np.argmin(good)) if not good.all() else len(good))
+
+            def scaled(at: Floats, factor: float = factor, current: Value = current) -> Floats:
+                return factor * current(at)
+
+            yield Change(place=place, rows=end - place, how="scale", size=factor), scaled
+    level = float(y[place])
+    good = np.abs(level - y[place:]) <= 2 * tolerance[place:]
+    end = place + (int(np.argmin(good)) if not good.all() else len(good))
+    yield Change(place=place, rows=end - place, how="level", size=level), lambda at: np.full_like(at, level)
+
+
+def _in_words(
+    timeline: Timeline, claim: Claim, rows: Observed, value: Value, axis: str, found: list[Change], *, declared: bool
+) -> Iterator[Deviation]:
+    x = rows.axes[axis]
+    first = found[0]
+    expected = value(x)
+    step = int(rows.step[first.place])
+    last = int(rows.step[-1])
+    shown = [first.place, *(change.place for change in found[1:3])]
+    evidence = tuple(row_of(timeline, rows, place, f"should be {expected[place]:.6g}") for place in shown)
+    if first.place > 0:
+        evidence = (row_of(timeline, rows, first.place - 1, "last row on the schedule"), *evidence)
+    join = rows.joins.get(int(rows.session[first.place])) if _begins_session(rows, first.place) else None
+    if all(change.how == "single" for change in found):
+        wrong = np.concatenate([np.arange(change.place, change.place + int(change.size)) for change in found])
+        yield _isolated(timeline, rows, expected, wrong)
+        return
+    if all(change.how == "shift" for change in found):
+        yield from _shifts_in_words(timeline, rows, found, step, last, evidence, join)
+        return
+    if first.how == "scale" or (first.how == "level" and first.place > 0 and abs(first.size - rows.rate[first.place - 1]) > rows.tolerance[first.place]):
+        now, should = float(rows.rate[first.place]), float(expected[first.place])
+        times = f"{now / should:.4g} times" if should > 0 else f"{now:.6g}"
+        yield Deviation(
+            kind="restart" if join is not None else "jump", step=step, last_step=int(rows.step[first.place + first.rows - 1]), join=join,
+            size=now / should if should > 0 else 0.0, evidence=evidence,
+            what=f"the rate jumps to {now:.6g} at step {step}, {times} the {should:.6g} of its schedule",
+            numbers={"observed": now, "expected": should, "factor": now / should if should > 0 else None},
+        )  # fmt: skip
+        return
+    if first.how == "level" and first.place + first.rows == len(rows) and first.rows >= 3:
+        yield Deviation(
+            kind="restart" if join is not None else "frozen", step=step, last_step=last, join=join, evidence=evidence,
+            what=f"the rate stands still at {first.size:.6g} from step {step} on",
+            numbers={"level": first.size},
+        )  # fmt: skip
+
+
+def _begins_session(rows: Observed, place: int) -> bool:
+    return place > 0 and bool(rows.session[place] != rows.session[place - 1])
+
+
+def _shifts_in_words(timeline: Timeline, rows: Observed, found: list[Change], step: int, last: int, evidence: tuple, join: int | None) -> Iterator[Deviation]:  # type: ignore[type-arg]
+    sizes = np.diff([0.0, *(change.size for change in found)])
+    places = [change.place for change in found]
+    if join is not None:
+        yield Deviation(kind="restart", step=step, last_step=last, join=join, size=float(sizes[0]), evidence=evidence,
+                        what=f"the scheduler's position moves by {sizes[0]:+.6g} at the join")  # fmt: skip
+        return
+    epoch = rows.axes.get("epoch")
+    at_boundaries = epoch is not None and len(places) >= 2 and all(
+        p > 0 and epoch[p] != epoch[p - 1] or (p + 1 < len(epoch) and epoch[p + 1] != epoch[p]) for p in places
+    )
+    if at_boundaries and len(set(sizes.tolist())) == 1:
+        what = f"the scheduler moves {sizes[0]:+g} at every epoch's end, from step {step} on ({len(places)} times)"
+        yield Deviation(kind="per-epoch", step=step, last_step=last, size=float(sizes[0]), evidence=evidence, what=what,
+                        numbers={"per_epoch": float(sizes[0]), "times": len(places)})  # fmt: skip
+        return
+    if (sizes < 0).all() and len(places) >= 2:
+        count = int(-sizes.sum())
+        share = count / max(int(rows.step[-1] - rows.step[0]), 1)
+        what = f"the scheduler falls behind the step counter by {count} in {len(places)} places ({100 * share:.2g} % of the steps)"
+        yield Deviation(kind="skipped", step=step, last_step=int(rows.step[places[-1]]), size=float(-count), evidence=evidence,
+                        what=what, numbers={"skipped": count, "share": share})  # fmt: skip
+        return
+    kind: Literal["lag", "lead"] = "lag" if sizes[0] < 0 else "lead"
+    word = "falls behind" if sizes[0] < 0 else "runs ahead"
+    what = f"the scheduler {word} by {abs(sizes[0]):g} at step {step} and stays so"
+    if len(places) > 1:
+        what = f"the scheduler's position changes {len(places)} times, first by {sizes[0]:+g} at step {step}"
+    yield Deviation(kind=kind, step=step, last_step=last, size=float(sizes[0]), evidence=evidence, what=what,
+                    numbers={"steps": float(sizes[0])})  # fmt: skip

@@ -1,0 +1,523 @@
+"""The search order of the scheduler clock, from "as declared" to "one row beside it"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.clocks.declared_schedule import Candidate, Claim, Extras, candidates, family_of
+from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify
+from analyzer.clocks.scheduler import Deviation, SchedulerClock
+from analyzer.clocks.schedules import Schedule
+from analyzer.model import Floats, Row
+
+if TYPE_CHECKING:
+    from analyzer.timeline import Timeline
+
+OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1
+CONVENTION = 1.5  # steps by which horizon and warmup may differ and still be a convention
+FEWEST_PAST_END = 3  # rows; one row at the very end is a logger's habit
+FEWEST_DISTINCT = 4  # values neither floor nor peak, without which a rate is not claimed
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Known:
+    """A schedule tied to an axis of the log: what it gives at every row."""
+
+    schedule: Schedule
+    axis: str
+    unit: str
+    rate: float = 1.0
+    offset: float = 0.0
+    stepped: bool = False  # the counter moves in whole numbers although rate is a fraction
+    scale: float = 1.0
+
+    def at(self, x: Floats) -> Floats:
+        p = self.rate * (x + self.offset)
+        if self.stepped:
+            p = np.floor(p + 1e-9)
+        return self.scale * self.schedule(p)
+
+    def on(self, rows: Observed) -> Floats:
+        return self.at(rows.axes[self.axis])
+
+
+def read_clock(timeline: Timeline, claim: Claim, rows: Observed, *, main: bool) -> SchedulerClock:
+    """The clock of one series."""
+    sample = rows.sample()
+    found = as_declared(claim, sample, rows, main=main)
+    if found is not None:
+        return sound(timeline, claim, rows, found, main=main)
+    from analyzer.clocks import scheduler_changes as changes
+
+    searches = (changes.by_sessions, at_another_rate, frozen, changes.single_rows, with_own_parameters, changes.inside_a_session)
+    for search in searches:
+        clock = search(timeline, claim, rows, sample, main)
+        if clock is not None:
+            return clock
+    return SchedulerClock(series=rows.series, family="unknown", peak_lr=float(rows.rate.max()), min_lr=float(rows.rate.min()))
+
+
+# ------------------------------------------------------------------------------------------------- as declared
+
+
+def axes_for(unit: str, rows: Observed) -> list[str]:
+    """Axes of the log that a schedule with this unit may run on."""
+    wanted = ("step", "epoch end", "epoch start") if unit == "step" else ("epoch",)
+    return [axis for axis in wanted if axis in rows.axes]
+
+
+def extras_of(rows: Observed, totals: tuple[float, ...] = ()) -> Extras:
+    """What only the log can tell a declaration."""
+    axis = rows.axes.get("step", next(iter(rows.axes.values())))
+    start = None
+    top = int(np.argmax(rows.rate))
+    if top >= 2:
+        x, y = axis[:top], rows.rate[:top]
+        if x[1] > x[0] and y[1] > y[0]:
+            slope = (y[1] - y[0]) / (x[1] - x[0])
+            start = float(y[0] - slope * (x[0] - min(x[0], 1.0)))
+    return Extras(lowest=float(rows.rate.min()), warmup_start=start, furthest=float(max(a.max() for a in rows.axes.values())), totals=totals)
+
+
+def hypotheses(claim: Claim, rows: Observed, peak: float, extras: Extras) -> Iterator[Known]:
+    """Every declared schedule on every axis that its unit allows."""
+    for candidate in candidates(claim, peak, extras):
+        for axis in axes_for(candidate.unit, rows):
+            for offset in OFFSETS:
+                yield Known(schedule=candidate.schedule, axis=axis, unit=candidate.unit, offset=offset)
+
+
+def peaks_of(claim: Claim, rows: Observed, main: bool) -> list[float]:
+    top = float(rows.rate.max())
+    if claim.base_lr is None:
+        return [top]
+    return [claim.base_lr] if main and abs(top - claim.base_lr) < 1e-9 * top else [claim.base_lr, top]
+
+
+def as_declared(claim: Claim, sample: Observed, rows: Observed, *, main: bool) -> Known | None:
+    """The first declared schedule that passes through every row."""
+    if claim.family is None or claim.family == "plateau":
+        return None
+    totals = own_totals(claim, sample)
+    extras = extras_of(sample, totals)
+    for peak in peaks_of(claim, rows, main):
+        for known in hypotheses(claim, sample, peak, extras):
+            fitted = scaled(known, sample, allowed=not main)
+            if fitted is not None and matches(fitted, rows).all():
+                return fitted
+    return None
+
+
+def scaled(known: Known, rows: Observed, *, allowed: bool) -> Known | None:
+    """The schedule if it passes through the rows; with a factor of its own for further parameter groups."""
+    value = known.on(rows)
+    if (np.abs(value - rows.rate) <= rows.tolerance).all():
+        return known
+    if not allowed:
+        return None
+    top = int(np.argmax(value))
+    if value[top] <= 0:
+        return None
+    factor = float(rows.rate[top] / value[top])
+    slack = rows.tolerance + rows.tolerance[top] * value / value[top]
+    return replace(known, scale=factor) if (np.abs(factor * value - rows.rate) <= slack).all() else None
+
+
+def matches(known: Known, rows: Observed) -> np.ndarray:
+    """Which rows the schedule passes through."""
+    slack = rows.tolerance if known.scale == 1.0 else 2 * rows.tolerance
+    result: np.ndarray = np.abs(known.on(rows) - rows.rate) <= slack
+    return result
+
+
+def own_totals(claim: Claim, rows: Observed) -> tuple[float, ...]:
+    """Ends read off the log, for a schedule whose length nobody declares."""
+    if claim.totals or claim.family not in ("linear", "cosine", "polynomial", "one-cycle", "wsd", "restarts"):
+        return ()
+    axis = rows.axes.get("step")
+    if axis is None:
+        return ()
+    fit = identify(axis, rows.rate, rows.tolerance, families=(claim.family,), peaks=_given(claim.base_lr), floors=_given(claim.min_lr))
+    found = [] if fit is None or not math.isfinite(fit.end) else [float(round(fit.end)) + k for k in (0, -1, 1)]
+    return (*found, float(axis[-1]), float(axis[-1]) + 1)
+
+
+def _given(*values: float | None) -> tuple[float, ...]:
+    return tuple(value for value in values if value is not None)
+
+
+def sound(timeline: Timeline, claim: Claim, rows: Observed, known: Known, *, main: bool) -> SchedulerClock:
+    """The clock of a run that follows its declaration; a phase other than the framework's is a note."""
+    deviations = [*phase_note(timeline, rows, known)]
+    if main and known.axis == "step":
+        end = known.schedule.total if known.schedule.span != "T" else known.schedule.total + known.schedule.warmup
+        deviations += overrun(timeline, rows, end / known.rate - known.offset, known.schedule.floor, planned=own_plan(timeline))
+    return clock_of(rows, known, deviations=tuple(deviations))
+
+
+def own_plan(timeline: Timeline) -> tuple[int, ...]:
+    """Totals of the plan itself, without a scheduler's own parameters."""
+    return timeline.plan.total_steps
+
+
+def overrun(timeline: Timeline, rows: Observed, end: float, floor: float, *, planned: tuple[int, ...]) -> Iterator[Deviation]:
+    """Rows past the end of a schedule whose rate rises again, or is zero."""
+    x, y = rows.axes["step"], rows.rate
+    after = np.flatnonzero(x > end + CONVENTION)
+    if not math.isfinite(end) or len(after) < FEWEST_PAST_END or any(abs(end - total) <= CONVENTION for total in planned):
+        return
+    risen = after[y[after] > floor + 4 * rows.tolerance[after] + 1e-9]
+    if len(risen) >= FEWEST_PAST_END:
+        place, top = int(risen[0]), int(risen[np.argmax(y[risen])])
+        what = f"the schedule ends at {end:.6g}, and the rate rises again to {y[top]:.6g} at step {rows.step[top]}"
+        evidence = (row_of(timeline, rows, place, "rises again"), row_of(timeline, rows, top, "the highest after the end"))
+    elif floor == 0 and (np.abs(y[after]) <= rows.tolerance[after]).all():
+        place = int(after[0])
+        what = f"the rate is 0 from step {rows.step[place]} to the end ({len(after)} of {len(rows)} rows): the schedule was over at {end:.6g}"
+        evidence = (row_of(timeline, rows, place, "zero"), row_of(timeline, rows, len(rows) - 1, "still zero"))
+    else:
+        return
+    yield Deviation(kind="overrun", step=int(rows.step[place]), last_step=int(rows.step[-1]), what=what, evidence=evidence,
+                    numbers={"end": end, "rows_after": len(after)}, sure=bool(planned))  # fmt: skip
+
+
+def phase_note(timeline: Timeline, rows: Observed, known: Known) -> Iterator[Deviation]:
+    """Logged one step ahead, by a writer that is not known for it."""
+    if known.axis != "step" or known.unit != "step" or int(rows.step[0]) != 1 or known.offset != 0:
+        return
+    source = timeline.run.sources[int(rows.series.source[0])]
+    if (source.framework or "") in ("deepspeed", "megatron", "composer") or rows.series.tag in ("learning-rate", "Train/Samples/lr"):
+        return
+    used = replace(known, offset=-1)
+    wrong = np.flatnonzero(~matches(used, rows))
+    if not len(wrong):
+        return
+    first = int(wrong[0])
+    yield Deviation(
+        kind="phase",
+        step=int(rows.step[first]),
+        size=1.0,
+        what=f"every rate is that of the next update: step {rows.step[first]} logs {rows.rate[first]:.6g}, "
+        f"the schedule gives update {rows.step[first]} {used.on(rows)[first]:.6g}",
+        evidence=(row_of(timeline, rows, first, f"used at this step: {used.on(rows)[first]:.6g}"),),
+        sure=False,
+    )
+
+
+def clock_of(rows: Observed, known: Known, *, deviations: tuple[Deviation, ...] = (), explained: float = 1.0) -> SchedulerClock:
+    """A clock from a schedule on an axis."""
+    schedule = known.schedule
+    per = 1.0 / known.rate
+    finite = math.isfinite(schedule.total)
+    width = schedule.warmup * per
+    return SchedulerClock(
+        series=rows.series,
+        family=schedule.family,
+        peak_lr=schedule.peak * known.scale,
+        min_lr=schedule.floor * known.scale,
+        warmup_steps=(width, width) if schedule.warmup > 0 else None,
+        total_steps=(schedule.total * per, schedule.total * per) if finite else None,
+        parameters=_parameters(schedule),
+        rate=known.rate,
+        offset=int(known.offset),
+        unit=known.unit,
+        convention=f"warmup {schedule.warmup_form}, decay over {schedule.span}" if finite or schedule.warmup else "",
+        position=_spread(rows, known.rate * (rows.axes[known.axis] + known.offset)),
+        expected=_spread(rows, known.on(rows)),
+        explained=explained,
+        deviations=deviations,
+        distinct_steps=rows.step,
+    )
+
+
+def _parameters(schedule: Schedule) -> dict[str, float | tuple[float, ...]]:
+    blank = Schedule(family=schedule.family, peak=schedule.peak)
+    names = ("power", "cycles", "cycle_mult", "gamma", "step_size", "milestones", "timescale", "decay_steps")
+    return {name: getattr(schedule, name) for name in names if getattr(schedule, name) != getattr(blank, name)}
+
+
+def _spread(rows: Observed, values: Floats) -> Floats:
+    """Values of the rows, put where the series has its points; NaN elsewhere."""
+    out = np.full(len(rows.series), np.nan)
+    out[rows.index] = values
+    return out
+
+
+def row_of(timeline: Timeline, rows: Observed, place: int, why: str) -> Row:
+    return timeline.row(rows.series, int(rows.index[place]), why)
+
+
+def clock_of_fit(rows: Observed, fit: Fit, *, deviations: tuple[Deviation, ...] = (), axis: str = "step") -> SchedulerClock:
+    """A clock from a schedule that was read off the log."""
+    rise = fit.rise
+    x = rows.axes[axis]
+    return SchedulerClock(
+        series=rows.series,
+        family=fit.family,
+        peak_lr=fit.peak,
+        min_lr=fit.floor,
+        warmup_steps=(rise.end, rise.end) if rise is not None else None,
+        total_steps=(fit.end, fit.end) if math.isfinite(fit.end) else None,
+        parameters=fit.parameters,
+        unit="epoch" if axis == "epoch" else "step",
+        position=_spread(rows, x),
+        expected=_spread(rows, fit(x)),
+        explained=1.0,
+        deviations=deviations,
+        distinct_steps=rows.step,
+    )
+
+
+# ------------------------------------------------------------------------------------- the reference: what should be
+
+
+def best_reference(claim: Claim, sample: Observed, main: bool) -> Known | None:
+    """The declared schedule that follows the log longest: the one to compare with."""
+    best: tuple[int, int] = (0, 0)
+    chosen: Known | None = None
+    for known in hypotheses(claim, sample, peaks_of(claim, sample, main)[0], extras_of(sample, own_totals(claim, sample))):
+        good = matches(known, sample)
+        prefix = int(np.argmin(good)) if not good.all() else len(good)
+        score = (prefix, int(good.sum()))
+        if score > best:
+            best, chosen = score, known
+    return chosen
+
+
+def evidence_against(timeline: Timeline, rows: Observed, known: Known | None, count: int = 3) -> tuple[int, tuple[Row, ...]]:
+    """First row that leaves a schedule, and a few rows with what they should be."""
+    if known is None:
+        return 0, (row_of(timeline, rows, 0, "first row"),)
+    value = known.on(rows)
+    wrong = np.flatnonzero(~matches(known, rows))
+    if not len(wrong):
+        return 0, ()
+    far = int(wrong[int(np.argmax(np.abs(value[wrong] - rows.rate[wrong])))])
+    places = list(dict.fromkeys([int(wrong[0]), far, int(wrong[-1])]))[:count]
+    return int(wrong[0]), tuple(row_of(timeline, rows, place, f"should be {value[place]:.6g}") for place in places)
+
+
+# ----------------------------------------------------------------------------------------------- at another rate
+
+
+def named_rates(claim: Claim) -> list[tuple[float, str]]:
+    """Factors by which a scheduler is commonly stepped too often or too seldom, and their cause."""
+    world, accumulation = claim.world, claim.accumulation
+    found: list[tuple[float, str]] = []
+    if world > 1:
+        found += [(world, f"once per process ({world} processes)"), (1 / world, f"sized for {world} processes, stepped once")]
+    if accumulation > 1:
+        found += [
+            (accumulation, f"per micro-batch ({accumulation} per update)"),
+            (1 / accumulation, f"sized in micro-batches ({accumulation} per update), stepped once per update"),
+        ]
+    if world > 1 and accumulation > 1:
+        both = world * accumulation
+        found += [(both, f"per micro-batch and process ({both} per update)"), (1 / both, f"sized for {both} steps per update")]
+    found += [(2.0, "twice per update"), (0.5, "every second update"), (4.0, "four times per update"), (0.25, "every fourth update")]
+    found += [(8.0, "eight times per update"), (3.0, "three times per update"), (0.125, "every eighth update"), (1 / 3, "every third update")]
+    return list({round(rate, 9): (rate, why) for rate, why in reversed(found)}.values())[::-1]
+
+
+def at_another_rate(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, main: bool) -> SchedulerClock | None:
+    """The declared schedule, stepped k times per update or in the other unit."""
+    if claim.family in (None, "plateau", "constant") and not (claim.family == "constant" and claim.warmup_declared):
+        return None
+    if distinct_inner_values(rows) < FEWEST_DISTINCT:
+        return None
+    extras = extras_of(sample)
+    peak = peaks_of(claim, rows, main)[0]
+    both = list(candidates(claim, peak, extras)) + (
+        list(candidates(replace(claim, unit=None), peak, extras)) if claim.unit else []
+    )
+    for known, why in _other_rates(claim, sample, both):
+        if matches(known, sample).all() and matches(known, rows).all():
+            reference = best_reference(claim, sample, main)
+            first, evidence = evidence_against(timeline, rows, reference)
+            per_epoch = known.unit != ("epoch" if known.axis == "epoch" else "step")
+            k = known.rate
+            what = f"the scheduler is stepped {why}"
+            deviation = Deviation(
+                kind="rate",
+                step=int(rows.step[first]),
+                last_step=int(rows.step[-1]),
+                size=k,
+                what=what,
+                numbers={"rate": k, "cause": why} if not per_epoch else {"cause": why},
+                evidence=evidence,
+            )
+            return clock_of(rows, known, deviations=(deviation,))
+    return None
+
+
+def _other_rates(claim: Claim, rows: Observed, both: list[Candidate]) -> Iterator[tuple[Known, str]]:
+    declared_unit = claim.unit
+    for candidate in both:
+        if candidate.unit == "step" and "epoch" in rows.axes and declared_unit != "epoch" and "step" in rows.axes:
+            for offset in OFFSETS:
+                yield (
+                    Known(schedule=candidate.schedule, axis="epoch", unit="step", offset=offset),
+                    "once per epoch, though it is declared in steps",
+                )
+        if candidate.unit == "epoch" and "step" in rows.axes and declared_unit != "step":
+            for offset in OFFSETS:
+                yield (
+                    Known(schedule=candidate.schedule, axis="step", unit="epoch", offset=offset),
+                    "once per update, though it is declared in epochs",
+                )
+    for rate, why in named_rates(claim):
+        for candidate in both:
+            if candidate.unit != "step" or (declared_unit is not None and declared_unit != "step"):
+                continue
+            for axis in axes_for("step", rows):
+                for offset in OFFSETS:
+                    yield Known(schedule=candidate.schedule, axis=axis, unit="step", rate=rate, offset=offset), why
+                if rate < 1:
+                    for offset in range(-1, min(round(1 / rate), 9)):
+                        yield (
+                            Known(schedule=candidate.schedule, axis=axis, unit="step", rate=rate, offset=offset, stepped=True),
+                            why,
+                        )
+
+
+def distinct_inner_values(rows: Observed) -> int:
+    """Distinct rates that are neither the highest nor the lowest."""
+    values = np.unique(rows.rate)
+    if len(values) < 3:
+        return 0
+    slack = float(rows.tolerance.max())
+    inner = values[(values > values[0] + slack) & (values < values[-1] - slack)]
+    return int(1 + np.count_nonzero(np.diff(inner) > slack)) if len(inner) else 0
+
+
+# ------------------------------------------------------------------------------------------- with its own parameters
+
+
+def with_own_parameters(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, main: bool) -> SchedulerClock | None:
+    """One schedule through the whole run, read off the log: compare its horizon, warmup, height with the declaration."""
+    single = len(np.unique(rows.session)) == 1 or bool((np.diff(rows.step) > 0).all())
+    if not single:
+        return None
+    for axis in ("step", "epoch"):
+        if axis not in rows.axes or len(np.unique(rows.axes[axis])) < 4:
+            continue
+        fit = whole_fit(claim, rows, sample, axis)
+        if fit is not None:
+            reference = best_reference(claim, sample, main) if claim.family else None
+            deviations = tuple(compared(timeline, claim, rows, fit, axis, reference, main))
+            if not deviations and axis == "step" and main:
+                deviations = tuple(overrun(timeline, rows, fit.end, fit.floor, planned=own_plan(timeline)))
+            return clock_of_fit(rows, fit, deviations=deviations, axis=axis)
+    return None
+
+
+def whole_fit(claim: Claim, rows: Observed, sample: Observed, axis: str) -> Fit | None:
+    """The declared family first, then any."""
+    wanted: tuple[tuple[str, ...] | None, ...] = ((claim.family,), None) if claim.family else (None,)
+    for families in wanted:
+        for fit in identified(
+            sample.axes[axis],
+            sample.rate,
+            sample.tolerance,
+            families=families,
+            peaks=_given(claim.base_lr),
+            floors=_given(claim.min_lr),
+        ):
+            if agrees(fit, rows.axes[axis], rows.rate, rows.tolerance).all():
+                return fit
+    return None
+
+
+def compared(
+    timeline: Timeline, claim: Claim, rows: Observed, fit: Fit, axis: str, reference: Known | None, main: bool
+) -> Iterator[Deviation]:
+    """What a schedule read off the log has different from the declared one: the first cause only."""
+    if claim.family is None or claim.family == "plateau" or not main:
+        return
+    first, evidence = evidence_against(timeline, rows, reference)
+    step, last = int(rows.step[first]), int(rows.step[-1])
+    if fit.family != claim.family:
+        if fit.family == "constant" and fit.rise is None:
+            return
+        if claim.family in ("constant", "linear", "cosine", "exponential", "polynomial", "inverse-sqrt") and reference is not None:
+            yield Deviation(
+                kind="family", step=step, last_step=last, evidence=evidence,
+                what=f"the rates follow a {fit.family} schedule, {claim.name} is declared",
+                numbers={"observed": fit.family, "declared": claim.family},
+            )  # fmt: skip
+        return
+    height_is_seen = fit.rise is not None or fit.family in ("constant", "exponential", "step", "inverse-time")
+    if claim.base_lr and height_is_seen and abs(fit.peak / claim.base_lr - 1) > 1e-3:
+        yield Deviation(
+            kind="peak", step=step, last_step=last, evidence=evidence,
+            what=f"the rate peaks at {fit.peak:.6g}, {claim.base_lr:.6g} is declared ({fit.peak / claim.base_lr:.4g} times)",
+            numbers={"observed": fit.peak, "declared": claim.base_lr},
+        )  # fmt: skip
+        return
+    yield from lengths_compared(claim, rows, fit, axis, step, last, evidence)
+
+
+def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str, step: int, last: int, evidence: tuple[Row, ...]) -> Iterator[Deviation]:
+    """Horizon, warmup or both by one factor."""
+    per = "epochs" if axis == "epoch" else "steps"
+    totals = claim.totals if axis == "step" else _given(claim.epochs)
+    width = fit.rise.end if fit.rise is not None else 0.0
+    widths = claim.warmups if axis == "step" else _given(claim.warmup_epochs) or (0.0,)
+    end_known = math.isfinite(fit.end) and bool(totals)
+    end_ok = not end_known or any(abs(fit.end - total) <= CONVENTION for total in totals)
+    if end_known and claim.family == "cosine" and fit.end > 0:
+        end_ok = end_ok or any(abs(fit.end - total - w) <= CONVENTION for total in totals for w in widths)
+    near = min(totals, key=lambda total: abs(fit.end - total)) if end_known else math.nan
+    warm_known = claim.warmup_declared or fit.rise is not None
+    warm_ok = not warm_known or any(abs(width - w) <= CONVENTION for w in widths)
+    if not warm_ok and not end_ok and widths and max(widths) > 0:
+        k_end, k_warm = near / fit.end, max(widths) / max(width, 1e-9)
+        if abs(k_end / k_warm - 1) < 0.05:
+            yield Deviation(
+                kind="rate", step=step, last_step=last, size=k_warm, evidence=evidence,
+                what=f"the scheduler advances {k_warm:.4g} times per update: warmup ends at {width:.6g} of {max(widths):.6g}, "
+                f"the decay at {fit.end:.6g} of {near:.6g}",
+                numbers={"rate": k_warm, "warmup": width, "total": fit.end, "declared_total": near},
+            )  # fmt: skip
+            return
+    if not end_ok:
+        tail = "" if warm_ok else f"; its warmup ends at {width:.6g}, {max(widths):.6g} is declared"
+        yield Deviation(
+            kind="horizon", step=step, last_step=last, evidence=evidence,
+            what=f"the schedule was built for {fit.end:.6g} {per}, {near:.6g} are planned (ratio {fit.end / near:.4g}){tail}",
+            numbers={"schedule_steps": fit.end, "planned_steps": near, "ratio": fit.end / near},
+        )  # fmt: skip
+        return
+    if not warm_ok:
+        declared = max(widths)
+        yield Deviation(
+            kind="warmup", step=step, last_step=last, evidence=evidence,
+            what=f"the warmup lasts {width:.6g} {per}, {declared:.6g} are declared",
+            numbers={"warmup": width, "declared": declared},
+        )  # fmt: skip
+
+
+def frozen(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, main: bool) -> SchedulerClock | None:
+    """One value from the first row to the last, although a schedule is declared that would have moved it."""
+    if claim.family in (None, "constant", "plateau") or np.ptp(rows.rate) > 2 * rows.tolerance.max():
+        return None
+    level = float(np.median(rows.rate))
+    reference = best_reference(claim, sample, main)
+    missed = np.count_nonzero(~matches(reference, rows)) if reference is not None else len(rows)
+    fit = identify(rows.axes[next(iter(rows.axes))][:2], np.full(2, level), np.full(2, 1.0))
+    if fit is None or missed < max(3, 0.2 * len(rows)) or not main:
+        return None if fit is None else clock_of_fit(rows, replace(fit, peak=level), axis=next(iter(rows.axes)))
+    first, evidence = evidence_against(timeline, rows, reference)
+    height = "" if not claim.base_lr or abs(level / claim.base_lr - 1) < 1e-3 else f" (declared peak {claim.base_lr:.6g})"
+    deviation = Deviation(
+        kind="frozen", step=int(rows.step[first]), last_step=int(rows.step[-1]), evidence=evidence,
+        what=f"the rate is {level:.6g} in all {len(rows)} rows{height}, though {claim.name} is declared",
+        numbers={"level": level, "rows": len(rows)},
+    )  # fmt: skip
+    return clock_of_fit(rows, replace(fit, peak=level), deviations=(deviation,), axis=next(iter(rows.axes)))

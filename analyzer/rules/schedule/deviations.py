@@ -1,0 +1,76 @@
+"""Deviations of the scheduler clock as findings, and small logs of schedules for the rules' examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from analyzer.clocks.scheduler import Deviation, Kind, SchedulerClock, findings_of
+from analyzer.clocks.schedules import Schedule
+from analyzer.model import Finding, Severity
+from analyzer.rules import Unchecked
+from analyzer.rules.examples import falling_loss, table
+from analyzer.timeline import Timeline
+
+NO_RATE = "no learning rate in the log: log it, or name its tag with --role learning_rate=TAG"
+UNKNOWN = "the learning rate follows no schedule that is known here: declare scheduler, base_lr, warmup_steps and max_steps or epochs"
+
+
+def told(timeline: Timeline, *kinds: Kind, severity: Severity = "error", unsure: Severity = "warning") -> Iterator[Finding | Unchecked]:
+    """Findings for deviations of some kinds; why not, where nothing could be looked at."""
+    clocks = timeline.schedulers
+    if not clocks:
+        yield Unchecked(reason=NO_RATE)
+        return
+    if all(clock.family == "unknown" for clock in clocks):
+        yield Unchecked(reason=UNKNOWN)
+        return
+    for clock, deviation in findings_of(timeline, *kinds):
+        yield finding(timeline, clock, deviation, severity if deviation.sure else unsure)
+
+
+def finding(timeline: Timeline, clock: SchedulerClock, deviation: Deviation, severity: Severity) -> Finding:
+    """One deviation in words."""
+    tag = clock.series.tag
+    others = sorted(
+        other.series.tag
+        for other in timeline.schedulers
+        if other is not clock and any(d.kind == deviation.kind and d.step == deviation.step for d in other.deviations)
+    )
+    also = f" (so in {', '.join(others[:3])})" if others else ""
+    return Finding(
+        severity=severity,
+        message=f"{tag}: {deviation.what}{also}",
+        tag=tag,
+        first_step=deviation.step,
+        last_step=deviation.last_step,
+        numbers=dict(deviation.numbers),
+        evidence=deviation.evidence,
+        join=deviation.join,
+    )
+
+
+def rate_log(
+    rate: Callable[[np.ndarray], np.ndarray] | Schedule,
+    steps: int,
+    *,
+    every: int = 1,
+    per_epoch: int | None = None,
+    digits: int = 10,
+) -> Callable[[], Mapping[str, str]]:
+    """A CSV log of steps 1, 2, ...: the rate used by each update, beside a harmless loss."""
+
+    def files() -> Mapping[str, str]:
+        step = np.arange(1, steps + 1)
+        values = rate(step - 1.0)
+        kept = [i for i in range(steps) if (i + 1) % every == 0]
+        header = ["step", "loss", "lr"] if per_epoch is None else ["step", "epoch", "loss", "lr"]
+        rows = []
+        for i in kept:
+            shown = float(f"{values[i]:.{digits}g}")
+            middle = [] if per_epoch is None else [i // per_epoch]
+            rows.append([int(step[i]), *middle, falling_loss(int(step[i])), shown])
+        return {"log.csv": table(header, rows)}
+
+    return files

@@ -1,0 +1,63 @@
+"""The schedule is over, and the run goes on.
+
+What it checks
+    The step at which the identified schedule ends, and the rows after it: a rate that rises again (a cosine that is not
+    clamped), or one that is exactly zero to the end.
+
+Why it matters
+    Updates at a rate of zero cost compute and teach nothing. A cosine past its end heats the weights up again just
+    when they had settled, and a checkpoint from the end is worse than one from the schedule's end.
+
+When it is silent
+    When the end is not the declared one (schedule-horizon-mismatch tells that); when the run itself is longer than
+    declared (run-length-mismatch); when the rate stays at a floor above zero, which many schedules intend.
+
+What to do
+    Give the schedule the run's full length, or stop at its end; use a schedule that stays at its floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.clocks.schedules import Schedule
+from analyzer.model import Finding
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.schedule.deviations import rate_log, told
+from analyzer.timeline import Timeline
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    yield from told(timeline, "overrun")
+
+
+RULE = Rule(
+    code="SCH005",
+    name="schedule-overrun",
+    severity="error",
+    check=check,
+    help="give the schedule the run's full length, or stop at its end",
+    sources=(
+        "https://github.com/pytorch/pytorch/blob/main/torch/optim/lr_scheduler.py (CosineAnnealingLR has period 2 T_max)",
+        "https://github.com/huggingface/diffusers/issues/3954",
+    ),
+    bad=(
+        Example(
+            title="a cosine rises again",
+            files=rate_log(Schedule(family="cosine", peak=1e-3, total=100, clamp=False), 150),
+        ),
+        Example(title="zero to the end", files=rate_log(Schedule(family="linear", peak=1e-3, warmup=10, total=100), 150)),
+    ),
+    good=(
+        Example(
+            title="ends with the run",
+            files=rate_log(Schedule(family="cosine", peak=1e-3, total=150), 150),
+            why="the schedule ends where the run does",
+        ),
+        Example(
+            title="a floor above zero",
+            files=rate_log(Schedule(family="cosine", peak=1e-3, floor=1e-4, total=100), 150),
+            why="staying at a floor is meant so",
+        ),
+    ),
+)
