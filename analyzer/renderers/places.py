@@ -6,6 +6,7 @@ import os
 from urllib.parse import quote
 
 from analyzer.model import Finding, Row, RunReport
+from analyzer.renderers.wording import main_row
 
 
 def place(one: RunReport, row: Row) -> tuple[str, int | None]:
@@ -16,9 +17,10 @@ def place(one: RunReport, row: Row) -> tuple[str, int | None]:
 
 
 def main_place(one: RunReport, finding: Finding) -> tuple[str, int | None]:
-    """Where a finding is shown: at its first evidence row, else at the head of the run's first file."""
-    if finding.evidence:
-        return place(one, finding.evidence[0])
+    """Where a finding is shown: at the row where it begins, else at the head of the run's first file."""
+    row = main_row(finding)
+    if row is not None:
+        return place(one, row)
     return (one.run.sources[0].path if one.run.sources else one.run.name), None
 
 

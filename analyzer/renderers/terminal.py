@@ -15,6 +15,7 @@ from analyzer.renderers.wording import (
     counted,
     files_of,
     grouped_reasons,
+    main_row,
     number,
     place_of,
     reconstruction,
@@ -123,8 +124,9 @@ def finding_lines(one: RunReport, finding: Finding, look: Look) -> Iterator[str]
         f"{title} {visible(finding.message)}", look, style=finding.severity, label=len(title), indent="  "
     )
     bar = "   " + paint("|", "gutter", look)
-    if finding.evidence:
-        yield "  " + paint("-->", "gutter", look) + " " + place_of(one.run, finding.evidence[0])
+    row = main_row(finding)
+    if row is not None:
+        yield "  " + paint("-->", "gutter", look) + " " + place_of(one.run, row)
         yield from (f"{bar}  {line}" for line in _table(one, finding.evidence, look.width - 6))
     picture = list(_picture(one, finding, look))
     if picture:

@@ -59,6 +59,12 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
+def main_row(finding: Finding) -> Row | None:
+    """The evidence row that a finding is shown at: the one where it begins, else the first."""
+    begins = (row for row in finding.evidence if row.step == finding.first_step)
+    return next(begins, finding.evidence[0] if finding.evidence else None)
+
+
 def place_of(run: Run, row: Row) -> str:
     """Where an evidence row is found: ``file:line`` for text, the record or entry number otherwise."""
     source = next((one for one in run.sources if one.path == row.source), None)
