@@ -32,6 +32,8 @@ LAPS_OF_A_BATCH_COUNTER = 2  # so many equal laps in a row: the counter restarts
 GOES_ON = 0.35  # position of the second life's first loss: 0 is the end of the first life, 1 its start
 STARTS_OVER = 0.65
 LOSS_ROWS = 5  # rows whose median is a level at the edge of a session
+PAIRS_NEEDED = 8  # rows of equal step that both lives told
+PAIR_ERRORS = 6.0  # standard errors of their mean difference; neighbouring losses are not independent
 PRECEDENCE: tuple[StepChange, ...] = ("reset", "replayed", "skipped", "fresh", "continued")  # what a view may overlook
 
 
@@ -346,7 +348,9 @@ def _back(first: int, last: int, start: int, cadence: int, witnesses: Mapping[st
     exact = {said for role, said in witnesses.items() if role != "loss"}
     at_start = first < start + max(cadence, 1)
     if not at_start:
-        return "reset" if "goes on" in exact and "goes back" not in exact else "replayed"
+        if "goes on" in exact:
+            return "replayed" if "goes back" in exact else "reset"
+        return "reset" if witnesses.get("loss") == "goes on" else "replayed"
     if "goes on" in exact or witnesses.get("loss") == "goes on":
         return "reset"
     return "fresh"
@@ -366,7 +370,7 @@ def _witnesses(view: View, whole: SessionMap, number: int, last: int, first: int
     """What loss, learning rate and epoch did where the step went from ``last`` to ``first``."""
     found: dict[str, Witness] = {}
     for series in training_series(view):
-        role = role_of_tag(series.tag)
+        role = (role_of_tag(series.tag) or "").replace("epoch_loss", "loss")
         if role not in ("loss", "learning_rate") or role in found:
             continue
         session = whole.of(series)
@@ -386,10 +390,17 @@ def _witnesses(view: View, whole: SessionMap, number: int, last: int, first: int
 
 
 def _loss_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) -> Witness:
-    """Where the second life's first loss lies between the first life's start and end."""
-    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    """Where the second life's first loss lies between the first life's start and end.
+
+    When the step goes back into the middle of the first life, the losses of equal steps are compared in pairs instead:
+    a replay tells them again, a state that goes on lies below them by as much as the loss fell in between.
+    """
+    finite, finite_after = np.isfinite(before), np.isfinite(after)
+    step, before, step_after, after = step[finite], before[finite], step_after[finite_after], after[finite_after]
     if len(before) < 2 or not len(after):
         return "unknown"
+    if step[0] < step_after[0] <= step[-1]:
+        return _loss_in_the_middle(step, before, step_after, after)
     rows = max(1, min(LOSS_ROWS, len(before) // 4, len(after) // 4))
     last_rows = max(rows, min(LOSS_ROWS, len(before) // 2))
     begin, end = float(np.median(before[:rows])), float(np.median(before[-last_rows:]))
@@ -400,6 +411,21 @@ def _loss_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) -
     if position <= GOES_ON:
         return "goes on"
     return "starts over" if position >= STARTS_OVER else "unknown"
+
+
+def _loss_in_the_middle(step: Ints, before: Floats, step_after: Ints, after: Floats) -> Witness:
+    _, at_before, at_after = np.intersect1d(step, step_after, return_indices=True)
+    if len(at_before) < PAIRS_NEEDED:
+        return "unknown"
+    told, again = before[at_before], after[at_after]
+    difference = again - told
+    error = float(np.std(difference)) / np.sqrt(len(difference)) + 1e-12 * float(np.abs(told).max())
+    rows = min(LOSS_ROWS, len(told) // 2)
+    fell = float(np.median(told[:rows]) - np.median(told[-rows:]))
+    moved = float(np.median(told[:rows]) - np.median(again[:rows]))
+    if float(np.mean(difference)) < -PAIR_ERRORS * error and fell > 0 and moved > 0.5 * fell:
+        return "goes on"
+    return "goes back" if abs(float(np.mean(difference))) < error * 3 and fell > PAIR_ERRORS * error else "unknown"
 
 
 def _exact_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) -> Witness:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 RARE = 0.05  # more long steps than this share of the rows: the cadence is not regular, nothing can be missing from it
 NEAR = 0.3  # a witness speaks when what it moved is within 30 % of one of the two expectations
 ROWS_FOR_A_SLOPE = 12
+GAPS_JUDGED = 200
 
 Verdict = Literal["rows missing", "counter jumped", "unknown"]
 
@@ -95,7 +96,8 @@ def step_jumps(timeline: Timeline) -> tuple[StepJump, ...]:
     jumps: list[StepJump] = []
     if found is not None:
         cadence, gaps = found
-        jumps += [_judged(timeline, main, int(at), cadence, None) for at in gaps[:200] if not _others_go_on(references, main, int(at))]
+        lone = [int(at) for at in gaps[:GAPS_JUDGED] if not _others_go_on(references, main, int(at))]
+        jumps += [_judged(timeline, main, at, cadence, None) for at in lone]
     for join in timeline.joins:
         at = np.flatnonzero(session == join.after)
         if join.step == "skipped" and len(at) and at[0] > 0:
@@ -108,7 +110,7 @@ def _others_go_on(references: list[Series], main: Series, at: int) -> bool:
     low, high = main.step[at], main.step[at + 1]
     for series in references[1:]:
         inside = np.flatnonzero((series.step > low) & (series.step < high))
-        if len(inside) and np.any((series.source[inside] == main.source[at])):
+        if np.any(series.source[inside] == main.source[at]):
             return True
     return False
 
@@ -130,6 +132,9 @@ def _testimony(
     timeline: Timeline, main: Series, at: int, cadence: int, join: int | None
 ) -> list[tuple[Verdict, str, tuple[Row, ...]]]:
     said: list[tuple[Verdict, str, tuple[Row, ...]]] = []
+    damaged = _damaged_between(timeline, main, at)
+    if damaged:
+        return [("rows missing", damaged, ())]
     last, following = int(main.step[at]), int(main.step[at + 1])
     steps = (following - last) / cadence
     for tag, series in timeline.view.series.items():
@@ -150,14 +155,28 @@ def _testimony(
     return said
 
 
+def _damaged_between(timeline: Timeline, main: Series, at: int) -> str:
+    """What the readers could not read between two rows: a cut or corrupt file explains what is not there."""
+    sources = timeline.run.sources
+    path, row = sources[int(main.source[at])].path, int(main.row[at])
+    same_file = main.source[at] == main.source[at + 1]
+    for problem in timeline.run.problems:
+        if problem.source != path or problem.kind not in ("truncated", "corrupt", "row"):
+            continue
+        if problem.row is None or (problem.row > row and (not same_file or problem.row <= main.row[at + 1])):
+            return f"the file could not be read there ({problem.message.split(':')[0]})"
+    return ""
+
+
 def _moved(verdict: Verdict) -> str:
     return "moves on by a single row's worth" if verdict == "counter jumped" else "has moved on by as much as the step"
 
 
 def _by_slope(series: Series, main: Series, at: int, steps: float) -> Verdict:
     """Whether a smooth column moved by one row or by the whole gap, from its slope on both sides."""
-    after = np.flatnonzero((series.source > main.source[at]) | ((series.source == main.source[at]) & (series.row > main.row[at])))
-    after = after[series.step[after] > main.step[at]]
+    source = main.source[at]
+    later = (series.source > source) | ((series.source == source) & (series.row > main.row[at]))
+    after = np.flatnonzero(later & (series.step > main.step[at]))
     if not len(after) or after[0] == 0:
         return "unknown"
     begin = int(after[0])

@@ -15,7 +15,7 @@ from analyzer.roles import role_of_tag
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
-TIMESTAMP = re.compile(r"^_?(?:wall[_ ]?time|wall[_ ]?clock|time[_ ]?stamp|unix[_ ]?time|date[_ ]?time|time)(?:_s|_ms)?$", re.I)
+TIMESTAMP = re.compile(r"^_?(?:(?:wall|unix|date)[_ ]?(?:time|clock)|time[_ ]?stamp|time)(?:_s|_ms)?$", re.I)
 SECONDS_NOW = (1e8, 1e10)  # 1973 to 2286: what seconds since 1970 look like
 MILLISECONDS_NOW = (1e11, 1e13)
 MICROSECONDS_NOW = (1e14, 1e16)

@@ -20,25 +20,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from analyzer.model import Finding, Problem
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss
 from analyzer.rules.log.where import first_row_after, last_row_before
 from analyzer.timeline import Timeline
 
+REPLACED = "\ufffd"  # what a decoder writes for bytes that are no text
+DENSE = 0.95  # share of the rows in which a column has a number before one that lacks it is damage
+
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     by_source: dict[str, list[Problem]] = {}
     for problem in timeline.run.problems:
-        if problem.kind == "corrupt":
+        if problem.kind == "corrupt" or (problem.kind == "row" and _overwritten(timeline, problem)):
             by_source.setdefault(problem.source, []).append(problem)
     for problems in by_source.values():
         yield _damaged(timeline, problems)
 
 
+def _overwritten(timeline: Timeline, problem: Problem) -> bool:
+    """Whether a row that could not be read as its neighbours are lost cells that every other row of its file has.
+
+    A first row with fewer cells is a habit of writers that know their columns later.
+    """
+    if REPLACED in problem.message:
+        return True
+    indices = [index for index, source in enumerate(timeline.run.sources) if source.path == problem.source]
+    every = [series for view in timeline.run.views for series in view.series.values()]
+    columns = [series.row[np.isin(series.source, indices)] for series in every]
+    rows = np.unique(np.concatenate(columns)) if columns else np.zeros(0, dtype=np.int64)
+    if problem.row is None or problem.row not in rows or problem.row <= rows[0]:
+        return False
+    return any(len(own) >= DENSE * len(rows) and problem.row not in own for own in columns)
+
+
 def _damaged(timeline: Timeline, problems: list[Problem]) -> Finding:
     first = problems[0]
-    rows = [row for row in (last_row_before(timeline, first), first_row_after(timeline, problems[-1])) if row is not None]
+    around = last_row_before(timeline, first), first_row_after(timeline, problems[-1])
+    rows = [row for row in around if row is not None]
     more = "" if len(problems) == 1 else f" ({len(problems)} places in this file, the first is told)"
     lost = sum(problem.length or 0 for problem in problems)
     return Finding(

@@ -56,11 +56,12 @@ def _two_loggers(timeline: Timeline) -> Iterator[Finding]:
                 continue
             series = view.series[pair.tag]
             step = int(series.step[pair.first_other])
-            rows = [timeline.row(series, pair.first_kept, "first file"), timeline.row(series, pair.first_other, "second file")]
+            told = ((pair.first_kept, "first file"), (pair.first_other, "second file"))
+            rows = [timeline.row(series, index, why) for index, why in told]
             yield Finding(
                 severity="warning",
-                message=f"one process wrote two files at the same time: {pair.rows} rows of {pair.tag} are there twice, "
-                f"from step {step} on",
+                message=f"one process wrote two files at the same time: {pair.rows} rows of {pair.tag} are there "
+                f"twice, from step {step} on",
                 tag=pair.tag, first_step=step, numbers={"rows": pair.rows}, evidence=tuple(rows),
             )
 
@@ -82,13 +83,16 @@ def _repeats(timeline: Timeline, series: Series, twice: Ints) -> Finding:
     equal = int(np.count_nonzero(series.value[twice] == series.value[twice - 1]))
     first, last = int(series.step[twice[0]]), int(series.step[twice[-1]])
     where = f"at step {first}" if first == last else f"between step {first} and step {last}"
-    same = "with the same value" if equal == len(twice) else f"{equal} of them with the same value"
+    verb = "rows repeat" if len(twice) > 1 else "row repeats"
+    same = f"{equal} of them with the same value"
+    if equal in (0, len(twice)):
+        same = "with the same value" if equal else "with another value"
     rows = []
     for at in twice[:EVIDENCE_PAIRS]:
         rows += [timeline.row(series, int(at) - 1, "first telling"), timeline.row(series, int(at), "second telling")]
     return Finding(
         severity="warning",
-        message=f"{len(twice)} rows of {series.tag} repeat the step of the row before them, {same}, {where}",
+        message=f"{len(twice)} {verb.replace(' ', f' of {series.tag} ')} the step of the row before, {same}, {where}",
         tag=series.tag, first_step=first, last_step=last, numbers={"rows": len(twice), "equal": equal},
         evidence=tuple(rows),
     )
@@ -100,6 +104,15 @@ def _doubled(first: int, last: int) -> list[tuple[object, ...]]:
 
 def _micro_batches() -> list[tuple[object, ...]]:
     return [(step, falling_loss(step) + 0.01 * part) for step in range(1, 61) for part in range(4)]
+
+
+def _with_validation() -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for step in range(1, 61):
+        rows.append((step, falling_loss(step), None))
+        if step % 20 == 0:
+            rows.append((step, None, falling_loss(step)))
+    return rows
 
 
 RULE = Rule(
@@ -117,9 +130,7 @@ RULE = Rule(
         Example(title="a loss per micro-batch", files=csv_log(("step", "loss"), _micro_batches),
                 why="four different values at every step: the log counts updates and tells each micro-batch"),
         Example(title="validation rows at the step of the last training row",
-                files=csv_log(("step", "loss", "val_loss"), lambda: [
-                    row for step in range(1, 61) for row in
-                    ([(step, falling_loss(step), None)] + ([(step, None, falling_loss(step))] if step % 20 == 0 else []))]),
+                files=csv_log(("step", "loss", "val_loss"), _with_validation),
                 why="two tags may share a step"),
     ),
 )

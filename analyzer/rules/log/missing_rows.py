@@ -77,8 +77,8 @@ def _holes(gaps: list[StepJump]) -> Finding:
 def _lost_tail(gap: StepJump) -> Finding:
     return Finding(
         severity="note",
-        message=f"{gap.rows} rows between step {gap.last_step} and the resume at step {gap.next_step} were never written: "
-        f"{gap.because}",
+        message=f"{gap.rows} rows between step {gap.last_step} and the resume at step {gap.next_step} were never "
+        f"written: {gap.because}",
         tag=gap.series.tag,
         first_step=gap.last_step + gap.cadence,
         last_step=gap.next_step - gap.cadence,
@@ -103,12 +103,14 @@ def _starts_late(timeline: Timeline) -> Iterator[Finding]:
     epoch = timeline.roles.first("epoch")
     later_epoch = epoch is not None and len(epoch) > 0 and float(epoch.value[0]) >= LATE_EPOCH
     evidence = [timeline.row(main, 0, "first row of the log")]
+    in_epoch = ""
     if epoch is not None and later_epoch:
+        in_epoch = f" in epoch {epoch.value[0]:g}"
         evidence.append(timeline.row(epoch, 0, "epoch of the first row"))
     yield Finding(
         severity="warning" if later_epoch else "note",
-        message=f"the log starts at step {first}{f' in epoch {epoch.value[0]:g}' if epoch is not None and later_epoch else ''} "
-        f"though it is written every {found[0]} steps: about {rows} rows before it are missing",
+        message=f"the log starts at step {first}{in_epoch} though it is written every {found[0]} steps: "
+        f"about {rows} rows before it are missing",
         tag=main.tag, first_step=first % found[0], last_step=first - found[0],
         numbers={"rows": rows, "cadence": found[0]}, evidence=tuple(evidence),
     )
@@ -129,8 +131,8 @@ def _first_validation_missing(timeline: Timeline) -> Iterator[Finding]:
         return
     yield Finding(
         severity="warning",
-        message=f"{validation.tag} is logged every {interval} steps from step {first} on, but not at step {first - interval}: "
-        f"the first row is missing",
+        message=f"{validation.tag} is logged every {interval} steps from step {first} on, but not at step "
+        f"{first - interval}: the first row is missing",
         tag=validation.tag, first_step=first - interval, last_step=first, numbers={"rows": 1, "cadence": interval},
         evidence=(timeline.row(validation, 0, "first row"), timeline.row(validation, 1, "one interval later")),
     )

@@ -46,8 +46,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     why = "it says so itself" if known else f"distances from {rises.min()} to {rises.max()} in no order"
     yield Finding(
         severity="note",
-        message=f"a down-sampled export: {len(series)} rows of {series.tag} between step {series.step[0]} and {series.step[-1]}, "
-        f"about {share:.0%} of what a cadence of {unit} would give ({why}); checks that need every row are skipped",
+        message=f"a down-sampled export: {len(series)} rows of {series.tag} between step {series.step[0]} and "
+        f"{series.step[-1]}, about {share:.0%} of what a cadence of {unit} would give ({why}); checks that need every "
+        f"row are skipped",
         tag=series.tag, first_step=int(series.step[0]), last_step=int(series.step[-1]),
         numbers={"rows": len(series), "share": share}, evidence=(timeline.row(series, 0, "first row"),),
     )
@@ -76,10 +77,15 @@ def random_sample(step: Ints) -> bool:
         return False
     if len(np.unique(distances)) < 4:
         return False
-    # A sample without memory: neighbouring distances are unrelated, and deviation and mean are alike (geometric law).
-    first, second = distances[:-1] - distances.mean(), distances[1:] - distances.mean()
+    # A sample without memory follows the geometric law: neighbouring distances are unrelated, deviation and mean are
+    # alike, and the shortest distance is the most frequent. Episodes and token counts have a shortest of their own.
+    mean = float(distances.mean())
+    first, second = distances[:-1] - mean, distances[1:] - mean
     related = abs(float(np.mean(first * second))) / float(np.var(distances))
-    return related < 0.2 and 0.3 < float(np.std(distances) / np.mean(distances)) < 1.5
+    expected = np.sqrt(1 - 1 / mean)
+    short = np.count_nonzero(distances <= mean / 4 + 1) / len(distances)
+    expected_short = 1 - (1 - 1 / mean) ** np.floor(mean / 4 + 1)
+    return related < 0.2 and 0.7 < float(np.std(distances)) / mean / expected < 1.4 and short > 0.6 * expected_short
 
 
 def _sample() -> list[tuple[object, ...]]:

@@ -61,12 +61,12 @@ def _fell(timeline: Timeline, series: Series, time: Floats, falls: Ints, what: s
     back = time[falls - 1] - time[falls]
     worst = int(falls[int(np.argmax(back))])
     more = f", {len(falls)} times in all" if len(falls) > 1 else ""
-    rows = [row for at in falls[:3] for row in (
-        timeline.row(series, int(at) - 1, f"at {time[at - 1]:.3f} s"), timeline.row(series, int(at), f"at {time[at]:.3f} s"))]
+    around = [int(index) for at in falls[:3] for index in (at - 1, at)]
+    rows = [timeline.row(series, index, f"at {time[index]:.3f} s") for index in around]
     return Finding(
         severity="warning",
-        message=f"{what} runs backwards by {back.max():.0f} s from step {series.step[worst - 1]} to step {series.step[worst]}"
-        f"{more}",
+        message=f"{what} runs backwards by {back.max():.0f} s from step {series.step[worst - 1]} to step "
+        f"{series.step[worst]}{more}",
         tag=series.tag, first_step=int(series.step[falls[0]]), last_step=int(series.step[falls[-1]]),
         numbers={"seconds": float(back.max()), "times": len(falls)}, evidence=tuple(rows),
     )
@@ -84,16 +84,17 @@ def _elapsed(timeline: Timeline) -> Iterator[Finding]:
         passed = np.abs(np.diff(series.value))
         if len(negative):
             at = int(negative[0])
-            yield Finding(severity="warning", message=f"{tag} is negative in {len(negative)} rows, first {series.value[at]:g} at "
-                          f"step {series.step[at]}", tag=tag, first_step=int(series.step[at]),
+            message = f"{tag} is negative in {len(negative)} rows, first {series.value[at]:g} at step {series.step[at]}"
+            yield Finding(severity="warning", message=message, tag=tag, first_step=int(series.step[at]),
                           numbers={"rows": len(negative), "seconds": float(-series.value[at])},
                           evidence=(timeline.row(series, at, "negative"),))
         elif len(falls) and not _in_another_unit(passed, same):
             yield _fell(timeline, series, series.value, falls, tag)
         elif _in_another_unit(passed, same):
             change = int(np.flatnonzero(same)[np.argmax(passed[same])]) + 1
-            yield Finding(severity="warning", message=f"{tag} jumps from {series.value[change - 1]:g} to {series.value[change]:g} at "
-                          f"step {series.step[change]}, as if seconds became milliseconds", tag=tag,
+            message = (f"{tag} jumps from {series.value[change - 1]:g} to {series.value[change]:g} at step "
+                       f"{series.step[change]}, as if seconds became milliseconds")
+            yield Finding(severity="warning", message=message, tag=tag,
                           first_step=int(series.step[change]), numbers={"seconds": float(passed.max())},
                           evidence=(timeline.row(series, change - 1, "before"), timeline.row(series, change, "after")))
 
@@ -104,7 +105,8 @@ def _in_another_unit(passed: Floats, same: np.ndarray) -> bool:
     if len(inside) < 6:
         return False
     at = int(np.argmax(inside))
-    before, after = np.median(inside[:at]) if at >= 2 else 0.0, np.median(inside[at + 1 :]) if len(inside) - at > 2 else 0.0
+    before = np.median(inside[:at]) if at >= 2 else 0.0
+    after = np.median(inside[at + 1 :]) if len(inside) - at > 2 else 0.0
     low, high = sorted((float(before), float(after)))
     return low > 0 and high / low > UNIT_RATIO
 
@@ -126,8 +128,8 @@ def _throughput_of_another_session(timeline: Timeline) -> Iterator[Finding]:
         factor = float(series.value[-1]) / rate
         yield Finding(
             severity="warning" if factor >= FACTOR_WARNED else "note",
-            message=f"{tag} is {series.value[-1]:g} at step {total}: all {total} steps divided by the {runtime.value[-1]:g} s of the "
-            f"last session, which made {made} of them; its own pace was {rate:.3g} steps/s",
+            message=f"{tag} is {series.value[-1]:g} at step {total}: all {total} steps divided by the "
+            f"{runtime.value[-1]:g} s of the last session, which made {made} of them at {rate:.3g} steps/s",
             tag=tag, first_step=int(series.step[-1]), numbers={"factor": factor, "seconds": float(runtime.value[-1])},
             evidence=(timeline.row(series, len(series) - 1, f"{rate:.3g} is right"),
                       timeline.row(runtime, len(runtime) - 1, "seconds of the last session")),
@@ -135,7 +137,8 @@ def _throughput_of_another_session(timeline: Timeline) -> Iterator[Finding]:
 
 
 def _rows(back: float = 0.0, at: int = 60) -> list[tuple[object, ...]]:
-    return [(step, falling_loss(step), round(step * 0.5 - (back if step >= at else 0.0), 2)) for step in range(1, 101)]
+    times = {step: step * 0.5 - (back if step >= at else 0.0) for step in range(1, 101)}
+    return [(step, falling_loss(step), round(time, 2)) for step, time in times.items()]
 
 
 def _resumed() -> list[tuple[object, ...]]:
@@ -160,7 +163,8 @@ RULE = Rule(
     good=(
         Example(title="elapsed time starts again at a resume", files=csv_log(("step", "loss", "elapsed"), _resumed),
                 why="a new process counts its own seconds"),
-        Example(title="half a second of NTP adjustment", files=csv_log(("step", "loss", "elapsed"), lambda: _rows(back=0.8)),
+        Example(title="an NTP adjustment of less than a second",
+                files=csv_log(("step", "loss", "elapsed"), lambda: _rows(back=0.8)),
                 why="below two seconds nothing that is computed from the times changes"),
     ),
 )

@@ -20,6 +20,7 @@ What to do
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def _drop(timeline: Timeline, wall: WallClock, rows: Ints) -> Iterator[Finding]:
         return
     pace = np.diff(time) / rise
     bounds = np.linspace(0, len(pace), BLOCKS + 1).astype(int)
-    blocks = np.array([np.median(pace[begin:end]) for begin, end in zip(bounds[:-1], bounds[1:], strict=True)])
+    blocks = np.array([np.median(pace[begin:end]) for begin, end in pairwise(bounds)])
     place = _change(blocks)
     if place is None:
         return
@@ -87,7 +88,8 @@ def _change(blocks: Floats) -> int | None:
 def _rows(slow_from: int, factor: float, every: int = 0) -> list[tuple[object, ...]]:
     rows, time = [], 0.0
     for step in range(1, 401):
-        time += 0.5 * (factor if step >= slow_from else 1.0) + (20.0 if every and step % every == 0 else 0.0)
+        time += 0.5 * factor if step >= slow_from else 0.5
+        time += 20.0 if every and step % every == 0 else 0.0
         rows.append((step, falling_loss(step), round(time, 2)))
     return rows
 
@@ -102,7 +104,8 @@ RULE = Rule(
     bad=(Example(title="steps take twice as long from step 200 on",
                  files=csv_log(("step", "loss", "elapsed"), lambda: _rows(200, 2.2))),),
     good=(
-        Example(title="an evaluation every fifty steps", files=csv_log(("step", "loss", "elapsed"), lambda: _rows(500, 1.0, 50)),
+        Example(title="an evaluation every fifty steps",
+                files=csv_log(("step", "loss", "elapsed"), lambda: _rows(500, 1.0, 50)),
                 why="single slow rows do not move a block's median"),
     ),
 )

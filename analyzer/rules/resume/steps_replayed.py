@@ -48,9 +48,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         marked = "; a session marker declares it" if join.marked else ""
         yield Finding(
             severity="note" if off is None else "warning",
-            message=f"steps {join.first_step_after} to {join.last_step_before} are logged twice: the step goes back from "
-            f"{join.last_step_before} to {join.first_step_after} ({join.how_known}), {join.overlap} rows overlap, "
-            f"{agreed}{marked}",
+            message=f"steps {join.first_step_after} to {join.last_step_before} are logged twice ({join.how_known}): "
+            f"{join.overlap} rows overlap, {agreed}{marked}",
             tag=join.tag,
             first_step=join.first_step_after,
             last_step=join.last_step_before,
