@@ -81,6 +81,8 @@ def plan_of(declared: Declared) -> Plan:
     """
     epochs = _fraction(declared.get("epochs"))
     max_steps = _count(declared.get("max_steps"))
+    if epochs and max_steps and _derived(declared, "max_steps") and not _derived(declared, "epochs"):
+        max_steps = None  # the framework's own result, not what was asked for
     batch = _count(declared.get("batch_size"))
     devices = _count(declared.get("world_size")) or 1
     accumulation = _accumulation(declared, batch, devices)
@@ -253,6 +255,12 @@ def _accumulation(declared: Declared, batch: int | None, devices: int) -> int:
     if given is None and whole and batch and whole % (batch * devices) == 0:
         return whole // (batch * devices)
     return given or 1
+
+
+def _derived(declared: Declared, key: str) -> bool:
+    """Whether a fact was found in a file that the framework wrote, not said by the user."""
+    found_in = declared.facts[key].found_in
+    return not (found_in.startswith("--") or ".toml" in found_in or found_in == "example")
 
 
 def _words(*parts: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analyzer.model import NO_STEP, Ints, Series
+from analyzer.model import NO_STEP, Ints, Row, Series
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
@@ -95,7 +95,8 @@ def _counts_samples(timeline: Timeline, steps: Ints, samples: int) -> bool:
 
 def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tuple[int | None, str]:
     framework = (timeline.run.sources[int(series.source[0])].framework or "").lower()
-    if framework in ZERO_BASED or any(LIGHTNING_TAG.match(tag) for tag in timeline.view.series):
+    on_multiples = cadence > 1 and bool(np.mean(steps % cadence == 0) > 0.5) and int(steps.min()) == cadence
+    if (framework in ZERO_BASED or any(LIGHTNING_TAG.match(tag) for tag in timeline.view.series)) and not on_multiples:
         return 0, "Lightning writes the first update as step 0" if "detectron" not in framework else "detectron2 counts from 0"
     if framework in ONE_BASED:
         return 1, f"{framework} counts updates from 1"
@@ -125,3 +126,45 @@ def last_step(timeline: Timeline) -> int | None:
     shared = [series, *roles.all("learning_rate"), *roles.all("grad_norm"), *roles.all("epoch")]
     highest = [int(one.step.max()) for one in shared if len(one) and int(one.step.max()) != NO_STEP]
     return max(highest, default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnd:
+    """How many updates the log shows, as an interval: rows every c steps leave up to c - 1 of them unseen."""
+
+    last_step: int
+    low: int
+    high: int
+    evidence: Row
+
+
+def updates_done(timeline: Timeline) -> RunEnd | None:
+    """Updates at the end of the log; None when the axis does not count updates or examples."""
+    series, axis = main_series(timeline), timeline.step_axis
+    last = last_step(timeline)
+    if series is None or last is None or axis.unit not in ("update", "sample"):
+        return None
+    if axis.unit == "sample":
+        done = round(last / axis.per_update)
+        return RunEnd(last_step=last, low=done, high=done, evidence=_row_at(timeline, last))
+    spacing = max(1, axis.cadence)
+    closing = [int(one.step.max()) for one in timeline.view.series.values() if len(one) and last < int(one.step.max()) <= last + spacing]
+    closed = bool(closing) or any(re.search(r"(?:^|/)train_runtime$", tag) for tag in timeline.view.series)
+    end = max(closing, default=last)
+    earliest = end - 1 if closing and end - last > 1 else last
+    base_low, base_high = (1, 0) if axis.base is None else (axis.base, axis.base)
+    return RunEnd(
+        last_step=end,
+        low=earliest - base_low + 1,
+        high=end - base_high + 1 + (0 if closed else spacing - 1),
+        evidence=_row_at(timeline, end),
+    )
+
+
+def _row_at(timeline: Timeline, step: int) -> Row:
+    """The last row that was written at a step, of the main series where it has one."""
+    main = main_series(timeline)
+    candidates = [main] if main is not None and bool(np.any(main.step == step)) else list(timeline.view.series.values())
+    found = [(one, int(np.nonzero(one.step == step)[0][-1])) for one in candidates if bool(np.any(one.step == step))]
+    series, index = max(found, key=lambda one: int(one[0].row[one[1]]))
+    return timeline.row(series, index, "last row of the run")

@@ -1,0 +1,99 @@
+"""The epoch label changes a few steps before or after the epoch does.
+
+What it checks
+    The labels of all rows are laid over the epoch clock, label = base + floor((step - origin) / steps per epoch). A
+    boundary that lies some steps early or late, at one place or at every epoch, and is no whole number of epochs away,
+    is reported with the interval in which the shift lies. The origin is the first update of the run, where the log
+    shows its beginning.
+
+Why it matters
+    A label that is one step off comes from `step // steps_per_epoch` on a counter that starts at 1, from a loader that
+    notices its end only after the first batch of the next epoch, or from prefetching. Everything that is keyed by the
+    label (checkpoints, validation, a schedule in epochs, per-epoch means) is then one batch off as well.
+
+When it is silent
+    When the first step could be 0 or 1 and both fit, when rows are too far apart to show the boundary, when laps
+    alternate in length because accumulation carries over an epoch's end, and at a resume (RES004, RES005).
+
+What to do
+    Derive the label from the loop that iterates over the data, not from the step; or subtract the first step before
+    dividing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.model import Finding
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.epoch.wording import interval, shift
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+STEPS_PER_EPOCH = 32
+HEADER = ("step", "epoch", "loss")
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    """Yield one finding for each account of epochs whose boundaries lie off the clock."""
+    clock = timeline.epoch
+    if clock is None or clock.labels is None:
+        yield Unchecked(reason="no epoch labels with steps in the log")
+        return
+    for account in clock.accounts:
+        labels = account.labels
+        off = [one for one in account.breaks if one.kind in ("origin", "shift") and one.join is None]
+        if not off or labels is None or labels.kind != "integer" or account.too_sparse:
+            continue
+        first = off[0]
+        lap = interval(account.low, account.high)
+        where = "at every epoch" if first.kind == "origin" else f"at step {first.step}"
+        times = "" if len(off) == 1 else f", and at {len(off) - 1} more place{'s' if len(off) > 2 else ''} (next: step {off[1].step})"
+        yield Finding(
+            severity="error",
+            message=f"epoch labels change {shift(first)} {where}{times}: step {first.step} is labelled "
+            f"{int(labels.value[first.position])} under {lap} steps per epoch",
+            tag=account.tag,
+            first_step=first.step,
+            last_step=int(labels.step.max()) if first.kind == "origin" else off[-1].step,
+            numbers={"shift_low": first.low, "shift_high": first.high, "places": len(off)},
+            evidence=tuple(row for one in off[:3] for row in one.evidence),
+        )
+
+
+def _labelled(offset: int) -> list[tuple[int, int, float]]:
+    return [(step, max(0, (step - 1 + offset) // STEPS_PER_EPOCH), falling_loss(step)) for step in range(1, 129)]
+
+
+RULE = Rule(
+    code="EPO001",
+    name="epoch-off-by-one",
+    severity="error",
+    check=check,
+    help="derive the epoch label from the data loop, not from the step counter",
+    sources=(
+        "https://github.com/Lightning-AI/pytorch-lightning/issues/4398",
+        "https://github.com/tdrussell/qlora-pipe/pull/42",
+    ),
+    bad=(
+        Example(title="step // steps_per_epoch on a counter from 1", files=csv_log(HEADER, lambda: _labelled(1))),
+        Example(title="the label changes after the first step of the epoch", files=csv_log(HEADER, lambda: _labelled(-1))),
+    ),
+    good=(
+        Example(
+            title="labels change with the epoch",
+            files=csv_log(HEADER, lambda: _labelled(0)),
+            why="boundaries lie at steps 33, 65, 97: whole laps from the first step",
+        ),
+        Example(
+            title="rows every ten steps",
+            files=csv_log(HEADER, lambda: [row for row in _labelled(1) if row[0] % 10 == 0]),
+            why="a boundary between steps 30 and 40 does not tell whether it is at 32 or 33",
+        ),
+        Example(
+            title="laps of 45 and 46 steps",
+            files=csv_log(HEADER, lambda: [(step, step * 2 // 91, falling_loss(step)) for step in range(1, 400)]),
+            why="packed batches that carry over: 45.5 steps per epoch explain every label",
+        ),
+    ),
+)

@@ -1,0 +1,85 @@
+"""An epoch label is skipped, or stays for two epochs.
+
+What it checks
+    Inside a session, the labels are laid over the epoch clock; where they move by whole epochs against the steps, the
+    place and the number of epochs are reported. A label that is missing although its steps are there was skipped; one
+    that lasts for two laps was given twice.
+
+Why it matters
+    The label is what checkpoints, schedules in epochs and early stopping go by. A loop that counts twice decays the
+    learning rate early and ends before its last epoch; one that forgets to count trains on.
+
+When it is silent
+    When rows are missing but the labels and the steps agree (LOG004), at a resume (RES005), and where a label lasts a
+    few steps too long at the very end, which is a matter of the run's length (EPO004).
+
+What to do
+    Count epochs in one place, once per pass over the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.model import Finding
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.epoch.wording import interval
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+HEADER = ("step", "epoch", "loss")
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    """Yield one finding for each account of epochs whose labels move by whole laps inside a session."""
+    clock = timeline.epoch
+    if clock is None or clock.labels is None:
+        yield Unchecked(reason="no epoch labels with steps in the log")
+        return
+    for account in clock.accounts:
+        labels = account.labels
+        moved = [one for one in account.breaks if one.kind in ("skip", "repeat") and one.join is None]
+        if not moved or labels is None or account.too_sparse:
+            continue
+        first = moved[0]
+        laps = abs(first.laps)
+        what = "skip" if first.kind == "skip" else "repeat"
+        value = labels.value[first.position]
+        times = "" if len(moved) == 1 else f"; {len(moved) - 1} more such place{'s' if len(moved) > 2 else ''}, next at step {moved[1].step}"
+        yield Finding(
+            severity="error",
+            message=f"epoch labels {what} {laps} epoch{'s' if laps > 1 else ''} at step {first.step}, labelled {value:g}: "
+            f"the steps go on at {interval(account.low, account.high)} per epoch{times}",
+            tag=account.tag,
+            first_step=first.step,
+            last_step=moved[-1].step,
+            numbers={"epochs": first.laps, "places": len(moved)},
+            evidence=tuple(row for one in moved[:3] for row in one.evidence),
+        )
+
+
+def _labelled(renamed: dict[int, int]) -> list[tuple[int, int, float]]:
+    true = [(step, (step - 1) // 20) for step in range(1, 161)]
+    return [(step, renamed.get(epoch, epoch), falling_loss(step)) for step, epoch in true]
+
+
+RULE = Rule(
+    code="EPO005",
+    name="epoch-skipped-or-repeated",
+    severity="error",
+    check=check,
+    help="count epochs in one place, once per pass over the data",
+    sources=("https://github.com/facebookresearch/fairseq/issues/32",),
+    bad=(
+        Example(title="the counter skips epoch 4", files=csv_log(HEADER, lambda: _labelled({4: 5, 5: 6, 6: 7, 7: 8}))),
+        Example(title="epoch 5 is called 4 again", files=csv_log(HEADER, lambda: _labelled({5: 4}))),
+    ),
+    good=(
+        Example(title="every epoch once", files=csv_log(HEADER, lambda: _labelled({})), why="labels and steps agree"),
+        Example(
+            title="counted from 1",
+            files=csv_log(HEADER, lambda: _labelled({epoch: epoch + 1 for epoch in range(8)})),
+            why="the base of the labels is a convention",
+        ),
+    ),
+)

@@ -1,0 +1,197 @@
+"""The run ended before or after what its epochs or max_steps declare.
+
+What it checks
+    The number of updates in the log is compared with what the plan gives: steps per epoch times epochs, or max_steps.
+    The reading that is compared is the one that the epoch labels have already confirmed: a run of six updates at 2.5
+    per epoch and three epochs is wrong, though six is three times a rounded 2. For logs with one row per epoch, the
+    epochs are counted.
+
+Why it matters
+    A run that is longer trained beyond the end of its schedule; one that is shorter never reached the learning rates
+    it was planned for, and is compared with others as if it had.
+
+When it is silent
+    When early_stopping is declared, when the file is cut or corrupt (LOG001, LOG002), when the steps per epoch already
+    differ (EPO002), and when the last rows may be missing because the log is written every c steps.
+
+What to do
+    Short: look for a crash, a time limit, or max_steps left in the configuration. Long: look for a loop that counts
+    epochs from a checkpoint, or adds the epochs of a resume to those done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+
+from analyzer.clocks.epoch import planned_steps_per_epoch
+from analyzer.clocks.global_step import RunEnd, main_series, updates_done
+from analyzer.clocks.laps import divisor_is_wrong
+from analyzer.model import Finding, Row
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.epoch.wording import either, number
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+HEADER = ("step", "epoch", "loss")
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    """Yield a finding when the run's end fits no reading of the plan."""
+    if timeline.step_axis.unit == "epoch":
+        yield from _by_epochs(timeline)
+        return
+    totals = admitted_totals(timeline)
+    if not totals:
+        yield Unchecked(reason="declare epochs with dataset_size and batch_size (or steps_per_epoch), or max_steps")
+        return
+    done = updates_done(timeline)
+    if done is None:
+        yield Unchecked(reason=f"the step axis counts {timeline.step_axis.unit}s, not updates")
+        return
+    longest = max(totals) + _rows_past_the_end(timeline)
+    if any(done.low <= total <= done.high for total in totals) or max(totals) < done.low <= longest:
+        return
+    if done.low > longest:
+        yield _too_long(timeline, done, totals)
+    elif not _may_be_short(timeline):
+        yield _too_short(done, totals, timeline)
+
+
+def admitted_totals(timeline: Timeline) -> tuple[int, ...]:
+    """Updates that the readings give whose steps per epoch the labels have confirmed; empty when none says."""
+    clock, plan = timeline.epoch, timeline.plan
+    if clock is None or clock.labels is None or clock.crossings < 1 or clock.source == "declared" or divisor_is_wrong(timeline, clock):
+        return plan.total_steps
+    scale = Fraction(timeline.step_axis.per_update).limit_denominator(10**6)
+    fits = {
+        r.total_steps
+        for r in plan.readings
+        if r.total_steps and (r.steps_per_epoch is None or clock.admits(r.steps_per_epoch * scale) or r.laps)
+    }
+    if not fits and plan.max_steps:
+        fits = {plan.max_steps}
+    return tuple(sorted(fits))
+
+
+def _rows_past_the_end(timeline: Timeline) -> int:
+    """A loop that counts from 0 and ends with `iter > max_iters` writes a row at step T: one more than declared."""
+    axis = timeline.step_axis
+    return 1 if axis.base in (0, None) and "Lightning" not in axis.why else 0
+
+
+def _may_be_short(timeline: Timeline) -> bool:
+    stopped = timeline.declared.get("early_stopping")
+    cut = any(problem.kind in ("truncated", "corrupt") for problem in timeline.run.problems)
+    return cut or stopped not in (None, False) or any(source.sampled for source in timeline.run.sources)
+
+
+def _too_long(timeline: Timeline, done: RunEnd, totals: tuple[int, ...]) -> Finding:
+    base = timeline.step_axis.base
+    beyond = max(totals) + (1 if base is None else base)
+    first = _first_row_from(timeline, beyond)
+    return Finding(
+        severity="error",
+        message=f"the run makes {_updates(done)} updates, {either(totals)} are declared: step {done.last_step} is the last",
+        first_step=beyond if first is None else first.step,
+        last_step=done.last_step,
+        numbers={"updates": done.low, "declared": list(totals)},
+        evidence=tuple(row for row in (first, done.evidence) if row is not None),
+    )
+
+
+def _too_short(done: RunEnd, totals: tuple[int, ...], timeline: Timeline) -> Finding:
+    planned = planned_steps_per_epoch(timeline)
+    missing = min(total - done.high for total in totals if total > done.high) if max(totals) > done.high else 0
+    laps = f" ({number(Fraction(done.high) / planned[0])} epochs)" if len(planned) == 1 and timeline.step_axis.unit == "update" else ""
+    return Finding(
+        severity="error",
+        message=f"the run ends at step {done.last_step} after {_updates(done)} updates{laps}, {either(totals)} are declared",
+        first_step=done.last_step,
+        last_step=done.last_step,
+        numbers={"updates": done.high, "declared": list(totals), "missing": missing},
+        evidence=(done.evidence,),
+    )
+
+
+def _by_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    """Count the rows of a log that has one row per epoch."""
+    epochs, series = timeline.plan.epochs, main_series(timeline)
+    if not epochs or series is None:
+        yield Unchecked(reason="declare epochs")
+        return
+    seen = np.unique(series.step)
+    first, last = int(seen[0]), int(seen[-1])
+    base = first if first in (0, 1) else 1
+    done = last - base + 1
+    if done == epochs or (first not in (0, 1) and done + 1 == epochs):
+        return
+    where = int(np.nonzero(series.step == last)[0][-1])
+    end = timeline.row(series, where, "last epoch in the log")
+    if done > epochs:
+        beyond = int(np.argmax(series.step >= base + epochs))
+        row = timeline.row(series, beyond, "first epoch beyond the declared")
+        yield Finding(
+            severity="error",
+            message=f"{done} epochs are in the log, {number(epochs)} are declared: epoch {last} is the last",
+            tag=series.tag, first_step=int(series.step[beyond]), last_step=last,
+            numbers={"epochs": done, "declared": float(epochs)}, evidence=(row, end),
+        )
+    elif not _may_be_short(timeline):
+        yield Finding(
+            severity="error",
+            message=f"the log ends with epoch {last} after {done} epochs, {number(epochs)} are declared",
+            tag=series.tag, first_step=last, last_step=last, numbers={"epochs": done, "declared": float(epochs)}, evidence=(end,),
+        )
+
+
+def _first_row_from(timeline: Timeline, step: int) -> Row | None:
+    series = main_series(timeline)
+    if series is None:
+        return None
+    found = np.nonzero(series.step >= step)[0]
+    return timeline.row(series, int(found[0]), "first row beyond the declared end") if len(found) else None
+
+
+def _updates(done: RunEnd) -> str:
+    return str(done.low) if done.low == done.high else f"{done.low} to {done.high}"
+
+
+def _run(last: int, length: int = 50, every: int = 1) -> list[tuple[int, int, float]]:
+    return [(step, (step - 1) // length, falling_loss(step)) for step in range(1, last + 1) if step % every == 0]
+
+
+DECLARED = {"dataset_size": 800, "batch_size": 16, "epochs": 4, "drop_last": False}
+
+RULE = Rule(
+    code="EPO004",
+    name="run-length-mismatch",
+    severity="error",
+    check=check,
+    help="look for a crash or a left-over max_steps when short, for epochs counted twice when long",
+    sources=(
+        "https://github.com/huggingface/transformers/issues/36297",
+        "https://github.com/verl-project/verl/issues/7401",
+    ),
+    bad=(
+        Example(title="one epoch too many", files=csv_log(HEADER, lambda: _run(250)), declared=DECLARED),
+        Example(title="ended in the last epoch", files=csv_log(HEADER, lambda: _run(185)), declared=DECLARED),
+    ),
+    good=(
+        Example(title="all four epochs", files=csv_log(HEADER, lambda: _run(200)), declared=DECLARED, why="4 x 50 updates"),
+        Example(
+            title="rows every seven steps",
+            files=csv_log(HEADER, lambda: _run(200, every=7)),
+            declared=DECLARED,
+            why="the last row is step 196; up to six updates behind it were not logged",
+        ),
+        Example(
+            title="stopped early by design",
+            files=csv_log(HEADER, lambda: _run(150)),
+            declared={**DECLARED, "early_stopping": 3},
+            why="early stopping ends a run where it likes",
+        ),
+    ),
+)

@@ -1,0 +1,139 @@
+"""The loop makes another number of updates per epoch than the declaration gives.
+
+What it checks
+    The steps per epoch that make all labels true are compared with every reading of the plan: last batch kept or
+    dropped, the last, incomplete accumulation window stepped, dropped or carried over. The finding says which readings
+    there are and which number the log shows; a ratio (31.5) means that accumulation carries over epoch ends.
+
+Why it matters
+    Steps per epoch decide the schedule's horizon, warmup given in epochs, and how often validation runs. A wrong
+    number means that another batch size, another data set, or another device count was trained than was meant.
+
+When it is silent
+    Without dataset_size and batch_size (or steps_per_epoch), when one reading explains the labels, when only the
+    divisor of a fractional label is wrong (EPO006), and from a resume on that changed the batch (RES009).
+
+What to do
+    Compare len(loader) with the declared numbers: drop_last, limit_train_batches, sharding, packing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+
+from analyzer.clocks.epoch import EpochClock, planned_steps_per_epoch
+from analyzer.clocks.global_step import updates_done
+from analyzer.clocks.labels import Labels
+from analyzer.clocks.laps import divisor_is_wrong
+from analyzer.model import Finding, Row
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.epoch.wording import either, interval
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+HEADER = ("step", "epoch", "loss")
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    """Yield a finding when no reading of the plan gives the log's steps per epoch."""
+    clock = timeline.epoch
+    planned = planned_steps_per_epoch(timeline)
+    if not planned:
+        yield Unchecked(reason="declare dataset_size and batch_size, or steps_per_epoch")
+        return
+    if clock is None or clock.labels is None:
+        yield Unchecked(reason="no epoch labels with steps in the log")
+        return
+    if clock.crossings < 1 or timeline.step_axis.unit not in ("update", "sample"):
+        yield Unchecked(reason="the log shows no epoch boundary on its step axis")
+        return
+    if any(clock.admits(U) for U in planned) or any(clock.admits(lap) for r in timeline.plan.readings for lap in r.laps):
+        return
+    if divisor_is_wrong(timeline, clock):
+        return
+    if counts_micro_batches(timeline, clock):
+        return
+    labels = clock.labels
+    rows = _two_boundaries(timeline, labels)
+    done = updates_done(timeline)
+    yield Finding(
+        severity="error",
+        message=f"{interval(clock.low, clock.high)} steps per epoch, the declaration gives {either(planned)}"
+        + (f"; the run ends at step {done.last_step}" if done else ""),
+        tag=clock.tag,
+        first_step=rows[1].step if len(rows) > 1 else None,
+        last_step=None if done is None else done.last_step,
+        numbers={"steps_per_epoch_low": float(clock.low), "steps_per_epoch_high": float(clock.high),
+                 "declared": [float(U) for U in planned]},
+        evidence=(*rows, *((done.evidence,) if done else ())),
+    )
+
+
+def counts_micro_batches(timeline: Timeline, clock: EpochClock) -> bool:
+    """Whether one reading explains everything if a step is a micro-batch: laps and length of the run alike."""
+    done = updates_done(timeline)
+    for reading in timeline.plan.readings:
+        batches, epochs = reading.batches_per_epoch, timeline.plan.epochs
+        if reading.accumulation > 1 and batches and epochs and done and clock.admits(batches):
+            total = batches * epochs
+            if done.low <= total <= done.high:
+                return True
+    return False
+
+
+def _two_boundaries(timeline: Timeline, labels: Labels) -> list[Row]:
+    """The rows at the first two boundaries inside one session: they fix the length of a lap."""
+    whole = np.floor(labels.value + labels.half)
+    change = np.nonzero((np.diff(whole) != 0) & (np.diff(labels.session) == 0))[0]
+    rows = []
+    for at in change[:2].tolist():
+        rows.append(timeline.row(labels.series, int(labels.index[at]), f"last row of epoch {labels.value[at]:g}"))
+        rows.append(timeline.row(labels.series, int(labels.index[at + 1]), f"first row of epoch {labels.value[at + 1]:g}"))
+    return rows
+
+
+def _laps(length: int | Fraction, last: int) -> list[tuple[int, int, float]]:
+    return [(step, int((step - 1) / length), falling_loss(step)) for step in range(1, last + 1)]
+
+
+RULE = Rule(
+    code="EPO002",
+    name="steps-per-epoch-mismatch",
+    severity="error",
+    check=check,
+    help="compare len(loader) with dataset_size / batch_size: drop_last, sharding, packing, limit_train_batches",
+    sources=(
+        "https://github.com/huggingface/transformers/issues/36297",
+        "https://github.com/huggingface/transformers/issues/37777",
+    ),
+    bad=(
+        Example(
+            title="the last batch was dropped",
+            files=csv_log(HEADER, lambda: _laps(31, 124)),
+            declared={"dataset_size": 1000, "batch_size": 32, "drop_last": False, "epochs": 4},
+        ),
+        Example(
+            title="accumulation carries over the epoch's end",
+            files=csv_log(HEADER, lambda: _laps(Fraction(63, 2), 126)),
+            declared={"dataset_size": 1003, "batch_size": 16, "grad_accumulation": 2, "drop_last": False, "epochs": 4,
+                      "accumulation_remainder": "step"},
+        ),
+    ),
+    good=(
+        Example(
+            title="drop_last undeclared",
+            files=csv_log(HEADER, lambda: _laps(31, 124)),
+            declared={"dataset_size": 1000, "batch_size": 32, "epochs": 4},
+            why="31 and 32 are both readings of the declaration",
+        ),
+        Example(
+            title="carried accumulation, undeclared",
+            files=csv_log(HEADER, lambda: _laps(Fraction(63, 2), 126)),
+            declared={"dataset_size": 1003, "batch_size": 16, "grad_accumulation": 2, "drop_last": False, "epochs": 4},
+            why="31.5 updates per epoch is what a carried remainder gives",
+        ),
+    ),
+)
