@@ -14,7 +14,12 @@ from analyzer.model import Finding
 EXPLAINS: dict[str, tuple[str, ...]] = {
     # cause: consequences, as codes or prefixes of codes
     "LOG002": ("LOG001", "LOG004", "EPO004", "RES003", "PRF002"),
-    "LOG001": ("LOG004", "EPO004"),
+    "LOG001": ("LOG004", "EPO004", "RES003"),
+    "LOG003": ("EPO002", "EPO004", "EPO005", "RES002"),
+    "LOG004": ("EPO001", "EPO004", "EPO005", "RES003"),
+    # Every clock that hangs on a lost counter is wrong with it.
+    "RES001": ("EPO", "SCH001", "SCH003", "SCH004", "SCH005", "SCH006", "RES002", "RES005", "RES006", "RES007", "LOG003"),
+    "RES003": ("EPO", "SCH001", "SCH003", "SCH004", "SCH005", "SCH006", "RES005", "RES006", "LOG004"),
     "RES008": ("LOG003", "LOG004", "LOG005", "LOS", "GRD", "RES001", "RES002", "RES003", "EPO", "SCH", "PRF"),
     "LOS003": ("LOS001", "LOS002", "LOS004", "LOS005"),
     "RES009": ("EPO", "SCH001", "SCH003", "SCH005", "RES004", "RES005"),

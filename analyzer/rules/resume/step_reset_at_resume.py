@@ -24,13 +24,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.clocks.sessions import Join
-from analyzer.clocks.writers import training_series
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
-
-ANOTHER_RUN = "another run in the same folder"  # how discovery begins its note
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -39,9 +36,6 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             yield _reset(join)
         elif join.step == "fresh":
             yield _another_run(join)
-    for note in timeline.run.notes:
-        if note.startswith(ANOTHER_RUN):
-            yield _beside(timeline, note)
 
 
 def _reset(join: Join) -> Finding:
@@ -58,16 +52,6 @@ def _reset(join: Join) -> Finding:
         evidence=join.evidence,
         join=join.index,
     )
-
-
-def _beside(timeline: Timeline, note: str) -> Finding:
-    """Discovery made runs of their own of two that lie in one folder."""
-    series = next(iter(training_series(timeline.view)), None)
-    rows = () if series is None else (
-        timeline.row(series, 0, "first row of this run"), timeline.row(series, len(series) - 1, "last row of this run"))
-    return Finding(severity="note", message=note, tag=None if series is None else series.tag,
-                   first_step=rows[0].step if rows else None, evidence=rows,
-                   help="give every run a directory of its own")
 
 
 def _listed(goes_on: list[str]) -> str:
