@@ -21,8 +21,8 @@ Words = NDArray[np.uint32]
 POLYNOMIAL = 0x82F63B78  # Castagnoli, bits reversed
 MASK_DELTA = 0xA282EAD8  # crc32c.h: kMaskDelta
 ONES = 0xFFFFFFFF
-LANE = 256  # bytes that one lane of a long message advances; a multiple of 4
-BATCH = 1 << 24  # bytes of long messages taken together; bounds the memory of their lanes
+LANE = 512  # bytes that one lane of a long message advances; a multiple of 4
+BATCH = 2048  # lanes that advance side by side: a megabyte, small enough for the processor's cache
 
 
 def crc32c(message: bytes) -> int:
@@ -33,9 +33,7 @@ def crc32c(message: bytes) -> int:
         for byte in message:
             crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
         return crc ^ ONES
-    data = np.zeros(len(message) + 4, dtype=np.uint8)
-    data[4:] = np.frombuffer(message, dtype=np.uint8)
-    return int(crc32c_of(data, np.array([4]), np.array([len(message)]))[0])
+    return int(crc32c_of(np.frombuffer(message, dtype=np.uint8), np.array([0]), np.array([len(message)]))[0])
 
 
 def masked(crc: int) -> int:
@@ -55,48 +53,62 @@ def unmasked_all(stored: Words) -> Words:
 
 
 def crc32c_of(data: Bytes, start: NDArray[np.int64], length: NDArray[np.int64]) -> Words:
-    """The CRC-32C of each message ``data[start:start + length]``; at least 4 bytes must lie before the first one."""
-    crc = np.empty(len(start), dtype=np.uint32)
-    first = 0
-    while first < len(start):
-        last = first + max(1, int(np.searchsorted(np.cumsum(length[first:]), BATCH, side="right")))
-        crc[first:last] = _linear(data, start[first:last], length[first:last])
-        first = last
-    return crc ^ advance(np.full(len(start), ONES, dtype=np.uint32), length) ^ np.uint32(ONES)
+    """The CRC-32C of each message ``data[start:start + length]``."""
+    linear = _linear(data, start, length)
+    return linear ^ advance(np.full(len(start), ONES, dtype=np.uint32), length) ^ np.uint32(ONES)
 
 
 def _linear(data: Bytes, start: NDArray[np.int64], length: NDArray[np.int64]) -> Words:
     """The linear part of the CRC: each message is cut into lanes from its end, so that only first lanes are short."""
-    words = np.ndarray((len(data) - 3,), dtype="<u4", buffer=data, strides=(1,))
-    lanes = -(-length // LANE)
+    total = np.zeros(len(start), dtype=np.uint32)
+    some = np.flatnonzero(length)
+    if not len(some):
+        return total
+    start, length = start[some], length[some]
+    lane = min(LANE, -(-int(length.max()) // 4) * 4)
+    lanes = -(-length // lane)
     message = np.repeat(np.arange(len(start)), lanes)
     from_end = np.cumsum(lanes)[message] - 1 - np.arange(len(message))  # lanes behind this one
-    end = (start + length)[message] - from_end * LANE
-    size = np.minimum(end - start[message], LANE)
-    order = np.argsort(-size, kind="stable")
-    end, size = end[order], size[order]
-    low, high = _word_tables()
-    state = np.zeros(len(order), dtype=np.uint32)
-    alive = np.searchsorted(-size, -np.arange(0, LANE + 1, 4), side="left")  # lanes longer than 0, 4, 8, ...
-    for back in range(LANE, 0, -4):
-        count = int(alive[back // 4 - 1])
-        if not count:
-            continue
-        word = words[end[:count] - back]
-        short = int(alive[back // 4]) if back < LANE else 0
-        whole = int(np.searchsorted(-size, -back, side="right"))
-        short = max(short, whole)
-        if short < count:  # the message begins inside this word: drop what lies before it
-            word[short:] &= np.uint32(ONES) << ((back - size[short:count]) * 8).astype(np.uint32)
-        word ^= state[:count]
-        state[:count] = low[word & np.uint32(0xFFFF)] ^ high[word >> np.uint32(16)]
-    state[order] = state.copy()
-    state = advance(state, from_end * LANE)
-    total = np.zeros(len(start), dtype=np.uint32)
-    some = np.flatnonzero(lanes)
-    if len(some):
-        total[some] = np.bitwise_xor.reduceat(state, (np.cumsum(lanes) - lanes)[some])
+    end = (start + length)[message] - from_end * lane
+    size = np.minimum(end - start[message], lane)
+    state = np.empty(len(message), dtype=np.uint32)
+    for first in range(0, len(message), BATCH):
+        part = slice(first, first + BATCH)
+        state[part] = _advanced_lanes(_lanes(data, end[part], size[part], lane))
+    state = advance(state, from_end * lane)
+    total[some] = np.bitwise_xor.reduceat(state, np.cumsum(lanes) - lanes)
     return total
+
+
+def _lanes(data: Bytes, end: NDArray[np.int64], size: NDArray[np.int64], lane: int) -> NDArray[np.uint32]:
+    """The last ``size`` bytes before each ``end``, behind zeros (which leave a CRC of zero as it is), as words."""
+    early = int(np.searchsorted(end, lane)) if bool((end[1:] >= end[:-1]).all()) else len(end)
+    rows = np.zeros(len(end), dtype=f"V{lane}")
+    if early < len(end):
+        rows[early:] = np.ndarray((len(data) - lane + 1,), dtype=f"V{lane}", buffer=data, strides=(1,))[end[early:] - lane]
+    if early:  # nothing lies before the data: put zeros there
+        padded = np.concatenate([np.zeros(lane, dtype=np.uint8), data[: int(end[:early].max())]])
+        rows[:early] = np.ndarray((len(padded) - lane + 1,), dtype=f"V{lane}", buffer=padded, strides=(1,))[end[:early]]
+    short = np.flatnonzero(size < lane)
+    if len(short):
+        flat = rows.view(np.uint8).reshape(len(end), lane)
+        flat[short] *= np.arange(lane) >= (lane - size[short])[:, None]
+    return rows.view("<u4").reshape(len(end), lane // 4)
+
+
+def _advanced_lanes(rows: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """The linear CRC of each row of words, all rows a word at a time."""
+    low, high = _word_tables()
+    columns = np.ascontiguousarray(rows.T)
+    state, half, other = np.zeros((3, len(rows)), dtype=np.int64)
+    for column in columns:
+        np.bitwise_xor(state, column, out=state)
+        np.bitwise_and(state, 0xFFFF, out=half)
+        np.right_shift(state, 16, out=other)
+        low.take(half, out=state, mode="clip")  # "clip": without a check of the bounds, which hold
+        high.take(other, out=half, mode="clip")
+        np.bitwise_xor(state, half, out=state)
+    return state
 
 
 def advance(state: Words, count: NDArray[np.int64]) -> Words:
@@ -138,11 +150,11 @@ def _byte_list() -> list[int]:
 
 
 @cache
-def _word_tables() -> tuple[Words, Words]:
-    """Contributions of the low and the high half of a 4-byte word that ends the message."""
+def _word_tables() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Contributions of the low and the high half of a 4-byte word that ends the message, as wide as an index."""
     half = np.arange(1 << 16)
-    return (contribution(3)[half & 0xFF] ^ contribution(2)[half >> 8],
-            contribution(1)[half & 0xFF] ^ contribution(0)[half >> 8])
+    return ((contribution(3)[half & 0xFF] ^ contribution(2)[half >> 8]).astype(np.int64),
+            (contribution(1)[half & 0xFF] ^ contribution(0)[half >> 8]).astype(np.int64))
 
 
 @cache
@@ -150,11 +162,7 @@ def _zeros(bit: int) -> tuple[Words, Words, Words, Words]:
     """The operator "2**bit zero bytes follow", as one table for each byte of the state."""
     byte = np.arange(256, dtype=np.uint32)
     if bit == 0:
-        zero = np.uint32(0)
-        table = _byte_table()
-        states = (byte << np.uint32(8), byte << np.uint32(16), byte << np.uint32(24))
-        one, two, three = ((table[state & np.uint32(0xFF)] ^ (state >> np.uint32(8))) ^ zero for state in states)
-        return table, one, two, three
+        return _byte_table(), byte, byte << np.uint32(8), byte << np.uint32(16)
     half = _zeros(bit - 1)
     first, second, third, fourth = (_apply(half, table) for table in half)
     return first, second, third, fourth
