@@ -85,15 +85,20 @@ def _lanes(data: Bytes, end: NDArray[np.int64], size: NDArray[np.int64], lane: i
     early = int(np.searchsorted(end, lane)) if bool((end[1:] >= end[:-1]).all()) else len(end)
     rows = np.zeros(len(end), dtype=f"V{lane}")
     if early < len(end):
-        rows[early:] = np.ndarray((len(data) - lane + 1,), dtype=f"V{lane}", buffer=data, strides=(1,))[end[early:] - lane]
+        rows[early:] = _windows(data, lane)[end[early:] - lane]
     if early:  # nothing lies before the data: put zeros there
         padded = np.concatenate([np.zeros(lane, dtype=np.uint8), data[: int(end[:early].max())]])
-        rows[:early] = np.ndarray((len(padded) - lane + 1,), dtype=f"V{lane}", buffer=padded, strides=(1,))[end[:early]]
+        rows[:early] = _windows(padded, lane)[end[:early]]
     short = np.flatnonzero(size < lane)
     if len(short):
         flat = rows.view(np.uint8).reshape(len(end), lane)
         flat[short] *= np.arange(lane) >= (lane - size[short])[:, None]
     return rows.view("<u4").reshape(len(end), lane // 4)
+
+
+def _windows(data: Bytes, width: int) -> NDArray[np.void]:
+    """The ``width`` bytes from every place on, without a copy."""
+    return np.ndarray((len(data) - width + 1,), dtype=f"V{width}", buffer=data, strides=(1,))
 
 
 def _advanced_lanes(rows: NDArray[np.uint32]) -> NDArray[np.int64]:
