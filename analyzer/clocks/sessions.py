@@ -222,6 +222,9 @@ def _inside_a_file(view: View, run: Run, source: int, references: Sequence[Serie
         if role_of_tag(tag) == "elapsed":
             restarts = _elapsed_restarts(series, source)
             marks += [_Mark(cut=(source, row), how_known="elapsed time starts again") for row in restarts]
+        elif role_of_tag(tag) == "epoch":
+            backwards = _epoch_falls_at_a_step_told_twice(series, source)
+            marks += [_Mark(cut=(source, row), how_known="epoch falls back") for row in backwards]
     if run.sources[source].format != "tfevents" and references:
         marks += [_Mark(cut=(source, row), how_known="long pause") for row in _long_pauses(references[0], source)]
     return marks
@@ -276,6 +279,16 @@ def _elapsed_restarts(series: Series, source: int) -> list[int]:
     spacing = float(np.median(np.abs(np.diff(value))))
     begin = max(float(value[0]), 0.0) * 2 + 20 * spacing
     return [int(row[at]) for at in falls if 0 <= value[at] <= begin and value[at] < 0.5 * value[at - 1]][:1000]
+
+
+def _epoch_falls_at_a_step_told_twice(series: Series, source: int) -> list[int]:
+    """Rows that repeat the step of the row before under an earlier epoch: two processes disagree about it."""
+    mine = series.source == source
+    step, value, row = series.step[mine], series.value[mine], series.row[mine]
+    if len(step) < 3 or step[0] == NO_STEP:
+        return []
+    falls = np.flatnonzero((np.diff(value) < 0) & (np.diff(step) == 0)) + 1
+    return [int(at) for at in row[falls]][:1000] if len(falls) <= max(1, len(step) // 100) else []
 
 
 def _long_pauses(series: Series, source: int) -> list[int]:
@@ -399,7 +412,7 @@ def _loss_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) -
     step, before, step_after, after = step[finite], before[finite], step_after[finite_after], after[finite_after]
     if len(before) < 2 or not len(after):
         return "unknown"
-    if step[0] < step_after[0] <= step[-1]:
+    if step[0] + usual_cadence(step) <= step_after[0] <= step[-1]:
         return _loss_in_the_middle(step, before, step_after, after)
     rows = max(1, min(LOSS_ROWS, len(before) // 4, len(after) // 4))
     last_rows = max(rows, min(LOSS_ROWS, len(before) // 2))
@@ -414,10 +427,13 @@ def _loss_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) -
 
 
 def _loss_in_the_middle(step: Ints, before: Floats, step_after: Ints, after: Floats) -> Witness:
-    _, at_before, at_after = np.intersect1d(step, step_after, return_indices=True)
-    if len(at_before) < PAIRS_NEEDED:
+    # A step told by several lives counts as the last of them told it; steps of another phase lie between two rows.
+    told_at, index = np.unique(step[::-1], return_index=True)
+    inside = step_after <= told_at[-1]
+    again = after[inside]
+    if len(again) < PAIRS_NEEDED:
         return "unknown"
-    told, again = before[at_before], after[at_after]
+    told = np.interp(step_after[inside], told_at, before[::-1][index])
     difference = again - told
     error = float(np.std(difference)) / np.sqrt(len(difference)) + 1e-12 * float(np.abs(told).max())
     rows = min(LOSS_ROWS, len(told) // 2)
