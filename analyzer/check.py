@@ -106,6 +106,9 @@ def audit_group(group: Group, request: Request, today: datetime.date, keep_serie
         found = read_group(group)
         unreadable += found.unreadable
         for run in found.runs:
+            if not _has_numbers(run):
+                unreadable.append(_without_numbers(run))
+                continue
             report, use = audit_configured(run, request, today)
             runs.append(report if keep_series else condensed(report))
             uses.append(use)
@@ -119,6 +122,17 @@ def audit_group(group: Group, request: Request, today: datetime.date, keep_serie
             Problem(source=place, kind="unreadable", message=f"internal error, please report it: {_told(error)}")
         )
     return Answer(runs=tuple(runs), uses=tuple(uses), unreadable=tuple(unreadable))
+
+
+def _has_numbers(run: Run) -> bool:
+    return any(len(series) for view in run.views for series in view.series.values())
+
+
+def _without_numbers(run: Run) -> Problem:
+    """A run of which nothing can be audited, and why."""
+    path = run.sources[0].path if run.sources else run.name
+    reason = run.problems[0].message if run.problems else "the file holds no numbers (yet)"
+    return Problem(source=path, kind="unreadable", message=reason)
 
 
 def _answers(groups: tuple[Group, ...], request: Request, today: datetime.date, keep_series: bool) -> Iterator[Answer]:
@@ -150,7 +164,8 @@ def _uniquely_named(reports: list[RunReport]) -> Iterator[RunReport]:
 def find_runs(request: Request) -> tuple[list[Run], list[Problem]]:
     """Runs at the requested paths, read but not audited; a path that gives none says why."""
     found = discover(request.paths, include=request.include, exclude=request.exclude)
-    return list(found.runs), list(found.unreadable)
+    empty = [_without_numbers(run) for run in found.runs if not _has_numbers(run)]
+    return [run for run in found.runs if _has_numbers(run)], [*found.unreadable, *empty]
 
 
 @dataclass(frozen=True, kw_only=True)

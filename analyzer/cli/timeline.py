@@ -38,7 +38,7 @@ def command(request: Request, output_format: str) -> None:
     timelines, unreadable = timelines_of(request)
     if output_format == "json":
         say(json.dumps({"runs": [as_json(one) for one in timelines]}, indent=1, allow_nan=False))
-    else:
+    elif timelines:
         say("\n".join(as_text(one, look_of_stdout()) for one in timelines))
     for problem in unreadable:
         click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)

@@ -79,7 +79,6 @@ def settings_for(folder: Path, chosen: Path | None = None) -> Settings:
     return _settings_above(folder.resolve())
 
 
-@cache
 def _settings_above(folder: Path) -> Settings:
     found: list[Settings] = []
     for place in (folder, *folder.parents):
@@ -113,8 +112,19 @@ def combined(layers: Iterable[Settings]) -> Settings:
     )
 
 
-@cache
 def _table(path: Path) -> Mapping[str, Any] | None:
+    try:
+        seen = path.stat()
+    except OSError as error:
+        raise BadConfig(
+            f"{path}: {(error.strerror or str(error)).lower()}; name a readable file with --config"
+        ) from error
+    return _table_as_of(path, seen.st_mtime_ns, seen.st_size)
+
+
+@cache
+def _table_as_of(path: Path, modified: int, size: int) -> Mapping[str, Any] | None:
+    """The table of one state of a file: a sweep of thousands of runs parses it once, an edited file is read anew."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

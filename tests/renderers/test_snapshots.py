@@ -1,4 +1,4 @@
-"""What people and tools read, word for word. ``UPDATE_SNAPSHOTS=1 pytest`` rewrites the files; the diff is the review."""
+"""What people and tools read, word for word. ``UPDATE_SNAPSHOTS=1 pytest`` rewrites the files."""
 
 from __future__ import annotations
 
