@@ -195,7 +195,7 @@ def _laps_with_epoch(column: Column, columns: Sequence[Column], rows: int) -> bo
     falls = np.diff(steps) < 0
     rises = np.floor(epochs[1:]) > np.floor(epochs[:-1])
     both = int(np.count_nonzero(falls & rises))
-    return both >= 2 and both >= 0.9 * np.count_nonzero(falls) and both >= 0.5 * np.count_nonzero(rises)
+    return both >= 2 and both >= 0.9 * int(np.count_nonzero(falls)) and both >= 0.5 * int(np.count_nonzero(rises))
 
 
 def _repeats_in_a_series(axis: Column, columns: Sequence[Column], rows: int) -> bool:

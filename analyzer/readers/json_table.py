@@ -220,8 +220,8 @@ READER = Reader(
     title="JSON documents",
     recognises=recognises,
     read=read,
-    recognised_by="a `.json` list of entries, or an object of lists of numbers (a Keras `History` dumped), with a log's "
-    "keys",
+    recognised_by="a `.json` list of entries, or an object of lists of numbers (a Keras `History` dumped), with the "
+    "keys of a log",
     step="as in JSON lines; an object of lists without a step is counted in epochs (Keras) or rows",
     epoch="the key `epoch`; a Keras History counts epochs from 0",
     learning_rate="as logged",

@@ -135,7 +135,7 @@ def facts_of(state: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], nam
     ]
     every = state.get("logging_steps")
     losses = [entry["step"] for entry in entries if "loss" in entry and _is_number(entry.get("step"))]
-    if _is_number(every) and every >= 1 and losses and all(step % every == 0 for step in losses[1:-1]):
+    if isinstance(every, int | float) and every >= 1 and losses and all(step % every == 0 for step in losses[1:-1]):
         facts.append(Fact(key="logging_steps", value=every, found_in=f"{file_name}: logging_steps"))
     epochs, max_steps = state.get("num_train_epochs"), state.get("max_steps")
     if isinstance(epochs, int) and isinstance(max_steps, int) and epochs > 0 and max_steps > 0:
