@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.clocks.schedules import Schedule, Span, WarmupForm
 
 if TYPE_CHECKING:
+    from analyzer.plan import Reading
     from analyzer.timeline import Timeline
 
 # Names as frameworks spell them, without case and punctuation, and what they mean here.
@@ -59,6 +60,7 @@ class Claim:
     warmup_epochs: float | None
     per_epoch: tuple[float, ...]  # U, every reading
     pairs: tuple[tuple[float | None, float], ...]  # (T, W) of one reading each
+    max_steps: float | None
     world: int
     accumulation: int
 
@@ -96,7 +98,7 @@ def read_claim(timeline: Timeline) -> Claim:
     interval = declared.get("scheduler_interval")
     if interval not in ("step", "epoch"):
         interval = params.get("interval")
-    readings = timeline.plan.readings
+    readings = followed_readings(timeline)
     per_epoch = tuple(sorted({float(r.steps_per_epoch) for r in readings if r.steps_per_epoch}))
     totals = tuple(sorted({float(r.total_steps) for r in readings if r.total_steps}))
     own_total = _first(params, "num_training_steps", "total_steps", "lr_decay_iters", "T_max", "t_initial", "total_iters", "max_steps")
@@ -120,6 +122,10 @@ def read_claim(timeline: Timeline) -> Claim:
     if own_total is not None and interval != "epoch":
         pairs = [(own_total, width) for _, width in pairs]
         totals = (own_total,)
+    held = _first(params, "constant_steps")  # NeMo: the floor is held this long at the end
+    if held and own_total is None:
+        pairs += [(total - held, width) for total, width in pairs if total]
+        totals += tuple(total - held for total in totals)
     pairs = list(dict.fromkeys(pairs))
     return Claim(
         name=name,
@@ -135,9 +141,30 @@ def read_claim(timeline: Timeline) -> Claim:
         warmup_epochs=warmup_epochs if warmup_epochs is not None else (warm if interval == "epoch" else None),
         per_epoch=per_epoch,
         pairs=tuple(pairs),
+        max_steps=number(declared.get("max_steps")),
         world=int(number(declared.get("world_size")) or 1),
         accumulation=int(number(declared.get("grad_accumulation")) or 1),
     )
+
+
+def followed_readings(timeline: Timeline) -> tuple[Reading, ...]:
+    """Readings of the plan that the log itself follows: with its steps per epoch, and the length it really has.
+
+    One reading must explain everything: a total of another reading than the run's is no excuse for a schedule.
+    """
+    readings = timeline.plan.readings
+    clock = timeline.epoch
+    if clock is not None and not clock.too_sparse:
+        by_epoch = [r for r in readings if r.steps_per_epoch and clock.low <= r.steps_per_epoch <= clock.high]
+        readings = tuple(by_epoch) or readings
+    done = timeline.step_axis.base
+    series = timeline.roles.first("loss") or timeline.roles.first("learning_rate")
+    if series is not None and len(series) and timeline.step_axis.unit == "update":
+        last = int(series.step.max())
+        ends = {last, last + 1} if done is None else {last - done + 1}
+        by_length = [r for r in readings if r.total_steps in ends]
+        readings = tuple(by_length) or readings
+    return readings
 
 
 def _warmups(steps: float | None, epochs: float | None, ratio: float | None, total: float | None, per_epoch: Any) -> list[float]:
@@ -188,6 +215,18 @@ def candidates(claim: Claim, peak: float, extras: Extras) -> Iterator[Candidate]
         for total, width in _lengths(claim, unit):
             for schedule in shapes(claim, peak, total, width, extras):
                 yield Candidate(schedule=schedule, unit=unit)
+    if claim.family in ("step", "exponential") and claim.unit != "step" and claim.warmup_declared:
+        yield from _warmup_in_steps(claim, peak, extras)
+
+
+def _warmup_in_steps(claim: Claim, peak: float, extras: Extras) -> Iterator[Candidate]:
+    """Drops in epochs behind a warmup in steps."""
+    for per_epoch in claim.per_epoch:
+        for _, width in claim.pairs:
+            for one in shapes(claim, peak, None, width, extras):
+                places = tuple(mark * per_epoch for mark in one.milestones)
+                stretched = replace(one, milestones=places, step_size=one.step_size * per_epoch, staircase=True)
+                yield Candidate(schedule=stretched, unit="step")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +249,8 @@ def _lengths(claim: Claim, unit: str) -> list[tuple[float | None, float]]:
         widths = {claim.warmup_epochs}
     elif claim.warmup_declared:
         widths = {w / u for _, w in claim.pairs for u in claim.per_epoch}
-        widths |= set() if claim.unit != "epoch" else {w for _, w in claim.pairs if w < (total or math.inf)}
+        if claim.unit == "epoch" or not claim.per_epoch:
+            widths |= {w for _, w in claim.pairs if w < (total or math.inf)}
     return [(total, width) for width in sorted(widths)]
 
 
@@ -218,7 +258,7 @@ def shapes(claim: Claim, peak: float, total: float | None, width: float, extras:
     """One family with T and W fixed, in every convention."""
     family, params = claim.family or "", claim.params
     floors = [claim.min_lr] if claim.min_lr is not None else [0.0]
-    if claim.min_lr is None and extras.lowest > 0 and family in ENDS:
+    if claim.min_lr is None and 0 < extras.lowest < 0.9 * peak and family in ENDS:
         floors += [extras.lowest]
     blank = Schedule(family=family, peak=peak, warmup=width)
     if family == "constant":

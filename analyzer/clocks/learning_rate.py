@@ -143,9 +143,14 @@ def _axes(timeline: Timeline, kept: Observed) -> dict[str, Floats]:
             axes["epoch start"] = (step - base) * per_epoch
         return axes
     axes = {"step": step / axis.per_update if axis.unit in ("sample", "token", "micro-batch") else step}
-    epoch = _epoch_of_rows(timeline, kept)
-    if epoch is not None:
-        axes["epoch"] = epoch
+    labels = timeline.roles.first("epoch")
+    by_label = _labels_at(labels, kept) if labels is not None else None
+    by_count = _laps_counted(timeline, kept)
+    first = by_label if by_label is not None else by_count
+    if first is not None:
+        axes["epoch"] = first - (clock.base if (clock := timeline.epoch) is not None and by_label is not None else 0)
+    if by_label is not None and by_count is not None and (axes["epoch"] != by_count).any():
+        axes["lap"] = by_count
     return axes
 
 
@@ -154,35 +159,32 @@ def _updates_per_epoch(timeline: Timeline) -> float | None:
     return float(planned.pop()) if len(planned) == 1 else None
 
 
-def _epoch_of_rows(timeline: Timeline, kept: Observed) -> Floats | None:
-    """Epoch of every row, in the log's own labels; by the epoch clock, else by the labels written at the same step."""
+def _laps_counted(timeline: Timeline, kept: Observed) -> Floats | None:
+    """Epoch of every row, from 0, by counting steps; whatever the labels say."""
+    per_epoch = steps_per_epoch(timeline)
+    if per_epoch is None:
+        return None
     clock = timeline.epoch
-    if clock is not None and clock.exact and clock.origin is not None and not clock.breaks and len(set(kept.session.tolist())) == 1:
-        return np.floor((kept.step - clock.origin) / float(clock.high) + 1e-9) + clock.base
-    labels = timeline.roles.first("epoch")
-    if labels is None or not len(labels):
-        per_epoch = steps_per_epoch(timeline)
-        if per_epoch is None:
-            return None
-        base = min(int(kept.step.min()), 1)
-        return np.floor((kept.step - base) / per_epoch + 1e-9)
-    return _labels_at(timeline, labels, kept)
+    base = timeline.step_axis.base
+    origin = min(int(kept.step.min()), 1) if base is None else base
+    if clock is not None and clock.origin is not None and clock.source != "fractions":
+        origin = clock.origin
+    return np.floor((kept.step - origin) / per_epoch + 1e-9)
 
 
-def _labels_at(timeline: Timeline, labels: Series, kept: Observed) -> Floats | None:
+def _labels_at(labels: Series, kept: Observed) -> Floats | None:
+    """Epoch of every row, from 0 or 1, by the labels that were written at the same steps."""
     finite = np.isfinite(labels.value) & (labels.step != NO_STEP)
     if finite.sum() < 2:
         return None
     value, step = labels.value[finite], labels.step[finite]
-    whole = bool(np.all(value == np.round(value)))
-    if not whole:
-        value = np.ceil(value - 1e-9) - 1  # a fraction of 1.0 is written by the last step of the first epoch
+    if not np.all(value == np.round(value)):
+        # A fraction is written when the update is done: 1.0 belongs to the last update of the first epoch. Writers
+        # that count before the update start at 0.0 exactly.
+        value = np.floor(value + 1e-9) if value.min() == 0 else np.ceil(value - 1e-6) - 1
     order = np.lexsort((np.arange(len(step)), step))
     step, value = step[order], value[order]
-    place = np.searchsorted(step, kept.step, side="right") - 1
-    found = value[np.maximum(place, 0)]
-    same_step = (place >= 0) & (step[np.maximum(place, 0)] == kept.step)
-    if same_step.mean() < 0.5:
-        per_epoch = steps_per_epoch(timeline)
-        return None if per_epoch is None else np.floor((kept.step - min(int(kept.step.min()), 1)) / per_epoch + 1e-9)
-    return np.where(same_step, found, np.where(place >= 0, found, value[0]))
+    place = np.maximum(np.searchsorted(step, kept.step, side="right") - 1, 0)
+    if not (step[place] == kept.step).all() or (np.diff(kept.step) < 0).any():
+        return None
+    return value[place]

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from analyzer.model import Floats, Ints, Row, Series
+from analyzer.model import Floats, Ints, Row, Series, Severity
+from analyzer.roles import role_of_tag
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
@@ -50,7 +51,7 @@ class Deviation:
     what: str = ""  # the fault in words, with its numbers
     numbers: Mapping[str, Any] = field(default_factory=dict)
     evidence: tuple[Row, ...] = ()
-    sure: bool = True  # False: a warning at most
+    severity: Severity = "error"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,11 +85,20 @@ def read_scheduler_clocks(timeline: Timeline) -> tuple[SchedulerClock, ...]:
 
     claim = read_claim(timeline)
     clocks = []
-    for number, series in enumerate(timeline.roles.all("learning_rate")):
+    for number, series in enumerate(rates_of(timeline)):
         observed = observe(timeline, series)
         if observed is not None:
             clocks.append(read_clock(timeline, claim, observed, main=number == 0))
     return tuple(clocks)
+
+
+def rates_of(timeline: Timeline) -> tuple[Series, ...]:
+    """Learning-rate series of the view; of another account of the run where the view has none."""
+    found = timeline.roles.all("learning_rate")
+    if found:
+        return found
+    others = (series for view in timeline.run.views for tag, series in view.series.items() if role_of_tag(tag) == "learning_rate")
+    return tuple(sorted(others, key=len, reverse=True))[:1]
 
 
 def findings_of(timeline: Timeline, *kinds: Kind) -> tuple[tuple[SchedulerClock, Deviation], ...]:

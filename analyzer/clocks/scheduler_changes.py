@@ -12,7 +12,9 @@ from analyzer.clocks.declared_schedule import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, agrees, identify
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
+from analyzer.clocks.schedules import Schedule
 from analyzer.clocks.scheduler_search import (
+    OFFSETS,
     Known,
     _given,
     axes_for,
@@ -28,7 +30,7 @@ from analyzer.clocks.scheduler_search import (
     peaks_of,
     row_of,
 )
-from analyzer.model import Floats
+from analyzer.model import Floats, Row
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 LONGEST_GRID = 2_000_000  # counters looked at when a session's own counter is searched
 MOST_SESSIONS = 40
 MOST_CHANGES = 60
+LATE = 0.2  # share of the rows: a rate that stands still for less, at the end, has met a floor
 SINGLE_ROWS = 2  # rows in a row that may be off and still be single rows
 Value = Callable[[Floats], Floats]
 
@@ -48,7 +51,7 @@ class Life:
     first: int  # its first row
     last: int
     shift: float = 0.0  # counter = rate * (x + shift)
-    fit: Fit | None = None
+    total: float = np.inf  # its own end
     level: float = 0.0
 
 
@@ -81,7 +84,7 @@ def first_life_schedules(claim: Claim, rows: Observed, sample: Observed, span: t
     """Schedules that the first session follows: as declared, at a named rate, then as read off the session."""
     head = rows.rows(slice(*span))
     thin = head.sample()
-    extras = extras_of(thin, ())
+    extras = extras_of(rows)
     peak = peaks_of(claim, rows, main)[0]
     yielded = 0
     if claim.family not in (None, "plateau"):
@@ -93,6 +96,7 @@ def first_life_schedules(claim: Claim, rows: Observed, sample: Observed, span: t
                     return
         if yielded:
             return
+        extras = replace(extras, furthest=extras.furthest * max(rate for rate, _ in named_rates(claim)))
         for rate, _ in named_rates(claim):
             for known in hypotheses(replace(claim, unit=claim.unit or "step"), thin, peak, extras):
                 other = replace(known, rate=rate)
@@ -118,6 +122,9 @@ def lives_of(known: Known, claim: Claim, rows: Observed, spans: list[tuple[int, 
         part = rows.rows(slice(first, last))
         previous = rows.rate[first - 1] if number else None
         life = _life(known, claim, part, shift, previous, first, last)
+        if life is None and number and len(part) > 4:
+            # The optimizer's state brings back the rate it was saved with; the scheduler's own begins a row later.
+            life = _life(known, claim, part.rows(slice(1, None)), shift, previous, first, last)
         if life is None:
             return
         shift = life.shift if life.how == "counter" else shift
@@ -134,17 +141,51 @@ def _life(known: Known, claim: Claim, part: Observed, shift: float, previous: fl
             return Life(how="counter", first=first, last=last, shift=own)
     if len(part) >= 3 and np.ptp(part.rate) <= 2 * part.tolerance.max():
         return Life(how="frozen", first=first, last=last, level=float(np.median(part.rate)), shift=shift)
+    if len(part) >= 4 and isinstance(known.schedule, Schedule):
+        other = other_horizon(known, thin)
+        if other is not None and matches(replace(known, schedule=other), part).all():
+            return Life(how="own", first=first, last=last, total=other.total, shift=shift)
     if len(part) >= 4:
         fit = identify(x, thin.rate, thin.tolerance, families=(claim.family,) if claim.family else None,
                        peaks=_given(claim.base_lr, previous), floors=_given(claim.min_lr))  # fmt: skip
         if fit is not None and agrees(fit, part.axes[known.axis], part.rate, part.tolerance).all():
-            return Life(how="own", first=first, last=last, fit=fit, shift=shift)
+            return Life(how="own", first=first, last=last, total=fit.end, shift=shift)
     value = replace(known, offset=shift).on(thin)
     top = int(np.argmax(value))
     if len(part) >= 4 and value[top] > 0:
         factor = float(thin.rate[top] / value[top])
         if (np.abs(factor * value - thin.rate) <= 2 * thin.tolerance).all():
             return Life(how="scaled", first=first, last=last, level=factor, shift=shift)
+    return None
+
+
+def other_horizon(known: Known, part: Observed) -> Schedule | None:
+    """The same schedule with another end: one straight line through the origin of its decay."""
+    schedule = known.schedule
+    if schedule.family not in ("linear", "cosine", "polynomial") or schedule.span != "T-W":
+        return None
+    p = known.rate * (part.axes[known.axis] + known.offset) - schedule.warmup
+    share = np.clip((part.rate - schedule.floor) / (schedule.peak - schedule.floor), 0, 1)
+    inner = (share > 0) & (share < 1) & (p > 0)
+    if inner.sum() < 3:
+        return None
+    if schedule.family == "cosine":
+        done = np.arccos(2 * share - 1) / np.pi
+        lowest = int(np.argmin(part.rate))
+        done[lowest + 1 :] = np.where(part.rate[lowest + 1 :] > part.rate[lowest], 2 - done[lowest + 1 :], done[lowest + 1 :])
+        slant = np.maximum(np.sin(np.pi * done) ** 2, 1e-6)
+    else:
+        done = 1 - share ** (1 / schedule.power)
+        slant = np.ones_like(done)
+    inner &= done > 0
+    if inner.sum() < 3:
+        return None
+    length = float(np.sum(slant[inner] * p[inner] ** 2) / np.sum(slant[inner] * p[inner] * done[inner]))
+    for total in (float(round(schedule.warmup + length)), schedule.warmup + length):
+        for clamp in (True, False):
+            other = replace(schedule, total=total, clamp=clamp)
+            if matches(replace(known, schedule=other), part).all():
+                return other
     return None
 
 
@@ -204,8 +245,8 @@ def _joins_judged(timeline: Timeline, rows: Observed, known: Known, lives: list[
             what = f"every rate is {life.level:.6g} times what it was before"
         else:
             what = f"the schedule is another from step {step} on"
-            if life.fit is not None and np.isfinite(life.fit.end):
-                what += f": it ends at {life.fit.end:.6g}"
+            if np.isfinite(life.total):
+                what += f": it ends at {life.total:.6g}"
         yield Deviation(kind="restart", step=step, last_step=last, join=join, what=what, evidence=evidence)
 
 
@@ -246,7 +287,7 @@ def single_rows(timeline: Timeline, claim: Claim, rows: Observed, sample: Observ
     if claim.family in (None, "plateau") or not main:
         return None
     peak = peaks_of(claim, rows, main)[0]
-    for known in hypotheses(claim, sample, peak, extras_of(sample)):
+    for known in hypotheses(claim, sample, peak, extras_of(sample), offsets=(*OFFSETS, -2)):
         good = matches(known, sample)
         if good.sum() < max(5, 0.6 * len(good)):
             continue
@@ -442,8 +483,10 @@ def _in_words(
         yield _isolated(timeline, rows, expected, wrong)
         return
     if all(change.how == "shift" for change in found):
-        yield from _shifts_in_words(timeline, rows, found, step, last, evidence, join)
+        yield from _shifts_in_words(rows, x, found, evidence, join, declared)
         return
+    if not declared and not _moves(value, x[: first.place]):
+        return  # levels that nobody declared may be meant so
     if first.how == "scale" or (first.how == "level" and first.place > 0 and abs(first.size - rows.rate[first.place - 1]) > rows.tolerance[first.place]):
         now, should = float(rows.rate[first.place]), float(expected[first.place])
         times = f"{now / should:.4g} times" if should > 0 else f"{now:.6g}"
@@ -455,6 +498,13 @@ def _in_words(
         )  # fmt: skip
         return
     if first.how == "level" and first.place + first.rows == len(rows) and first.rows >= 3:
+        if declared is False and join is None and claim.min_lr is not None and first.rows < LATE * len(rows):
+            yield Deviation(
+                kind="floor", step=step, last_step=last, evidence=evidence,
+                what=f"the rate stands still at {first.size:.6g} from step {step} on, {claim.min_lr:.6g} is the declared floor",
+                numbers={"observed": first.size, "declared": claim.min_lr},
+            )  # fmt: skip
+            return
         yield Deviation(
             kind="restart" if join is not None else "frozen", step=step, last_step=last, join=join, evidence=evidence,
             what=f"the rate stands still at {first.size:.6g} from step {step} on",
@@ -466,12 +516,21 @@ def _begins_session(rows: Observed, place: int) -> bool:
     return place > 0 and bool(rows.session[place] != rows.session[place - 1])
 
 
-def _shifts_in_words(timeline: Timeline, rows: Observed, found: list[Change], step: int, last: int, evidence: tuple, join: int | None) -> Iterator[Deviation]:  # type: ignore[type-arg]
+def _shifts_in_words(
+    rows: Observed, x: Floats, found: list[Change], evidence: tuple[Row, ...], join: int | None, declared: bool
+) -> Iterator[Deviation]:
+    step, last = int(rows.step[found[0].place]), int(rows.step[-1])
     sizes = np.diff([0.0, *(change.size for change in found)])
     places = [change.place for change in found]
-    if join is not None:
-        yield Deviation(kind="restart", step=step, last_step=last, join=join, size=float(sizes[0]), evidence=evidence,
-                        what=f"the scheduler's position moves by {sizes[0]:+.6g} at the join")  # fmt: skip
+    cadence = float(np.median(np.diff(x))) if len(x) > 1 else 1.0
+    anew = len(found) == 1 and sizes[0] < -3 and abs(x[places[0]] + found[0].size) <= 1.5 * max(cadence, 1.0)
+    if join is not None or (anew and declared):
+        what = f"the scheduler's position moves by {sizes[0]:+.6g} at step {step}"
+        if anew:
+            what = f"the schedule starts again at step {step}"
+        yield Deviation(kind="restart", step=step, last_step=last, join=join, size=float(sizes[0]), evidence=evidence, what=what)
+        return
+    if anew:
         return
     epoch = rows.axes.get("epoch")
     at_boundaries = epoch is not None and len(places) >= 2 and all(
@@ -487,7 +546,7 @@ def _shifts_in_words(timeline: Timeline, rows: Observed, found: list[Change], st
         share = count / max(int(rows.step[-1] - rows.step[0]), 1)
         what = f"the scheduler falls behind the step counter by {count} in {len(places)} places ({100 * share:.2g} % of the steps)"
         yield Deviation(kind="skipped", step=step, last_step=int(rows.step[places[-1]]), size=float(-count), evidence=evidence,
-                        what=what, numbers={"skipped": count, "share": share})  # fmt: skip
+                        what=what, numbers={"skipped": count, "share": share}, severity="note")  # fmt: skip
         return
     kind: Literal["lag", "lead"] = "lag" if sizes[0] < 0 else "lead"
     word = "falls behind" if sizes[0] < 0 else "runs ahead"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
 OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1
+OTHER_PEAK = 1e-3  # relative; printed rates have three digits at least
 CONVENTION = 1.5  # steps by which horizon and warmup may differ and still be a convention
 FEWEST_PAST_END = 3  # rows; one row at the very end is a logger's habit
 FEWEST_DISTINCT = 4  # values neither floor nor peak, without which a rate is not claimed
@@ -68,7 +69,7 @@ def read_clock(timeline: Timeline, claim: Claim, rows: Observed, *, main: bool) 
 
 def axes_for(unit: str, rows: Observed) -> list[str]:
     """Axes of the log that a schedule with this unit may run on."""
-    wanted = ("step", "epoch end", "epoch start") if unit == "step" else ("epoch",)
+    wanted = ("step", "epoch end", "epoch start") if unit == "step" else ("epoch", "lap")
     return [axis for axis in wanted if axis in rows.axes]
 
 
@@ -85,12 +86,21 @@ def extras_of(rows: Observed, totals: tuple[float, ...] = ()) -> Extras:
     return Extras(lowest=float(rows.rate.min()), warmup_start=start, furthest=float(max(a.max() for a in rows.axes.values())), totals=totals)
 
 
-def hypotheses(claim: Claim, rows: Observed, peak: float, extras: Extras) -> Iterator[Known]:
+def hypotheses(
+    claim: Claim, rows: Observed, peak: float, extras: Extras, offsets: tuple[float, ...] = OFFSETS
+) -> Iterator[Known]:
     """Every declared schedule on every axis that its unit allows."""
+    known_phase = counted_laps(rows)
     for candidate in candidates(claim, peak, extras):
         for axis in axes_for(candidate.unit, rows):
-            for offset in OFFSETS:
+            for offset in offsets if axis not in known_phase else (0.0,):
                 yield Known(schedule=candidate.schedule, axis=axis, unit=candidate.unit, offset=offset)
+
+
+def counted_laps(rows: Observed) -> tuple[str, ...]:
+    """Epoch axes with several rows per epoch: there the first of them tells the epoch's rate, and no phase is open."""
+    axes = [axis for axis in ("epoch", "lap") if axis in rows.axes and "step" in rows.axes]
+    return tuple(axis for axis in axes if len(rows) >= 2 * len(np.unique(rows.axes[axis])))
 
 
 def peaks_of(claim: Claim, rows: Observed, main: bool) -> list[float]:
@@ -154,11 +164,55 @@ def _given(*values: float | None) -> tuple[float, ...]:
 
 def sound(timeline: Timeline, claim: Claim, rows: Observed, known: Known, *, main: bool) -> SchedulerClock:
     """The clock of a run that follows its declaration; a phase other than the framework's is a note."""
-    deviations = [*phase_note(timeline, rows, known)]
+    deviations = [*other_peak(timeline, claim, rows, known, main)]
+    if not deviations and main:
+        deviations = [*first_value_twice(timeline, rows, known)] or [*phase_note(timeline, rows, known)]
     if main and known.axis == "step":
         end = known.schedule.total if known.schedule.span != "T" else known.schedule.total + known.schedule.warmup
         deviations += overrun(timeline, rows, end / known.rate - known.offset, known.schedule.floor, planned=own_plan(timeline))
     return clock_of(rows, known, deviations=tuple(deviations))
+
+
+def first_value_twice(timeline: Timeline, rows: Observed, known: Known) -> Iterator[Deviation]:
+    """A counter of -1 at the first row: the first rate is used twice, and everything is one late."""
+    p = known.rate * (rows.axes[known.axis] + known.offset)
+    if p[0] >= 0 or len(rows) < 3 or abs(rows.rate[1] - rows.rate[0]) > rows.tolerance[0]:
+        return
+    on_time = known.at(rows.axes[known.axis] - p[0])
+    wrong = np.flatnonzero(np.abs(on_time - rows.rate) > rows.tolerance)
+    if not len(wrong):
+        return
+    unit = known.unit
+    yield Deviation(
+        kind="lag" if unit == "epoch" else "phase", step=int(rows.step[wrong[0]]), last_step=int(rows.step[-1]), size=-1.0,
+        what=f"the scheduler is one {unit} late from the start: {rows.rate[0]:.6g} is used twice, at {rows.step[0]} and {rows.step[1]}",
+        numbers={"steps": -1},
+        evidence=tuple(row_of(timeline, rows, k, f"should be {on_time[k]:.6g}") for k in dict.fromkeys((int(wrong[0]), int(wrong[-1])))),
+        severity="error" if unit == "epoch" else "note",
+    )  # fmt: skip
+
+
+def other_peak(timeline: Timeline, claim: Claim, rows: Observed, known: Known, main: bool) -> Iterator[Deviation]:
+    """The declared schedule at another height."""
+    from analyzer.clocks.scheduler import rates_of
+
+    height, declared = known.schedule.peak * known.scale, claim.base_lr
+    if not main or not declared or abs(height / declared - 1) < OTHER_PEAK:
+        return
+    if any(abs(float(np.nanmax(series.value)) / declared - 1) < OTHER_PEAK for series in rates_of(timeline) if len(series)):
+        return
+    moving = np.flatnonzero(np.abs(rows.rate * declared / height - rows.rate) > rows.tolerance)
+    place = int(moving[0]) if len(moving) else 0
+    top = int(np.argmax(rows.rate))
+    evidence = (
+        row_of(timeline, rows, place, f"should be {rows.rate[place] * declared / height:.6g}"),
+        row_of(timeline, rows, top, f"highest; {declared:.6g} is declared"),
+    )
+    yield Deviation(
+        kind="peak", step=int(rows.step[place]), last_step=int(rows.step[-1]), evidence=evidence,
+        what=f"the rate peaks at {height:.6g}, {declared:.6g} is declared ({height / declared:.4g} times)",
+        numbers={"observed": height, "declared": declared},
+    )  # fmt: skip
 
 
 def own_plan(timeline: Timeline) -> tuple[int, ...]:
@@ -184,7 +238,7 @@ def overrun(timeline: Timeline, rows: Observed, end: float, floor: float, *, pla
     else:
         return
     yield Deviation(kind="overrun", step=int(rows.step[place]), last_step=int(rows.step[-1]), what=what, evidence=evidence,
-                    numbers={"end": end, "rows_after": len(after)}, sure=bool(planned))  # fmt: skip
+                    numbers={"end": end, "rows_after": len(after)}, severity="error" if planned else "warning")  # fmt: skip
 
 
 def phase_note(timeline: Timeline, rows: Observed, known: Known) -> Iterator[Deviation]:
@@ -206,7 +260,7 @@ def phase_note(timeline: Timeline, rows: Observed, known: Known) -> Iterator[Dev
         what=f"every rate is that of the next update: step {rows.step[first]} logs {rows.rate[first]:.6g}, "
         f"the schedule gives update {rows.step[first]} {used.on(rows)[first]:.6g}",
         evidence=(row_of(timeline, rows, first, f"used at this step: {used.on(rows)[first]:.6g}"),),
-        sure=False,
+        severity="note",
     )
 
 
@@ -332,6 +386,7 @@ def at_another_rate(timeline: Timeline, claim: Claim, rows: Observed, sample: Ob
     if distinct_inner_values(rows) < FEWEST_DISTINCT:
         return None
     extras = extras_of(sample)
+    extras = replace(extras, furthest=extras.furthest * max(rate for rate, _ in named_rates(claim)))
     peak = peaks_of(claim, rows, main)[0]
     both = list(candidates(claim, peak, extras)) + (
         list(candidates(replace(claim, unit=None), peak, extras)) if claim.unit else []
@@ -402,7 +457,7 @@ def distinct_inner_values(rows: Observed) -> int:
 def with_own_parameters(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, main: bool) -> SchedulerClock | None:
     """One schedule through the whole run, read off the log: compare its horizon, warmup, height with the declaration."""
     single = len(np.unique(rows.session)) == 1 or bool((np.diff(rows.step) > 0).all())
-    if not single:
+    if not single or (claim.family == "constant" and not claim.warmup_declared):
         return None
     for axis in ("step", "epoch"):
         if axis not in rows.axes or len(np.unique(rows.axes[axis])) < 4:
@@ -410,6 +465,8 @@ def with_own_parameters(timeline: Timeline, claim: Claim, rows: Observed, sample
         fit = whole_fit(claim, rows, sample, axis)
         if fit is not None:
             reference = best_reference(claim, sample, main) if claim.family else None
+            if reference is not None and stands_still(claim, rows, fit, axis, reference):
+                return None
             deviations = tuple(compared(timeline, claim, rows, fit, axis, reference, main))
             if not deviations and axis == "step" and main:
                 deviations = tuple(overrun(timeline, rows, fit.end, fit.floor, planned=own_plan(timeline)))
@@ -420,6 +477,8 @@ def with_own_parameters(timeline: Timeline, claim: Claim, rows: Observed, sample
 def whole_fit(claim: Claim, rows: Observed, sample: Observed, axis: str) -> Fit | None:
     """The declared family first, then any."""
     wanted: tuple[tuple[str, ...] | None, ...] = ((claim.family,), None) if claim.family else (None,)
+    if axis == "epoch":
+        sample = one_row_each(rows, axis).sample()
     for families in wanted:
         for fit in identified(
             sample.axes[axis],
@@ -434,6 +493,21 @@ def whole_fit(claim: Claim, rows: Observed, sample: Observed, axis: str) -> Fit 
     return None
 
 
+def stands_still(claim: Claim, rows: Observed, fit: Fit, axis: str, reference: Known) -> bool:
+    """A floor that nobody declares, met while the declared schedule explains every row before it."""
+    if fit.floor <= 0 or (claim.min_lr is not None and abs(fit.floor - claim.min_lr) <= 1e-3 * fit.floor):
+        return False
+    before = rows.rate > fit.floor + 4 * rows.tolerance
+    before &= np.cumsum(~before) == 0
+    return bool(before.sum() >= 8 and matches(reference, rows)[before].all())
+
+
+def one_row_each(rows: Observed, axis: str) -> Observed:
+    """The last row of every value of an axis: an axis that stands still says nothing twice."""
+    x = rows.axes[axis]
+    return rows.rows(np.flatnonzero(np.append(np.diff(x) != 0, True)))
+
+
 def compared(
     timeline: Timeline, claim: Claim, rows: Observed, fit: Fit, axis: str, reference: Known | None, main: bool
 ) -> Iterator[Deviation]:
@@ -445,6 +519,8 @@ def compared(
     if fit.family != claim.family:
         if fit.family == "constant" and fit.rise is None:
             return
+        if {fit.family, claim.family} == {"step", "exponential"}:
+            return
         if claim.family in ("constant", "linear", "cosine", "exponential", "polynomial", "inverse-sqrt") and reference is not None:
             yield Deviation(
                 kind="family", step=step, last_step=last, evidence=evidence,
@@ -453,7 +529,7 @@ def compared(
             )  # fmt: skip
         return
     height_is_seen = fit.rise is not None or fit.family in ("constant", "exponential", "step", "inverse-time")
-    if claim.base_lr and height_is_seen and abs(fit.peak / claim.base_lr - 1) > 1e-3:
+    if claim.base_lr and height_is_seen and abs(fit.peak / claim.base_lr - 1) > OTHER_PEAK:
         yield Deviation(
             kind="peak", step=step, last_step=last, evidence=evidence,
             what=f"the rate peaks at {fit.peak:.6g}, {claim.base_lr:.6g} is declared ({fit.peak / claim.base_lr:.4g} times)",
@@ -463,17 +539,34 @@ def compared(
     yield from lengths_compared(claim, rows, fit, axis, step, last, evidence)
 
 
+def also_admitted(claim: Claim, rows: Observed, axis: str) -> tuple[float, ...]:
+    """Totals that excuse a horizon: the length that the run really has, where the plan is off; ``max_steps`` as written.
+
+    A run that ends as planned admits no other total.
+    """
+    x = rows.axes[axis]
+    last = float(x[-1])
+    if axis != "step" or any(abs(last - total) <= CONVENTION for total in claim.totals):
+        return ()
+    cadence = float(np.median(np.diff(x))) if len(x) > 1 else 1.0
+    ends = np.arange(last, last + min(cadence, 200) + 1) if cadence > 1 else np.array([last])
+    return (*ends.tolist(), *_given(claim.max_steps))
+
+
 def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str, step: int, last: int, evidence: tuple[Row, ...]) -> Iterator[Deviation]:
     """Horizon, warmup or both by one factor."""
     per = "epochs" if axis == "epoch" else "steps"
-    totals = claim.totals if axis == "step" else _given(claim.epochs)
-    width = fit.rise.end if fit.rise is not None else 0.0
+    totals = (claim.totals if axis == "step" else _given(claim.epochs)) + also_admitted(claim, rows, axis)
+    zero = fit.rise.zero if fit.rise is not None and fit.rise.form == "line" and abs(fit.rise.zero) <= 2 else 0.0
+    fit = replace(fit, end=fit.end - zero)
+    width = fit.rise.end - zero if fit.rise is not None else 0.0
     widths = claim.warmups if axis == "step" else _given(claim.warmup_epochs) or (0.0,)
-    end_known = math.isfinite(fit.end) and bool(totals)
+    end_known = math.isfinite(fit.end) and bool(claim.totals if axis == "step" else claim.epochs)
     end_ok = not end_known or any(abs(fit.end - total) <= CONVENTION for total in totals)
     if end_known and claim.family == "cosine" and fit.end > 0:
         end_ok = end_ok or any(abs(fit.end - total - w) <= CONVENTION for total in totals for w in widths)
-    near = min(totals, key=lambda total: abs(fit.end - total)) if end_known else math.nan
+    planned = claim.totals if axis == "step" else _given(claim.epochs)
+    near = min(planned, key=lambda total: abs(fit.end - total)) if end_known else math.nan
     warm_known = claim.warmup_declared or fit.rise is not None
     warm_ok = not warm_known or any(abs(width - w) <= CONVENTION for w in widths)
     if not warm_ok and not end_ok and widths and max(widths) > 0:
@@ -492,6 +585,13 @@ def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str, step: in
             kind="horizon", step=step, last_step=last, evidence=evidence,
             what=f"the schedule was built for {fit.end:.6g} {per}, {near:.6g} are planned (ratio {fit.end / near:.4g}){tail}",
             numbers={"schedule_steps": fit.end, "planned_steps": near, "ratio": fit.end / near},
+        )  # fmt: skip
+        return
+    if warm_ok and end_known and 0.4 < abs(fit.end - near) <= CONVENTION and not any(abs(fit.end - t) < 0.4 for t in totals):
+        yield Deviation(
+            kind="horizon", step=step, last_step=last, evidence=evidence, severity="note",
+            what=f"the schedule ends at {fit.end:.6g}, {near:.6g} {per} are planned: one off, no convention that is known here",
+            numbers={"schedule_steps": fit.end, "planned_steps": near},
         )  # fmt: skip
         return
     if not warm_ok:

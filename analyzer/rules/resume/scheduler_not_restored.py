@@ -35,7 +35,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
     restarts = findings_of(timeline, "restart")
     for clock, deviation in restarts[:1]:
-        one = finding(timeline, clock, deviation, "error")
+        one = finding(timeline, clock, deviation)
         more = [f"the same again at step {other.step}: {other.what}" for _, other in restarts[1:4]]
         evidence = (*one.evidence, *(row for _, other in restarts[1:3] for row in other.evidence[-1:]))
         yield Finding(

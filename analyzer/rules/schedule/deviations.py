@@ -8,7 +8,7 @@ import numpy as np
 
 from analyzer.clocks.scheduler import Deviation, Kind, SchedulerClock, findings_of
 from analyzer.clocks.schedules import Schedule
-from analyzer.model import Finding, Severity
+from analyzer.model import Finding
 from analyzer.rules import Unchecked
 from analyzer.rules.examples import falling_loss, table
 from analyzer.timeline import Timeline
@@ -17,7 +17,7 @@ NO_RATE = "no learning rate in the log: log it, or name its tag with --role lear
 UNKNOWN = "the learning rate follows no schedule that is known here: declare scheduler, base_lr, warmup_steps and max_steps or epochs"
 
 
-def told(timeline: Timeline, *kinds: Kind, severity: Severity = "error", unsure: Severity = "warning") -> Iterator[Finding | Unchecked]:
+def told(timeline: Timeline, *kinds: Kind) -> Iterator[Finding | Unchecked]:
     """Findings for deviations of some kinds; why not, where nothing could be looked at."""
     clocks = timeline.schedulers
     if not clocks:
@@ -27,10 +27,10 @@ def told(timeline: Timeline, *kinds: Kind, severity: Severity = "error", unsure:
         yield Unchecked(reason=UNKNOWN)
         return
     for clock, deviation in findings_of(timeline, *kinds):
-        yield finding(timeline, clock, deviation, severity if deviation.sure else unsure)
+        yield finding(timeline, clock, deviation)
 
 
-def finding(timeline: Timeline, clock: SchedulerClock, deviation: Deviation, severity: Severity) -> Finding:
+def finding(timeline: Timeline, clock: SchedulerClock, deviation: Deviation) -> Finding:
     """One deviation in words."""
     tag = clock.series.tag
     others = sorted(
@@ -40,7 +40,7 @@ def finding(timeline: Timeline, clock: SchedulerClock, deviation: Deviation, sev
     )
     also = f" (so in {', '.join(others[:3])})" if others else ""
     return Finding(
-        severity=severity,
+        severity=deviation.severity,
         message=f"{tag}: {deviation.what}{also}",
         tag=tag,
         first_step=deviation.step,

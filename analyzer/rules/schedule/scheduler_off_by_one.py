@@ -30,8 +30,7 @@ from analyzer.timeline import Timeline
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    yield from told(timeline, "lag", "lead", "per-epoch")
-    yield from (one for one in told(timeline, "phase", unsure="note") if isinstance(one, Finding))
+    yield from told(timeline, "lag", "lead", "per-epoch", "phase")
 
 
 RULE = Rule(

@@ -34,7 +34,7 @@ NORMAL_SHARE = 0.01  # of the steps; the initial loss scale of 2**16 halves some
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    for answer in told(timeline, "skipped", severity="note"):
+    for answer in told(timeline, "skipped"):
         if isinstance(answer, Finding) and float(answer.numbers.get("share", 0.0)) > NORMAL_SHARE:
             answer = replace(answer, severity="warning")
         yield answer
