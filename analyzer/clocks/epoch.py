@@ -111,7 +111,7 @@ def _from_fractions(timeline: Timeline, labels: Labels) -> EpochClock | None:
     slope = slope_of(labels, found)
     if slope is None:
         return None
-    crossings = max(0, len(np.unique(np.floor(labels.value))) - 1)
+    crossings = max(0, len(np.unique(found.lap)) - 1)
     change, slopes = _slopes_by_session(labels, found, slope)
     bounds = bounds_of_stretches(labels, found, slopes)
     if change is not None:

@@ -105,7 +105,8 @@ def _sound(bounds: Bounds, slope: Slope | None, preferred: tuple[Fraction, ...])
     low, high = whole
     first, last = math.ceil(low), math.floor(high)
     if slope is not None:
-        near = [n for n in range(first, min(last, first + 100_000) + 1) if slope.low - 1 < n < slope.high + 1]
+        least, most = max(first, math.floor(slope.low - 1) + 1), min(last, math.ceil(slope.high + 1) - 1)
+        near = (least, most) if least <= most else ()
         if not near and (ratio := _ratio_between(slope, low, high)) is not None:
             return Solution(low=ratio, high=ratio, walk=_single(bounds, ratio), bounds=bounds)
         if near and last - first > 1:

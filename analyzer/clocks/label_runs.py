@@ -25,6 +25,8 @@ INSIDE = 1.5
 """Cost of a break inside a session, where one at a join costs 1: joins are where clocks break."""
 FREE = 2**58
 """A bound that does not bind, in scaled steps."""
+UNBOUNDED = 2**31
+"""Steps per epoch of a log that shows no second lap."""
 FINE = 1024
 """Parts of a step in which fractional bounds are kept."""
 
@@ -122,17 +124,16 @@ def feasible_lengths(bounds: Bounds, *, ratio: bool = False) -> tuple[Fraction, 
     Args:
         ratio: S need not be whole: a boundary may lie between two steps, and the label changes with the next one.
 
-    The upper end is at most two steps beyond the log, where nothing bounds S from above.
+    The upper end is UNBOUNDED steps where nothing bounds S from above.
     """
     scale = bounds.scale
     below = bounds.low > -FREE
     above = bounds.high < FREE
     a, a_label = bounds.low[below], bounds.low_label[below]
     b, b_label = bounds.high[above], bounds.high_label[above]
-    span = int(max(a.max(initial=0), b.max(initial=0)) - min(a.min(initial=0), b.min(initial=0))) + 2 * scale
     if ratio and scale == 1:
-        a, b, scale, span = a * FINE - FINE + 1, b * FINE, FINE, span * FINE
-    low, high = Fraction(scale, 2), Fraction(span)
+        a, b, scale = a * FINE - FINE + 1, b * FINE, FINE
+    low, high = Fraction(scale, 2), Fraction(UNBOUNDED * scale)
     if not len(a) or not len(b):
         return low / scale, high / scale
     for _ in range(4 * len(bounds) + 64):

@@ -53,7 +53,20 @@ def read_labels(timeline: Timeline) -> tuple[Labels, ...]:
         if VALIDATION_EPOCH.match(series.tag):
             continue
         found += _labels(timeline, series, rows_of_validation(timeline, series))
+    for series in timeline.roles.all("step"):
+        if _counts_epochs(series):
+            found += _labels(timeline, series, np.zeros(len(series), dtype=bool))
     return tuple(sorted(found, key=lambda one: (one.rows_of != "training", -len(one))))
+
+
+def _counts_epochs(series: Series) -> bool:
+    """Whether a column named like a counter is a fractional epoch: fairseq's ``update`` is epoch + batch / batches."""
+    value, step = series.value, series.step
+    usable = np.isfinite(value) & (step != NO_STEP)
+    if np.count_nonzero(usable) < 3:
+        return False
+    value, step = value[usable], step[usable]
+    return bool(np.any(value != np.round(value)) and value.min() >= 0 and value.max() < 0.5 * max(1, int(step.max())))
 
 
 def rows_of_validation(timeline: Timeline, series: Series) -> NDArray[np.bool_]:

@@ -1,0 +1,61 @@
+"""What the main step counter said when another tag was written: rows of one file are written in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.clocks.global_step import main_series
+from analyzer.model import NO_STEP, Floats, Ints, Series
+
+if TYPE_CHECKING:
+    from analyzer.timeline import Timeline
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Beside:
+    """Points of a series with the main counter around them; arrays of shape (n,)."""
+
+    series: Series
+    index: NDArray[np.int64]
+    step: Ints
+    before: Ints  # step of the last main row written before
+    after: Ints  # step of the first main row written behind
+
+    def off_axis(self, slack: int) -> NDArray[np.bool_]:
+        """Points whose own step is outside the main rows around them."""
+        low, high = np.minimum(self.before, self.after), np.maximum(self.before, self.after)
+        return (self.step < low - slack) | (self.step > high + slack)
+
+
+def beside_main(timeline: Timeline, series: Series) -> Beside | None:
+    """Place a series among the rows of the main one: by rows in one file, by time in two; None without either."""
+    main = main_series(timeline)
+    if main is None or series is main:
+        return None
+    mine = np.nonzero(series.step != NO_STEP)[0]
+    if len(mine) < 3 or len(main) < 3:
+        return None
+    if len(np.intersect1d(np.unique(series.source), np.unique(main.source))) == len(np.unique(series.source)):
+        ours = _row_keys(series)[mine]
+        theirs = _row_keys(main)
+    elif np.all(np.isfinite(series.wall_time[mine])) and np.all(np.isfinite(main.wall_time)):
+        ours, theirs = series.wall_time[mine], main.wall_time
+    else:
+        return None
+    if np.any(np.diff(theirs) < 0):
+        return None
+    at = np.searchsorted(theirs, ours)
+    same_session = timeline.session_map.of(series)[mine]
+    session = timeline.session_map.of(main)
+    before, after = np.clip(at - 1, 0, len(main) - 1), np.clip(at, 0, len(main) - 1)
+    before = np.where(session[before] == same_session, before, after)
+    after = np.where(session[after] == same_session, after, before)
+    return Beside(series=series, index=mine, step=series.step[mine], before=main.step[before], after=main.step[after])
+
+
+def _row_keys(series: Series) -> Floats:
+    return series.source.astype(np.float64) * 2.0**40 + series.row

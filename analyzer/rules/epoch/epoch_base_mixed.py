@@ -1,0 +1,158 @@
+"""Epochs count from 0 in one place and from 1 in another.
+
+What it checks
+    The label of every validation row is compared with the training rows of the lap that it closes: the row beside it
+    and the bulk of the lap. A constant difference means that the two number epochs from different bases. Two logs of
+    one run that give the same values under epoch numbers shifted by one are named in a note.
+
+Why it matters
+    "Best at epoch 7" then names two different epochs, and the checkpoint that is loaded is not the one that was
+    validated. Joining training and validation rows by epoch pairs each validation with the wrong training.
+
+When it is silent
+    When validation and training rows agree, when labels are early or late by steps rather than epochs (EPO001), and
+    for fractional labels, which read a whole number at the end of an epoch.
+
+What to do
+    Pass one epoch variable to both loggers; state the base in the tag or the documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.clocks.epoch import EpochClock
+from analyzer.clocks.labels import Labels, read_labels
+from analyzer.model import Finding, Series
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+HEADER = ("step", "epoch", "loss", "val_loss")
+ROWS = 2  # validation rows that must differ; one may be a validation before training
+SHARE = 0.8  # of the validation rows that carry the same difference
+SAME_VALUE = 1e-5  # relative; one value written as float32 and as text
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    """Yield a finding for each account of validation rows on another base, and a note for views that differ."""
+    clock = timeline.epoch
+    looked = False
+    accounts = read_labels(timeline) if clock is not None else ()
+    training = [one for one in (clock.accounts if clock is not None else ()) if one.labels is not None and one.labels.kind == "integer"]
+    for labels in accounts:
+        if labels.rows_of != "validation" or labels.kind != "integer" or not training:
+            continue
+        looked = True
+        found = _difference(timeline, labels, training[0])
+        if found is not None:
+            yield found
+    for note in _views(timeline):
+        looked = True
+        yield note
+    if not looked:
+        yield Unchecked(reason="no validation rows with epoch labels of their own, and no second log of the run")
+
+
+def _difference(timeline: Timeline, validation: Labels, clock: EpochClock) -> Finding | None:
+    training = clock.labels
+    if training is None or clock.crossings < 1:
+        return None
+    order = np.argsort(training.step, kind="stable")
+    steps, labels = training.step[order], training.value[order]
+    half_lap = max(1, int(clock.low / 2))
+    beside = labels[np.clip(np.searchsorted(steps, validation.step, side="right") - 1, 0, None)]
+    bulk = labels[np.clip(np.searchsorted(steps, validation.step - half_lap, side="right") - 1, 0, None)]
+    off = validation.value - beside
+    wrong = (off != 0) & (validation.value != bulk) & (validation.step >= steps[0])
+    if np.count_nonzero(wrong) < ROWS:
+        return None
+    size, count = np.unique((validation.value - bulk)[wrong], return_counts=True)
+    difference = int(size[np.argmax(count)])
+    same = wrong & (validation.value - bulk == difference)
+    if np.count_nonzero(same) < max(ROWS, SHARE * len(validation)) or abs(difference) != 1:
+        return None
+    first = int(np.argmax(same))
+    at = int(np.clip(np.searchsorted(steps, validation.step[first], side="right") - 1, 0, None))
+    beside_row = timeline.row(training.series, int(training.index[order[at]]), "training row of the same epoch")
+    return Finding(
+        severity="error",
+        message=f"validation rows number epochs {'one higher' if difference > 0 else 'one lower'} than training rows: at step "
+        f"{int(validation.step[first])} validation says {int(validation.value[first])}, training {int(labels[at])}, "
+        f"and so at {int(np.count_nonzero(same))} of {len(validation)} validations",
+        tag=validation.series.tag,
+        first_step=int(validation.step[first]),
+        last_step=int(validation.step[-1]),
+        numbers={"difference": difference, "rows": int(np.count_nonzero(same))},
+        evidence=(beside_row, timeline.row(validation.series, int(validation.index[first]), "validation of the same epoch")),
+    )
+
+
+def _views(timeline: Timeline) -> Iterator[Finding]:
+    """Two accounts that count epochs and give the same values one epoch apart."""
+    by_epoch = [
+        (view.name, series)
+        for view in timeline.run.views
+        for series in view.series.values()
+        if len(series) >= 3 and _counts_epochs(timeline, series)
+    ]
+    for k, (name, one) in enumerate(by_epoch):
+        for other_name, other in by_epoch[k + 1 :]:
+            if other_name == name:
+                continue
+            pair = _same_values(one, other)
+            if pair is None or abs(int(one.step[pair[0]]) - int(other.step[pair[1]])) != 1:
+                continue
+            yield Finding(
+                severity="note",
+                message=f"{one.tag} counts epochs from {int(one.step[0])} in one log and {other.tag} from {int(other.step[0])} in "
+                "another: the same values one epoch apart",
+                tag=other.tag,
+                first_step=min(int(one.step[0]), int(other.step[0])),
+                evidence=(timeline.row(one, pair[0], "here"), timeline.row(other, pair[1], "the same value there")),
+            )
+            return
+
+
+def _counts_epochs(timeline: Timeline, series: Series) -> bool:
+    source = timeline.run.sources[int(series.source[0])]
+    return source.step_axis == "epoch" or series.tag.rsplit("/", 1)[-1].startswith("epoch_")
+
+
+def _same_values(one: Series, other: Series) -> tuple[int, int] | None:
+    """Indices of the first points with the same value, if the series are the same throughout."""
+    n = min(len(one), len(other))
+    if n < 3 or len(np.unique(one.value[:n])) < 3:
+        return None
+    return (0, 0) if bool(np.all(np.abs(one.value[:n] - other.value[:n]) <= SAME_VALUE * np.abs(one.value[:n]))) else None
+
+
+def _log(of_validation: int) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for step in range(1, 101):
+        epoch = (step - 1) // 20
+        rows.append((step, epoch, falling_loss(step), None))
+        if step % 20 == 0:
+            rows.append((step, epoch + of_validation, None, falling_loss(step)))
+    return rows
+
+
+RULE = Rule(
+    code="EPO003",
+    name="epoch-base-mixed",
+    severity="error",
+    check=check,
+    help="pass one epoch variable to both loggers",
+    sources=("https://github.com/tensorflow/tensorboard/issues/5805",),
+    bad=(Example(title="validation counts from 1, training from 0", files=csv_log(HEADER, lambda: _log(1))),),
+    good=(
+        Example(title="validation carries the epoch it closes", files=csv_log(HEADER, lambda: _log(0)), why="one base"),
+        Example(
+            title="no validation rows",
+            files=csv_log(HEADER, lambda: [row for row in _log(1) if row[2] is not None]),
+            why="one account of epochs has one base, whichever it is",
+        ),
+    ),
+)

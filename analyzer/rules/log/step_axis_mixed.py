@@ -1,0 +1,259 @@
+"""Tags of one run count different things as their step.
+
+What it checks
+    Rows of one file are written in order, so every point of a tag stands between two training rows. Where its own step
+    lies far outside theirs, all the way and in a constant ratio, the tag counts something else: epochs, examples, calls
+    of the optimizer. A step that starts again with every epoch, a second counter that runs at a whole multiple of the
+    first, and tags that share no step because the step counts log calls are found the same way.
+
+Why it matters
+    Viewers draw all tags over one axis: a validation curve written at the epoch is squeezed into the first steps, and
+    tools that keep the last value of a step drop the others.
+
+When it is silent
+    For documented conventions: Keras `epoch_*` tags, `*_vs_iterations`, Megatron's `vs samples` twins, mmengine's
+    validation rows, DeepSpeed's samples; for gradient accumulation that explains the ratio; for one resume.
+
+What to do
+    Pass the same global step to every log call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from analyzer.clocks.global_step import main_series, usual_spacing
+from analyzer.clocks.written_order import Beside, beside_main
+from analyzer.model import NO_STEP, Finding, Row, Series
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.epoch.wording import number
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+CONVENTION = re.compile(r"(?:^|/)(?:epoch|evaluation|batch)_|vs[ _](?:samples|steps|iterations|tokens|epochs)|/Samples/", re.I)
+FRAMEWORKS = ("mmengine", "stable-baselines3", "keras")  # document another axis for some of their tags
+OFF_AXIS = 0.7  # share of a tag's points outside the training rows around them; the first few may agree by chance
+SAWTEETH = 3  # falls of the step to one start in one session
+HEADER = ("step", "epoch", "loss", "val_loss")
+
+
+@dataclass(frozen=True)
+class _Mixed:
+    tags: tuple[str, ...]
+    what: str
+    first_step: int
+    last_step: int
+    rows: tuple[Row, ...]
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    """Yield one finding for each way in which the tags' axes differ."""
+    main = main_series(timeline)
+    if main is None or len(main) < 3:
+        yield Unchecked(reason="no series with steps")
+        return
+    for found in (_restarts(timeline, main), _other_unit(timeline, main), _second_counter(timeline), _calls(timeline, main)):
+        if found is None:
+            continue
+        yield Finding(
+            severity="warning",
+            message=found.what,
+            tag=found.tags[0],
+            first_step=found.first_step,
+            last_step=found.last_step,
+            numbers={"tags": list(found.tags)},
+            evidence=found.rows,
+        )
+        return
+
+
+def _restarts(timeline: Timeline, main: Series) -> _Mixed | None:
+    """The training step starts again and again at one place, in one process: it counts batches of the epoch."""
+    usable = np.nonzero(main.step != NO_STEP)[0]
+    step = main.step[usable]
+    session = timeline.session_map.of(main)[usable]
+    falls = np.nonzero((np.diff(step) < 0) & (np.diff(session) == 0))[0] + 1
+    if len(falls) < SAWTEETH:
+        return None
+    starts, ends = step[falls], step[falls - 1]
+    spacing = usual_spacing(step)
+    if len(np.unique(starts)) > 1 or int(ends[1:].max() - ends[1:].min()) > spacing or int(ends[-1]) - int(starts[0]) < 2:
+        return None
+    first = int(falls[0])
+    return _Mixed(
+        tags=(main.tag,),
+        what=f"{main.tag}: the step starts again at {int(starts[0])} {len(falls)} times, behind step {int(ends[-1])}, without a "
+        "new process: it counts the batches of an epoch, not the run's steps",
+        first_step=int(starts[0]),
+        last_step=int(ends.max()),
+        rows=(timeline.row(main, int(usable[first - 1]), "last row of a lap"), timeline.row(main, int(usable[first]), "starts again")),
+    )
+
+
+def _other_unit(timeline: Timeline, main: Series) -> _Mixed | None:
+    frameworks = {timeline.run.sources[int(index)].framework for index in np.unique(main.source)}
+    found: list[tuple[Beside, float]] = []
+    slack = timeline.step_axis.cadence
+    for tag, series in timeline.view.series.items():
+        if len(series) < 3 or (CONVENTION.search(tag) and not _breaks_convention(timeline, series)):
+            continue
+        if frameworks & set(FRAMEWORKS) and not CONVENTION.search(tag):
+            continue
+        beside = beside_main(timeline, series)
+        if beside is None:
+            continue
+        off = beside.off_axis(slack)
+        ratio = _ratio(beside)
+        if np.mean(off) >= OFF_AXIS and ratio is not None and (ratio <= 0.67 or ratio >= 1.5):
+            found.append((beside, ratio))
+    if not found:
+        return None
+    found.sort(key=lambda one: (timeline.roles.why.get(one[0].series.tag) is None, one[0].series.tag))
+    beside, ratio = found[0]
+    tags = tuple(one.series.tag for one, _ in found)
+    unit = _unit_of(timeline, ratio)
+    at = int(np.argmax(beside.off_axis(slack)))
+    row = timeline.row(beside.series, int(beside.index[at]), "its own step")
+    return _Mixed(
+        tags=tags,
+        what=f"{_list(tags)} count{'s' if len(tags) == 1 else ''} {unit}, {main.tag} counts updates: step {int(beside.step[at])} of "
+        f"{tags[0]} was written at step {int(beside.before[at])} of {main.tag}",
+        first_step=int(beside.step.min()),
+        last_step=int(beside.step.max()),
+        rows=(row, *_main_row(timeline, main, int(beside.before[at]))),
+    )
+
+
+def _breaks_convention(timeline: Timeline, series: Series) -> bool:
+    """Keras `epoch_*` tags count epochs; one that counts as many examples as the data set has does not."""
+    N = timeline.plan.dataset_size
+    return bool(series.tag.rsplit("/", 1)[-1].startswith("epoch_") and N and N > 1 and np.all(series.step % N == 0) and series.step.max() >= N)
+
+
+def _ratio(beside: Beside) -> float | None:
+    """Steps of the tag per training step, where it is constant over the second half as over the first."""
+    x, m = beside.step.astype(np.float64), beside.before.astype(np.float64)
+    if x[-1] <= x[0] or m[-1] <= m[0] or np.any(np.diff(x) < 0) or np.any(np.diff(m) < 0):
+        return None
+    half = len(x) // 2
+    whole = (x[-1] - x[0]) / (m[-1] - m[0])
+    if half >= 2 and m[half] > m[0]:
+        part = (x[half] - x[0]) / (m[half] - m[0])
+        if abs(part - whole) > 0.34 * whole + 1.0 / max(1.0, m[half] - m[0]):
+            return None
+    return float(whole)
+
+
+def _unit_of(timeline: Timeline, ratio: float) -> str:
+    clock = timeline.epoch
+    if clock is not None and 0.8 < ratio * float(clock.low) < 1.25:
+        return "epochs"
+    samples = timeline.plan.samples_per_update
+    if samples and 0.8 < ratio / samples < 1.25:
+        return "examples"
+    return "epochs or calls" if ratio < 0.5 else f"about {number(round(ratio, 1))} per update"
+
+
+def _second_counter(timeline: Timeline) -> _Mixed | None:
+    """A logged step counter that runs at a whole multiple of the axis."""
+    if timeline.step_axis.unit not in ("update", "micro-batch"):
+        return None
+    accumulation = {reading.accumulation for reading in timeline.plan.readings}
+    for series in timeline.roles.all("step"):
+        usable = np.nonzero((series.step != NO_STEP) & np.isfinite(series.value))[0]
+        if len(usable) < 3 or np.any(series.value[usable] != np.round(series.value[usable])):
+            continue
+        step, value = series.step[usable].astype(np.float64), series.value[usable]
+        rise, run = np.diff(value), np.diff(step)
+        if np.any(run <= 0) or np.any(rise <= 0):
+            continue
+        ratio = rise / run
+        if np.ptp(ratio) > 1e-9 or ratio[0] < 2 or not float(ratio[0]).is_integer() or int(ratio[0]) in accumulation:
+            continue
+        return _Mixed(
+            tags=(series.tag,),
+            what=f"{series.tag} advances {int(ratio[0])} for each step of the axis: it reads {int(value[0])} at step {int(step[0])} and "
+            f"{int(value[-1])} at step {int(step[-1])}; it counts calls of the optimizer, or batches before accumulation",
+            first_step=int(step[0]),
+            last_step=int(step[-1]),
+            rows=(timeline.row(series, int(usable[0])), timeline.row(series, int(usable[-1]))),
+        )
+    return None
+
+
+def _calls(timeline: Timeline, main: Series) -> _Mixed | None:
+    """Two tags of every training row that share no step: the step counts log calls."""
+    step = np.unique(main.step[main.step != NO_STEP])
+    spacing = usual_spacing(step)
+    if spacing < 2 or len(step) < 20 or np.mean(np.diff(step) == spacing) < 0.9:
+        return None
+    for role in ("learning_rate", "grad_norm"):
+        other = timeline.roles.first(role)
+        if other is None or abs(len(other) - len(main)) > 2:
+            continue
+        theirs = np.unique(other.step[other.step != NO_STEP])
+        if len(theirs) < 20 or usual_spacing(theirs) != spacing or len(np.intersect1d(step, theirs)):
+            continue
+        apart = int(np.min(np.abs(theirs[: len(step)] - step[: len(theirs)])))
+        if apart != 1 or spacing > 8:
+            continue
+        return _Mixed(
+            tags=(main.tag, other.tag),
+            what=f"{main.tag} stands on steps {int(step[0])}, {int(step[1])}, .. only and {other.tag} on {int(theirs[0])}, "
+            f"{int(theirs[1])}, ..: the step counts log calls, {spacing} for each update",
+            first_step=int(step[0]),
+            last_step=int(step[-1]),
+            rows=(timeline.row(main, 0), timeline.row(other, 0)),
+        )
+    return None
+
+
+def _main_row(timeline: Timeline, main: Series, step: int) -> tuple[Row, ...]:
+    found = np.nonzero(main.step == step)[0]
+    return (timeline.row(main, int(found[0]), "training row before it"),) if len(found) else ()
+
+
+def _list(tags: tuple[str, ...]) -> str:
+    return tags[0] if len(tags) == 1 else f"{tags[0]} and {len(tags) - 1} more tag{'s' if len(tags) > 2 else ''}"
+
+
+def _rows(validation_at_epoch: bool) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for step in range(1, 161):
+        rows.append((step, (step - 1) // 20, falling_loss(step), None))
+        if step % 20 == 0:
+            rows.append((step // 20 if validation_at_epoch else step, None, None, falling_loss(step)))
+    return rows
+
+
+RULE = Rule(
+    code="LOG006",
+    name="step-axis-mixed",
+    severity="warning",
+    check=check,
+    help="pass the same global step to every log call",
+    sources=(
+        "https://github.com/Lightning-AI/pytorch-lightning/issues/5547",
+        "https://github.com/Lightning-AI/pytorch-lightning/issues/4375",
+        "https://github.com/tensorflow/tensorflow/issues/26873",
+        "https://github.com/deepspeedai/DeepSpeedExamples/issues/811",
+    ),
+    bad=(
+        Example(title="validation written at the epoch", files=csv_log(HEADER, lambda: _rows(True))),
+        Example(title="the step starts again in every epoch", files=csv_log(("step", "loss"), lambda: [
+            (step % 25, falling_loss(step)) for step in range(150)])),
+    ),
+    good=(
+        Example(title="validation at the step", files=csv_log(HEADER, lambda: _rows(False)), why="one axis for both"),
+        Example(
+            title="learning rate every ten steps",
+            files=csv_log(("step", "loss", "lr"), lambda: [
+                (step, falling_loss(step), 0.001 if step % 10 == 0 else None) for step in range(1, 161)]),
+            why="another cadence is no other axis",
+        ),
+    ),
+)

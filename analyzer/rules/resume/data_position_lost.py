@@ -1,0 +1,145 @@
+"""After a resume the steps go on and the data do not.
+
+What it checks
+    The labels of the session after a join are laid over the epoch clock of the one before it. A shift that is no whole
+    number of epochs means that the epoch was started over (boundaries late by what had been done) or cut short (early).
+    A fractional label that falls while the step goes on says the same without a join, and so does a count of samples.
+    Without labels, the batch-to-batch pattern of the loss is compared: data that start again repeat it from the start.
+
+Why it matters
+    Some examples are trained twice and others never; the step no longer tells how much of the data has been seen, and
+    every later epoch end, validation and schedule in epochs is off by the same amount.
+
+When it is silent
+    When data and steps are replayed together (RES002), when the labels move by whole epochs (RES005), when the counter
+    jumps and the data go on (RES003), when the batch changed (RES009), and when a fixed data order explains a repeat.
+
+What to do
+    Save and restore the position of the data loader (or its sampler's seed and offset) with the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.clocks.data_order import repeated_pattern
+from analyzer.clocks.epoch import Break, EpochClock
+from analyzer.clocks.laps import divisor_is_wrong
+from analyzer.model import Finding
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.epoch.wording import interval
+from analyzer.rules.examples import falling_loss, table
+from analyzer.timeline import Timeline
+
+HEADER = ("step", "epoch", "loss")
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    """Yield a finding for each place where the data position leaves the steps."""
+    clock = timeline.epoch
+    found = 0
+    for account in clock.accounts if clock is not None and clock.labels is not None else ():
+        for lost in account.breaks:
+            if not _is_data(timeline, account, lost):
+                continue
+            found += 1
+            yield _finding(timeline, account, lost)
+        if found:
+            return
+    if found:
+        return
+    for join in timeline.joins:
+        repeat = repeated_pattern(timeline, join)
+        if repeat is None:
+            continue
+        yield Finding(
+            severity="warning",
+            message=f"the loss of steps {repeat.first_step} to {repeat.last_step} repeats the batch-to-batch pattern of steps "
+            f"{repeat.like_first} to {repeat.like_last} (correlation {repeat.correlation:.2f}): the data started again at the resume",
+            tag=repeat.series.tag,
+            first_step=repeat.first_step,
+            last_step=repeat.last_step,
+            numbers={"correlation": repeat.correlation, "rows": repeat.rows},
+            evidence=(
+                timeline.row(repeat.series, repeat.index_before, "first row of the pattern"),
+                timeline.row(repeat.series, repeat.index_after, "the same batch again"),
+            ),
+            join=join.index,
+        )
+        found += 1
+    if not found and (clock is None or clock.labels is None) and not timeline.joins:
+        yield Unchecked(reason="one session, and no epoch labels in the log")
+
+
+def _is_data(timeline: Timeline, account: EpochClock, lost: Break) -> bool:
+    labels = account.labels
+    if labels is None:
+        return False
+    if lost.kind == "data":
+        return True
+    if lost.kind == "counter":  # the counter was set back while the labels went on; forward is RES003
+        return lost.high < 0
+    falls = lost.position > 0 and labels.value[lost.position] < labels.value[lost.position - 1]
+    same_session = lost.position > 0 and labels.session[lost.position] == labels.session[lost.position - 1]
+    forward = lost.position > 0 and labels.step[lost.position] > labels.step[lost.position - 1]
+    return bool(
+        labels.kind == "fraction" and lost.kind == "shift" and falls and same_session and forward
+        and not divisor_is_wrong(timeline, account)
+    )
+
+
+def _finding(timeline: Timeline, account: EpochClock, lost: Break) -> Finding:
+    labels = account.labels
+    assert labels is not None
+    size = interval(*sorted((round(abs(lost.low)), round(abs(lost.high)))))
+    where = "at the resume" if lost.join is not None else f"at step {lost.step}"
+    if lost.kind == "counter":
+        what = f"the step counter is set back {size} steps {where} and the data go on: later boundaries come that much early"
+    elif lost.high > 0:
+        what = f"the data fall behind the steps by {size} {where}: part of the epoch is done twice, later boundaries come late"
+    else:
+        what = f"the data run ahead of the steps by {size} {where}: the rest of the epoch is lost, later boundaries come early"
+    after = labels.value[lost.position :]
+    boundary = np.nonzero((np.diff(np.floor(after)) != 0) & (np.diff(labels.session[lost.position :]) == 0))[0][:1] + lost.position + 1
+    rows = [timeline.row(labels.series, int(labels.index[at]), "next boundary") for at in boundary.tolist()]
+    return Finding(
+        severity="error",
+        message=f"{what}; step {lost.step} is labelled {labels.value[lost.position]:g}",
+        tag=account.tag,
+        first_step=lost.step,
+        numbers={"steps_low": lost.low, "steps_high": lost.high},
+        evidence=(*lost.evidence, *rows),
+        join=lost.join,
+    )
+
+
+def _two_lives(late: int) -> dict[str, str]:
+    first = [(step, (step - 1) // 40, falling_loss(step)) for step in range(1, 101)]
+    second = [(step, (step - 1 - late) // 40, falling_loss(step)) for step in range(101, 241)]
+    return {"log.csv": table(HEADER, first) + table(HEADER, second)}
+
+
+RULE = Rule(
+    code="RES004",
+    name="data-position-lost",
+    severity="error",
+    check=check,
+    help="save and restore the position of the data loader with the step",
+    sources=(
+        "https://github.com/huggingface/transformers/issues/5605",
+        "https://github.com/PrimeIntellect-ai/prime-diloco/issues/97",
+        "https://github.com/ByteDance-Seed/VeOmni/pull/798",
+    ),
+    bad=(
+        Example(title="the epoch starts over", files=lambda: _two_lives(20)),
+        Example(title="the rest of the epoch is lost", files=lambda: _two_lives(-15)),
+    ),
+    good=(
+        Example(title="the epoch goes on", files=lambda: _two_lives(0), why="boundaries stay where the first session had them"),
+        Example(title="resumed at an epoch's end", files=lambda: {"log.csv": table(HEADER, [
+            (step, (step - 1) // 40, falling_loss(step)) for step in range(1, 81)]) + table(HEADER, [
+            (step, (step - 1) // 40, falling_loss(step)) for step in range(81, 241)])}, why="no position inside an epoch to lose"),
+    ),
+)

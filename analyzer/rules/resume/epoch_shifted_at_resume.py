@@ -1,0 +1,131 @@
+"""Epoch labels move by whole epochs at a resume.
+
+What it checks
+    The labels of the session after a join are laid over the epoch clock of the session before it. A shift that is a
+    whole number of epochs, while the steps go on, means that the counter of epochs was restored wrongly. Steps that
+    both sessions logged under different labels are reported too.
+
+Why it matters
+    Loading `epoch + 1` from a checkpoint inside an epoch skips the rest of it, or renames it; loading `epoch` from a
+    checkpoint at its end trains it twice. Schedules in epochs move with the label.
+
+When it is silent
+    When labels and steps go on together, when the steps are replayed under the same labels (RES002), when the shift is
+    no whole number of epochs (RES004), and when the batch changed (RES009).
+
+What to do
+    Save the epoch together with the position inside it, and restore both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.clocks.epoch import EpochClock
+from analyzer.clocks.sessions import Join
+from analyzer.model import Finding
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.epoch.wording import interval
+from analyzer.rules.examples import falling_loss, table
+from analyzer.timeline import Timeline
+
+HEADER = ("step", "epoch", "loss")
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    """Yield a finding for each join at which the labels move by whole epochs."""
+    clock = timeline.epoch
+    if not timeline.joins:
+        yield Unchecked(reason="the log shows one session")
+        return
+    if clock is None or clock.labels is None:
+        yield Unchecked(reason="no epoch labels with steps in the log")
+        return
+    told: set[int] = set()
+    for account in clock.accounts:
+        labels = account.labels
+        for moved in account.breaks:
+            if moved.kind not in ("skip", "repeat") or moved.join is None or labels is None or moved.join in told:
+                continue
+            told.add(moved.join)
+            laps = abs(moved.laps)
+            yield Finding(
+                severity="error",
+                message=f"epoch labels move {laps} epoch{'s' if laps > 1 else ''} {'back' if moved.laps > 0 else 'ahead'} at the resume: "
+                f"step {moved.step} is labelled {labels.value[moved.position]:g}, the steps before it put it in "
+                f"{labels.value[moved.position] + moved.laps:g} at {interval(account.low, account.high)} steps per epoch",
+                tag=account.tag,
+                first_step=moved.step,
+                numbers={"epochs": -moved.laps},
+                evidence=moved.evidence,
+                join=moved.join,
+            )
+        for join in timeline.joins:
+            if join.index not in told and not any(one.join == join.index or one.kind == "geometry" for one in account.breaks):
+                found = _two_labels(timeline, account, join)
+                if found is not None:
+                    told.add(join.index)
+                    yield found
+
+
+def _two_labels(timeline: Timeline, account: EpochClock, join: Join) -> Finding | None:
+    """Steps that both sessions logged, under different labels: the log contradicts itself there."""
+    labels = account.labels
+    if labels is None or labels.kind != "integer":
+        return None
+    before, after = np.flatnonzero(labels.session == join.before), np.flatnonzero(labels.session == join.after)
+    steps, first, second = np.intersect1d(labels.step[before], labels.step[after], return_indices=True)
+    differ = labels.value[before[first]] != labels.value[after[second]]
+    if not differ.any():
+        return None
+    at = int(np.argmax(differ))
+    one, two = int(before[first[at]]), int(after[second[at]])
+    return Finding(
+        severity="error",
+        message=f"step {int(steps[at])} is labelled {labels.value[one]:g} before the resume and {labels.value[two]:g} after it, "
+        f"as are {int(np.count_nonzero(differ))} of {len(steps)} steps logged twice",
+        tag=account.tag,
+        first_step=int(steps[at]),
+        numbers={"steps": int(np.count_nonzero(differ))},
+        evidence=(
+            timeline.row(labels.series, int(labels.index[one]), "before the resume"),
+            timeline.row(labels.series, int(labels.index[two]), "after it"),
+        ),
+        join=join.index,
+    )
+
+
+def _two_lives(first: list[tuple[int, int]], second: list[tuple[int, int]]) -> dict[str, str]:
+    def rows(life: list[tuple[int, int]]) -> list[tuple[object, ...]]:
+        return [(step, epoch, falling_loss(step)) for step, epoch in life]
+
+    return {"log.csv": table(HEADER, rows(first)) + table(HEADER, rows(second))}
+
+
+def _life(first: int, last: int, moved: int = 0) -> list[tuple[int, int]]:
+    return [(step, (step - 1) // 40 + moved) for step in range(first, last + 1)]
+
+
+RULE = Rule(
+    code="RES005",
+    name="epoch-shifted-at-resume",
+    severity="error",
+    check=check,
+    help="save the epoch together with the position inside it, and restore both",
+    sources=(
+        "https://github.com/Lightning-AI/pytorch-lightning/issues/850",
+        "https://github.com/facebookresearch/fairseq/issues/32",
+        "https://github.com/intel/ipex-llm/issues/271",
+    ),
+    bad=(Example(title="epoch + 1 is loaded inside an epoch", files=lambda: _two_lives(_life(1, 100), _life(101, 240, moved=1))),),
+    good=(
+        Example(title="labels go on", files=lambda: _two_lives(_life(1, 100), _life(101, 240)), why="step and label agree"),
+        Example(
+            title="steps replayed under their own labels",
+            files=lambda: _two_lives(_life(1, 100), _life(81, 240)),
+            why="the labels of the replayed steps are those of the first time",
+        ),
+    ),
+)
