@@ -337,7 +337,8 @@ def _classified(
     view: View, run: Run, main: Series, before: Ints, after: Ints, earlier: Ints, whole: SessionMap, number: int
 ) -> Join:
     last, first = int(main.step[before[-1]]), int(main.step[after[0]])
-    cadence = usual_cadence(main.step[np.concatenate([before, after])])
+    # A process that logs more seldom than the one before has its first row a longer cadence later.
+    cadence = max(usual_cadence(main.step[before]), usual_cadence(main.step[after]))
     overlap = int(np.count_nonzero(main.step[after] <= last))
     jump = 0 if last < first < last + 2 * cadence else first - (last + cadence)
     witnesses = _witnesses(view, whole, number, last, first)
@@ -509,6 +510,10 @@ def _projected(view: View, joins: Sequence[tuple[Join, int]], own: Sequence[tupl
             continue  # this view shows one side of the join only
         main = references[0]
         reached = main.step >= join.first_step_after
+        if join.step == "replayed":
+            # One replayed step shows as a step told twice: the second telling is the new life's.
+            twice = np.concatenate([[False], np.diff(main.step) == 0]) & (main.step == join.first_step_after)
+            reached = twice if twice.any() else reached
         if cuts:
             (source, row), _ = cuts[-1]
             reached &= (main.source > source) | ((main.source == source) & (main.row > row))

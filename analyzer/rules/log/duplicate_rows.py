@@ -87,11 +87,13 @@ def _repeats(timeline: Timeline, series: Series, twice: Ints) -> Finding:
     same = f"{equal} of them with the same value"
     if equal in (0, len(twice)):
         same = "with the same value" if equal else "with another value"
+    # One step told twice is what a resume from the last checkpoint leaves, too; an epoch told twice is a second report.
+    axis = timeline.run.sources[int(series.source[twice[0]])].step_axis
     rows = []
     for at in twice[:EVIDENCE_PAIRS]:
         rows += [timeline.row(series, int(at) - 1, "first telling"), timeline.row(series, int(at), "second telling")]
     return Finding(
-        severity="warning",
+        severity="note" if len(twice) == 1 and axis != "epoch" else "warning",
         message=f"{len(twice)} {verb.replace(' ', f' of {series.tag} ')} the step of the row before, {same}, {where}",
         tag=series.tag, first_step=first, last_step=last, numbers={"rows": len(twice), "equal": equal},
         evidence=tuple(rows),

@@ -35,6 +35,7 @@ from analyzer.timeline import Timeline
 
 JITTER_SECONDS = 2.0  # NTP steps a clock by hand's width and slews the rest; what is smaller disturbs nothing
 UNIT_RATIO = 500.0  # between neighbouring rows: seconds became milliseconds (a factor of 1000), nothing else does that
+MILLISECONDS = 1e11  # seconds since 1970 reach this in the year 5138; milliseconds reached it in 1973
 FACTOR_WARNED = 5.0
 
 
@@ -43,6 +44,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if backwards:
         yield max(backwards, key=lambda finding: finding.numbers["seconds"])
     yield from _elapsed(timeline)
+    yield from _record_times_in_another_unit(timeline)
     yield from _throughput_of_another_session(timeline)
 
 
@@ -97,6 +99,30 @@ def _elapsed(timeline: Timeline) -> Iterator[Finding]:
             yield Finding(severity="warning", message=message, tag=tag,
                           first_step=int(series.step[change]), numbers={"seconds": float(passed.max())},
                           evidence=(timeline.row(series, change - 1, "before"), timeline.row(series, change, "after")))
+
+
+def _record_times_in_another_unit(timeline: Timeline) -> Iterator[Finding]:
+    """Record times that are seconds since 1970 in no row, or in some rows only."""
+    for view in timeline.views:
+        for series in training_series(view)[:1]:
+            time = series.wall_time
+            known = np.isfinite(time) & (time > 0)
+            if not known.any():
+                continue
+            large = known & (time >= MILLISECONDS)
+            if not large.any():
+                continue
+            at = int(np.argmax(large))
+            unit = "microseconds" if time[at] >= 1000 * MILLISECONDS else "milliseconds"
+            which = "all" if large[known].all() else f"{np.count_nonzero(large)} of {np.count_nonzero(known)}"
+            yield Finding(
+                severity="warning",
+                message=f"record times are {unit} in {which} rows, first {time[at]:.0f} at step {series.step[at]}; "
+                f"event files hold seconds since 1970",
+                tag=series.tag, first_step=int(series.step[at]), numbers={"rows": int(np.count_nonzero(large))},
+                evidence=(timeline.row(series, at, f"at {time[at]:.0f}"),),
+            )
+            return
 
 
 def _in_another_unit(passed: Floats, same: np.ndarray) -> bool:

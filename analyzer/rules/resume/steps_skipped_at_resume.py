@@ -12,7 +12,8 @@ Why it matters
 When it is silent
     When the other clocks moved on with the step, rows are missing (`missing-rows`). A cadence that changes for
     good, or that makes a long step at every epoch, is a habit of the logger. A jump shorter than one logging
-    interval cannot be seen. A join whose only witness is the step itself is reported as a warning.
+    interval cannot be seen. A join whose only witness is the step itself is a
+    warning, and a note when so few rows are missing that a killed process may have held them back.
 
 What to do
     Find what set the counter: a checkpoint that was edited or saved before the counter was updated, `global_step`
@@ -24,10 +25,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.clocks.step_jumps import StepJump, step_jumps
-from analyzer.model import Finding
+from analyzer.model import Finding, Severity
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
+
+ROWS_IN_A_QUEUE = 10  # rows that a SummaryWriter holds back (max_queue) and a killed process loses
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -38,9 +41,10 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 def _jumped(timeline: Timeline, jump: StepJump) -> Finding:
     proved = jump.verdict == "counter jumped"
+    unproved: Severity = "note" if jump.rows <= ROWS_IN_A_QUEUE else "warning"
     where = f" ({timeline.joins[jump.join].how_known})" if jump.join is not None else ""
     return Finding(
-        severity="error" if proved else "warning",
+        severity="error" if proved else unproved,
         message=f"step jumps from {jump.last_step} to {jump.next_step}{where}: {jump.size} steps were not trained"
         + (f", {jump.because}" if proved else "; nothing else in the log tells whether their rows are missing"),
         tag=jump.series.tag,
