@@ -95,15 +95,15 @@ def _counts_samples(timeline: Timeline, steps: Ints, samples: int) -> bool:
 
 def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tuple[int | None, str]:
     framework = (timeline.run.sources[int(series.source[0])].framework or "").lower()
-    on_multiples = cadence > 1 and bool(np.mean(steps % cadence == 0) > 0.5) and int(steps.min()) == cadence
-    if (framework in ZERO_BASED or any(LIGHTNING_TAG.match(tag) for tag in timeline.view.series)) and not on_multiples:
-        return 0, "Lightning writes the first update as step 0" if "detectron" not in framework else "detectron2 counts from 0"
+    distinct = np.unique(steps)
+    first = int(distinct[0])
+    second = int(distinct[1]) if len(distinct) > 1 else None
+    lightning = any(LIGHTNING_TAG.match(tag) for tag in timeline.view.series)
+    if (framework in ZERO_BASED or lightning) and float(np.mean(steps % cadence == cadence - 1)) > 0.5:
+        return 0, f"{framework if framework in ZERO_BASED else 'Lightning'} writes the first update as step 0"
     if framework in ONE_BASED:
         return 1, f"{framework} counts updates from 1"
-    first = int(steps.min())
-    distinct = np.unique(steps)
-    second = int(distinct[1]) if len(distinct) > 1 else None
-    if first == 0:
+    if first == 0 and (cadence == 1 or (second is not None and second % cadence == cadence - 1)):
         return 0, "the first row is step 0"
     if first == 1 and (cadence == 1 or (second is not None and second % cadence == 0)):
         return 1, "the first row is step 1"
@@ -111,7 +111,8 @@ def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tupl
     last = last_step(timeline)
     if last is not None and totals:
         if last in totals and last + 1 not in totals:
-            return 1, f"the last row is step {last}, the planned number of updates"
+            return (None, "rows at 0 and at the planned number of updates") if first == 0 else (
+                1, f"the last row is step {last}, the planned number of updates")
         if last + 1 in totals and last not in totals:
             return 0, f"the last row is step {last}, one below the planned number of updates"
     return None, f"rows every {cadence} steps fit a count from 0 and a count from 1"
@@ -151,6 +152,9 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
     closing = [int(one.step.max()) for one in timeline.view.series.values() if len(one) and last < int(one.step.max()) <= last + spacing]
     closed = bool(closing) or any(re.search(r"(?:^|/)train_runtime$", tag) for tag in timeline.view.series)
     end = max(closing, default=last)
+    counted = _counter_saved(timeline)
+    if counted is not None and end <= counted < end + spacing:  # the state file's own counter, behind the last row
+        return RunEnd(last_step=counted, low=counted, high=counted, evidence=_row_at(timeline, end))
     earliest = end - 1 if closing and end - last > 1 else last
     base_low, base_high = (1, 0) if axis.base is None else (axis.base, axis.base)
     return RunEnd(
@@ -159,6 +163,12 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
         high=end - base_high + 1 + (0 if closed else spacing - 1),
         evidence=_row_at(timeline, end),
     )
+
+
+def _counter_saved(timeline: Timeline) -> int | None:
+    """``global_step`` of the Trainer's state file: updates done when it was written."""
+    found = [fact.value for fact in timeline.run.facts if fact.key == "global_step"]
+    return int(found[0]) if found and isinstance(found[0], int) else None
 
 
 def _row_at(timeline: Timeline, step: int) -> Row:

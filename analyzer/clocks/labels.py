@@ -69,6 +69,15 @@ def _counts_epochs(series: Series) -> bool:
     return bool(np.any(value != np.round(value)) and value.min() >= 0 and value.max() < 0.5 * max(1, int(step.max())))
 
 
+def relabelled_steps(labels: Labels, before: int, after: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Steps that two sessions logged under different labels: (positions before, positions after, steps logged twice)."""
+    mine, theirs = np.flatnonzero(labels.session == before), np.flatnonzero(labels.session == after)
+    steps, first, second = np.intersect1d(labels.step[mine], labels.step[theirs], return_indices=True)
+    first, second = mine[first], theirs[second]
+    differ = np.abs(labels.value[first] - labels.value[second]) > labels.half[first] + labels.half[second]
+    return first[differ], second[differ], len(steps)
+
+
 def rows_of_validation(timeline: Timeline, series: Series) -> NDArray[np.bool_]:
     """Which points of a series were written with a validation or an epoch's mean, not with a training row; shape (n,).
 

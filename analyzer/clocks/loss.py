@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 FEWEST_ROWS = 8  # finite rows below which there is no level to speak of
 ZERO_TAIL_ROWS = 3  # so many exact zeros at the end are a collapse, not a loss
 BURN_IN_DESCENT = 0.8  # the burn-in ends when this share of the descent is behind
-LONGEST_BURN_IN = 0.3  # share of the run
+LONGEST_BURN_IN = 0.15  # share of the run
+SHORT_RUN_BURN_IN = 0.3, 60  # share of a short run, up to so many rows: ringing lasts tens of steps
 SHORTEST_BURN_IN = 5  # rows
 RELATIVE_FLOOR = 1e-3  # of the level: a smaller scale says that the curve is smooth, not that 1 % is an event
 
@@ -98,7 +99,7 @@ def judged_rows(series: Series) -> Ints:
 def burn_in_of(value: Floats) -> int:
     """Rows until the first descent is over, ringing included; at most ``LONGEST_BURN_IN`` of the run."""
     n = len(value)
-    longest = int(LONGEST_BURN_IN * n)
+    longest = int(max(LONGEST_BURN_IN * n, min(SHORT_RUN_BURN_IN[0] * n, SHORT_RUN_BURN_IN[1])))
     if n < FEWEST_ROWS:
         return 0
     rest = float(np.median(value[longest:]))
@@ -116,7 +117,7 @@ def burn_in_of(value: Floats) -> int:
         if not len(again):
             break
         end = int(again[-1]) + 1
-    return min(max(2 * end, SHORTEST_BURN_IN), longest)
+    return min(max(end + end // 2, SHORTEST_BURN_IN), longest)
 
 
 def _level_and_scale(value: Floats, floor: float) -> tuple[Floats, Floats]:

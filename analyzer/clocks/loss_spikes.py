@@ -9,22 +9,24 @@ in units of its own local scale, against the run's own tail.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from analyzer.clocks.extreme_tail import fit_tail
+from analyzer.clocks.extreme_tail import chance_of_maximum
 from analyzer.model import Floats, Ints
 
 LENGTHS = (1, 2, 3, 5, 8, 12, 20, 32, 50, 80, 128, 200)  # rows per block
 CONTEXT_ROWS = 20  # rows before and after on which a level is taken, at least
 CONTEXT_BLOCKS = 5  # and at least this many blocks
 LONGEST_SHARE = 1 / 12  # a block holds at most this share of the run: there must be a level to stand above
-SCALE_BLOCKS = 64  # blocks on which the local scale is taken
+SCALE_BLOCKS = 24  # blocks on which the local scale is taken, five times over
 MAD_TO_SIGMA = 1.4826  # of a Gaussian
 DENSE = 20_000  # from so many blocks on neighbours share their levels: the cost stays a few passes over the rows
 SHARED = 8
+POOLED_BLOCKS = 120  # so many values know their own tail
 MOST_SPIKES = 12  # clusters looked at one by one; a run with more is not one with spikes
 
 NOISE_UNITS = 5.5  # with P_VALUE: no false spike in 325 clean logs of the prototype (reference run of the benchmark)
@@ -53,12 +55,13 @@ class Scan:
     length: int
     start: Ints
     excess: Floats
+    usual: float
     scale: Floats
     level: Floats
 
-    @property
+    @cached_property
     def units(self) -> Floats:
-        return self.excess / self.scale
+        return (self.excess - self.usual) / self.scale
 
 
 def block_medians(value: Floats, length: int, offset: int = 0) -> Floats:
@@ -73,73 +76,111 @@ def block_medians(value: Floats, length: int, offset: int = 0) -> Floats:
 
 
 def running_scale(residual: Floats, width: int = SCALE_BLOCKS) -> Floats:
-    """Local robust scale, shape (n,): MAD over chunks of ``width``, the larger of neighbours' mean and own."""
+    """Local robust scale, shape (n,): MAD over chunks of ``width``, then the median of five neighbouring chunks.
+
+    The median keeps a chunk that holds the spike from setting the scale that the spike is measured with.
+    """
     n = len(residual)
     chunks = max(1, n // width)
-    edges = np.linspace(0, n, chunks + 1).astype(np.int64)
-    if chunks > 400:  # equal chunks, one table
-        size = n // chunks
-        table = np.abs(residual[: chunks * size].reshape(chunks, size))
-        mads = np.median(table, axis=1)
-        centre = (np.arange(chunks) + 0.5) * size
-    else:
-        mads = np.array([np.median(np.abs(residual[a:b])) for a, b in zip(edges[:-1], edges[1:], strict=True)])
-        centre = (edges[:-1] + edges[1:]) / 2
+    size = n // chunks
+    table = np.abs(residual[: chunks * size].reshape(chunks, size))
+    mads = np.partition(table, size // 2, axis=1)[:, size // 2]
     if chunks == 1:
         return np.full(n, MAD_TO_SIGMA * mads[0])
-    padded = np.concatenate([mads[:1], mads, mads[-1:]])
-    smooth = np.median(sliding_window_view(padded, 3), axis=1)
-    return MAD_TO_SIGMA * np.interp(np.arange(n), centre, smooth)
+    if chunks < 5:
+        return np.full(n, MAD_TO_SIGMA * np.median(mads))
+    padded = np.concatenate([mads[2:0:-1], mads, mads[-2:-4:-1]])
+    smooth = MAD_TO_SIGMA * np.median(sliding_window_view(padded, 5), axis=1)
+    if n > DENSE:
+        return np.append(np.repeat(smooth, size), np.full(n - chunks * size, smooth[-1]))
+    return np.interp(np.arange(n), (np.arange(chunks) + 0.5) * size, smooth)
 
 
-def scan(value: Floats, length: int, offset: int, floor: Floats | float) -> Scan | None:
+def scan(value: Floats, length: int, offset: int, floor: float) -> Scan | None:
     """The top-hat statistic of blocks of ``length`` rows; None when there are too few blocks for levels around one."""
     blocks = block_medians(value, length, offset)
-    context = max(CONTEXT_BLOCKS, -(-CONTEXT_ROWS // length))
-    gap = 1
     n = len(blocks)
+    group = SHARED if n > DENSE else 1
+    context = max(CONTEXT_BLOCKS, min(-(-CONTEXT_ROWS // length), n // 6))
+    context = -(-context // group) * group
+    gap = 1 if group == 1 else 0
     if n < 2 * (context + gap) + 3:
         return None
-    share = SHARED if n > DENSE else 1
-    windows = sliding_window_view(blocks, context)
-    if share == 1:
-        levels = np.median(windows, axis=1)  # levels[i]: of blocks i .. i+context-1
-        first = np.arange(n)
-        before = np.where(first - gap - context >= 0, levels[np.maximum(first - gap - context, 0)], np.inf)
-        after = np.where(first + gap + 1 + context <= n, levels[np.minimum(first + gap + 1, n - context)], np.inf)
-        # Near the ends a shorter context must do: the nearest one that does not hold the block itself.
-        short = max(3, context // 4)
-        ends = np.median(sliding_window_view(blocks, short), axis=1)
-        late = first[np.isinf(after) & (first + gap + 1 + short <= n)]
-        after[late] = ends[n - short]
-        early = first[np.isinf(before) & (first - gap - short >= 0)]
-        before[early] = ends[0]
-    else:
-        group = np.arange(0, n, share)
-        levels = np.median(windows[::share], axis=1)  # levels[k]: of blocks k*share ..
-        behind = -(-(context + gap) // share)
-        ahead = -(-(share + gap) // share)
-        order = np.arange(len(group))
-        before = np.where(order >= behind, levels[np.clip(order - behind, 0, len(levels) - 1)], np.inf)
-        after = np.where(order + ahead < len(levels), levels[np.clip(order + ahead, 0, len(levels) - 1)], np.inf)
-        before, after = np.repeat(before, share)[:n], np.repeat(after, share)[:n]
-    level = np.maximum(before, after)
-    judged = np.isfinite(level)
-    start = (np.arange(n) * length + offset)[judged]
-    excess, level = (blocks - level)[judged], level[judged]
-    difference = np.diff(blocks, append=blocks[-2:-1])[judged] / np.sqrt(2.0)
-    scale = np.maximum(running_scale(excess - np.median(excess)), running_scale(difference))
-    at_least = floor if isinstance(floor, float) else floor[start]
-    return Scan(length=length, start=start, excess=excess, scale=np.maximum(scale, at_least), level=level)
+    level = np.repeat(surrounding_level(blocks, context, gap, group), group)[:n]
+    judged = np.flatnonzero(np.isfinite(level))
+    low, high = int(judged[0]), int(judged[-1]) + 1
+    excess, level = blocks[low:high] - level[low:high], level[low:high]
+    usual = float(np.median(excess))  # below zero: the level is the highest of three
+    difference = np.diff(blocks, append=blocks[-2:-1])[low:high] / np.sqrt(2.0)
+    scale = np.maximum(running_scale(excess - usual), running_scale(difference))
+    start = np.arange(low, high) * length + offset
+    return Scan(length=length, start=start, excess=excess, usual=usual, scale=np.maximum(scale, floor), level=level)
 
 
-def all_scans(value: Floats, floor: Floats | float) -> list[Scan]:
+def surrounding_level(blocks: Floats, context: int, gap: int, group: int) -> Floats:
+    """The highest level that the blocks around each group of blocks suggest for it, shape (groups,); NaN at the ends.
+
+    The level before and that after, each carried on along its own slope, and their mean. The slope is the smallest of
+    three neighbouring ones (minmod), one of them inside the nearest context, and carries no lower than the few blocks
+    beside: a step has no slope, so that the rows around a step are compared with its upper side. The mean lies above a
+    convex curve, where the two slopes fall short.
+    """
+    windows = sliding_window_view(blocks, context)[::group]
+    levels = np.partition(windows, context // 2, axis=1)[:, context // 2]
+    if group == 1 and context % 2 == 0:
+        levels = np.median(windows, axis=1)
+    half = max(group, context // 2 // group * group)
+    windows = sliding_window_view(blocks, half)[::group]
+    halves = np.partition(windows, half // 2, axis=1)[:, half // 2]
+    few = max(group, 3 if context < 12 else context // 4)
+    windows = sliding_window_view(blocks, few)[::group]
+    fews = np.partition(windows, few // 2, axis=1)[:, few // 2]
+    groups = -(-len(blocks) // group)
+    span = context // group
+    distance = (gap + 0.5) * group + context / 2
+    order = np.arange(groups)
+
+    def at(index: Ints, of: Floats) -> Floats:
+        inside = (index >= 0) & (index < len(of))
+        return np.where(inside, of[np.clip(index, 0, len(of) - 1)], np.nan)
+
+    def carried(first: Ints, direction: int) -> Floats:
+        nearest, second, third = (at(first + direction * k * span, levels) for k in range(3))
+        near = at(first if direction > 0 else first + (context - half) // group, halves)
+        far = at(first + (context - half) // group if direction > 0 else first, halves)
+        inner = (near - far) / max(context - half, 1)
+        slope = np.nan_to_num(_smallest((nearest - second) / context, (second - third) / context, inner))
+        beside = at(first if direction > 0 else first + (context - few) // group, fews)
+        return np.where(slope < 0, np.fmax(nearest + slope * distance, beside), nearest + slope * distance)
+
+    first_before, first_after = order - gap - span, order + gap + 1
+    before, after = carried(first_before, -1), carried(first_after, 1)
+    # At the ends a shorter context must do: three blocks at least.
+    short = max(3, context // 4)
+    if group == 1:
+        late = order[np.isnan(after) & (order + gap + 1 + short <= len(blocks))]
+        after[late] = np.median(blocks[len(blocks) - short :])
+        early = order[np.isnan(before) & (order - gap - short >= 0)]
+        before[early] = np.median(blocks[:short])
+    middle = (at(first_before, levels) + at(first_after, levels)) / 2
+    highest = np.fmax(np.maximum(before, after), middle)
+    return np.where(np.isnan(before) | np.isnan(after), np.nan, highest)
+
+
+def _smallest(*slopes: Floats) -> Floats:
+    """Where all have one sign, the one nearest to zero; else zero (minmod). NaN where one is unknown."""
+    table = np.stack(slopes)
+    low, high = table.min(axis=0), table.max(axis=0)
+    return np.where(low > 0, low, np.where(high < 0, high, 0.0 * low))
+
+
+def all_scans(value: Floats, floor: float) -> list[Scan]:
     """The statistic at every block length that the curve has room for, two phases of blocks where they are long."""
     found = []
     for length in LENGTHS:
         if length > 1 and length > LONGEST_SHARE * len(value):
             break
-        for offset in (0,) if length == 1 else (0, length // 2):
+        for offset in (0,) if length == 1 or len(value) > DENSE * length else (0, length // 2):
             one = scan(value, length, offset, floor)
             if one is not None:
                 found.append(one)
@@ -149,7 +190,7 @@ def all_scans(value: Floats, floor: Floats | float) -> list[Scan]:
 def find_spikes(
     value: Floats,
     *,
-    floor: Floats | float = 0.0,
+    floor: float = 0.0,
     judged_from: int = 0,
     noise_units: float = NOISE_UNITS,
     p_value: float = P_VALUE,
@@ -188,7 +229,7 @@ def find_spikes(
         reach = last - first + 1
         for one, rows in zip(scans, open_rows, strict=True):
             rows &= (one.start + one.length <= first - reach) | (one.start > last + reach)
-        p_values[index] = min(1.0, tests * _chance(scans[which], open_rows[which], block))
+        p_values[index] = min(1.0, tests * _chance(scans, open_rows, which, block, index))
         if p_values[index] < p_value:
             kept = index + 1
     rows_scan = next((one for one in scans if one.length == 1), scans[0])
@@ -211,12 +252,16 @@ def _highest(scans: list[Scan], open_rows: list[NDArray[np.bool_]]) -> tuple[int
     return None if best is None else best[1:]
 
 
-def _chance(one: Scan, rows: NDArray[np.bool_], block: int) -> float:
+def _chance(scans: list[Scan], open_rows: list[NDArray[np.bool_]], which: int, block: int, higher: int) -> float:
     """Chance that the largest of so many blocks reaches as far as this one."""
-    tail = fit_tail(one.units[rows])
-    if tail is None:
-        return 1.0
-    return float(min(1.0, tail.beyond(one.units[block]) * len(one.start)))
+    one = scans[which]
+    units = one.units[open_rows[which]]
+    # Few long blocks do not know their tail: shorter ones, whose tail is heavier if it differs, lend theirs.
+    shorter = which - 1
+    while len(units) < POOLED_BLOCKS and shorter >= 0:
+        units = np.concatenate([units, scans[shorter].units[open_rows[shorter]]])
+        shorter -= 1
+    return chance_of_maximum(units, float(one.units[block]), of=len(one.start), censored=higher)
 
 
 def cluster_of(value: Floats, one: Scan, block: int) -> tuple[int, int]:

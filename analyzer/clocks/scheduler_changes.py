@@ -229,7 +229,7 @@ def _joins_judged(timeline: Timeline, rows: Observed, known: Known, lives: list[
             was = known.rate * (x[previous.last - 1] + before)
             now = known.rate * (x[life.first] + life.shift)
             unit = known.rate * max(cadence, 1.0)
-            if -unit * 0.5 <= now - was <= 2 * unit + 1:
+            if not seamless(timeline, join) and -unit * 0.5 <= now - was <= 2 * unit + 1:
                 before = life.shift
                 continue
             what = _counter_in_words(was, now, unit, known)
@@ -248,6 +248,11 @@ def _joins_judged(timeline: Timeline, rows: Observed, known: Known, lives: list[
             if np.isfinite(life.total):
                 what += f": it ends at {life.total:.6g}"
         yield Deviation(kind="restart", step=step, last_step=last, join=join, what=what, evidence=evidence)
+
+
+def seamless(timeline: Timeline, join: int | None) -> bool:
+    """Whether the step counter runs through a join as if nothing had been: then the scheduler's must too."""
+    return any(j.index == join and j.step == "continued" and j.step_jump == 0 for j in timeline.joins)
 
 
 def geometry_changed(timeline: Timeline, join: int | None) -> bool:

@@ -61,7 +61,27 @@ def read_clock(timeline: Timeline, claim: Claim, rows: Observed, *, main: bool) 
         clock = search(timeline, claim, rows, sample, main)
         if clock is not None:
             return clock
-    return SchedulerClock(series=rows.series, family="unknown", peak_lr=float(rows.rate.max()), min_lr=float(rows.rate.min()))
+    above = tuple(above_the_peak(timeline, claim, rows, sample)) if main else ()
+    return SchedulerClock(
+        series=rows.series, family="unknown", peak_lr=float(rows.rate.max()), min_lr=float(rows.rate.min()), deviations=above
+    )
+
+
+def above_the_peak(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) -> Iterator[Deviation]:
+    """Rates that no schedule explains, some of them above the declared peak."""
+    if claim.family not in ("linear", "cosine", "polynomial", "step", "exponential") or not claim.base_lr:
+        return
+    top = int(np.argmax(rows.rate))
+    reference = best_reference(claim, sample, main=True)
+    if rows.rate[top] <= claim.base_lr * (1 + OTHER_PEAK) + 2 * rows.tolerance[top] or reference is None:
+        return
+    first, evidence = evidence_against(timeline, rows, reference)
+    yield Deviation(
+        kind="peak", step=int(rows.step[first]), last_step=int(rows.step[-1]), evidence=evidence,
+        what=f"the rates follow no {claim.name} schedule and rise to {rows.rate[top]:.6g} at {rows.step[top]}, "
+        f"above the declared peak {claim.base_lr:.6g}",
+        numbers={"observed": float(rows.rate[top]), "declared": claim.base_lr},
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------- as declared
@@ -516,7 +536,8 @@ def compared(
         return
     first, evidence = evidence_against(timeline, rows, reference)
     step, last = int(rows.step[first]), int(rows.step[-1])
-    if fit.family != claim.family:
+    stable = claim.family == "wsd" and fit.family in ("linear", "cosine", "polynomial")
+    if fit.family != claim.family and not stable:
         if fit.family == "constant" and fit.rise is None:
             return
         if {fit.family, claim.family} == {"step", "exponential"}:
@@ -537,6 +558,15 @@ def compared(
         )  # fmt: skip
         return
     yield from lengths_compared(claim, rows, fit, axis, step, last, evidence)
+
+
+def never_at_peak(rows: Observed, fit: Fit, axis: str, declared: float) -> bool:
+    """Every step around the top is logged, and the top is below the declared peak."""
+    x, top = rows.axes[axis], int(np.argmax(rows.rate))
+    if fit.rise is None or fit.rise.form != "line" or not 0 < top < len(rows) - 1:
+        return False
+    every_step = x[top] - x[top - 1] == 1 and x[top + 1] - x[top] == 1
+    return bool(every_step and rows.rate[top] < declared * (1 - 20 * OTHER_PEAK))
 
 
 def also_admitted(claim: Claim, rows: Observed, axis: str) -> tuple[float, ...]:
@@ -592,6 +622,15 @@ def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str, step: in
             kind="horizon", step=step, last_step=last, evidence=evidence, severity="note",
             what=f"the schedule ends at {fit.end:.6g}, {near:.6g} {per} are planned: one off, no convention that is known here",
             numbers={"schedule_steps": fit.end, "planned_steps": near},
+        )  # fmt: skip
+        return
+    if warm_ok and claim.base_lr and never_at_peak(rows, fit, axis, claim.base_lr):
+        top = int(np.argmax(rows.rate))
+        yield Deviation(
+            kind="warmup", step=int(rows.step[top]), last_step=last, evidence=evidence,
+            what=f"the declared peak {claim.base_lr:.6g} is never reached: {rows.rate[top]:.6g} at step {rows.step[top]} is the "
+            f"highest, where a warmup of {fit.peak / fit.rise.slope if fit.rise else 0:.4g} steps gives way to the decay",
+            numbers={"highest": float(rows.rate[top]), "declared": claim.base_lr},
         )  # fmt: skip
         return
     if not warm_ok:

@@ -23,7 +23,7 @@ def told(timeline: Timeline, *kinds: Kind) -> Iterator[Finding | Unchecked]:
     if not clocks:
         yield Unchecked(reason=NO_RATE)
         return
-    if all(clock.family == "unknown" for clock in clocks):
+    if all(clock.family == "unknown" and not clock.deviations for clock in clocks):
         yield Unchecked(reason=UNKNOWN)
         return
     for clock, deviation in findings_of(timeline, *kinds):
