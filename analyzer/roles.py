@@ -45,30 +45,91 @@ class Roles:
         return self.series.get(role, ())
 
 
-_VALIDATION = r"(?:^|[/_. -])(?:val|valid|validation|eval|evaluation|test|dev|holdout|heldout)(?:[/_. -]|$|(?=loss))"
-_PATTERNS: tuple[tuple[Role, str], ...] = (
-    ("learning_rate", r"(?:^|[/_. -])(?:lr|learning[_ -]?rate|opt_learning_rate)(?:[/_. -]|$|\d|abs)|^lr[-/ ]"),
-    ("grad_norm", r"grad(?:ient)?s?[/_. -]?(?:global[_ -]?)?norm|(?:^|[/_. -])gnorm$|total_norm$|l2_norm/grad/global$"),
-    ("clip", r"max[_ -]?grad[_ -]?norm|grad[_ -]?clip"),
-    ("tokens", r"(?:num_input_)?tokens[_ ]?(?:seen|consumed|processed)|consumed[_ ]tokens|(?:total|num)[_ ]tokens$"),
-    ("samples", r"consumed[_ ](?:train[_ ])?samples|samples[_ ]?(?:seen|consumed|processed)|global_samples|(?:total|num)[_ ]samples$|^samples$"),
-    ("batch_in_epoch", r"batch_in_epoch|^batch_idx$|(?:^|/)iter_in_epoch$|^batch$"),
-    ("throughput", r"(?:steps|samples|tokens|iters?|it|examples)[/_ -]?(?:per|/)[/_ -]?s(?:ec(?:ond)?)?$|throughput|^fps$|time/fps"),
-    ("elapsed", r"^(?:elapsed(?:[_ ]time)?|wall(?:[_ ]?(?:time|clock))?|time[_ ]elapsed|time/time_elapsed|elapsed_s|seconds)$"),
-    ("epoch", r"^(?:(?:train|training|trainer|time|progress)[/_])?epochs?(?:_num|_idx|_float)?$"),
-    ("step", r"^(?:trainer/)?(?:global[_ -]?step|step|steps|iteration|iter|num_updates|update|updates|n_iter|itr)s?$"),
+_VALIDATION = (
+    r"(?:^|[/_. -])(?:val|valid|validation|eval|evaluation|test|dev|holdout|heldout|predict)(?:[/_. -]|$|(?=loss))"
 )
-_NOT_LEARNING_RATE = re.compile(r"lr_?(?:scale|decay|mult|warmup|step|scheduler)|min_lr|lr_min|base_lr|initial_lr|max_lr|weight", re.I)
+# Tried in this order; the first that fits decides.
+_PATTERNS: tuple[tuple[Role, str], ...] = (
+    (
+        "learning_rate",
+        r"(?:^|[/_. -])(?:lr|lrate|learning[_ -]?rate|opt_learning_rate)(?:[/_. -]|$|\d|abs)|^lr[-/ ]",
+    ),
+    (
+        "clip",
+        r"max[_ -]?grad[_ -]?norm|grad(?:ient)?(?:[_ -]?norm)?[_ -]?clip|clip[_ -]?grad"
+        r"|^clip(?:ping)?(?:_?(?:value|norm))?$",
+    ),
+    (
+        "grad_norm",
+        r"grad(?:ient)?s?[/_. -]?(?:global[_ -]?|[\d.]+_)?norm|(?:^|[/_. -])gnorm$|total_norm$|l2_norm/grad/global$"
+        r"|^norm$",
+    ),
+    (
+        "tokens",
+        r"tokens?[_ -]?(?:seen|consumed|processed)|consumed[_ -](?:train[_ -])?tokens|(?:total|num|n)[_ ]tokens$"
+        r"|^(?:train/|time/)?tokens?$",
+    ),
+    (
+        "samples",
+        r"consumed[_ -](?:train[_ -])?samples|(?:samples|examples|images)[_ -]?(?:seen|consumed|processed)"
+        r"|global_samples|(?:total|num|n)[_ ](?:samples|examples)$|^(?:train/|time/)?samples?$|^samples vs steps$"
+        r"|^records$",
+    ),
+    (
+        "throughput",
+        r"(?:step|sample|token|iter|it|example|image|batch|update|word)(?:e?s)?[/_ -]?(?:per|/)[/_ -]?s(?:ec(?:ond)?)?"
+        r"(?:$|_per)|throughput|^fps$|time/fps|^(?:wps|ups|tps)$",
+    ),
+    ("batch_in_epoch", r"batch_in_epoch|^batch(?:_idx|_index)?$|(?:^|/)iter_in_epoch$|^inner_iter$"),
+    (
+        "elapsed",
+        r"^(?:elapsed(?:[_ ]time)?|wall(?:[_ ]?(?:time|clock))?|time[_ ]elapsed|time/time_elapsed|elapsed_s|seconds"
+        r"|_runtime)$",
+    ),
+    ("epoch", r"^(?:(?:train|training|trainer|time|progress)[/_])?(?:current_)?epochs?(?:_num|_idx|_float)?$"),
+    (
+        "step",
+        r"^(?:trainer/|train/)?(?:global[_ -]?step|train(?:ing)?_step|current_step|step|steps|iteration|iter"
+        r"|num_updates|update|n_iter|itr|n_updates)s?$",
+    ),
+)
+_NOT_LEARNING_RATE = re.compile(
+    r"lr_?(?:scale|decay|mult|warmup|step|scheduler|ratio)|(?:^|[/_ -])(?:min|max|base|initial|init|target)_?lr"
+    r"|lr_(?:min|max)|weight|momentum|betas?",
+    re.I,
+)
 _LOSS = re.compile(r"loss|(?:^|[/_ ])nll(?:[/_ ]|$)|cross[_ ]?entropy|(?:^|[/_])xent|(?:^|[/_])mse$|objective$", re.I)
-_NOT_LOSS = re.compile(r"loss[_ -]?(?:scale|weight|coef|ratio|mask)|scaler|lossless|best[_ ]?loss", re.I)
-_EPOCH_MEAN = re.compile(r"(?:^|[/_. -])epoch[_ -]|[_ -]epoch$|(?:avg|mean|average)[_ -]?(?:train[_ -]?)?loss|train[_ -]loss[_ -](?:avg|mean)", re.I)
+_NOT_LOSS = re.compile(
+    r"loss(?:es)?[_ -]?(?:scale|scaling|weight|coef|ratio|mask|count|smooth|fn|type|name)|scaler|lossless"
+    r"|(?:^|[/_ .-])(?:best|lowest)(?:[/_ .-]|loss)",
+    re.I,
+)
+_EPOCH_MEAN = re.compile(
+    r"(?:^|[/_. -])epoch[_ -]|[_ -]epoch$|(?:avg|mean|average)[_ -]?(?:train[_ -]?)?loss"
+    r"|train[_ -]loss[_ -](?:avg|mean)",
+    re.I,
+)
 _COMPILED = tuple((role, re.compile(pattern, re.I)) for role, pattern in _PATTERNS)
 _VALIDATION_RE = re.compile(_VALIDATION, re.I)
+_OTHER_AXIS = re.compile(r" vs (?:samples|steps|tokens)$")
+
+# The plain names of a role's main series, without folder, in lower case with underscores.
+_PLAIN: Mapping[str, frozenset[str]] = {
+    role: frozenset(names.split())
+    for role, names in {
+        "loss": "loss train_loss total_loss totalloss loss_total train_loss_total train_loss_step loss_step step_loss "
+        "batch_loss total training_loss lm_loss loss/train loss/training loss/current loss/train_step crossentropyloss",
+        "learning_rate": "lr learning_rate",
+        "epoch": "epoch",
+        "validation_loss": "val_loss eval_loss loss validation_loss loss/val loss/validation valid_loss",
+        "grad_norm": "grad_norm gnorm total_grad_norm",
+    }.items()
+}
 
 
 def role_of_tag(tag: str) -> str | None:
     """The role that a tag's name suggests, or None."""
-    name = re.sub(r" vs (?:samples|steps|tokens)$", "", tag.strip())
+    name = tag.strip() if tag.strip() == "samples vs steps" else _OTHER_AXIS.sub("", tag.strip())
     for role, pattern in _COMPILED:
         if pattern.search(name):
             if role == "learning_rate" and _NOT_LEARNING_RATE.search(name):
@@ -82,12 +143,16 @@ def role_of_tag(tag: str) -> str | None:
 
 
 def assign_roles(view: View, sources: Sequence[Source], overrides: Mapping[str, str] | None = None) -> Roles:
-    """Give every series of a view its role; the main series of a role comes first."""
+    """Give every series of a view its role; the main series of a role comes first.
+
+    Megatron writes each tag twice, the second time ``... vs samples`` over another axis: the twin plays no part.
+    """
     chosen = {tag: role for role, tag in (overrides or {}).items()}
     series: dict[str, list[Series]] = {}
     why: dict[str, str] = {}
     for tag, one in view.series.items():
-        role = chosen.get(tag) or role_of_tag(tag)
+        twin = _OTHER_AXIS.sub("", tag)
+        role = chosen.get(tag) or (role_of_tag(tag) if twin == tag or twin not in view.series else None)
         if role is None or not len(one):
             continue
         series.setdefault(role, []).append(one)
@@ -101,11 +166,7 @@ def assign_roles(view: View, sources: Sequence[Source], overrides: Mapping[str, 
 
 def _preference(role: str, series: Series) -> tuple[int, int, str]:
     """Sort key: the plain training loss before its parts, then the longest series, then the name."""
-    name = series.tag.lower().rsplit("/", 1)[-1]
-    plain = {
-        "loss": ("loss", "train_loss", "total_loss", "train_loss_step", "loss_step", "total", "training_loss", "lm loss"),
-        "learning_rate": ("lr", "learning_rate", "learning-rate"),
-        "epoch": ("epoch",),
-        "validation_loss": ("val_loss", "eval_loss", "loss", "validation_loss"),
-    }.get(role, ())
-    return (0 if name in plain else 1, -len(series), series.tag)
+    path = re.sub(r"[ -]", "_", series.tag.lower())
+    plain = _PLAIN.get(role, frozenset())
+    names = (path.rsplit("/", 1)[-1], "/".join(path.split("/")[-2:]))
+    return (0 if any(name in plain for name in names) else 1, -len(series), series.tag)
