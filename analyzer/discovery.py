@@ -39,11 +39,13 @@ SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages", "venv", "plug
 LOGGER_FOLDERS = {
     "lightning_logs", "csv_logs", "tb_logs", "tensorboard", "tensorboard_logs", "tensorboard_log", "tf_logs", "tb",
     "runs", "logs", "log", "summaries", "events", "vis_data", "log_dir", "files",
+    "artifacts",
 }
 SPLIT_FOLDERS = {"train", "training", "validation", "val", "valid", "eval", "evaluation", "test"}
 CHECKPOINT_FOLDER = re.compile(r"^(checkpoint|ckpt)[-_]?\d+$|^global_step\d+$|^last-checkpoint$")
 HPARAMS_FOLDER = re.compile(r"^\d{10}\.\d+$")  # tensorboard's add_hparams writes its own file into <unix time>/
 DATED_FOLDER = re.compile(r"^[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_")  # Nov22_00-14-50_host: torch, Trainer
+WANDB_FOLDER = re.compile(r"^(offline-)?run-\d{8}_\d{6}-(?P<id>\w+)$")
 NUMBERED_FOLDER = re.compile(r"^(?P<stem>version_)(?P<number>\d+)$|^(?P<stamp>\d{8}_\d{6})$")
 EVENT_FILE = re.compile(r"tfevents\.(?P<time>\d+)\.(?P<host>.+)\.(?P<pid>\d+)\.\d+(?:\.v2)?$")
 
@@ -417,8 +419,15 @@ def is_sub_run(below: tuple[str, ...], tag: str) -> bool:
 def _chained(by_home: dict[tuple[str, ...], list[_Folder]]) -> list[list[tuple[str, ...]]]:
     """Homes in order; version_N+1 (or the next dated folder) is put to version_N when it does not start afresh."""
     chains: list[list[tuple[str, ...]]] = []
+    of_run_id: dict[tuple[str, ...], list[tuple[str, ...]]] = {}  # a resumed W&B run has a folder a life
     for home in sorted(by_home, key=lambda parts: [_natural(part) for part in parts]):
         before = chains[-1][-1] if chains else None
+        if home and (match := WANDB_FOLDER.match(home[-1])):
+            same = of_run_id.setdefault((*home[:-1], match["id"]), [])
+            same.append(home)
+            if len(same) == 1:
+                chains.append(same)
+            continue
         if before is not None and _numbered_alike(before, home):
             first, later = _first_step(by_home[before]), _first_step(by_home[home])
             if first is not None and later is not None and later > first:

@@ -62,7 +62,7 @@ def join(name: str, root: Path, pieces: Sequence[Piece]) -> list[Run]:
     """The runs that a group's readings are."""
     stores = [piece for piece in pieces if piece.reading.runs]
     plain = [piece for piece in pieces if not piece.reading.runs]
-    runs = [_stored_run(name, piece, reading) for piece in stores for reading in piece.reading.runs]
+    runs = [_stored_run(name, piece, reading) for piece in stores for reading in _stored_readings(piece.reading)]
     bound = _bind(_accounts(plain)) if plain else []
     titles = _titles(name, root, bound)
     return [_run(title, accounts) for title, accounts in zip(titles, bound, strict=True)] + runs
@@ -300,9 +300,11 @@ def _label(piece: Piece) -> str:
     return f"{piece.folder.name}/{name}" if re.match(r"(?i)(checkpoint|ckpt|last)", piece.folder.name) else name
 
 
-def _state_order(piece: Piece) -> tuple[int, int, str]:
-    last = max((int(s.step.max()) for s in piece.series if len(s)), default=NO_STEP)
-    return -last, len(_label(piece)), str(piece.path)
+def _state_order(piece: Piece) -> tuple[int, bool, int, str]:
+    """Most steps first; of equals the one of the run's own folder, then the latest checkpoint."""
+    last = max((int(s.step.max()) for s in piece.series if len(s)), default=0)
+    number = re.search(r"\d+$", piece.folder.name)
+    return -last, "/" in _label(piece), -int(number[0]) if number else 0, str(piece.path)
 
 
 def _prefix(short: Piece, long: Piece) -> bool:
@@ -352,10 +354,13 @@ def _families(pieces: Sequence[Piece]) -> list[Account]:
         families.setdefault(_family(piece), []).append(piece)
     accounts = []
     for key, found in families.items():
-        view = found[0].path.name if len(found) == 1 else key[-1] or key[0]
+        view = Path(found[0].reading.source.path).name if len(found) == 1 else key[-1] or key[0]
         account = Account(view=view, kind=(found[0].reading.source.format, found[0].reading.source.step_column or ""),
                           pieces=found)
-        if len(found) > 1:
+        found.sort(key=lambda piece: (piece.reading.source.start_time or 0.0, str(piece.path)))
+        if key[0] == "W&B run":
+            account.notes += [f"{_place(piece)} has the run id of {_place(found[0])}: resumed" for piece in found[1:]]
+        elif len(found) > 1:
             account.notes.append(f"{len(found)} files with a tag each are one log: {found[0].path.name}, ...")
         accounts.append(account)
     return accounts
@@ -363,6 +368,8 @@ def _families(pieces: Sequence[Piece]) -> list[Account]:
 
 def _family(piece: Piece) -> tuple[str, ...]:
     name = piece.path.name
+    if piece.reading.source.format == "wandb-run":
+        return ("W&B run", piece.path.stem)  # a run that was resumed has a folder for each life, and one id
     export = TENSORBOARD_EXPORT.match(name)
     if export:
         return ("tensorboard export", str(piece.folder), export["run"])
@@ -534,8 +541,17 @@ def _short(file_name: str) -> str:
     return file_name if "tfevents" in file_name else file_name.split(".", 1)[0]
 
 
+def _stored_readings(store: Reading) -> list[Reading]:
+    """The readings of a store that hold numbers, each with what was found for all of them."""
+    found = [one for one in store.runs if one.series]
+    return [
+        replace(one, facts=one.facts + store.facts, problems=one.problems + (store.problems if not at else ()))
+        for at, one in enumerate(found)
+    ]
+
+
 def _stored_run(name: str, piece: Piece, reading: Reading) -> Run:
-    title = reading.source.path.rsplit("#", 1)[-1] if "#" in reading.source.path else piece.path.stem
+    title = reading.source.view or piece.path.stem
     written_by = reading.source.format
     account = Account(view=written_by, kind=(written_by,), pieces=[replace(piece, reading=reading)])
     return _run(f"{name}/{title}", [account])

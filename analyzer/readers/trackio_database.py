@@ -1,0 +1,101 @@
+"""Trackio's local store: one SQLite file a project, opened read-only; one reading a run.
+
+A row is one call of ``log``: a step, an ISO timestamp and the metrics as JSON. Steps count calls unless the caller
+passed one, as in W&B.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analyzer.config.sidecars import facts_from_mapping
+from analyzer.model import Fact, Problem, Source
+from analyzer.readers import Reader, Reading
+from analyzer.readers.columns import Dialect, columns_of_entries, interpret
+from analyzer.readers.json_lines import flat_entry
+from analyzer.readers.sqlite_file import opened, tables_of
+
+DIALECT = Dialect(framework="trackio", wall_column="_timestamp")
+
+
+def read(path: Path) -> Reading:
+    """Read every run of a project; ``Series.row`` is the row's id in the table."""
+    source = Source(path=str(path), format="trackio", framework="trackio")
+    columns = tables_of(path, path.open("rb").read(16))
+    run_column = "run_id" if "run_id" in columns.get("metrics", set()) else "run_name"
+    try:
+        with opened(path) as connection:
+            runs = connection.execute(
+                f"SELECT {run_column}, MAX(run_name), MIN(id) FROM metrics GROUP BY {run_column} ORDER BY MIN(id)"
+            ).fetchall()
+            readings = [_reading(connection, source, run_column, run, name) for run, name, _ in runs]
+            configs = _configs(connection, columns.get("configs", set()), run_column)
+    except sqlite3.Error as error:
+        message = f"not a database that can be read: {error}"
+        return Reading(source=source, problems=(Problem(source=str(path), kind="unreadable", message=message),))
+    if not readings:
+        reason = "a Trackio project without a logged row"
+        return Reading(source=source, problems=(Problem(source=str(path), kind="unreadable", message=reason),))
+    facts = [configs.get(run, ()) for run, _, _ in runs]
+    return Reading(source=source, runs=tuple(
+        Reading(source=one.source, series=one.series, problems=one.problems, facts=found)
+        for one, found in zip(readings, facts, strict=True)
+    ))
+
+
+def _reading(connection: sqlite3.Connection, source: Source, run_column: str, run: str, name: str) -> Reading:
+    rows = connection.execute(
+        f"SELECT id, step, timestamp, metrics FROM metrics WHERE {run_column} = ? ORDER BY id", (run,)
+    ).fetchall()
+    entries: list[dict[str, Any]] = []
+    numbers: list[int] = []
+    problems: list[Problem] = []
+    for number, step, moment, text in rows:
+        try:
+            metrics = json.loads(text)
+        except ValueError:
+            problems.append(Problem(source=source.path, kind="row", message="metrics that are no JSON", row=number))
+            continue
+        if isinstance(metrics, dict):
+            entries.append({"_step": step, "_timestamp": moment, **flat_entry(metrics)})
+            numbers.append(number)
+    own = Source(path=source.path, format=source.format, framework=source.framework, view=name)
+    return interpret(columns_of_entries(entries), np.array(numbers, dtype=np.int64), source=own, dialect=DIALECT,
+                     problems=problems, judge=False)
+
+
+def _configs(connection: sqlite3.Connection, columns: set[str], run_column: str) -> dict[str, tuple[Fact, ...]]:
+    if not {run_column, "config"} <= columns:
+        return {}
+    found = {}
+    for run, text in connection.execute(f"SELECT {run_column}, config FROM configs"):
+        try:
+            config = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(config, dict):
+            public = {key: value for key, value in config.items() if not key.startswith("_")}
+            found[run] = facts_from_mapping(public, "Trackio config")
+    return found
+
+
+def _recognises(path: Path, head: bytes) -> bool:
+    return {"timestamp", "run_name", "step", "metrics"} <= tables_of(path, head).get("metrics", set())
+
+
+READER = Reader(
+    name="trackio",
+    title="Trackio projects (SQLite)",
+    recognises=_recognises,
+    read=read,
+    recognised_by="an SQLite file with Trackio's table `metrics`",
+    step="`global_step`, `iter` or the like where logged, else what was passed as step, which counts calls by default",
+    epoch="as logged",
+    learning_rate="as logged",
+    priority=20,
+)
