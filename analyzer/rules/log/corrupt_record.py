@@ -1,8 +1,9 @@
 """A record fails its checksum, or bytes of the log were overwritten.
 
 What it checks
-    The checksum of every record of an event file, length and payload; and in text logs, bytes that no logger
-    writes. Where reading could go on behind the damage is part of the finding.
+    The checksum of every record of an event file, length and payload; in text logs, bytes that no logger writes.
+    Where reading could go on behind the damage is part of the finding. And rows in which two logs of one run differ
+    that agree everywhere else.
 
 Why it matters
     Most readers stop at the first bad record and say nothing: everything behind it is missing from the curve, as if
@@ -12,7 +13,6 @@ When it is silent
     A file that just ends inside its last record is `truncated-log`.
 
 What to do
-
     Copy the file again from where it was written, and check the disk or the transfer. What lies behind the damage
     has been read as far as its own checksums are right."""
 
@@ -22,6 +22,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analyzer.clocks.accounts import Comparison, comparisons
 from analyzer.model import Finding, Problem
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss
@@ -39,6 +40,24 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             by_source.setdefault(problem.source, []).append(problem)
     for problems in by_source.values():
         yield _damaged(timeline, problems)
+    for pair in comparisons(timeline):
+        if len(pair.differs):
+            yield _told_otherwise(timeline, pair)
+
+
+def _told_otherwise(timeline: Timeline, pair: Comparison) -> Finding:
+    """Two logs of the run agree everywhere but in a few rows: one of them was altered."""
+    at, at_other = (int(index) for index in pair.differs[0])
+    step, count = int(pair.one.step[at]), len(pair.differs)
+    return Finding(
+        severity="warning",
+        message=f"two logs of the run agree on {pair.one.tag} at {pair.common - count} steps and differ at {count}, "
+        f"first at step {step}: {pair.one.value[at]:g} in {pair.one_view}, {pair.other.value[at_other]:g} in "
+        f"{pair.other_view}",
+        tag=pair.one.tag, first_step=step, last_step=int(pair.one.step[int(pair.differs[-1][0])]),
+        numbers={"rows": count, "agreeing": pair.common - count},
+        evidence=(timeline.row(pair.one, at, "one log"), timeline.row(pair.other, at_other, "the other")),
+    )
 
 
 def _overwritten(timeline: Timeline, problem: Problem) -> bool:

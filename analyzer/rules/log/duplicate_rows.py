@@ -14,7 +14,6 @@ When it is silent
     resumed are `steps-replayed`, by two processes `concurrent-writers`.
 
 What to do
-
     Look for a logger, handler or callback that is registered twice, or two that append to one file; drop the second
     copy of each row before computing anything from the log."""
 

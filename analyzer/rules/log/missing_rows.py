@@ -3,7 +3,8 @@
 What it checks
     Long steps of the training series where the cadence is otherwise regular: the epoch, the samples seen, the
     learning rate or the wall clock have moved on with the step, so the steps were trained and their rows are gone.
-    Also a log that starts late, and a validation series whose first row is missing.
+    Also a log that starts late, a validation series whose first row is missing, and rows that only one of two logs
+    of the run has.
 
 Why it matters
     Means over an epoch, spikes and the end of a session may lie in the hole. Nothing can be checked there.
@@ -15,7 +16,6 @@ When it is silent
     checkpoint that the next one resumed from, are a note.
 
 What to do
-
     Look for the rows in another file (a rotated log, the folder of an earlier session), and at log calls that are
     skipped under a condition."""
 
@@ -25,6 +25,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analyzer.clocks.accounts import comparisons
 from analyzer.clocks.sessions import usual_cadence
 from analyzer.clocks.step_jumps import StepJump, regular_cadence, step_jumps
 from analyzer.clocks.writers import training_series
@@ -52,6 +53,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         if jump.join is not None:
             yield _lost_tail(jump)
     if not inside:
+        yield from _only_in_the_other_account(timeline)
         yield from _starts_late(timeline)
         yield from _first_validation_missing(timeline)
 
@@ -86,6 +88,32 @@ def _lost_tail(gap: StepJump) -> Finding:
         evidence=gap.evidence,
         join=gap.join,
     )
+
+
+def _only_in_the_other_account(timeline: Timeline) -> Iterator[Finding]:
+    """Rows that one of two accounts of the run lacks and the other has."""
+    damaged = {problem.source for problem in timeline.run.problems}
+    for pair in comparisons(timeline):
+        sides = (
+            (pair.one, pair.only_in_one, pair.other, pair.other_view),
+            (pair.other, pair.only_in_other, pair.one, pair.one_view),
+        )
+        for full, steps, lacking, name in sides:
+            if len(steps) < 2 or damaged & {timeline.run.sources[int(n)].path for n in np.unique(lacking.source)}:
+                continue
+            if any(join.last_step_before < steps[-1] and steps[0] < join.first_step_after + join.cadence
+                   for join in timeline.joins):
+                continue  # a killed process had written one account and not yet the other
+            first, last = int(steps[0]), int(steps[-1])
+            at = [int(np.argmax(full.step == step)) for step in (first, last)]
+            yield Finding(
+                severity="warning",
+                message=f"{name} lacks {len(steps)} rows of {lacking.tag} between step {first} and step {last} that "
+                f"the run's other log has",
+                tag=lacking.tag, first_step=first, last_step=last, numbers={"rows": len(steps)},
+                evidence=tuple(timeline.row(full, index, "only in this log") for index in at),
+            )
+            return
 
 
 def _starts_late(timeline: Timeline) -> Iterator[Finding]:

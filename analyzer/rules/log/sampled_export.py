@@ -13,7 +13,6 @@ When it is silent
     A regular cadence, one that changes a few times, and logs whose distances follow the data (tokens, samples).
 
 What to do
-
     Audit the original log: event files instead of the dashboard's CSV, `wandb.Api().run(...).scan_history()`
     instead of `history()`, TensorBoard with `--samples_per_plugin scalars=0` for the export."""
 

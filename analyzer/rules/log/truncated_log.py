@@ -12,7 +12,6 @@ When it is silent
     file that a later session follows is a warning: the process is gone, and so are the rows.
 
 What to do
-
     Nothing for a live run. Otherwise flush the logger before the process ends (`SummaryWriter.close()`,
     `flush_secs`), and expect the last rows to be missing."""
 

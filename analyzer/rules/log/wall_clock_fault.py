@@ -15,7 +15,6 @@ When it is silent
     note, and a warning where it is off by a factor of five or more.
 
 What to do
-
     Do not trust durations across the place. Log elapsed time from a monotonic clock, and throughput from the steps
     of the session alone."""
 

@@ -13,7 +13,6 @@ When it is silent
     a session (compilation), and the pause between two sessions.
 
 What to do
-
     Compare with the job's own output at that time. If the process was restarted there, the log does not show it:
     look for rows that the logger refused because their step was too small."""
 

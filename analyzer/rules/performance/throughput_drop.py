@@ -13,7 +13,6 @@ When it is silent
     rows, runs of more than fifty steps a second, and a batch size or sequence length that was changed at a resume.
 
 What to do
-
     Look at what else started at that time: device clocks and temperatures, data loading time, other processes, the
     size of the batches."""
 
