@@ -81,12 +81,13 @@ def frame(data: Bytes, size: int, *, final: bool, lost: bool = False,
         if lost_from < 0:
             start, length = heads.chain(at)
             if len(start):
-                whole = int(np.searchsorted(start + length, size - FRAME, side="right"))  # only the last can be cut
+                # only the last can be cut; and it is not believed before it is seen what follows
+                whole = int(np.searchsorted(start + length, size - FRAME - (0 if final else HEAD), side="right"))
                 found.take(start[:whole], length[:whole])
                 if whole == len(start):
                     at = int(start[-1] + length[-1]) + FRAME
                     continue
-                at, wanted = int(start[whole]), int(length[whole]) + FRAME
+                at, wanted = int(start[whole]), int(length[whole]) + FRAME + (0 if final else HEAD)
                 behind = heads.after(at) if final or wanted > size else -1
                 if behind >= 0 and heads.links(behind):
                     found.lose(at, behind, "corrupt", "its length cannot be right: another record begins inside it")
@@ -96,10 +97,7 @@ def frame(data: Bytes, size: int, *, final: bool, lost: bool = False,
                     found.lose(at, size, "truncated", f"the file ends inside it: {size - at:,} of its {wanted:,} bytes")
                     at = size
                 break
-            if size - at < HEAD:
-                if final:
-                    _tail(found, data, at, size)
-                    at = size
+            if size - at < HEAD and not final:
                 break
             lost_from = search_from = found.give_back(data, at)
         behind = heads.after(search_from)
