@@ -134,16 +134,8 @@ def finding_lines(one: RunReport, finding: Finding, look: Look) -> Iterator[str]
         yield from (f"{bar}  {line}" for line in picture)
     for consequence in finding.consequences:
         yield from _under("so", visible(consequence), look)
-    for silenced_place, text in _other_places(one, finding):
-        yield from _under(silenced_place, text, look)
     if finding.help:
         yield from _under("help", visible(finding.help), look)
-
-
-def _other_places(one: RunReport, finding: Finding) -> Iterator[tuple[str, str]]:
-    others = {row.source for row in finding.evidence} - {finding.evidence[0].source if finding.evidence else ""}
-    if others and len(others) > 2:
-        yield "files", f"evidence lies in {len(others) + 1} files"
 
 
 def _under(label: str, text: str, look: Look) -> Iterator[str]:
@@ -155,36 +147,29 @@ def _under(label: str, text: str, look: Look) -> Iterator[str]:
         ) + line
 
 
-def _table(one: RunReport, evidence: tuple[Row, ...], width: int) -> list[str]:
-    """Evidence rows under headings; the file too where several are quoted."""
-    rows = (
-        evidence if len(evidence) <= ROWS_SHOWN else (*evidence[: ROWS_SHOWN // 2], *evidence[-ROWS_SHOWN // 2 + 1 :])
-    )
+def _table(one: RunReport, evidence: tuple[Row, ...], width: int) -> Iterator[str]:
+    """Evidence rows under headings; where several files are quoted, each change of file is a line."""
+    half = ROWS_SHOWN // 2
+    rows = evidence if len(evidence) <= ROWS_SHOWN else (*evidence[:half], *evidence[1 - half :])
     formats = {source.path: source for source in one.run.sources}
     first = formats.get(evidence[0].source)
     word = "line" if first is not None and first.line_numbers else row_word(first.format if first else "")
-    several = len({row.source for row in evidence}) > 1
     short = short_names({row.source for row in evidence})
-    cells = [[word, "step", "tag", "value", ""]] + [
-        [str(row.row), "" if row.step is None else str(row.step), visible(row.tag), number(row.value), visible(row.why)]
-        for row in rows
-    ]
-    if several:
-        cells = [[("file" if index == 0 else short[rows[index - 1].source]), *line] for index, line in enumerate(cells)]
-    widths = [max(width_of(line[column]) for line in cells) for column in range(len(cells[0]))]
+    cells = [(word, "step", "tag", "value")]
+    cells += [(str(r.row), "" if r.step is None else str(r.step), visible(r.tag), number(r.value)) for r in rows]
+    sizes = [max(width_of(line[column]) for line in cells) for column in range(4)]
     lines = [
-        cut(
-            "  ".join(
-                _padded(cell, size, right=_is_numeric(column, several))
-                for column, (cell, size) in enumerate(zip(line, widths, strict=True))
-            ).rstrip(),
-            width,
-        )
-        for line in cells
+        "  ".join(_padded(*cell) for cell in zip(line, sizes, (True, True, False, True), strict=True)) for line in cells
     ]
-    if len(evidence) > ROWS_SHOWN:
-        lines.insert(1 + ROWS_SHOWN // 2, f"... {len(evidence) - len(rows)} more rows")
-    return lines
+    yield cut(lines[0], width)
+    quoted = ""
+    for index, (row, line) in enumerate(zip(rows, lines[1:], strict=True)):
+        if len(short) > 1 and row.source != quoted:
+            quoted = row.source
+            yield f"in {short[quoted]}:"
+        if index == half and len(rows) < len(evidence):
+            yield f"... {len(evidence) - len(rows)} more rows"
+        yield from _with_reason(line, visible(row.why), width)
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:
@@ -197,11 +182,18 @@ def short_names(paths: Iterable[str]) -> dict[str, str]:
     return {path: visible(path) for path in paths}
 
 
-def _is_numeric(column: int, several: bool) -> bool:
-    return column - several in (0, 1, 3)
+def _with_reason(line: str, why: str, width: int) -> Iterator[str]:
+    """A row of numbers and beside it, or below it where it is narrow, what is to be seen in it."""
+    if not why:
+        yield cut(line, width)
+    elif width_of(line) + width_of(why) + 2 <= width:
+        yield f"{line}  {why}"
+    else:
+        yield cut(line, width)
+        yield from (f"      {text}" for text in wrap(f"^ {why}", width - 6))
 
 
-def _padded(text: str, size: int, *, right: bool) -> str:
+def _padded(text: str, size: int, right: bool) -> str:
     fill = " " * (size - width_of(text))
     return fill + text if right else text + fill
 
