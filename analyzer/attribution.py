@@ -24,6 +24,14 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "RES008": ("LOG003", "LOG004", "LOG005", "LOS", "GRD", "RES001", "RES002", "RES003", "EPO", "SCH", "PRF"),
     "LOS003": ("LOS001", "LOS002", "LOS004", "LOS005"),
     "RES009": ("EPO", "SCH001", "SCH003", "SCH005", "RES004", "RES005"),
+    # Where the data go, the labels, the run's end and a schedule in epochs go too.
+    "RES004": ("EPO", "RES001", "RES002", "SCH001", "SCH005"),
+    "RES005": ("EPO", "RES002", "RES003", "SCH001", "SCH005"),
+    "LOG006": ("EPO", "RES001", "RES002", "RES003", "RES004", "RES005", "RES009", "LOG003", "LOG004", "SCH"),
+    # Another number of steps is another length of the run and another horizon.
+    "EPO002": ("EPO004", "SCH001", "SCH003", "SCH005"),
+    "EPO004": ("SCH001", "SCH005"),
+    "EPO005": ("EPO004", "SCH005"),
 }
 
 

@@ -124,7 +124,7 @@ def _labels(timeline: Timeline, series: Series, validation: NDArray[np.bool_]) -
     if not usable.any():
         return []
     whole = bool(np.all(series.value[usable] == np.round(series.value[usable])))
-    half = half_width(series) + EXACT * np.maximum(1.0, np.abs(series.value))
+    half = np.zeros(len(series)) if whole else half_width(series) + EXACT * np.maximum(1.0, np.abs(series.value))
     session = timeline.session_map.of(series)
     groups: tuple[tuple[Literal["training", "validation"], NDArray[np.bool_]], ...] = (
         ("training", usable & ~validation),

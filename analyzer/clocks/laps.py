@@ -10,17 +10,22 @@ import numpy as np
 from analyzer.clocks.epoch import EpochClock, planned_steps_per_epoch
 from analyzer.clocks.global_step import updates_done
 from analyzer.clocks.labels import validation_series
-from analyzer.model import NO_STEP, Ints
+from analyzer.model import NO_STEP, Ints, Series
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
 
+def epoch_means(timeline: Timeline) -> list[Series]:
+    """Series that are written once per epoch, beside a loss that is written more often."""
+    losses = timeline.roles.all("loss")
+    return [series for series in timeline.roles.all("epoch_loss") if not any(series is one for one in losses)]
+
+
 def closing_steps(timeline: Timeline) -> list[tuple[str, Ints]]:
     """Steps of validations and epoch means, each series once: (tag, ascending steps)."""
-    means = [series for series in timeline.roles.all("epoch_loss") if series not in timeline.roles.all("loss")]
     found = []
-    for series in (*means, *validation_series(timeline.view)):
+    for series in (*epoch_means(timeline), *validation_series(timeline.view)):
         steps = np.unique(series.step[series.step != NO_STEP])
         if len(steps) >= 2:
             found.append((series.tag, steps))

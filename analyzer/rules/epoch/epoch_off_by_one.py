@@ -24,12 +24,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from analyzer.clocks.epoch import EpochClock
+from analyzer.clocks.laps import epoch_means
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import interval, shift
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
+CLOSING_ROWS = 4  # epoch means that show where epochs are closed; a quarter of them at most may be off
 STEPS_PER_EPOCH = 32
 HEADER = ("step", "epoch", "loss")
 
@@ -40,6 +45,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if clock is None or clock.labels is None:
         yield Unchecked(reason="no epoch labels with steps in the log")
         return
+    told = False
     for account in clock.accounts:
         labels = account.labels
         off = [one for one in account.breaks if one.kind in ("origin", "shift") and one.join is None]
@@ -49,6 +55,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         lap = interval(account.low, account.high)
         where = "at every epoch" if first.kind == "origin" else f"at step {first.step}"
         times = "" if len(off) == 1 else f", and at {len(off) - 1} more place{'s' if len(off) > 2 else ''} (next: step {off[1].step})"
+        told = True
         yield Finding(
             severity="error",
             message=f"epoch labels change {shift(first)} {where}{times}: step {first.step} is labelled "
@@ -58,6 +65,37 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             last_step=int(labels.step.max()) if first.kind == "origin" else off[-1].step,
             numbers={"shift_low": first.low, "shift_high": first.high, "places": len(off)},
             evidence=tuple(row for one in off[:3] for row in one.evidence),
+        )
+    if not told:
+        yield from _closing_rows(timeline, clock)
+
+
+def _closing_rows(timeline: Timeline, clock: EpochClock) -> Iterator[Finding]:
+    """Rows of an epoch's end that stand inside the epoch, while those of most epochs stand at its last step."""
+    if not clock.exact or clock.low.denominator != 1 or clock.labels is None or timeline.joins or clock.breaks:
+        return
+    S = int(clock.low)
+    for series in epoch_means(timeline):
+        step = series.step
+        if len(step) < CLOSING_ROWS or S < 2 or bool(np.any(np.diff(step) <= 0)):
+            continue
+        residue, count = np.unique(step % S, return_counts=True)
+        usual = int(residue[np.argmax(count)])
+        off = np.nonzero(step % S != usual)[0]
+        if usual not in (0, S - 1) or not 0 < len(off) <= len(step) // 4 or len(off) + 1 > len(step):
+            continue
+        at = int(off[0])
+        due = int(step[at]) + (usual - int(step[at]) % S) % S
+        if bool(np.any(step == due)) or at == len(step) - 1:
+            continue  # an extra row, or the end of the run
+        yield Finding(
+            severity="error",
+            message=f"{series.tag} closes an epoch at step {int(step[at])}, {due - int(step[at])} early: the other "
+            f"{len(step) - len(off)} close theirs at {int(step[at + 1])}, {int(step[at + 1]) + S}, .. ({S} steps per epoch)",
+            tag=series.tag,
+            first_step=int(step[at]),
+            numbers={"shift": int(step[at]) - due},
+            evidence=(timeline.row(series, at, f"should be step {due}"), timeline.row(series, at + 1, "next epoch's")),
         )
 
 

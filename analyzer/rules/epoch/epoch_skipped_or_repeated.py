@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import interval
@@ -32,6 +33,9 @@ HEADER = ("step", "epoch", "loss")
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield one finding for each account of epochs whose labels move by whole laps inside a session."""
+    if timeline.step_axis.unit == "epoch":
+        yield from _in_rows_of_epochs(timeline)
+        return
     clock = timeline.epoch
     if clock is None or clock.labels is None:
         yield Unchecked(reason="no epoch labels with steps in the log")
@@ -56,6 +60,17 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             numbers={"epochs": first.laps, "places": len(moved)},
             evidence=tuple(row for one in moved[:3] for row in one.evidence),
         )
+
+
+def _in_rows_of_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    """A log with one row per epoch: as many rows as declared epochs, but labels that miss one or have one twice."""
+    moved = relabelled_epochs(timeline)
+    if moved is None:
+        if timeline.plan.epochs is None:
+            yield Unchecked(reason="one row per epoch: declare epochs to tell a missing row from a skipped label")
+        return
+    if moved.join is None:
+        yield moved.finding
 
 
 def _labelled(renamed: dict[int, int]) -> list[tuple[int, int, float]]:

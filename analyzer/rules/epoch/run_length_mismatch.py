@@ -21,12 +21,14 @@ What to do
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 
 from analyzer.clocks.epoch import planned_steps_per_epoch
+from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.clocks.global_step import RunEnd, main_series, updates_done
 from analyzer.clocks.laps import divisor_is_wrong
 from analyzer.model import Finding, Row
@@ -43,6 +45,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if timeline.step_axis.unit == "epoch":
         yield from _by_epochs(timeline)
         return
+    yield from _announced(timeline)
     totals = admitted_totals(timeline)
     if not totals:
         yield Unchecked(reason="declare epochs with dataset_size and batch_size (or steps_per_epoch), or max_steps")
@@ -58,6 +61,25 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         yield _too_long(timeline, done, totals)
     elif not _may_be_short(timeline):
         yield _too_short(done, totals, timeline)
+
+
+def _announced(timeline: Timeline) -> Iterator[Finding]:
+    """The Trainer's state file announces more epochs than max_steps can reach."""
+    plan, series = timeline.plan, main_series(timeline)
+    saved = next((fact for fact in timeline.run.facts if fact.key in ("num_train_epochs", "epochs") and "num_train_epochs" in fact.found_in), None)
+    U = plan.steps_per_epoch
+    if saved is None or not plan.max_steps or len(U) != 1 or series is None or not isinstance(saved.value, int):
+        return
+    needed = math.ceil(plan.max_steps / U[0])
+    if saved.value == needed + 1:
+        yield Finding(
+            severity="note",
+            message=f"num_train_epochs says {saved.value}, max_steps = {plan.max_steps} at {number(U[0])} steps per epoch needs {needed}: "
+            "the last announced epoch has no steps",
+            first_step=int(series.step[-1]),
+            numbers={"announced": saved.value, "needed": needed},
+            evidence=(timeline.row(series, len(series) - 1, "last row"),),
+        )
 
 
 def admitted_totals(timeline: Timeline) -> tuple[int, ...]:
@@ -79,7 +101,7 @@ def admitted_totals(timeline: Timeline) -> tuple[int, ...]:
 def _rows_past_the_end(timeline: Timeline) -> int:
     """A loop that counts from 0 and ends with `iter > max_iters` writes a row at step T: one more than declared."""
     axis = timeline.step_axis
-    return 1 if axis.base in (0, None) and "Lightning" not in axis.why else 0
+    return 1 if axis.base in (0, None) and "writes the first update as step 0" not in axis.why else 0
 
 
 def _may_be_short(timeline: Timeline) -> bool:
@@ -126,7 +148,7 @@ def _by_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     first, last = int(seen[0]), int(seen[-1])
     base = first if first in (0, 1) else 1
     done = last - base + 1
-    if done == epochs or (first not in (0, 1) and done + 1 == epochs):
+    if done == epochs or relabelled_epochs(timeline) is not None or (first not in (0, 1) and done + 1 == epochs):
         return
     where = int(np.nonzero(series.step == last)[0][-1])
     end = timeline.row(series, where, "last epoch in the log")

@@ -26,6 +26,7 @@ import numpy as np
 
 from analyzer.clocks.data_order import repeated_pattern
 from analyzer.clocks.epoch import Break, EpochClock
+from analyzer.clocks.labels import relabelled_steps
 from analyzer.clocks.laps import divisor_is_wrong
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
@@ -78,9 +79,12 @@ def _is_data(timeline: Timeline, account: EpochClock, lost: Break) -> bool:
     if labels is None:
         return False
     if lost.kind == "data":
-        return True
-    if lost.kind == "counter":  # the counter was set back while the labels went on; forward is RES003
-        return lost.high < 0
+        small = abs(lost.high) <= timeline.step_axis.cadence and lost.join is not None
+        join = timeline.joins[lost.join] if small and lost.join is not None else None
+        return join is None or not len(relabelled_steps(labels, join.before, join.after)[0])  # else RES005
+    if lost.kind == "counter":  # set back into the run while the labels went on; to its beginning is RES001, forward RES003
+        axis = timeline.step_axis
+        return lost.high < 0 and lost.step > (axis.base or 0) + axis.cadence
     falls = lost.position > 0 and labels.value[lost.position] < labels.value[lost.position - 1]
     same_session = lost.position > 0 and labels.session[lost.position] == labels.session[lost.position - 1]
     forward = lost.position > 0 and labels.step[lost.position] > labels.step[lost.position - 1]

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from analyzer.clocks.epoch import EpochClock
+from analyzer.clocks.epoch_rows import relabelled_epochs
+from analyzer.clocks.labels import relabelled_steps
 from analyzer.clocks.sessions import Join
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
@@ -37,6 +37,11 @@ HEADER = ("step", "epoch", "loss")
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield a finding for each join at which the labels move by whole epochs."""
     clock = timeline.epoch
+    if timeline.step_axis.unit == "epoch":
+        moved_rows = relabelled_epochs(timeline)
+        if moved_rows is not None and moved_rows.join is not None:
+            yield moved_rows.finding
+        return
     if not timeline.joins:
         yield Unchecked(reason="the log shows one session")
         return
@@ -63,7 +68,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
                 join=moved.join,
             )
         for join in timeline.joins:
-            if join.index not in told and not any(one.join == join.index or one.kind == "geometry" for one in account.breaks):
+            if join.index not in told and not any(
+                one.kind == "geometry" or (one.join == join.index and one.high > timeline.step_axis.cadence) for one in account.breaks
+            ):
                 found = _two_labels(timeline, account, join)
                 if found is not None:
                     told.add(join.index)
@@ -75,20 +82,17 @@ def _two_labels(timeline: Timeline, account: EpochClock, join: Join) -> Finding 
     labels = account.labels
     if labels is None or labels.kind != "integer":
         return None
-    before, after = np.flatnonzero(labels.session == join.before), np.flatnonzero(labels.session == join.after)
-    steps, first, second = np.intersect1d(labels.step[before], labels.step[after], return_indices=True)
-    differ = labels.value[before[first]] != labels.value[after[second]]
-    if not differ.any():
+    first, second, twice = relabelled_steps(labels, join.before, join.after)
+    if not len(first):
         return None
-    at = int(np.argmax(differ))
-    one, two = int(before[first[at]]), int(after[second[at]])
+    one, two = int(first[0]), int(second[0])
     return Finding(
         severity="error",
-        message=f"step {int(steps[at])} is labelled {labels.value[one]:g} before the resume and {labels.value[two]:g} after it, "
-        f"as are {int(np.count_nonzero(differ))} of {len(steps)} steps logged twice",
+        message=f"step {int(labels.step[one])} is labelled {labels.value[one]:g} before the resume and {labels.value[two]:g} after it, "
+        f"as {'is' if len(first) == 1 else 'are'} {len(first)} of {twice} step{'s' if twice > 1 else ''} logged twice",
         tag=account.tag,
-        first_step=int(steps[at]),
-        numbers={"steps": int(np.count_nonzero(differ))},
+        first_step=int(labels.step[one]),
+        numbers={"steps": len(first)},
         evidence=(
             timeline.row(labels.series, int(labels.index[one]), "before the resume"),
             timeline.row(labels.series, int(labels.index[two]), "after it"),
