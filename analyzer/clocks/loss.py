@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 FEWEST_ROWS = 8  # finite rows below which there is no level to speak of
 ZERO_TAIL_ROWS = 3  # so many exact zeros at the end are a collapse, not a loss
 BURN_IN_DESCENT = 0.8  # the burn-in ends when this share of the descent is behind
+BURN_IN_NOISE = 8.0  # noise units: and the loss is so near to its later level
 LONGEST_BURN_IN = 0.15  # share of the run
-SHORT_RUN_BURN_IN = 0.3, 60  # share of a short run, up to so many rows: ringing lasts tens of steps
+SHORT_RUN_BURN_IN = 0.3, 100  # share of a short run, up to so many rows: ringing lasts tens of steps
 SHORTEST_BURN_IN = 5  # rows
 RELATIVE_FLOOR = 1e-3  # of the level: a smaller scale says that the curve is smooth, not that 1 % is an event
 
@@ -106,7 +107,8 @@ def burn_in_of(value: Floats) -> int:
     start = float(np.max(value[: max(3, n // 50)]))
     if start <= rest:
         return min(SHORTEST_BURN_IN, longest)
-    threshold = rest + (1 - BURN_IN_DESCENT) * (start - rest)
+    noise = 1.4826 * float(np.median(np.abs(np.diff(value[longest:])))) / np.sqrt(2)
+    threshold = rest + min((1 - BURN_IN_DESCENT) * (start - rest), BURN_IN_NOISE * max(noise, 0.01 * abs(rest)))
     above = np.flatnonzero(value[:longest] > threshold)
     below = np.flatnonzero(value[:longest] <= threshold)
     if not len(below):

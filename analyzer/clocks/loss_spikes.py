@@ -26,6 +26,7 @@ SCALE_BLOCKS = 24  # blocks on which the local scale is taken, five times over
 MAD_TO_SIGMA = 1.4826  # of a Gaussian
 DENSE = 20_000  # from so many blocks on neighbours share their levels: the cost stays a few passes over the rows
 SHARED = 8
+FEWEST_BESIDE = 4  # rows on either side of a peak
 POOLED_BLOCKS = 120  # so many values know their own tail
 MOST_SPIKES = 12  # clusters looked at one by one; a run with more is not one with spikes
 
@@ -210,16 +211,17 @@ def find_spikes(
     clusters: list[tuple[int, int, int, int]] = []  # first row, last row, scan, block
     p_values: list[float] = []
     open_rows = [mask.copy() for mask in masks]
-    for _ in range(MOST_SPIKES):
+    for _ in range(2 * MOST_SPIKES):
         best = _highest(scans, open_rows)
-        if best is None or scans[best[0]].units[best[1]] < noise_units:
+        if best is None or scans[best[0]].units[best[1]] < noise_units or len(clusters) == MOST_SPIKES:
             break
         first, last = cluster_of(value, scans[best[0]], best[1])
         reach = last - first + 1
         for one, rows in zip(scans, open_rows, strict=True):
             rows &= (one.start + one.length <= first - reach) | (one.start > last + reach)
-        clusters.append((first, last, *best))
-        p_values.append(0.0)
+        if stands_alone(value, first, last, scans[best[0]], best[1]):
+            clusters.append((first, last, *best))
+            p_values.append(0.0)
     if not clusters:
         return []
     # Generalised ESD (Rosner 1983): the largest group whose smallest member is still beyond the tail of the rest.
@@ -286,6 +288,16 @@ def cluster_of(value: Floats, one: Scan, block: int) -> tuple[int, int]:
         reach *= 4
     inside = np.flatnonzero(value[first : last + 1] > threshold)
     return (first + int(inside[0]), first + int(inside[-1])) if len(inside) else (start, stop - 1)
+
+
+def stands_alone(value: Floats, first: int, last: int, one: Scan, block: int) -> bool:
+    """The rows on either side of a cluster lie below half its excess: it is a peak, not the upper side of a step."""
+    reach = int(np.clip(last - first + 1, FEWEST_BESIDE, 5 * FEWEST_BESIDE))
+    before, after = value[max(0, first - reach) : first], value[last + 1 : last + 1 + reach]
+    if min(len(before), len(after)) < FEWEST_BESIDE:
+        return False
+    half = one.level[block] + one.excess[block] / 2
+    return bool(np.median(before) < half and np.median(after) < half)
 
 
 def _spike(value: Floats, one: Scan, block: int, first: int, last: int, p: float, rows_scan: Scan) -> Spike:
