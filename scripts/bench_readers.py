@@ -432,8 +432,8 @@ def _growth(found: dict[str, Any]) -> list[str]:
     above = max(0.0, (ten["peak_mb"] - 150) * (1 << 20) / 1e7)
     lines = ["## Linear, and in little memory", "", "| | seconds | peak memory |", "|---|---:|---:|",
              *(f"| {title} | {row['seconds']:.2f} | {row['peak_mb']:.0f} MB |" for title, row in rows), "",
-             f"Ten times the scalars take {ten['seconds'] / one['seconds']:.1f} times as long. Above a base of 150 MB they "
-             f"take {above:.0f} bytes each; a point itself is 36 bytes."]
+             f"Ten times the scalars take {ten['seconds'] / one['seconds']:.1f} times as long. Above a base of 150 MB "
+             f"they take {above:.0f} bytes each; a point itself is 36 bytes."]
     if "check" in found["ten"]:
         check = found["ten"]["check"]["seconds"]
         lines += ["", "The whole audit (`analyzer check`) of these 10,000,000 scalars in 10 tags takes "

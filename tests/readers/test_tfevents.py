@@ -369,6 +369,57 @@ def test_thousands_of_damaged_places_are_counted_not_listed() -> None:
     assert "more damaged places" in reading.problems[-1].message
 
 
+FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
+
+
+@pytest.mark.parametrize(("folder", "points", "problems"), [
+    ("torch", 84, []),
+    ("tensorboardx", 84, []),
+    ("tensors", 72, []),
+    ("cut", 39, [("truncated", 41, 2119, 47, "the file ends inside it: 47 of its 48 bytes")]),
+    ("flipped", 83, [("corrupt", 41, 2119, 48, "does not match; 48 bytes lost, reading goes on at byte 2,167")]),
+    ("overwritten", 80, [("corrupt", 41, 2119, 192, "its checksum does not match, and no record follows")]),
+    ("text-inserted", 83, [("corrupt", 41, 2119, 76, "text was written into the file")]),
+    ("zero-tail", 84, [("corrupt", 86, 4333, 512, "only zero bytes follow")]),
+])
+def test_fixtures(folder: str, points: int, problems: list[tuple[str, int, int, int, str]]) -> None:
+    path, = (FIXTURES / "events" / folder).glob("events.out.tfevents.*")
+    reading = read(path)
+    assert sum(len(series) for series in reading.series) == points
+    assert [(p.kind, p.row, p.offset, p.length) for p in reading.problems] == [p[:4] for p in problems]
+    assert all(words in problem.message for problem, (*_, words) in zip(reading.problems, problems, strict=True))
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.rglob("*tfevents*")), ids=lambda path: str(path.relative_to(FIXTURES)))
+def test_every_fixture_is_equal_to_event_accumulator(path: Path) -> None:
+    """Where the file is damaged, EventAccumulator stops: what it read must be how ours begins."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    theirs = EventAccumulator(str(path), size_guidance={"scalars": 0, "tensors": 0}, purge_orphaned_data=False)
+    theirs.Reload()
+    reading = read(path)
+    ours = {series.tag: series for series in reading.series}
+    tags = theirs.Tags()
+    for tag in tags["tensors"]:
+        if tag in ours:
+            points = theirs.Tensors(tag)
+            values = [float(make_ndarray(point.tensor_proto)) for point in points]
+            assert_begins(ours[tag], points, values, whole=not reading.problems)
+    for tag in tags["scalars"]:
+        points = theirs.Scalars(tag)
+        assert_begins(ours[tag], points, [point.value for point in points], whole=not reading.problems)
+    assert reading.problems or set(ours) <= {*tags["scalars"], *tags["tensors"]}
+
+
+def assert_begins(series: Any, points: list[Any], values: list[float], *, whole: bool) -> None:
+    count = len(points)
+    assert len(series) == count if whole else len(series) >= count
+    assert series.step[:count].tolist() == [point.step for point in points]
+    assert series.value[:count].tobytes() == np.array(values).tobytes()
+    assert series.wall_time[:count].tobytes() == np.array([point.wall_time for point in points]).tobytes()
+
+
 # growing files, streams, recognition
 
 

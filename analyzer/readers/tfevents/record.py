@@ -9,6 +9,7 @@ begins. What lies inside another record's data is not a head.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ LONGEST = 1 << 31  # protobuf refuses messages from here on
 STRETCH = 1 << 18  # bytes searched for heads at a time: small enough for the processor's cache
 PADDING = 16  # zero bytes that must lie behind the block, so that whole words can be loaded at its end
 ZERO_TAIL = "only zero bytes follow: space that was reserved and never written"
+LINE = re.compile(rb"[\t -~]{12,}\r?\n|\A[\t\r\n -~]+\Z")  # a line that somebody printed
 ZEROS = "zero bytes where a record should begin"
 
 Ints = NDArray[np.int64]
@@ -293,8 +295,9 @@ def _described(data: Bytes, begin: int, end: int) -> str:
     sample = data[begin : min(end, begin + 4096)]
     if not sample.any():
         return ZEROS
-    printable = (sample >= 32) & (sample < 127) | (sample == 9) | (sample == 10) | (sample == 13)
-    if printable.all():
-        text = bytes(sample[:40]).decode("ascii").strip()
-        return f"text was written into the file ({text!r})"
+    text = LINE.search(sample.tobytes())
+    if text is not None:
+        return f"text was written into the file ({text[0][:40].decode('ascii').strip()!r})"
+    if header_length(data, begin, end) >= 0:
+        return "its checksum does not match, and no record follows where it should end"
     return "no record begins here: the length does not match its checksum"
