@@ -92,7 +92,9 @@ def plan_of(declared: Declared) -> Plan:
     ramped = _ramped(declared, laps, epochs)
     readings = [
         reading
-        for lap in (ramped or laps or [Reading(convention="", batches_per_epoch=None, steps_per_epoch=None, total_steps=None)])
+        for lap in (
+            ramped or laps or [Reading(convention="", batches_per_epoch=None, steps_per_epoch=None, total_steps=None)]
+        )
         for reading in _run_lengths(lap, epochs, max_steps)
         if reading.steps_per_epoch is not None or reading.total_steps is not None
     ]
@@ -103,7 +105,8 @@ def plan_of(declared: Declared) -> Plan:
         epochs=epochs,
         max_steps=max_steps,
         samples_per_update=samples,
-        tokens_per_update=_count(declared.get("tokens_per_step")) or (samples * sequence if samples and sequence else None),
+        tokens_per_update=_count(declared.get("tokens_per_step"))
+        or (samples * sequence if samples and sequence else None),
     )
 
 
@@ -142,7 +145,9 @@ def updates_per_epoch(batches: int, accumulation: int, remainder: str | None) ->
 def _epoch_lengths(declared: Declared, batch: int | None, devices: int, accumulation: int) -> Iterator[Reading]:
     given = _fraction(declared.get("steps_per_epoch"))
     if given:
-        yield Reading(convention="steps_per_epoch as declared", batches_per_epoch=None, steps_per_epoch=given, total_steps=None)
+        yield Reading(
+            convention="steps_per_epoch as declared", batches_per_epoch=None, steps_per_epoch=given, total_steps=None
+        )
         return
     examples = _count(declared.get("dataset_size"))
     if not examples:
@@ -174,12 +179,18 @@ def _run_lengths(lap: Reading, epochs: Fraction | None, max_steps: int | None) -
         by_epochs[math.ceil(exact)] = ""
         by_epochs.setdefault(math.floor(exact), "rounded down")
         if lap.steps_per_epoch.denominator > 1:  # transformers 4.30 to 4.46: sized by the floor, trained with a carry
-            by_epochs.setdefault(math.ceil(math.floor(lap.steps_per_epoch) * epochs), "sized by whole updates per epoch")
+            by_epochs.setdefault(
+                math.ceil(math.floor(lap.steps_per_epoch) * epochs), "sized by whole updates per epoch"
+            )
     if max_steps:
         yield replace(lap, total_steps=max_steps, convention=_words(lap.convention, "ends at max_steps"))
         for total, how in by_epochs.items():
             if 0 < total < max_steps:
-                yield replace(lap, total_steps=total, convention=_words(lap.convention, "ends with its epochs, before max_steps", how))
+                yield replace(
+                    lap,
+                    total_steps=total,
+                    convention=_words(lap.convention, "ends with its epochs, before max_steps", how),
+                )
         return
     if not by_epochs:
         yield lap
@@ -237,7 +248,13 @@ def _distinct(readings: list[Reading]) -> tuple[Reading, ...]:
     """Readings that give the same numbers are one, the first named."""
     by_numbers: dict[tuple[Any, ...], Reading] = {}
     for reading in readings:
-        key = (reading.batches_per_epoch, reading.steps_per_epoch, reading.total_steps, reading.warmup_steps, reading.laps)
+        key = (
+            reading.batches_per_epoch,
+            reading.steps_per_epoch,
+            reading.total_steps,
+            reading.warmup_steps,
+            reading.laps,
+        )
         by_numbers.setdefault(key, reading)
     return tuple(by_numbers.values())
 

@@ -66,9 +66,15 @@ def repeated_pattern(timeline: Timeline, join: Join) -> Repeat | None:
     if max([*elsewhere, *own], default=0.0) > here - MARGIN:
         return None
     return Repeat(
-        series=series, index_before=int(before[0]), index_after=int(after[0]), first_step=int(series.step[after[0]]),
-        last_step=int(series.step[after[n - 1]]), like_first=int(series.step[before[0]]), like_last=int(series.step[before[n - 1]]),
-        correlation=here, rows=n,
+        series=series,
+        index_before=int(before[0]),
+        index_after=int(after[0]),
+        first_step=int(series.step[after[0]]),
+        last_step=int(series.step[after[n - 1]]),
+        like_first=int(series.step[before[0]]),
+        like_last=int(series.step[before[n - 1]]),
+        correlation=here,
+        rows=n,
     )
 
 

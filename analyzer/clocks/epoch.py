@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -100,8 +101,13 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
     bounds = bounds_of_runs(runs)
     lengths = candidate_lengths(measured_laps(runs), _planned_lengths(timeline))
     found = solve(
-        bounds, lengths, anchor=_anchor(timeline, labels), slope=None, preferred=planned_steps_per_epoch(timeline),
-        crossings=len(runs) - 1, run_fits=_planned_where_length_fits(timeline),
+        bounds,
+        lengths,
+        anchor=_anchor(timeline, labels),
+        slope=None,
+        preferred=planned_steps_per_epoch(timeline),
+        crossings=len(runs) - 1,
+        run_fits=_planned_where_length_fits(timeline),
     )
     return None if found is None else _clock(timeline, labels, found, None, crossings)
 
@@ -118,7 +124,9 @@ def _from_fractions(timeline: Timeline, labels: Labels) -> EpochClock | None:
         cut = int(np.argmax(bounds.session >= change))
         parts = (bounds.part(0, cut), bounds.part(cut, len(bounds)))
         ends = (slopes[int(bounds.session[cut - 1])], slopes[int(bounds.session[cut])])
-        before, after = (_solve_fractions(timeline, part, end, len(part) - 1) for part, end in zip(parts, ends, strict=True))
+        before, after = (
+            _solve_fractions(timeline, part, end, len(part) - 1) for part, end in zip(parts, ends, strict=True)
+        )
         if before is not None and after is not None:
             solution = replace(before, change=cut, after=after, bounds=bounds)
             return _clock(timeline, labels, solution, ends[0], crossings)
@@ -141,7 +149,7 @@ def _slopes_by_session(labels: Labels, found: Stretches, slope: Slope) -> tuple[
     """The slope of every session, and the first session whose slope contradicts that of the one before."""
     sessions = np.unique(found.session).tolist()
     own = {session: slope_of(labels, found, session) or slope for session in sessions}
-    for earlier, later in zip(sessions, sessions[1:], strict=False):
+    for earlier, later in pairwise(sessions):
         if own[earlier].high < own[later].low - 1 or own[later].high < own[earlier].low - 1:
             return later, {s: own[earlier] if s < later else own[later] for s in sessions}
     return None, dict.fromkeys(sessions, slope)
@@ -151,10 +159,18 @@ def _clock(timeline: Timeline, labels: Labels, found: Solution, slope: Slope | N
     first_label = int(np.floor(labels.value[0] + labels.half[0]))
     base = first_label if first_label in (0, 1) else 0
     bounds, pieces = found.bounds, found.walk.pieces
-    sparse = crossings < 1 or found.high >= 2 * found.low or found.high - found.low > max(2, found.low / 4)
+    sparse = crossings < 1 or found.high >= 2 * found.low or found.high - found.low > max(Fraction(2), found.low / 4)
     clock = EpochClock(
-        source="labels" if labels.kind == "integer" else "fractions", low=found.low, high=found.high, origin=None, base=base,
-        tag=labels.series.tag, labels=labels, slope=slope, crossings=crossings, too_sparse=bool(sparse),
+        source="labels" if labels.kind == "integer" else "fractions",
+        low=found.low,
+        high=found.high,
+        origin=None,
+        base=base,
+        tag=labels.series.tag,
+        labels=labels,
+        slope=slope,
+        crossings=crossings,
+        too_sparse=bool(sparse),
     )
     breaks = _breaks_between(timeline, labels, bounds, found)
     if found.shifted_origin:
@@ -167,8 +183,13 @@ def _clock(timeline: Timeline, labels: Labels, found: Solution, slope: Slope | N
         laps = ((int(labels.step[0]), found.low), (step, found.after.low))
         breaks.append(
             Break(
-                kind="geometry", step=step, low=float(found.low), high=float(found.after.high), position=at,
-                join=None if join is None else join.index, evidence=rows_around(timeline, labels, at),
+                kind="geometry",
+                step=step,
+                low=float(found.low),
+                high=float(found.after.high),
+                position=at,
+                join=None if join is None else join.index,
+                evidence=rows_around(timeline, labels, at),
             )
         )
         breaks += _breaks_between(timeline, labels, found.after.bounds, found.after)
@@ -185,7 +206,7 @@ def _breaks_between(timeline: Timeline, labels: Labels, bounds: Bounds, found: S
     """One break for each change of piece."""
     breaks = []
     S = float(found.walk.steps_per_epoch)
-    for number, (before, after) in enumerate(zip(found.walk.pieces, found.walk.pieces[1:], strict=False)):
+    for number, (before, after) in enumerate(pairwise(found.walk.pieces)):
         low, high = (after.low - before.high) / bounds.scale, (after.high - before.low) / bounds.scale
         if after.low <= -FREE:
             low = high - S  # nothing bounds it from this side: less than a lap more
@@ -206,8 +227,14 @@ def _breaks_between(timeline: Timeline, labels: Labels, bounds: Bounds, found: S
             kind = "origin" if from_start else "shift"
         breaks.append(
             Break(
-                kind=kind, step=int(labels.step[position]), low=low, high=high, laps=laps, position=position,
-                join=None if join is None else join.index, evidence=rows_around(timeline, labels, position),
+                kind=kind,
+                step=int(labels.step[position]),
+                low=low,
+                high=high,
+                laps=laps,
+                position=position,
+                join=None if join is None else join.index,
+                evidence=rows_around(timeline, labels, position),
             )
         )
     return breaks
@@ -279,7 +306,12 @@ def _shifted_origin(timeline: Timeline, labels: Labels, found: Solution, clock: 
     kind: BreakKind = ("repeat" if laps > 0 else "skip") if laps else "origin"
     return [
         Break(
-            kind=kind, step=int(labels.step[position]), low=float(low), high=float(high), position=position, laps=laps,
+            kind=kind,
+            step=int(labels.step[position]),
+            low=float(low),
+            high=float(high),
+            position=position,
+            laps=laps,
             evidence=rows_around(timeline, labels, position),
         )
     ]
@@ -294,8 +326,14 @@ def _single_lap(labels: Labels) -> EpochClock:
     """One label throughout: an epoch is at least as long as the log."""
     span = Fraction(int(labels.step.max() - labels.step.min()) + 1)
     return EpochClock(
-        source="labels", low=span, high=Fraction(FREE), origin=None, base=min(1, max(0, round(float(labels.value[0])))),
-        tag=labels.series.tag, labels=labels, too_sparse=True,
+        source="labels",
+        low=span,
+        high=Fraction(FREE),
+        origin=None,
+        base=min(1, max(0, round(float(labels.value[0])))),
+        tag=labels.series.tag,
+        labels=labels,
+        too_sparse=True,
     )
 
 
@@ -316,7 +354,13 @@ def _along_ramp(timeline: Timeline, labels: Labels) -> EpochClock | None:
                     changed = [0, *(k for k in range(1, len(ends)) if reading.laps[k] != reading.laps[k - 1])]
                     low, high = Fraction(min(reading.laps)), Fraction(max(reading.laps))
                     return EpochClock(
-                        source="labels", low=low, high=high, origin=start, base=first, tag=labels.series.tag, labels=labels,
+                        source="labels",
+                        low=low,
+                        high=high,
+                        origin=start,
+                        base=first,
+                        tag=labels.series.tag,
+                        labels=labels,
                         laps=tuple((int(starts[k]), Fraction(reading.laps[k])) for k in changed),
                         crossings=len(np.unique(whole)) - 1,
                     )
@@ -355,8 +399,14 @@ def _from_closing_rows(timeline: Timeline) -> EpochClock | None:
         if certain or spacing in planned:
             residue = int(series.step[0]) % spacing
             return EpochClock(
-                source="validation rows", low=Fraction(spacing), high=Fraction(spacing), origin=timeline.step_axis.base,
-                base=0, tag=series.tag, crossings=len(series), too_sparse=residue not in (0, spacing - 1),
+                source="validation rows",
+                low=Fraction(spacing),
+                high=Fraction(spacing),
+                origin=timeline.step_axis.base,
+                base=0,
+                tag=series.tag,
+                crossings=len(series),
+                too_sparse=residue not in (0, spacing - 1),
             )
     lengths = planned_steps_per_epoch(timeline)
     if len(lengths) == 1 and timeline.step_axis.unit in ("update", "sample"):

@@ -44,11 +44,13 @@ def relabelled_epochs(timeline: Timeline) -> RelabelledEpochs | None:
     crossed = session[at] != session[at - 1]
     join = next((one for one in timeline.joins if one.after == int(session[at])), None) if crossed else None
     what = (
-        f"epoch {int(step[at - 1])} is followed by {int(step[at])}" if size > 1
+        f"epoch {int(step[at - 1])} is followed by {int(step[at])}"
+        if size > 1
         else f"epoch {int(step[at])} is in the log twice"
     )
     rows: tuple[Row, ...] = (
-        timeline.row(series, int(usable[at - 1]), "row before"), timeline.row(series, int(usable[at]), "row behind it"),
+        timeline.row(series, int(usable[at - 1]), "row before"),
+        timeline.row(series, int(usable[at]), "row behind it"),
     )
     return RelabelledEpochs(
         finding=Finding(

@@ -65,18 +65,23 @@ def solve(
     if sound is not None and (not trusted or any(sound.low <= S <= sound.high for S in trusted)):
         return replace(sound, anchored=anchor is not None)
     if sound is not None and elsewhere is not None:  # the run's length vouches for S, so the boundaries are off
-        return replace(elsewhere, low=trusted[0], high=trusted[0], walk=_single(bounds, trusted[0]), shifted_origin=True)
-    if anchor is not None:
-        if elsewhere is not None and crossings >= 2:
-            return replace(elsewhere, shifted_origin=True)
+        return replace(
+            elsewhere, low=trusted[0], high=trusted[0], walk=_single(bounds, trusted[0]), shifted_origin=True
+        )
+    if elsewhere is not None and crossings >= 2:
+        return replace(elsewhere, shifted_origin=True)
     broken = _broken(rooted, lengths, slope, preferred)
-    if bounds.scale == 1 and crossings >= LAST_BOUNDARIES and not (
-        broken is not None and broken.walk.steps_per_epoch in run_fits and broken.walk.cost <= INSIDE
+    if (
+        bounds.scale == 1
+        and crossings >= LAST_BOUNDARIES
+        and not (broken is not None and broken.walk.steps_per_epoch in run_fits and broken.walk.cost <= INSIDE)
     ):
         ratio = feasible_lengths(rooted, ratio=True)
         if ratio is not None:
             middle = _simplest(*ratio)
-            return Solution(low=ratio[0], high=ratio[1], walk=_single(rooted, middle), bounds=rooted, anchored=anchor is not None)
+            return Solution(
+                low=ratio[0], high=ratio[1], walk=_single(rooted, middle), bounds=rooted, anchored=anchor is not None
+            )
     if broken is None:
         return None
     changed = _two_lengths(rooted, lengths, slope, preferred, broken.walk.cost)
@@ -90,10 +95,14 @@ def _anchored(bounds: Bounds, anchor: tuple[int, int, int]) -> Bounds:
         return np.concatenate([[value], values]).astype(np.int64)
 
     return Bounds(
-        low=front(bounds.low, lowest * bounds.scale), low_label=front(bounds.low_label, label),
-        high=front(bounds.high, highest * bounds.scale), high_label=front(bounds.high_label, label),
-        session=front(bounds.session, int(bounds.session[0])), start=front(bounds.start, 0),
-        position=front(bounds.position, 0), scale=bounds.scale,
+        low=front(bounds.low, lowest * bounds.scale),
+        low_label=front(bounds.low_label, label),
+        high=front(bounds.high, highest * bounds.scale),
+        high_label=front(bounds.high_label, label),
+        session=front(bounds.session, int(bounds.session[0])),
+        start=front(bounds.start, 0),
+        position=front(bounds.position, 0),
+        scale=bounds.scale,
     )
 
 
@@ -142,7 +151,9 @@ def _single(bounds: Bounds, S: Fraction) -> Walk:
     return found if len(found.pieces) == 1 else replace(found, pieces=found.pieces[:1], cost=0.0)
 
 
-def _broken(bounds: Bounds, lengths: list[int], slope: Slope | None, preferred: tuple[Fraction, ...]) -> Solution | None:
+def _broken(
+    bounds: Bounds, lengths: list[int], slope: Slope | None, preferred: tuple[Fraction, ...]
+) -> Solution | None:
     tried = [Fraction(length) for length in lengths]
     if slope is not None and slope.ratio not in tried:
         tried.append(slope.ratio)

@@ -78,7 +78,9 @@ def stretches(labels: Labels) -> Stretches:
         empty = np.zeros(0, dtype=np.int64)
         return Stretches(lap=empty, start=empty, stop=empty, session=empty)
     lap = np.floor(labels.value[rows]).astype(np.int64)
-    fall = (np.diff(labels.value[rows]) < -(labels.half[rows][1:] + labels.half[rows][:-1])) | (np.diff(labels.step[rows]) < 0)
+    fall = (np.diff(labels.value[rows]) < -(labels.half[rows][1:] + labels.half[rows][:-1])) | (
+        np.diff(labels.step[rows]) < 0
+    )
     change = np.nonzero((np.diff(lap) != 0) | (np.diff(labels.session[rows]) != 0) | fall)[0] + 1
     start = np.concatenate([[0], change]).astype(np.int64)
     stop = np.concatenate([change, [len(rows)]]).astype(np.int64)
@@ -149,6 +151,12 @@ def bounds_of_stretches(labels: Labels, found: Stretches, slopes: Mapping[int, S
     if len(found):
         low, high = np.maximum(low, -FREE + 1), np.minimum(high, FREE - 1)
     return Bounds(
-        low=low, low_label=found.lap.copy(), high=high, high_label=found.lap.copy(), session=found.session,
-        start=found.start, position=found.start, scale=FINE,
+        low=low,
+        low_label=found.lap.copy(),
+        high=high,
+        high_label=found.lap.copy(),
+        session=found.session,
+        start=found.start,
+        position=found.start,
+        scale=FINE,
     )

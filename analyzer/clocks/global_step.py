@@ -111,8 +111,11 @@ def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tupl
     last = last_step(timeline)
     if last is not None and totals:
         if last in totals and last + 1 not in totals:
-            return (None, "rows at 0 and at the planned number of updates") if first == 0 else (
-                1, f"the last row is step {last}, the planned number of updates")
+            return (
+                (None, "rows at 0 and at the planned number of updates")
+                if first == 0
+                else (1, f"the last row is step {last}, the planned number of updates")
+            )
         if last + 1 in totals and last not in totals:
             return 0, f"the last row is step {last}, one below the planned number of updates"
     return None, f"rows every {cadence} steps fit a count from 0 and a count from 1"
@@ -149,7 +152,11 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
         done = round(last / axis.per_update)
         return RunEnd(last_step=last, low=done, high=done, evidence=_row_at(timeline, last))
     spacing = max(1, axis.cadence)
-    closing = [int(one.step.max()) for one in timeline.view.series.values() if len(one) and last < int(one.step.max()) <= last + spacing]
+    closing = [
+        int(one.step.max())
+        for one in timeline.view.series.values()
+        if len(one) and last < int(one.step.max()) <= last + spacing
+    ]
     closed = bool(closing) or any(re.search(r"(?:^|/)train_runtime$", tag) for tag in timeline.view.series)
     end = max(closing, default=last)
     counted = _counter_saved(timeline)

@@ -70,8 +70,14 @@ class Bounds:
         """Bounds low to high - 1."""
         cut = slice(low, high)
         return Bounds(
-            low=self.low[cut], low_label=self.low_label[cut], high=self.high[cut], high_label=self.high_label[cut],
-            session=self.session[cut], start=self.start[cut], position=self.position[cut], scale=self.scale,
+            low=self.low[cut],
+            low_label=self.low_label[cut],
+            high=self.high[cut],
+            high_label=self.high_label[cut],
+            session=self.session[cut],
+            start=self.start[cut],
+            position=self.position[cut],
+            scale=self.scale,
         )
 
 
@@ -100,7 +106,9 @@ def label_runs(step: Ints, label: Ints, session: NDArray[np.int64]) -> LabelRuns
     change = np.nonzero((np.diff(label) != 0) | (np.diff(session) != 0))[0] + 1
     start = np.concatenate([[0], change]).astype(np.int64)
     stop = np.concatenate([change, [len(label)]]).astype(np.int64)
-    return LabelRuns(label=label[start], first=step[start], last=step[stop - 1], start=start, stop=stop, session=session[start])
+    return LabelRuns(
+        label=label[start], first=step[start], last=step[stop - 1], start=start, stop=stop, session=session[start]
+    )
 
 
 def bounds_of_runs(runs: LabelRuns) -> Bounds:
@@ -113,8 +121,13 @@ def bounds_of_runs(runs: LabelRuns) -> Bounds:
     high[:2], high_label[:2] = FREE, 0
     low[2 * r - 2 :], low_label[2 * r - 2 :] = -FREE, 0
     return Bounds(
-        low=low, low_label=low_label, high=high, high_label=high_label, session=np.repeat(runs.session, 2),
-        start=np.repeat(runs.start, 2), position=np.stack([runs.start, runs.stop - 1], axis=1).reshape(-1),
+        low=low,
+        low_label=low_label,
+        high=high,
+        high_label=high_label,
+        session=np.repeat(runs.session, 2),
+        start=np.repeat(runs.start, 2),
+        position=np.stack([runs.start, runs.stop - 1], axis=1).reshape(-1),
     )
 
 
@@ -166,7 +179,9 @@ def candidate_lengths(laps: list[tuple[int, int]], extra: tuple[int, ...] = ()) 
     found = {value for value in extra if value > 0}
     events = sorted([(low, 1) for low, _ in laps] + [(high + 1, -1) for _, high in laps])
     depth, levels = 0, []
-    for (at, change), (following, _) in zip(events, [*events[1:], (events[-1][0], 0) if events else (0, 0)], strict=False):
+    for (at, change), (following, _) in zip(
+        events, [*events[1:], (events[-1][0], 0) if events else (0, 0)], strict=False
+    ):
         depth += change
         if following > at and depth > 0:
             levels.append((depth, at, following))
@@ -212,8 +227,12 @@ def walk(bounds: Bounds, lengths: list[Fraction]) -> list[Walk]:
             opened = k
             began_before[:] = True
             session_low[:], session_high[:] = -FREE, FREE
-        new_low = bounds.low[k] - S * bounds.low_label[k] if bounds.low[k] > -FREE else np.full(m, -FREE, dtype=np.int64)
-        new_high = bounds.high[k] - S * bounds.high_label[k] if bounds.high[k] < FREE else np.full(m, FREE, dtype=np.int64)
+        new_low = (
+            bounds.low[k] - S * bounds.low_label[k] if bounds.low[k] > -FREE else np.full(m, -FREE, dtype=np.int64)
+        )
+        new_high = (
+            bounds.high[k] - S * bounds.high_label[k] if bounds.high[k] < FREE else np.full(m, FREE, dtype=np.int64)
+        )
         both_low, both_high = np.maximum(low, new_low), np.minimum(high, new_high)
         own_low, own_high = np.maximum(session_low, new_low), np.minimum(session_high, new_high)
         for c in np.nonzero(both_low > both_high)[0].tolist():

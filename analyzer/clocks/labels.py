@@ -85,7 +85,9 @@ def rows_of_validation(timeline: Timeline, series: Series) -> NDArray[np.bool_]:
     """
     roles = timeline.roles
     training = _nearest(series, [*roles.all("loss"), *roles.all("learning_rate"), *roles.all("grad_norm")])
-    other = _nearest(series, [*roles.all("validation_loss"), *validation_series(timeline.view), *_true_epoch_means(timeline)])
+    other = _nearest(
+        series, [*roles.all("validation_loss"), *validation_series(timeline.view), *_true_epoch_means(timeline)]
+    )
     return other < training
 
 

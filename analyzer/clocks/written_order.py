@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.clocks.global_step import main_series
-from analyzer.model import NO_STEP, Floats, Ints, Series
+from analyzer.model import NO_STEP, Floats, Ints, Series, View
+from analyzer.roles import role_of_tag
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
@@ -31,10 +32,20 @@ class Beside:
         return (self.step < low - slack) | (self.step > high + slack)
 
 
-def beside_main(timeline: Timeline, series: Series) -> Beside | None:
-    """Place a series among the rows of the main one: by rows in one file, by time in two; None without either."""
-    main = main_series(timeline)
-    if main is None or series is main:
+def training_rows(timeline: Timeline, view: View) -> Series | None:
+    """The series of a view that stands for its training rows."""
+    if view is timeline.view:
+        return main_series(timeline)
+    for role in ("loss", "learning_rate", "grad_norm"):
+        found = [series for tag, series in view.series.items() if role_of_tag(tag) == role]
+        if found:
+            return max(found, key=len)
+    return None
+
+
+def beside_training(timeline: Timeline, main: Series, series: Series) -> Beside | None:
+    """Place a series among the training rows: by rows in one file, by time in two; None without either."""
+    if series is main:
         return None
     mine = np.nonzero(series.step != NO_STEP)[0]
     if len(mine) < 3 or len(main) < 3:

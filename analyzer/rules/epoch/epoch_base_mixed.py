@@ -41,7 +41,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     clock = timeline.epoch
     looked = False
     accounts = read_labels(timeline) if clock is not None else ()
-    training = [one for one in (clock.accounts if clock is not None else ()) if one.labels is not None and one.labels.kind == "integer"]
+    training = [
+        one
+        for one in (clock.accounts if clock is not None else ())
+        if one.labels is not None and one.labels.kind == "integer"
+    ]
     for labels in accounts:
         if labels.rows_of != "validation" or labels.kind != "integer" or not training:
             continue
@@ -86,7 +90,10 @@ def _difference(timeline: Timeline, validation: Labels, clock: EpochClock) -> Fi
         first_step=int(validation.step[first]),
         last_step=int(validation.step[-1]),
         numbers={"difference": difference, "rows": int(np.count_nonzero(same))},
-        evidence=(beside_row, timeline.row(validation.series, int(validation.index[first]), "validation of the same epoch")),
+        evidence=(
+            beside_row,
+            timeline.row(validation.series, int(validation.index[first]), "validation of the same epoch"),
+        ),
     )
 
 
@@ -126,7 +133,9 @@ def _same_values(one: Series, other: Series) -> tuple[int, int] | None:
     n = min(len(one), len(other))
     if n < 3 or len(np.unique(one.value[:n])) < 3:
         return None
-    return (0, 0) if bool(np.all(np.abs(one.value[:n] - other.value[:n]) <= SAME_VALUE * np.abs(one.value[:n]))) else None
+    return (
+        (0, 0) if bool(np.all(np.abs(one.value[:n] - other.value[:n]) <= SAME_VALUE * np.abs(one.value[:n]))) else None
+    )
 
 
 def _log(of_validation: int) -> list[tuple[object, ...]]:

@@ -49,7 +49,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             continue
         planned = planned_steps_per_epoch(timeline)
         says = f"{number(slope.ratio)} steps per epoch"
-        against = f"its laps have {interval(account.low, account.high)}" if slope_disagrees(account) else f"the plan gives {either(planned)}"
+        against = (
+            f"its laps have {interval(account.low, account.high)}"
+            if slope_disagrees(account)
+            else f"the plan gives {either(planned)}"
+        )
         at = _first_lap(labels.value)
         done = updates_done(timeline)
         rows = [timeline.row(labels.series, int(labels.index[i]), why_row) for i, why_row in at]
@@ -60,8 +64,17 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             tag=account.tag,
             first_step=int(labels.step[0]),
             last_step=int(labels.step[-1]),
-            numbers={"slope_low": slope.low, "slope_high": slope.high, "laps_low": float(account.low), "laps_high": float(account.high)},
-            evidence=(*rows, timeline.row(labels.series, int(labels.index[-1]), "last label"), *((done.evidence,) if done else ())),
+            numbers={
+                "slope_low": slope.low,
+                "slope_high": slope.high,
+                "laps_low": float(account.low),
+                "laps_high": float(account.high),
+            },
+            evidence=(
+                *rows,
+                timeline.row(labels.series, int(labels.index[-1]), "last label"),
+                *((done.evidence,) if done else ()),
+            ),
         )
 
 
@@ -79,7 +92,10 @@ def _fractions(divisor: float, last: int = 200) -> list[tuple[int, float, float]
 
 
 def _reset(divisor: float, lap: int) -> list[tuple[int, float, float]]:
-    return [(step, round((step - 1) // lap + ((step - 1) % lap + 1) / divisor, 4), falling_loss(step)) for step in range(1, 201)]
+    return [
+        (step, round((step - 1) // lap + ((step - 1) % lap + 1) / divisor, 4), falling_loss(step))
+        for step in range(1, 201)
+    ]
 
 
 DECLARED = {"dataset_size": 800, "batch_size": 16, "epochs": 4, "drop_last": False}
@@ -92,15 +108,28 @@ RULE = Rule(
     help="divide by the updates that the loop really makes per epoch",
     sources=("https://github.com/huggingface/trl/issues/761", "https://github.com/huggingface/trl/issues/450"),
     bad=(
-        Example(title="divided by one batch too many", files=csv_log(HEADER, lambda: _fractions(51)), declared=DECLARED),
+        Example(
+            title="divided by one batch too many", files=csv_log(HEADER, lambda: _fractions(51)), declared=DECLARED
+        ),
         Example(title="packing ends the epoch at a quarter", files=csv_log(HEADER, lambda: _reset(200, 50))),
     ),
     good=(
-        Example(title="one per 50 steps", files=csv_log(HEADER, lambda: _fractions(50)), declared=DECLARED, why="the plan's number"),
+        Example(
+            title="one per 50 steps",
+            files=csv_log(HEADER, lambda: _fractions(50)),
+            declared=DECLARED,
+            why="the plan's number",
+        ),
         Example(
             title="the Trainer counts micro-batches",
-            files=csv_log(HEADER, lambda: [(6 * k + j, round(k + min(j * 4, 23) / 23, 4), falling_loss(6 * k + j))
-                                          for k in range(5) for j in range(1, 7)]),
+            files=csv_log(
+                HEADER,
+                lambda: [
+                    (6 * k + j, round(k + min(j * 4, 23) / 23, 4), falling_loss(6 * k + j))
+                    for k in range(5)
+                    for j in range(1, 7)
+                ],
+            ),
             why="a slope of 23 / 4 with six updates per epoch: the last window holds three batches",
         ),
     ),

@@ -54,7 +54,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         first = off[0]
         lap = interval(account.low, account.high)
         where = "at every epoch" if first.kind == "origin" else f"at step {first.step}"
-        times = "" if len(off) == 1 else f", and at {len(off) - 1} more place{'s' if len(off) > 2 else ''} (next: step {off[1].step})"
+        times = (
+            ""
+            if len(off) == 1
+            else f", and at {len(off) - 1} more place{'s' if len(off) > 2 else ''} (next: step {off[1].step})"
+        )
         told = True
         yield Finding(
             severity="error",
@@ -115,7 +119,9 @@ RULE = Rule(
     ),
     bad=(
         Example(title="step // steps_per_epoch on a counter from 1", files=csv_log(HEADER, lambda: _labelled(1))),
-        Example(title="the label changes after the first step of the epoch", files=csv_log(HEADER, lambda: _labelled(-1))),
+        Example(
+            title="the label changes after the first step of the epoch", files=csv_log(HEADER, lambda: _labelled(-1))
+        ),
     ),
     good=(
         Example(

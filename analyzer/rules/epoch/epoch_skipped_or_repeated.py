@@ -49,7 +49,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         laps = abs(first.laps)
         what = "skip" if first.kind == "skip" else "repeat"
         value = labels.value[first.position]
-        times = "" if len(moved) == 1 else f"; {len(moved) - 1} more such place{'s' if len(moved) > 2 else ''}, next at step {moved[1].step}"
+        times = (
+            ""
+            if len(moved) == 1
+            else f"; {len(moved) - 1} more such place{'s' if len(moved) > 2 else ''}, next at step {moved[1].step}"
+        )
         yield Finding(
             severity="error",
             message=f"epoch labels {what} {laps} epoch{'s' if laps > 1 else ''} at step {first.step}, labelled {value:g}: "

@@ -66,7 +66,14 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 def _announced(timeline: Timeline) -> Iterator[Finding]:
     """The Trainer's state file announces more epochs than max_steps can reach."""
     plan, series = timeline.plan, main_series(timeline)
-    saved = next((fact for fact in timeline.run.facts if fact.key in ("num_train_epochs", "epochs") and "num_train_epochs" in fact.found_in), None)
+    saved = next(
+        (
+            fact
+            for fact in timeline.run.facts
+            if fact.key in ("num_train_epochs", "epochs") and "num_train_epochs" in fact.found_in
+        ),
+        None,
+    )
     U = plan.steps_per_epoch
     if saved is None or not plan.max_steps or len(U) != 1 or series is None or not isinstance(saved.value, int):
         return
@@ -85,7 +92,13 @@ def _announced(timeline: Timeline) -> Iterator[Finding]:
 def admitted_totals(timeline: Timeline) -> tuple[int, ...]:
     """Updates that the readings give whose steps per epoch the labels have confirmed; empty when none says."""
     clock, plan = timeline.epoch, timeline.plan
-    if clock is None or clock.labels is None or clock.crossings < 1 or clock.source == "declared" or divisor_is_wrong(timeline, clock):
+    if (
+        clock is None
+        or clock.labels is None
+        or clock.crossings < 1
+        or clock.source == "declared"
+        or divisor_is_wrong(timeline, clock)
+    ):
         return plan.total_steps
     scale = Fraction(timeline.step_axis.per_update).limit_denominator(10**6)
     fits = {
@@ -127,7 +140,11 @@ def _too_long(timeline: Timeline, done: RunEnd, totals: tuple[int, ...]) -> Find
 def _too_short(done: RunEnd, totals: tuple[int, ...], timeline: Timeline) -> Finding:
     planned = planned_steps_per_epoch(timeline)
     missing = min(total - done.high for total in totals if total > done.high) if max(totals) > done.high else 0
-    laps = f" ({number(Fraction(done.high) / planned[0])} epochs)" if len(planned) == 1 and timeline.step_axis.unit == "update" else ""
+    laps = (
+        f" ({number(Fraction(done.high) / planned[0])} epochs)"
+        if len(planned) == 1 and timeline.step_axis.unit == "update"
+        else ""
+    )
     return Finding(
         severity="error",
         message=f"the run ends at step {done.last_step} after {_updates(done)} updates{laps}, {either(totals)} are declared",
@@ -153,19 +170,26 @@ def _by_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     where = int(np.nonzero(series.step == last)[0][-1])
     end = timeline.row(series, where, "last epoch in the log")
     if done > epochs:
-        beyond = int(np.argmax(series.step >= base + epochs))
+        beyond = int(np.argmax(series.step >= base + math.ceil(epochs)))
         row = timeline.row(series, beyond, "first epoch beyond the declared")
         yield Finding(
             severity="error",
             message=f"{done} epochs are in the log, {number(epochs)} are declared: epoch {last} is the last",
-            tag=series.tag, first_step=int(series.step[beyond]), last_step=last,
-            numbers={"epochs": done, "declared": float(epochs)}, evidence=(row, end),
+            tag=series.tag,
+            first_step=int(series.step[beyond]),
+            last_step=last,
+            numbers={"epochs": done, "declared": float(epochs)},
+            evidence=(row, end),
         )
     elif not _may_be_short(timeline):
         yield Finding(
             severity="error",
             message=f"the log ends with epoch {last} after {done} epochs, {number(epochs)} are declared",
-            tag=series.tag, first_step=last, last_step=last, numbers={"epochs": done, "declared": float(epochs)}, evidence=(end,),
+            tag=series.tag,
+            first_step=last,
+            last_step=last,
+            numbers={"epochs": done, "declared": float(epochs)},
+            evidence=(end,),
         )
 
 
@@ -202,7 +226,9 @@ RULE = Rule(
         Example(title="ended in the last epoch", files=csv_log(HEADER, lambda: _run(185)), declared=DECLARED),
     ),
     good=(
-        Example(title="all four epochs", files=csv_log(HEADER, lambda: _run(200)), declared=DECLARED, why="4 x 50 updates"),
+        Example(
+            title="all four epochs", files=csv_log(HEADER, lambda: _run(200)), declared=DECLARED, why="4 x 50 updates"
+        ),
         Example(
             title="rows every seven steps",
             files=csv_log(HEADER, lambda: _run(200, every=7)),

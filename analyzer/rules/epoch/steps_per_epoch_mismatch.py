@@ -50,7 +50,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if clock.crossings < 1 or timeline.step_axis.unit not in ("update", "sample"):
         yield Unchecked(reason="the log shows no epoch boundary on its step axis")
         return
-    if any(clock.admits(U) for U in planned) or any(clock.admits(lap) for r in timeline.plan.readings for lap in r.laps):
+    if any(clock.admits(U) for U in planned) or any(
+        clock.admits(lap) for r in timeline.plan.readings for lap in r.laps
+    ):
         return
     if divisor_is_wrong(timeline, clock):
         return
@@ -66,8 +68,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         tag=clock.tag,
         first_step=rows[1].step if len(rows) > 1 else None,
         last_step=None if done is None else done.last_step,
-        numbers={"steps_per_epoch_low": float(clock.low), "steps_per_epoch_high": float(clock.high),
-                 "declared": [float(U) for U in planned]},
+        numbers={
+            "steps_per_epoch_low": float(clock.low),
+            "steps_per_epoch_high": float(clock.high),
+            "declared": [float(U) for U in planned],
+        },
         evidence=(*rows, *((done.evidence,) if done else ())),
     )
 
@@ -91,7 +96,9 @@ def _two_boundaries(timeline: Timeline, labels: Labels) -> list[Row]:
     rows = []
     for at in change[:2].tolist():
         rows.append(timeline.row(labels.series, int(labels.index[at]), f"last row of epoch {labels.value[at]:g}"))
-        rows.append(timeline.row(labels.series, int(labels.index[at + 1]), f"first row of epoch {labels.value[at + 1]:g}"))
+        rows.append(
+            timeline.row(labels.series, int(labels.index[at + 1]), f"first row of epoch {labels.value[at + 1]:g}")
+        )
     return rows
 
 
@@ -118,8 +125,14 @@ RULE = Rule(
         Example(
             title="accumulation carries over the epoch's end",
             files=csv_log(HEADER, lambda: _laps(Fraction(63, 2), 126)),
-            declared={"dataset_size": 1003, "batch_size": 16, "grad_accumulation": 2, "drop_last": False, "epochs": 4,
-                      "accumulation_remainder": "step"},
+            declared={
+                "dataset_size": 1003,
+                "batch_size": 16,
+                "grad_accumulation": 2,
+                "drop_last": False,
+                "epochs": 4,
+                "accumulation_remainder": "step",
+            },
         ),
     ),
     good=(

@@ -27,14 +27,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from analyzer.clocks.global_step import main_series, usual_spacing
-from analyzer.clocks.written_order import Beside, beside_main
-from analyzer.model import NO_STEP, Finding, Row, Series
+from analyzer.clocks.written_order import Beside, beside_training, training_rows
+from analyzer.model import NO_STEP, Finding, Row, Series, View
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import number
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
-CONVENTION = re.compile(r"(?:^|/)(?:epoch|evaluation|batch)_|vs[ _](?:samples|steps|iterations|tokens|epochs)|/Samples/", re.I)
+CONVENTION = re.compile(
+    r"(?:^|/)(?:epoch|evaluation|batch)_|vs[ _](?:samples|steps|iterations|tokens|epochs)|/Samples/", re.I
+)
 FRAMEWORKS = ("mmengine", "stable-baselines3", "keras")  # document another axis for some of their tags
 OFF_AXIS = 0.7  # share of a tag's points outside the training rows around them; the first few may agree by chance
 SAWTEETH = 3  # falls of the step to one start in one session
@@ -56,7 +58,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if main is None or len(main) < 3:
         yield Unchecked(reason="no series with steps")
         return
-    for found in (_restarts(timeline, main), _other_unit(timeline, main), _second_counter(timeline), _calls(timeline, main)):
+    units = (_other_unit(timeline, view) for view in (timeline.view, *timeline.views) if view.series)
+    for found in (_restarts(timeline, main), *units, _second_counter(timeline), _calls(timeline, main)):
         if found is None:
             continue
         yield Finding(
@@ -81,7 +84,11 @@ def _restarts(timeline: Timeline, main: Series) -> _Mixed | None:
         return None
     starts, ends = step[falls], step[falls - 1]
     spacing = usual_spacing(step)
-    if len(np.unique(starts)) > 1 or int(ends[1:].max() - ends[1:].min()) > spacing or int(ends[-1]) - int(starts[0]) < 2:
+    if (
+        len(np.unique(starts)) > 1
+        or int(ends[1:].max() - ends[1:].min()) > spacing
+        or int(ends[-1]) - int(starts[0]) < 2
+    ):
         return None
     first = int(falls[0])
     return _Mixed(
@@ -90,20 +97,26 @@ def _restarts(timeline: Timeline, main: Series) -> _Mixed | None:
         "new process: it counts the batches of an epoch, not the run's steps",
         first_step=int(starts[0]),
         last_step=int(ends.max()),
-        rows=(timeline.row(main, int(usable[first - 1]), "last row of a lap"), timeline.row(main, int(usable[first]), "starts again")),
+        rows=(
+            timeline.row(main, int(usable[first - 1]), "last row of a lap"),
+            timeline.row(main, int(usable[first]), "starts again"),
+        ),
     )
 
 
-def _other_unit(timeline: Timeline, main: Series) -> _Mixed | None:
+def _other_unit(timeline: Timeline, view: View) -> _Mixed | None:
+    main = training_rows(timeline, view)
+    if main is None or len(main) < 3:
+        return None
     frameworks = {timeline.run.sources[int(index)].framework for index in np.unique(main.source)}
     found: list[tuple[Beside, float]] = []
-    slack = timeline.step_axis.cadence
-    for tag, series in timeline.view.series.items():
+    slack = usual_spacing(main.step)
+    for tag, series in view.series.items():
         if len(series) < 3 or (CONVENTION.search(tag) and not _breaks_convention(timeline, series)):
             continue
         if frameworks & set(FRAMEWORKS) and not CONVENTION.search(tag):
             continue
-        beside = beside_main(timeline, series)
+        beside = beside_training(timeline, main, series)
         if beside is None:
             continue
         off = beside.off_axis(slack)
@@ -131,7 +144,13 @@ def _other_unit(timeline: Timeline, main: Series) -> _Mixed | None:
 def _breaks_convention(timeline: Timeline, series: Series) -> bool:
     """Keras `epoch_*` tags count epochs; one that counts as many examples as the data set has does not."""
     N = timeline.plan.dataset_size
-    return bool(series.tag.rsplit("/", 1)[-1].startswith("epoch_") and N and N > 1 and np.all(series.step % N == 0) and series.step.max() >= N)
+    return bool(
+        series.tag.rsplit("/", 1)[-1].startswith("epoch_")
+        and N
+        and N > 1
+        and np.all(series.step % N == 0)
+        and series.step.max() >= N
+    )
 
 
 def _ratio(beside: Beside) -> float | None:
@@ -244,15 +263,19 @@ RULE = Rule(
     ),
     bad=(
         Example(title="validation written at the epoch", files=csv_log(HEADER, lambda: _rows(True))),
-        Example(title="the step starts again in every epoch", files=csv_log(("step", "loss"), lambda: [
-            (step % 25, falling_loss(step)) for step in range(150)])),
+        Example(
+            title="the step starts again in every epoch",
+            files=csv_log(("step", "loss"), lambda: [(step % 25, falling_loss(step)) for step in range(150)]),
+        ),
     ),
     good=(
         Example(title="validation at the step", files=csv_log(HEADER, lambda: _rows(False)), why="one axis for both"),
         Example(
             title="learning rate every ten steps",
-            files=csv_log(("step", "loss", "lr"), lambda: [
-                (step, falling_loss(step), 0.001 if step % 10 == 0 else None) for step in range(1, 161)]),
+            files=csv_log(
+                ("step", "loss", "lr"),
+                lambda: [(step, falling_loss(step), 0.001 if step % 10 == 0 else None) for step in range(1, 161)],
+            ),
             why="another cadence is no other axis",
         ),
     ),

@@ -61,7 +61,10 @@ def _boundary_behind(timeline: Timeline, labels: Labels, position: int) -> list[
     """The first two boundaries behind the change: they measure the new lap."""
     whole = np.floor(labels.value[position:])
     change = np.nonzero(np.diff(whole) != 0)[0][:2] + position + 1
-    return [timeline.row(labels.series, int(labels.index[at]), f"first row of epoch {whole[at - position]:g}") for at in change.tolist()]
+    return [
+        timeline.row(labels.series, int(labels.index[at]), f"first row of epoch {whole[at - position]:g}")
+        for at in change.tolist()
+    ]
 
 
 def _laps(second: int) -> dict[str, str]:
@@ -83,7 +86,12 @@ RULE = Rule(
     bad=(Example(title="batches of twice the size after the resume", files=lambda: _laps(20)),),
     good=(
         Example(title="the same batch", files=lambda: _laps(40), why="40 steps per epoch before and after"),
-        Example(title="one long session", files=lambda: {"log.csv": table(HEADER, [
-            (step, (step - 1) // 40, falling_loss(step)) for step in range(1, 241)])}, why="nothing changes"),
+        Example(
+            title="one long session",
+            files=lambda: {
+                "log.csv": table(HEADER, [(step, (step - 1) // 40, falling_loss(step)) for step in range(1, 241)])
+            },
+            why="nothing changes",
+        ),
     ),
 )

@@ -82,14 +82,20 @@ def _is_data(timeline: Timeline, account: EpochClock, lost: Break) -> bool:
         small = abs(lost.high) <= timeline.step_axis.cadence and lost.join is not None
         join = timeline.joins[lost.join] if small and lost.join is not None else None
         return join is None or not len(relabelled_steps(labels, join.before, join.after)[0])  # else RES005
-    if lost.kind == "counter":  # set back into the run while the labels went on; to its beginning is RES001, forward RES003
+    if (
+        lost.kind == "counter"
+    ):  # set back into the run while the labels went on; to its beginning is RES001, forward RES003
         axis = timeline.step_axis
         return lost.high < 0 and lost.step > (axis.base or 0) + axis.cadence
     falls = lost.position > 0 and labels.value[lost.position] < labels.value[lost.position - 1]
     same_session = lost.position > 0 and labels.session[lost.position] == labels.session[lost.position - 1]
     forward = lost.position > 0 and labels.step[lost.position] > labels.step[lost.position - 1]
     return bool(
-        labels.kind == "fraction" and lost.kind == "shift" and falls and same_session and forward
+        labels.kind == "fraction"
+        and lost.kind == "shift"
+        and falls
+        and same_session
+        and forward
         and not divisor_is_wrong(timeline, account)
     )
 
@@ -106,7 +112,11 @@ def _finding(timeline: Timeline, account: EpochClock, lost: Break) -> Finding:
     else:
         what = f"the data run ahead of the steps by {size} {where}: the rest of the epoch is lost, later boundaries come early"
     after = labels.value[lost.position :]
-    boundary = np.nonzero((np.diff(np.floor(after)) != 0) & (np.diff(labels.session[lost.position :]) == 0))[0][:1] + lost.position + 1
+    boundary = (
+        np.nonzero((np.diff(np.floor(after)) != 0) & (np.diff(labels.session[lost.position :]) == 0))[0][:1]
+        + lost.position
+        + 1
+    )
     rows = [timeline.row(labels.series, int(labels.index[at]), "next boundary") for at in boundary.tolist()]
     return Finding(
         severity="error",
@@ -141,9 +151,18 @@ RULE = Rule(
         Example(title="the rest of the epoch is lost", files=lambda: _two_lives(-15)),
     ),
     good=(
-        Example(title="the epoch goes on", files=lambda: _two_lives(0), why="boundaries stay where the first session had them"),
-        Example(title="resumed at an epoch's end", files=lambda: {"log.csv": table(HEADER, [
-            (step, (step - 1) // 40, falling_loss(step)) for step in range(1, 81)]) + table(HEADER, [
-            (step, (step - 1) // 40, falling_loss(step)) for step in range(81, 241)])}, why="no position inside an epoch to lose"),
+        Example(
+            title="the epoch goes on",
+            files=lambda: _two_lives(0),
+            why="boundaries stay where the first session had them",
+        ),
+        Example(
+            title="resumed at an epoch's end",
+            files=lambda: {
+                "log.csv": table(HEADER, [(step, (step - 1) // 40, falling_loss(step)) for step in range(1, 81)])
+                + table(HEADER, [(step, (step - 1) // 40, falling_loss(step)) for step in range(81, 241)])
+            },
+            why="no position inside an epoch to lose",
+        ),
     ),
 )

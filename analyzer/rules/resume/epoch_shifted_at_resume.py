@@ -69,7 +69,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             )
         for join in timeline.joins:
             if join.index not in told and not any(
-                one.kind == "geometry" or (one.join == join.index and one.high > timeline.step_axis.cadence) for one in account.breaks
+                one.kind == "geometry" or (one.join == join.index and abs(one.high) > timeline.step_axis.cadence)
+                for one in account.breaks
             ):
                 found = _two_labels(timeline, account, join)
                 if found is not None:
@@ -123,9 +124,16 @@ RULE = Rule(
         "https://github.com/facebookresearch/fairseq/issues/32",
         "https://github.com/intel/ipex-llm/issues/271",
     ),
-    bad=(Example(title="epoch + 1 is loaded inside an epoch", files=lambda: _two_lives(_life(1, 100), _life(101, 240, moved=1))),),
+    bad=(
+        Example(
+            title="epoch + 1 is loaded inside an epoch",
+            files=lambda: _two_lives(_life(1, 100), _life(101, 240, moved=1)),
+        ),
+    ),
     good=(
-        Example(title="labels go on", files=lambda: _two_lives(_life(1, 100), _life(101, 240)), why="step and label agree"),
+        Example(
+            title="labels go on", files=lambda: _two_lives(_life(1, 100), _life(101, 240)), why="step and label agree"
+        ),
         Example(
             title="steps replayed under their own labels",
             files=lambda: _two_lives(_life(1, 100), _life(81, 240)),

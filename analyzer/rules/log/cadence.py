@@ -1,0 +1,92 @@
+"""The log is written too rarely to resolve an epoch.
+
+What it checks
+    The usual distance of two training rows is compared with the steps per epoch. When an epoch has fewer than two rows,
+    the boundaries of its labels cannot be seen, and the rules about epochs say little.
+
+Why it matters
+    A log that is silent for whole epochs cannot show what happens at their ends: a short last batch, a validation, a
+    counter that is one off. Knowing it prevents reading a clean report as a clean run.
+
+When it is silent
+    When an epoch has two rows or more, when its length is unknown, and for logs that are meant to have one row per
+    epoch (the epoch as step, or a row at every epoch's end).
+
+What to do
+    Log every tenth of an epoch or more often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.clocks.epoch import planned_steps_per_epoch
+from analyzer.clocks.global_step import main_series
+from analyzer.model import Finding
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.epoch.wording import number
+from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.timeline import Timeline
+
+ROWS_PER_EPOCH = 2  # fewer rows leave every boundary of the labels open
+EPOCHS = 3  # a run of one or two epochs is watched over its steps
+HEADER = ("step", "epoch", "loss")
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    """Yield a note when rows are further apart than half an epoch."""
+    planned, series, axis = planned_steps_per_epoch(timeline), main_series(timeline), timeline.step_axis
+    if not planned or series is None or axis.unit not in ("update", "sample"):
+        yield Unchecked(reason="declare dataset_size and batch_size, or steps_per_epoch")
+        return
+    longest = float(max(planned))
+    if (
+        axis.cadence * ROWS_PER_EPOCH <= longest
+        or longest < ROWS_PER_EPOCH
+        or int(series.step.max()) < EPOCHS * longest
+    ):
+        return
+    if any(axis.cadence % float(U) == 0 for U in planned):
+        return  # a row at every epoch's end
+    yield Finding(
+        severity="note",
+        message=f"a row every {axis.cadence} steps, {number(min(planned))} steps per epoch: the boundaries of epochs are not seen",
+        tag=series.tag,
+        first_step=int(series.step[0]),
+        numbers={"cadence": axis.cadence, "steps_per_epoch": float(min(planned))},
+    )
+
+
+def _every(cadence: int) -> list[tuple[int, int, float]]:
+    return [(step, (step - 1) // 40, falling_loss(step)) for step in range(cadence, 401, cadence)]
+
+
+RULE = Rule(
+    code="LOG008",
+    name="cadence",
+    severity="note",
+    check=check,
+    help="log every tenth of an epoch or more often",
+    sources=("https://github.com/huggingface/transformers/blob/main/src/transformers/training_args.py",),
+    bad=(
+        Example(
+            title="a row every 70 steps, 40 per epoch",
+            files=csv_log(HEADER, lambda: _every(70)),
+            declared={"steps_per_epoch": 40},
+        ),
+    ),
+    good=(
+        Example(
+            title="four rows per epoch",
+            files=csv_log(HEADER, lambda: _every(10)),
+            declared={"steps_per_epoch": 40},
+            why="every boundary lies between two rows",
+        ),
+        Example(
+            title="one row at each epoch's end",
+            files=csv_log(HEADER, lambda: _every(40)),
+            declared={"steps_per_epoch": 40},
+            why="meant so",
+        ),
+    ),
+)
