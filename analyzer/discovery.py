@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from analyzer.config.sidecars import facts_beside, is_sidecar, problems_beside
+from analyzer.config.sidecars import is_sidecar, read_beside
 from analyzer.joining import Piece, join
 from analyzer.model import Problem, Run
 from analyzer.peek import Peek, peek
@@ -193,8 +193,7 @@ def _with_sidecars(run: Run, group: Group, runs_in_group: int) -> Run:
         own = tuple(path for path in own if path.parent in folders and path.parent not in shared)
         if len({log.path.parent for log in group.logs}) == 1:
             own = ()
-    problems = problems_beside(own)
-    facts = facts_beside(own)
+    facts, problems = read_beside(own)
     return replace(run, facts=run.facts + facts, problems=run.problems + problems)
 
 

@@ -12,6 +12,7 @@ import ast
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -92,24 +93,17 @@ def is_sidecar(name: str) -> bool:
     return name in NOT_READ or READ.match(name) is not None
 
 
-def facts_beside(paths: Iterable[Path]) -> tuple[Fact, ...]:
-    """Facts of the sidecars, in the order given; within a file in the order in which they are written."""
+def read_beside(paths: Iterable[Path]) -> tuple[tuple[Fact, ...], tuple[Problem, ...]]:
+    """Facts of the sidecars in the order given, and those that are not read, each with the reason and what to do."""
     facts: list[Fact] = []
+    problems: list[Problem] = []
     for path in paths:
-        mapping, _ = read_sidecar(path)
+        mapping, reason = read_sidecar(path)
         if mapping is not None:
             facts += facts_of_file(path.name, mapping)
-    return tuple(facts)
-
-
-def problems_beside(paths: Iterable[Path]) -> tuple[Problem, ...]:
-    """Sidecars that are not read, each with the reason and what to do."""
-    problems = []
-    for path in paths:
-        reason = NOT_READ.get(path.name) or read_sidecar(path)[1]
         if reason:
             problems.append(Problem(source=str(path), kind="not-read", message=reason))
-    return tuple(problems)
+    return tuple(facts), tuple(problems)
 
 
 def read_sidecar(path: Path) -> tuple[Mapping[str, Any] | None, str]:
@@ -143,6 +137,14 @@ def load_yaml(text: str) -> Any:
     """YAML by the safe loader; a tag that it does not know is ignored and the plain value below it taken."""
     import yaml
 
+    return yaml.load(text, Loader=_plain_loader())
+
+
+@cache
+def _plain_loader() -> Any:
+    # The loader written in Python: that in C overflows the stack of the process on deep nesting instead of raising.
+    import yaml
+
     class PlainLoader(yaml.SafeLoader):
         pass
 
@@ -159,7 +161,7 @@ def load_yaml(text: str) -> Any:
     PlainLoader.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
     )
-    return yaml.load(text, Loader=PlainLoader)
+    return PlainLoader
 
 
 def _literals_of_python(text: str) -> dict[str, Any]:

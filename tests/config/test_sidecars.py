@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 
 from analyzer.config.declared import KEYS
 from analyzer.config.sidecars import (
-    facts_beside,
     facts_from_mapping,
     facts_of_file,
     is_sidecar,
     load_yaml,
     parse_sidecar,
-    problems_beside,
+    read_beside,
 )
 
 
@@ -213,13 +212,19 @@ def test_a_python_configuration_is_read_as_literals() -> None:
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("hparams.yaml", "a: [1,"), ("config.json", "{"), ("config.json", "[" * 100_000), ("args.yaml", "\x00\x01")],
+    [
+        ("hparams.yaml", "a: [1,"),
+        ("hparams.yaml", "- " * 100_000),
+        ("config.json", "{"),
+        ("config.json", "[" * 100_000),
+        ("args.yaml", "\x00\x01"),
+    ],
 )
 def test_a_broken_sidecar_is_a_problem_and_no_fact(tmp_path: Path, name: str, content: str) -> None:
     path = tmp_path / name
     path.write_text(content)
-    assert facts_beside([path]) == ()
-    (problem,) = problems_beside([path])
+    facts, (problem,) = read_beside([path])
+    assert facts == ()
     assert problem.kind == "not-read"
     assert "\n" not in problem.message
 
