@@ -28,6 +28,7 @@ Role = Literal[
     "clip",  # gradient clipping threshold
 ]
 ROLES: tuple[str, ...] = Role.__args__  # type: ignore[attr-defined]
+SHORT_ROLES = {"lr": "learning_rate", "val_loss": "validation_loss"}  # as people type them
 
 
 @dataclass(frozen=True, kw_only=True)

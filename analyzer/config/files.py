@@ -19,7 +19,7 @@ from typing import Any
 
 from analyzer.config.declared import checked_fact, scalar
 from analyzer.model import Expectation, Fact, Finding
-from analyzer.roles import ROLES
+from analyzer.roles import ROLES, SHORT_ROLES
 
 TABLES = ("declared", "rules", "roles", "expect", "silence", "root")
 RULES_KEYS = ("select", "ignore")
@@ -165,6 +165,7 @@ def parsed(table: Mapping[str, Any], name: str) -> Settings:
     rules = _a_table(table, "rules", name)
     roles = _a_table(table, "roles", name)
     _known(rules, RULES_KEYS, name, "rules")
+    roles = {SHORT_ROLES.get(role, role): tag for role, tag in roles.items()}
     _known(roles, ROLES, name, "roles")
     try:
         facts = tuple(checked_fact(key, value, name) for key, value in declared.items())

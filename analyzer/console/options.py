@@ -39,8 +39,6 @@ _AUDIT_OPTIONS = (
     ),
 )
 
-SHORT_ROLES = {"lr": "learning_rate", "val_loss": "validation_loss"}
-
 
 def audit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the paths and the audit's options to a command, which gets them as one ``request``."""
@@ -147,7 +145,7 @@ def chosen_roles(pairs: Iterable[str]) -> dict[str, str]:
     """Roles from ``ROLE=TAG`` options."""
     import difflib
 
-    from analyzer.roles import ROLES
+    from analyzer.roles import ROLES, SHORT_ROLES
 
     chosen = {}
     for pair in pairs:

@@ -21,7 +21,6 @@ HEAVY = (
     "rich",
     "yaml",
     "pyarrow",
-    "sqlite3",
     "xml.etree",
     "asyncio",
     "multiprocessing",
