@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.clocks.writers import training_series
+from analyzer.clocks.writers import rows_of_source, training_series
 from analyzer.model import NO_STEP, Floats, Ints, Row, Run, Series, View
 from analyzer.roles import role_of_tag
 
@@ -29,6 +29,8 @@ Witness = Literal["goes on", "goes back", "starts over", "unknown"]
 GAP_IN_SPACINGS = 100.0  # a pause a hundred times the usual spacing of rows is a process that was not running
 GAP_SECONDS = 60.0  # and no shorter than a minute: the first rows of a fast toy run are microseconds apart
 LAPS_OF_A_BATCH_COUNTER = 2  # so many equal laps in a row: the counter restarts with each epoch, the process does not
+LIVES_AT_MOST = 100  # in one file; a step that falls more often counts something else
+ROWS_REMEMBERED = 200_000  # of the lives before a join, for comparing equal steps
 GOES_ON = 0.35  # position of the second life's first loss: 0 is the end of the first life, 1 its start
 STARTS_OVER = 0.65
 LOSS_ROWS = 5  # rows whose median is a level at the edge of a session
@@ -146,8 +148,7 @@ def _marks(view: View, run: Run) -> list[_Mark]:
     for source in view.sources:
         inside = _inside_a_file(view, run, source, references)
         if source in starts:
-            first = min((int(series.row[series.source == source].min()) for series in view.series.values()
-                         if (series.source == source).any()), default=0)
+            first = _first_row(view, source)
             marked = [mark for mark in inside if mark.marked and mark.cut[1] <= first]
             if marked:
                 marks = [replace(mark, marked=True) if mark.cut[0] == source else mark for mark in marks]
@@ -163,8 +164,9 @@ def _near_ones_joined(marks: list[_Mark], references: Sequence[Series]) -> list[
     kept: list[_Mark] = []
     for mark in marks:
         if kept and kept[-1].cut[0] == mark.cut[0] and references:
-            rows = np.concatenate([series.row[series.source == mark.cut[0]] for series in references])
-            if not np.any((rows >= kept[-1].cut[1]) & (rows < mark.cut[1])):
+            between = (kept[-1].cut[1], mark.cut[1])
+            parts = (series.row[rows_of_source(series, mark.cut[0])] for series in references)
+            if not any(int(np.subtract(*np.searchsorted(rows, between[::-1]))) for rows in parts):
                 kept[-1] = replace(kept[-1], marked=kept[-1].marked or mark.marked)
                 continue
         kept.append(mark)
@@ -177,8 +179,8 @@ def _new_files(view: View, run: Run) -> list[_Mark]:
     seen: set[str] = set()
     life_ends = -np.inf
     for source in view.sources:
-        rows = {tag: series.source == source for tag, series in view.series.items()}
-        tags = {tag for tag, mine in rows.items() if mine.any()}
+        rows = {tag: rows_of_source(series, source) for tag, series in view.series.items()}
+        tags = {tag for tag, mine in rows.items() if mine.stop > mine.start}
         if not tags:
             continue  # a header only: a life that trained nothing
         times = np.concatenate([view.series[tag].wall_time[rows[tag]] for tag in tags])
@@ -187,7 +189,7 @@ def _new_files(view: View, run: Run) -> list[_Mark]:
         shared = {tag for tag in tags & seen if tag != "hp_metric"}
         side_by_side = begins < life_ends and not _continues(view, source, shared)
         if seen and shared and not side_by_side:
-            first = min(int(view.series[tag].row[rows[tag]].min()) for tag in tags)
+            first = _first_row(view, source)
             kind = "new event file" if run.sources[source].format == "tfevents" else "new file"
             marks.append(_Mark(cut=(source, first), how_known=kind))
             life_ends = float(times.max()) if len(times) else -np.inf
@@ -197,15 +199,19 @@ def _new_files(view: View, run: Run) -> list[_Mark]:
     return marks
 
 
+def _first_row(view: View, source: int) -> int:
+    parts = (series.row[rows_of_source(series, source)] for series in view.series.values())
+    return min((int(rows[0]) for rows in parts if len(rows)), default=0)
+
+
 def _continues(view: View, source: int, shared: set[str]) -> bool:
     """Whether a file's steps begin behind all that came before, in every shared tag (clocks of hosts differ)."""
     if not shared:
         return False
     for tag in shared:
         series = view.series[tag]
-        here = series.source == source
-        before = series.source < source
-        if before.any() and series.step[here].min() <= series.step[before].max():
+        here = rows_of_source(series, source)
+        if here.start and series.step[here].min() <= series.step[: here.start].max():
             return False
     return True
 
@@ -240,14 +246,16 @@ def falls_of_the_step(references: Sequence[Series], source: int) -> list[int]:
     intervals: list[tuple[int, int]] = []
     voters = 0
     for series in references:
-        mine = series.source == source
+        mine = rows_of_source(series, source)
         step, row = series.step[mine], series.row[mine]
         if len(step) < 2 or step[0] == NO_STEP:
             continue
         voters += 1
         falls = np.flatnonzero(np.diff(step) < 0) + 1
+        if len(falls) > LIVES_AT_MOST:
+            continue  # this axis counts something else
         falls = falls[_not_laps(step, falls)]
-        intervals += [(int(row[at - 1]), int(row[at])) for at in falls[:1000]]
+        intervals += [(int(row[at - 1]), int(row[at])) for at in falls]
     places: list[list[tuple[int, int]]] = []
     for interval in sorted(intervals, key=lambda one: one[1]):
         if places and interval[0] < places[-1][0][1]:
@@ -271,29 +279,30 @@ def _not_laps(step: Ints, falls: Ints) -> NDArray[np.bool_]:
 
 def _elapsed_restarts(series: Series, source: int) -> list[int]:
     """Rows at which a column of elapsed seconds starts again near its beginning."""
-    mine = series.source == source
+    mine = rows_of_source(series, source)
     value, row = series.value[mine], series.row[mine]
     if len(value) < 3:
         return []
     falls = np.flatnonzero(np.diff(value) < 0) + 1
     spacing = float(np.median(np.abs(np.diff(value))))
     begin = max(float(value[0]), 0.0) * 2 + 20 * spacing
-    return [int(row[at]) for at in falls if 0 <= value[at] <= begin and value[at] < 0.5 * value[at - 1]][:1000]
+    falls = falls[(value[falls] >= 0) & (value[falls] <= begin) & (value[falls] < 0.5 * value[falls - 1])]
+    return [int(at) for at in row[falls]] if len(falls) <= LIVES_AT_MOST else []
 
 
 def _epoch_falls_at_a_step_told_twice(series: Series, source: int) -> list[int]:
     """Rows that repeat the step of the row before under an earlier epoch: two processes disagree about it."""
-    mine = series.source == source
+    mine = rows_of_source(series, source)
     step, value, row = series.step[mine], series.value[mine], series.row[mine]
     if len(step) < 3 or step[0] == NO_STEP:
         return []
     falls = np.flatnonzero((np.diff(value) < 0) & (np.diff(step) == 0)) + 1
-    return [int(at) for at in row[falls]][:1000] if len(falls) <= max(1, len(step) // 100) else []
+    return [int(at) for at in row[falls]] if len(falls) <= min(LIVES_AT_MOST, max(1, len(step) // 100)) else []
 
 
 def _long_pauses(series: Series, source: int) -> list[int]:
     """Rows before which nothing was written for a hundred spacings, where that is not the habit of the run."""
-    mine = np.flatnonzero(series.source == source)
+    mine = rows_of_source(series, source)
     wall = series.wall_time[mine]
     if len(wall) < 20 or not np.isfinite(wall).all():
         return []
@@ -302,9 +311,9 @@ def _long_pauses(series: Series, source: int) -> list[int]:
     if usual <= 0:
         return []
     long = np.flatnonzero(gaps > max(GAP_IN_SPACINGS * usual, GAP_SECONDS)) + 1
-    if len(long) > max(1, len(wall) // 100):
+    if len(long) > min(LIVES_AT_MOST, max(1, len(wall) // 100)):
         return []
-    return [int(series.row[mine[at]]) for at in long]
+    return [int(at) for at in series.row[mine][long]]
 
 
 # --- what happened at a join ---------------------------------------------------------------------------------------
@@ -320,35 +329,42 @@ def _joins_of_view(view: View, run: Run) -> list[tuple[Join, Cut]]:
     whole = SessionMap(sessions=_no_sessions(len(marks) + 1), starts=starts)
     joins: list[tuple[Join, Cut]] = []
     main = references[0]
-    session = whole.of(main)
+    parts = {series.tag: _bounds(whole, series) for series in view.series.values() if len(series)}
+    bounds = parts[main.tag]
     for number, mark in enumerate(marks):
-        before, after = np.flatnonzero(session == number), np.flatnonzero(session == number + 1)
-        earlier = np.flatnonzero(session <= number)
-        if not len(earlier) or not len(after):
+        begin, cut, end = int(bounds[number]), int(bounds[number + 1]), int(bounds[number + 2])
+        if not cut or cut == end:
             continue
-        if not len(before):
-            before = np.flatnonzero(session == session[earlier[-1]])
-        join = _classified(view, run, main, before, after, earlier, whole, number)
+        if begin == cut:  # nothing of this series in the life before: compare with the last that has some
+            begin = int(bounds[: number + 1][bounds[: number + 1] < cut][-1])
+        join = _classified(view, run, main, (begin, cut, end), parts, number)
         joins.append((replace(join, how_known=mark.how_known, marked=mark.marked, view=view.name), mark.cut))
     return joins
 
 
+def _bounds(whole: SessionMap, series: Series) -> Ints:
+    """Where each session begins in a series, and the end: points of session n are bounds[n] up to bounds[n + 1]."""
+    return np.searchsorted(whole.of(series), np.arange(len(whole.sessions) + 1))
+
+
 def _classified(
-    view: View, run: Run, main: Series, before: Ints, after: Ints, earlier: Ints, whole: SessionMap, number: int
+    view: View, run: Run, main: Series, place: tuple[int, int, int], parts: Mapping[str, Ints], number: int
 ) -> Join:
-    last, first = int(main.step[before[-1]]), int(main.step[after[0]])
+    begin, cut, end = place
+    before, after = main.step[begin:cut], main.step[cut:end]
+    last, first = int(before[-1]), int(after[0])
     # A process that logs more seldom than the one before has its first row a longer cadence later.
-    cadence = max(usual_cadence(main.step[before]), usual_cadence(main.step[after]))
-    overlap = int(np.count_nonzero(main.step[after] <= last))
+    cadence = max(usual_cadence(before), usual_cadence(after))
+    overlap = int(np.count_nonzero(after <= last))
     jump = 0 if last < first < last + 2 * cadence else first - (last + cadence)
-    witnesses = _witnesses(view, whole, number, last, first)
+    witnesses = _witnesses(view, parts, number)
     change: StepChange = "continued"
     if jump > 0:
         change = "skipped"
     elif first <= last:
-        change = _back(first, last, int(main.step[earlier].min()), cadence, witnesses)
-    wall = float(main.wall_time[after[0]] - main.wall_time[before[-1]])
-    rows = [_row(run, main, int(before[-1]), "last row before"), _row(run, main, int(after[0]), "first row after")]
+        change = _back(first, last, int(main.step[:cut].min()), cadence, witnesses)
+    wall = float(main.wall_time[cut] - main.wall_time[cut - 1])
+    rows = [_row(run, main, cut - 1, "last row before"), _row(run, main, cut, "first row after")]
     return Join(index=number, before=number, after=number + 1, last_step_before=last, first_step_after=first,
                 overlap=overlap, step_jump=jump, step=change, wall_gap=wall, evidence=tuple(rows), cadence=cadence,
                 tag=main.tag, witnesses=witnesses)
@@ -380,26 +396,21 @@ def usual_cadence(step: Ints) -> int:
     return int(values[np.argmax(counts)])
 
 
-def _witnesses(view: View, whole: SessionMap, number: int, last: int, first: int) -> dict[str, Witness]:
-    """What loss, learning rate and epoch did where the step went from ``last`` to ``first``."""
+def _witnesses(view: View, parts: Mapping[str, Ints], number: int) -> dict[str, Witness]:
+    """What loss, learning rate and epoch did at the end of session ``number``."""
     found: dict[str, Witness] = {}
-    for series in training_series(view):
+    epochs = [series for tag, series in view.series.items() if role_of_tag(tag) == "epoch" and len(series)]
+    for series in [*training_series(view), *epochs]:
         role = (role_of_tag(series.tag) or "").replace("epoch_loss", "loss")
-        if role not in ("loss", "learning_rate") or role in found:
+        if role not in ("loss", "learning_rate", "epoch") or role in found:
             continue
-        session = whole.of(series)
-        before, after = series.value[session <= number], series.value[session == number + 1]
-        steps = series.step[session <= number], series.step[session == number + 1]
-        if len(before) >= 2 and len(after):
-            judge = _loss_witness if role == "loss" else _exact_witness
-            found[role] = judge(steps[0], before, steps[1], after)
-    for tag, series in view.series.items():
-        if role_of_tag(tag) == "epoch" and "epoch" not in found:
-            session = whole.of(series)
-            before, after = series.value[session <= number], series.value[session == number + 1]
-            steps = series.step[session <= number], series.step[session == number + 1]
-            if len(before) >= 2 and len(after) and not np.array_equal(series.step, series.value.astype(np.int64)):
-                found["epoch"] = _exact_witness(steps[0], before, steps[1], after)
+        cut, end = int(parts[series.tag][number + 1]), int(parts[series.tag][number + 2])
+        if cut < 2 or cut == end or (role == "epoch" and np.array_equal(series.value, series.step)):
+            continue
+        begin = max(0, cut - ROWS_REMEMBERED)
+        judge = _loss_witness if role == "loss" else _exact_witness
+        before, after = slice(begin, cut), slice(cut, end)
+        found[role] = judge(series.step[before], series.value[before], series.step[after], series.value[after])
     return found
 
 

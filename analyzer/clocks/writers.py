@@ -79,6 +79,12 @@ def training_series(view: View) -> list[Series]:
     return [series for _, series in sorted(known, key=lambda item: (item[0], -len(item[1]), item[1].tag))]
 
 
+def rows_of_source(series: Series, source: int) -> slice:
+    """The points of one file in a series; files follow one another in written order."""
+    begin, end = np.searchsorted(series.source, (source, source + 1))
+    return slice(int(begin), int(end))
+
+
 def _rows_of(series: Series, keep: NDArray[np.bool_]) -> Series:
     return replace(series, step=series.step[keep], value=series.value[keep], wall_time=series.wall_time[keep],
                    source=series.source[keep], row=series.row[keep])

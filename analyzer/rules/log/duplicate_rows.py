@@ -72,6 +72,8 @@ def _repeated(timeline: Timeline, series: Series) -> Ints:
     twice = np.flatnonzero(same) + 1
     if not len(twice):
         return twice
+    if np.count_nonzero((np.diff(series.step) < 0) & (np.diff(session) == 0)) > len(twice):
+        return twice[:0]  # the axis does not count in order, a step told twice means nothing
     equal = series.value[twice] == series.value[twice - 1]
     if len(twice) >= PER_MICRO_BATCH * len(np.unique(series.step)) and np.count_nonzero(equal) < 0.5 * len(twice):
         return twice[:0]
