@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 FEWEST = 12  # records of one length for which columns pay
 SHAPES = 24  # kinds of records of one length that are told apart; more are read one by one
+MISSES = 8  # records of one length that fit nothing, before the rest is read one by one
 LONGEST = 1 << 14  # bytes of an event that is compared with templates
 VARYING = 2048  # bytes that vary in an event which is still read as columns
 KINDS = 4096  # templates that are learnt at a time
@@ -103,35 +104,37 @@ class Templates:
         for known in shapes:
             rows, words = known.read(rows, words, parts, corrupt)
             if not len(rows):
-                return rows
+                break
+        shapes.sort(key=lambda shape: -shape.hits)  # steps grow: what fitted most will fit again
         passed: list[Ints] = []
-        while len(rows) >= FEWEST and len(shapes) < SHAPES and len(passed) < SHAPES:
-            if not _checksums(words[:1], size)[0]:
-                corrupt.append(rows[:1])
-                rows, words = rows[1:], words[1:]
-                continue
+        while len(rows) >= FEWEST and len(shapes) < SHAPES and len(passed) < MISSES:
             event = self._plain(words[0], size)
             shape = None if event is None else _shape(event, size)
-            if event is not None and shape is not None:
+            first = rows[:1]
+            if shape is not None:
                 met = next((one for one in shapes if np.array_equal(one.mask, shape.mask)), None)
                 if met is None:
                     shapes.append(shape)
                 shape = met or shape
                 self._learn(shape, words)
                 rows, words = shape.read(rows, words, parts, corrupt)
-            else:  # this one is read by itself
-                passed.append(rows[:1])
+            if len(rows) and rows[0] == first[0]:  # this one is read by itself
+                passed.append(first)
                 rows, words = rows[1:], words[1:]
         return np.concatenate([*passed, rows])
 
     def _learn(self, shape: _Shape, words: NDArray[np.uint64]) -> None:
-        """Take one record of each kind as a template."""
+        """Take one record of each kind as a template, if its checksum is right."""
         words = words[shape.distinct(words)]
-        words = words[_checksums(words, shape.size)]
+        crc = _crc_of_rows(words, shape.size)
+        right = masked_all(crc) == _column(words, shape.size, "<u4")
+        words, crc = words[right], crc[right]
         events = [self._plain(one, shape.size) for one in words]
         alike = [(index, event) for index, event in enumerate(events) if event and _same_places(event, shape.event)]
-        tags = [[self.tags.number(scalar) for scalar in event.scalars] for _, event in alike]
-        shape.add(words[[index for index, _ in alike]], np.array(tags, dtype=np.int32))
+        if alike:
+            chosen = [index for index, _ in alike]
+            tags = [[self.tags.number(scalar) for scalar in event.scalars] for _, event in alike]
+            shape.add(words[chosen], crc[chosen], np.array(tags, dtype=np.int32))
 
     def _plain(self, words: NDArray[np.uint64], size: int) -> Event | None:
         """The event in these words, if it holds nothing but scalars."""
@@ -206,6 +209,7 @@ class _Shape:
         self.factors = np.random.default_rng(size).integers(1, 1 << 63, len(self.mask), dtype=np.uint64) | np.uint64(1)
         self.slots = np.zeros(1, dtype=np.int32)
         self.slot_shift = np.uint64(63)
+        self.hits = 0  # records of the last block that fitted
 
     def _skeleton(self) -> NDArray[np.uint64]:
         """The structural bits that do not depend on the tag: all up to the summary, and the key of each number."""
@@ -217,14 +221,11 @@ class _Shape:
             skeleton[scalar.at - 1] = 0xFF
         return skeleton.view("<u8") & self.mask
 
-    def add(self, words: NDArray[np.uint64], tags: NDArray[np.int32]) -> None:
-        """Take more events of this shape as templates."""
-        if not len(words):
-            return
+    def add(self, words: NDArray[np.uint64], crc: Words, tags: NDArray[np.int32]) -> None:
+        """Take more events of this shape, whose checksums are known, as templates."""
         fixed = words & self.mask
-        structure = words & np.where(self.mask.view(np.uint8) == 0xFF, np.uint8(0xFF), np.uint8(0)).view("<u8")
         self.words = np.concatenate([self.words, fixed])
-        self.crc = np.concatenate([self.crc, _crc_of_rows(structure, self.size)])
+        self.crc = np.concatenate([self.crc, self._with_varying(words, crc)])
         self.tags = np.concatenate([self.tags, tags])
         self.hashes = np.concatenate([self.hashes, self._hash(fixed)])
         bits = min(max(1, 2 * len(self.words).bit_length()), SLOTS)
@@ -241,6 +242,7 @@ class _Shape:
     def read(self, rows: Ints, words: NDArray[np.uint64], parts: list[_Part],
              corrupt: list[Ints]) -> tuple[Ints, NDArray[np.uint64]]:
         """Read the records that fit one of the templates; returns the others."""
+        self.hits = 0
         if not len(self.words):
             return rows, words
         kind, fits = self._kinds(words)
@@ -250,16 +252,12 @@ class _Shape:
             rows, words, kind = rows[fits], words[fits], kind[fits]
         if not len(rows):
             return left, left_words
-        data = words.view(np.uint8)
-        crc = self.crc[kind]
-        for at in self.varying:
-            crc ^= contribution(self.size - 1 - at)[data[:, at]]
-        stored = _column(words, self.size, "<u4")
-        right = masked_all(crc) == stored
+        self.hits = len(rows)
+        right = masked_all(self._with_varying(words, self.crc[kind])) == _column(words, self.size, "<u4")
         if not right.all():
             corrupt.append(rows[~right])
             rows, words, kind = rows[right], words[right], kind[right]
-            data = words.view(np.uint8)
+        data = words.view(np.uint8)
         event = self.event
         wall = _column(words, event.wall_at, "<f8") if event.wall_at >= 0 else np.zeros(len(rows))
         step = np.zeros(len(rows), dtype=np.uint64)
@@ -272,6 +270,13 @@ class _Shape:
         parts.append(_Part(record=rows, tag=tag, step=step.view(np.int64), wall=wall,
                            value=np.stack(columns, axis=1) if several else columns[0]))
         return left, left_words
+
+    def _with_varying(self, words: NDArray[np.uint64], crc: Words) -> Words:
+        """The checksums with what the varying bytes add to them: puts it in, or takes it out again."""
+        data = words.view(np.uint8)
+        for at in self.varying:
+            crc = crc ^ contribution(self.size - 1 - at)[data[:, at]]
+        return crc
 
     def _kinds(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Which template each record fits, and whether it does."""
@@ -330,12 +335,6 @@ def _equal(fixed: NDArray[np.uint64], template: NDArray[np.uint64]) -> NDArray[n
     for column in range(1, fixed.shape[1]):
         same &= fixed[:, column] == template[column]
     return same
-
-
-def _checksums(words: NDArray[np.uint64], size: int) -> NDArray[np.bool_]:
-    """Whether the checksum behind each row of ``size`` bytes fits it."""
-    right: NDArray[np.bool_] = masked_all(_crc_of_rows(words, size)) == _column(words, size, "<u4")
-    return right
 
 
 def _crc_of_rows(words: NDArray[np.uint64], size: int) -> Words:

@@ -23,6 +23,8 @@ DECLARING_PLUGINS = ("text", "hparams")
 DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?", 14: "bfloat16", 17: "<u2",
           19: "<f2", 22: "<u4", 23: "<u8"}
 STRING = 7
+VARINTS = {3: 7, 4: 7, 5: 7, 6: 7, 9: 10, 10: 11, 17: 7, 22: 16, 23: 17}  # DataType -> field of its packed numbers
+SIGNED = (3, 5, 6, 9)
 
 Form = Literal["<f4", "<f8", ""]
 
@@ -306,6 +308,10 @@ def _tensor(data: bytes, at: int, end: int, tag: str, plugin: str) -> Scalar | T
         if len(content) != np.dtype(DTYPES[dtype]).itemsize:
             raise Unusual("content of another size")
         return Scalar(tag=tag, value=float(np.frombuffer(content, dtype=DTYPES[dtype])[0]), exact=dtype != 19)
+    if number == VARINTS.get(dtype) and wire == 2:
+        packed, behind = _varint(data, begin, stop)
+        if behind == stop:
+            return Scalar(tag=tag, value=float(_signed(packed) if dtype in SIGNED else packed), exact=True)
     raise Unusual("a tensor of another form")
 
 
