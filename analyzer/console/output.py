@@ -6,6 +6,8 @@ import io
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -33,17 +35,29 @@ def say(text: str | bytes) -> None:
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Write under a temporary name and rename: nobody ever reads half a file.
+    """Write a file whole or not at all.
 
     Raises:
         CannotAudit: when the file cannot be written.
     """
     data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside a file, which takes its place at the end: nobody ever reads half a file.
+
+    Raises:
+        CannotAudit: when the file cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(data)
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         reason = (error.strerror or str(error)).lower()
         raise CannotAudit(f"{path}: cannot be written: {reason}; choose another file with -o") from error
+    finally:
+        temporary.unlink(missing_ok=True)

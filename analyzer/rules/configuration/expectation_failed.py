@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from analyzer.clocks.label_in_force import label_in_force
 from analyzer.model import Expectation, Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss, table
@@ -86,25 +87,13 @@ def _row_asked_for(timeline: Timeline, series: Series, expectation: Expectation,
         finite = np.where(np.isfinite(series.value), series.value, -np.inf if bound == "minimum" else np.inf)
         return int(np.argmax(finite) if bound == "minimum" else np.argmin(finite))
     place = expectation.place if expectation.place is not None else 0.0
-    reached = series.step.astype(np.float64) if expectation.at == "step" else _epochs(timeline, series)
+    reached = series.step.astype(np.float64) if expectation.at == "step" else label_in_force(timeline, series)
     if reached is None:
         return Unchecked(reason="an expectation names an epoch and the log has none; name a step instead")
-    if not len(reached) or reached.max() < place:
+    if not (reached >= place).any():
         return None
     before = np.flatnonzero(reached <= place)
     return int(before[-1]) if len(before) else None
-
-
-def _epochs(timeline: Timeline, series: Series) -> np.ndarray | None:
-    """Epoch of every row of a series, by the step axis itself or by the epoch label last logged at or before it."""
-    if timeline.run.sources[int(series.source[0])].step_axis == "epoch":
-        return series.step.astype(np.float64)
-    labels = timeline.roles.first("epoch")
-    if labels is None or not len(labels):
-        return None
-    order = np.argsort(labels.step, kind="stable")
-    at = np.searchsorted(labels.step[order], series.step, side="right") - 1
-    return labels.value[order][np.maximum(at, 0)]
 
 
 def _in_words(expectation: Expectation) -> str:
@@ -127,7 +116,7 @@ def _files(expectation: str) -> Callable[[], Mapping[str, str]]:
 
     def files() -> Mapping[str, str]:
         accuracy = {50: 0.6, 100: 0.7, 150: 0.8, 200: 0.75}
-        rows = [(step, step // 50, falling_loss(step), accuracy.get(step)) for step in range(1, 201)]
+        rows = [(step, (step - 1) // 50, falling_loss(step), accuracy.get(step)) for step in range(1, 201)]
         return {
             "log.csv": table(("step", "epoch", "loss", "val/accuracy"), rows),
             "analyzer.toml": f'[[expect]]\ntag = "val/accuracy"\n{expectation}\n',
