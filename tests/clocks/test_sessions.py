@@ -1,0 +1,184 @@
+"""Lives of a process: where each view is cut, and what every clock did at the joins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.auditing import audit_run
+from analyzer.clocks.sessions import falls_of_the_step, usual_cadence
+from analyzer.clocks.writers import split_streams, training_series
+from analyzer.config.declared import merge
+from analyzer.discovery import discover
+from analyzer.model import Series
+from tests.clocks.made_runs import Loop, follow_on, table, timeline_of, write_events
+
+RULES = ("RES001", "RES002", "RES003", "RES008", "LOG003", "LOG004", "LOG005", "LOG007", "PRF")
+
+
+def series_of(step: list[int], tag: str = "loss", value: list[float] | None = None) -> Series:
+    steps = np.array(step, dtype=np.int64)
+    values = np.linspace(2, 1, len(steps)) if value is None else np.array(value)
+    return Series(tag=tag, step=steps, value=values, wall_time=np.full(len(steps), np.nan),
+                  source=np.zeros(len(steps), dtype=np.int32), row=np.arange(len(steps)))
+
+
+JOINS = [
+    # lives in updates, shifts of the step, what the step did, overlap in rows
+    pytest.param([(0, 150), (150, 400)], (0, 0), "continued", 0, id="resumed at the next step"),
+    pytest.param([(0, 190), (150, 400)], (0, 0), "replayed", 40, id="resumed from an older checkpoint"),
+    pytest.param([(0, 150), (150, 400)], (0, -150), "reset", 150, id="the counter starts again"),
+    pytest.param([(0, 150), (150, 400)], (0, 50), "skipped", 0, id="the counter jumps"),
+    pytest.param([(0, 250), (0, 400)], (0, 0), "fresh", 250, id="another run in the same table"),
+]
+
+
+@pytest.mark.parametrize(("lives", "shifts", "change", "overlap"), JOINS)
+@pytest.mark.parametrize("cadence", [1, 10])
+def test_join_in_a_table_with_repeated_header(
+    lives: list[tuple[int, int]], shifts: tuple[int, int], change: str, overlap: int, cadence: int, tmp_path: Path
+) -> None:
+    loop = Loop(cadence=cadence)
+    (tmp_path / "log.csv").write_text(table(follow_on(loop, lives, shifts=shifts), header_each=True))
+    (join,) = timeline_of(tmp_path).joins
+    assert (join.step, join.overlap) == (change, overlap // cadence)
+    assert join.last_step_before == lives[0][1] // cadence * cadence
+    assert len(join.evidence) == 2
+
+
+@pytest.mark.parametrize(("lives", "shifts", "change", "overlap"), JOINS[:4])
+def test_join_in_event_files(
+    lives: list[tuple[int, int]], shifts: tuple[int, int], change: str, overlap: int, tmp_path: Path
+) -> None:
+    for number, points in enumerate(follow_on(Loop(), lives, shifts=shifts)):
+        write_events(tmp_path, points, pid=100 + number)
+    timeline = timeline_of(tmp_path)
+    (join,) = timeline.joins
+    assert (join.step, join.overlap, join.how_known) == (change, overlap, "new event file")
+    assert join.wall_gap == pytest.approx(30.5)
+    session = timeline.session_map.of(training_series(timeline.view)[0])
+    assert np.count_nonzero(session == 0) == lives[0][1] - lives[0][0]
+
+
+def test_one_resume_has_one_name_in_two_logs(tmp_path: Path) -> None:
+    """Event files keep both branches of a replay, a state file only the last: the replay is told, in both views."""
+    loop = Loop()
+    first, second = follow_on(loop, [(0, 190), (150, 400)])
+    write_events(tmp_path / "tb", first, pid=1)
+    write_events(tmp_path / "tb", second, pid=2)
+    (tmp_path / "log.csv").write_text(table([loop.points(0, 150), second]))
+    timeline = timeline_of(tmp_path)
+    (join,) = timeline.joins
+    assert (join.step, join.overlap) == ("replayed", 40)
+    for view in timeline.views:
+        loss = next(series for tag, series in view.series.items() if tag.endswith("loss"))
+        session = timeline.session_map.of(loss)
+        assert loss.step[np.flatnonzero(session == 1)[0]] == 151
+
+
+def test_a_purge_marker_declares_the_overlap(tmp_path: Path) -> None:
+    first, second = follow_on(Loop(), [(0, 190), (150, 400)])
+    write_events(tmp_path, first)
+    write_events(tmp_path, second, pid=101, purge_step=151)
+    (join,) = timeline_of(tmp_path).joins
+    assert join.marked
+    assert join.step == "replayed"
+
+
+def test_files_side_by_side_are_one_life(tmp_path: Path) -> None:
+    loop = Loop(validates=True)
+    points = loop.points(0, 400)
+    write_events(tmp_path / "train", [point for point in points if point[0] != "val/loss"])
+    write_events(tmp_path / "validation", [point for point in points if point[0] == "val/loss"])
+    assert timeline_of(tmp_path).joins == ()
+
+
+def test_two_processes_are_no_resume_and_the_clocks_read_one(tmp_path: Path) -> None:
+    write_events(tmp_path, Loop().points(0, 400), pid=7)
+    write_events(tmp_path, Loop(seed=1).points(0, 400, begin=1.7e9 + 0.2), pid=8)
+    timeline = timeline_of(tmp_path)
+    assert timeline.joins == ()
+    assert timeline.session_map.concurrent
+    assert len(training_series(timeline.view)[0]) == 400
+    assert sum(len(series) for series in timeline.run.views[0].series.values()) == 2400
+
+
+@pytest.mark.parametrize(("steps", "cuts"), [
+    pytest.param([[1, 2, 3, 4]], [], id="rising"),
+    pytest.param([[1, 2, 3, 2, 3, 4]], [3], id="one fall"),
+    pytest.param([[0, 1, 2, 3] * 5], [], id="a counter that restarts with each epoch"),
+    pytest.param([[10, 20, 30, 40, 30, 40, 50, 45, 50, 60]], [4, 7], id="two replays"),
+    pytest.param([[1, 2, 3, 4, 5, 6], [2, 4, 1, 2, 3, 4]], [2], id="half of two series falls"),
+    pytest.param([[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6], [2, 4, 1, 2, 3, 4]], [], id="one of three falls"),
+])
+def test_falls_are_voted_by_the_series_that_count_training_steps(steps: list[list[int]], cuts: list[int]) -> None:
+    references = [series_of(step, tag=f"loss{number}") for number, step in enumerate(steps)]
+    assert falls_of_the_step(references, 0) == cuts
+
+
+@pytest.mark.parametrize(("step", "two"), [
+    pytest.param(list(range(50)), False, id="one writer"),
+    pytest.param([*range(40), *range(30, 60), *range(50, 80), *range(70, 99)], False, id="three replays"),
+    pytest.param([step for begin in range(0, 60, 6) for _ in "ab" for step in range(begin, begin + 6)], True,
+                 id="in turns"),
+    pytest.param([step for begin in range(0, 400, 50) for _ in "ab" for step in range(begin, begin + 50, 10)], True,
+                 id="in turns, every ten steps"),
+    pytest.param([step for _ in range(9) for step in range(25)], False, id="a counter within the epoch"),
+])
+def test_streams_in_one_file(step: list[int], two: bool) -> None:
+    streams = split_streams(np.array(step, dtype=np.int64))
+    assert (streams is not None) == two
+    if streams is not None:
+        assert np.all(np.diff(np.array(step)[streams == 0]) > 0)
+        assert np.all(np.diff(np.array(step)[streams == 1]) > 0)
+
+
+def test_usual_cadence_is_the_most_frequent_rise() -> None:
+    assert usual_cadence(np.array([1, 10, 20, 30, 35, 45])) == 10
+    assert usual_cadence(np.array([5])) == 1
+
+
+loops = st.builds(
+    Loop,
+    updates=st.integers(120, 400), cadence=st.sampled_from([1, 1, 2, 5, 10]), base=st.sampled_from([0, 1]),
+    epoch=st.integers(15, 150), noise=st.sampled_from([0.001, 0.02, 0.2]), seed=st.integers(0, 99),
+    validates=st.booleans(), seconds=st.sampled_from([0.001, 0.5, 20.0]),
+)
+
+
+@given(loop=loops, at=st.floats(0.2, 0.8), back=st.integers(0, 60), events=st.booleans(), header=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_healthy_resumes_are_at_most_notes(
+    loop: Loop, at: float, back: int, events: bool, header: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cut = int(loop.updates * at)
+    lives = follow_on(loop, [(0, cut), (max(loop.cadence + 1, cut - back), loop.updates)])
+    folder = tmp_path_factory.mktemp("run")
+    if events:
+        for number, points in enumerate(lives):
+            write_events(folder, points, pid=100 + number)
+    else:
+        (folder / "log.csv").write_text(table(lives, header_each=header))
+    found = [finding for run in discover([folder]).runs
+             for finding in audit_run(run, merge((), run.facts), select=RULES).findings]
+    assert [f"{finding.code} {finding.message}" for finding in found if finding.severity != "note"] == []
+
+
+@given(loop=loops, at=st.floats(0.3, 0.7), events=st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_a_lost_counter_is_found(loop: Loop, at: float, events: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
+    cut = int(loop.updates * at) // loop.cadence * loop.cadence
+    lives = follow_on(loop, [(0, cut), (cut, loop.updates)], shifts=(0, -cut))
+    folder = tmp_path_factory.mktemp("run")
+    if events:
+        for number, points in enumerate(lives):
+            write_events(folder, points, pid=100 + number)
+    else:
+        (folder / "log.csv").write_text(table(lives))
+    found = [finding for run in discover([folder]).runs
+             for finding in audit_run(run, merge((), run.facts), select=RULES).findings]
+    assert [finding.code for finding in found if finding.severity != "note"] == ["RES001"]

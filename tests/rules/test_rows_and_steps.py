@@ -1,0 +1,162 @@
+"""Rows lost, doubled, sampled or told otherwise, steps lost or skipped, and the pace: hits and look-alikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analyzer.auditing import audit_run
+from analyzer.config.declared import merge
+from analyzer.discovery import discover
+from analyzer.model import Finding
+from analyzer.rules.examples import falling_loss
+from tests.clocks.made_runs import Loop, Point, follow_on, table, write_events
+
+RULES = ("RES001", "RES002", "RES003", "RES008", "LOG001", "LOG002", "LOG003", "LOG004", "LOG005", "LOG007", "PRF")
+
+
+def findings(folder: Path) -> list[Finding]:
+    return [finding for run in discover([folder]).runs
+            for finding in audit_run(run, merge((), run.facts), select=RULES).findings]
+
+
+def loud(folder: Path) -> list[str]:
+    return [finding.code for finding in findings(folder) if finding.severity != "note"]
+
+
+def without(points: list[Point], first: int, last: int) -> list[Point]:
+    return [point for point in points if not first <= point[1] <= last]
+
+
+def test_rows_that_one_of_two_logs_lacks(tmp_path: Path) -> None:
+    points = Loop().points(0, 400)
+    write_events(tmp_path / "tb", without(points, 90, 104))
+    (tmp_path / "log.csv").write_text(table([points]))
+    (finding,) = [finding for finding in findings(tmp_path) if finding.severity != "note"]
+    assert (finding.code, finding.first_step, finding.last_step) == ("LOG004", 90, 104)
+
+
+def test_a_value_that_one_of_two_logs_altered(tmp_path: Path) -> None:
+    points = Loop().points(0, 400)
+    write_events(tmp_path / "tb", points)
+    altered = [(tag, step, value * 1.5 if (tag, step) == ("train/loss", 200) else value, wall)
+               for tag, step, value, wall in points]
+    (tmp_path / "log.csv").write_text(table([altered]))
+    (finding,) = [finding for finding in findings(tmp_path) if finding.severity != "note"]
+    assert (finding.code, finding.first_step) == ("LOG002", 200)
+
+
+def test_two_logs_that_agree_to_their_precision(tmp_path: Path) -> None:
+    points = Loop().points(0, 400)
+    write_events(tmp_path / "tb", points)
+    (tmp_path / "log.csv").write_text(table([points]))
+    assert findings(tmp_path) == []
+
+
+@pytest.mark.parametrize(("tags", "verdict"), [
+    pytest.param(("train/loss", "train/epoch"), ["LOG004"], id="the epoch goes on with the step"),
+    pytest.param(("train/loss", "train/lr"), ["LOG004"], id="the learning rate goes on with the step"),
+    pytest.param(("train/loss",), ["LOG004"], id="the wall clock goes on with the step"),
+])
+def test_lost_rows_have_a_witness(tags: tuple[str, ...], verdict: list[str], tmp_path: Path) -> None:
+    points = without(Loop().points(0, 400), 200, 214)
+    write_events(tmp_path, [point for point in points if point[0] in tags])
+    assert loud(tmp_path) == verdict
+
+
+@pytest.mark.parametrize("tags", [("train/loss", "train/epoch"), ("train/loss", "train/lr")])
+@pytest.mark.parametrize("resumed", [True, False])
+def test_a_jumping_counter_has_a_witness(tags: tuple[str, ...], resumed: bool, tmp_path: Path) -> None:
+    lives = follow_on(Loop(), [(0, 200), (200, 400)], shifts=(0, 15), pause=30.0 if resumed else 0.0)
+    lives = [[point for point in life if point[0] in tags] for life in lives]
+    for number, life in enumerate(lives if resumed else [lives[0] + lives[1]]):
+        write_events(tmp_path, life, pid=100 + number)
+    (finding,) = [finding for finding in findings(tmp_path) if finding.severity != "note"]
+    assert (finding.code, finding.severity, finding.first_step) == ("RES003", "error", 216)
+    assert finding.numbers["steps"] == 15
+
+
+def test_rows_that_a_killed_process_held_back_are_a_note(tmp_path: Path) -> None:
+    first, second = follow_on(Loop(), [(0, 200), (200, 400)])
+    write_events(tmp_path, without(first, 193, 200))
+    write_events(tmp_path, second, pid=101)
+    assert [(finding.code, finding.severity) for finding in findings(tmp_path)] == [("LOG004", "note")]
+
+
+def steps_of_a_cadence(first: int, last: int, cadence: int) -> list[int]:
+    return list(range(first, last + 1, cadence))
+
+
+HABITS: dict[str, Callable[[], list[int]]] = {
+    "dense at first, then every fifty": lambda: steps_of_a_cadence(1, 100, 1) + steps_of_a_cadence(150, 3000, 50),
+    "first step, then every ten": lambda: [1, *steps_of_a_cadence(10, 1000, 10)],
+    "every ten, and the last": lambda: [*steps_of_a_cadence(10, 1000, 10), 1004],
+    "every fifty batches of each epoch of 313": lambda: [
+        313 * epoch + batch for epoch in range(12) for batch in range(49, 313, 50)],
+    "powers of two": lambda: [2**power for power in range(20)],
+    "by the clock, not by the step": lambda: list(np.cumsum(np.random.default_rng(0).integers(90, 110, 200))),
+    "episodes": lambda: list(np.cumsum(np.random.default_rng(1).integers(20, 130, 600))),
+}
+
+
+@pytest.mark.parametrize("steps", HABITS.values(), ids=HABITS.keys())
+def test_habits_of_loggers_are_no_gaps(steps: Callable[[], list[int]], tmp_path: Path) -> None:
+    rows = "".join(f"{step},{falling_loss(step)}\n" for step in steps())
+    (tmp_path / "log.csv").write_text("step,loss\n" + rows)
+    assert findings(tmp_path) == []
+
+
+@pytest.mark.parametrize("cadence", [1, 10, 50])
+def test_a_reservoir_of_a_log_is_a_sampled_export(cadence: int, tmp_path: Path) -> None:
+    kept = np.sort(np.random.default_rng(2).choice(np.arange(1, 6001), 800, replace=False)) * cadence
+    (tmp_path / "log.csv").write_text("step,loss\n" + "".join(f"{step},{falling_loss(step)}\n" for step in kept))
+    assert [(finding.code, finding.severity) for finding in findings(tmp_path)] == [("LOG007", "note")]
+
+
+@pytest.mark.parametrize(("pids", "factor", "code"), [
+    pytest.param((7, 8), 1.01, "RES008", id="two ranks"),
+    pytest.param((7, 8), 1.0, "RES008", id="two ranks with the same seed"),
+    pytest.param((7, 7), 1.0, "LOG003", id="two loggers of one process"),
+])
+def test_two_files_at_once(pids: tuple[int, int], factor: float, code: str, tmp_path: Path) -> None:
+    points = Loop().points(0, 400)
+    write_events(tmp_path, points, pid=pids[0])
+    write_events(tmp_path, [(tag, step, value * factor, wall + 0.01) for tag, step, value, wall in points], pid=pids[1])
+    assert loud(tmp_path) == [code]
+
+
+@pytest.mark.parametrize(("back", "code"), [(0.3, []), (1.5, []), (600.0, ["LOG005"]), (3600.0, ["LOG005"])])
+def test_a_clock_that_is_set_back(back: float, code: list[str], tmp_path: Path) -> None:
+    points = [(tag, step, value, wall - back * (step > 200)) for tag, step, value, wall in Loop().points(0, 400)]
+    write_events(tmp_path, points)
+    assert loud(tmp_path) == code
+
+
+def test_record_times_in_milliseconds(tmp_path: Path) -> None:
+    write_events(tmp_path, [(tag, step, value, 1000 * wall) for tag, step, value, wall in Loop().points(0, 400)])
+    assert loud(tmp_path) == ["LOG005"]
+
+
+PACES = [
+    pytest.param(lambda step: 0.5 + 0.6 * (step > 200), ["PRF001"], id="slower for good"),
+    pytest.param(lambda step: 0.5 + 20 * (step % 40 == 0), [], id="an evaluation now and then"),
+    pytest.param(lambda step: 0.5 + 0.6 * (200 < step < 240), [], id="slower for a while"),
+    pytest.param(lambda step: 0.001 + 0.002 * (step > 200), [], id="too fast to judge"),
+    pytest.param(lambda step: 0.5 + 60 * (step <= 2), [], id="compilation"),
+    pytest.param(lambda step: 0.5 + 900 * (step == 200), ["PRF002"], id="a quarter of an hour without a row"),
+    pytest.param(lambda step: 0.5 + 900 * (step % 100 == 0), [], id="a quarter of an hour at each checkpoint"),
+    pytest.param(lambda step: 0.5 * (1 + step / 400), [], id="slower and slower"),
+]
+
+
+@pytest.mark.parametrize(("seconds", "codes"), PACES)
+def test_pace(seconds: Callable[[int], float], codes: list[str], tmp_path: Path) -> None:
+    wall, points = 1.7e9, []
+    for tag, step, value, _ in Loop().points(0, 400):
+        wall += seconds(step) if tag == "train/loss" else 0.0
+        points.append((tag, step, value, wall))
+    write_events(tmp_path, points)
+    assert loud(tmp_path) == codes
