@@ -19,7 +19,7 @@ from analyzer.readers.tfevents.event import SESSION_START, Text
 from analyzer.readers.tfevents.origin import Origin, framework_of, origin_of
 from analyzer.readers.tfevents.record import FRAME, PADDING, ZERO_TAIL, ZEROS, Damage, Framed, frame, hides_records
 
-BLOCK = 4 << 20  # bytes read at a time
+BLOCK = 2 << 20  # bytes read at a time: long columns, and little memory
 LONGEST_TEXT = 1 << 20  # bytes of a declared text that is kept
 MOST_PROBLEMS = 100  # problems told one by one; a file with more says how many
 
