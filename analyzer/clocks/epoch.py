@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analyzer.clocks.epoch_solution import Solution, solve
+from analyzer.clocks.closing_rows import closing_rows_fit, epoch_means
+from analyzer.clocks.epoch_solution import Planned, Solution, solve
 from analyzer.clocks.fractions import Slope, Stretches, bounds_of_stretches, slope_of, stretches
-from analyzer.clocks.global_step import last_step, usual_spacing
+from analyzer.clocks.global_step import last_step, updates_done, usual_spacing
 from analyzer.clocks.label_runs import FREE, Bounds, Piece, bounds_of_runs, candidate_lengths, label_runs, measured_laps
 from analyzer.clocks.labels import Labels, read_labels, validation_series
 from analyzer.model import NO_STEP, Row, Series
@@ -56,6 +57,7 @@ class EpochClock:
     tag: str = ""
     labels: Labels | None = field(default=None, compare=False)
     slope: Slope | None = None  # updates per unit of a fractional label
+    ratios: tuple[Fraction, Fraction] | None = None  # the same for laps that may alternate in length
     crossings: int = 0  # boundaries that the labels show
     others: tuple[EpochClock, ...] = field(default=(), compare=False)  # other accounts of epochs in the same view
 
@@ -65,7 +67,10 @@ class EpochClock:
 
     def admits(self, steps_per_epoch: Fraction | float) -> bool:
         """Whether the labels can be true with this many steps per epoch."""
-        return self.low <= steps_per_epoch <= self.high
+        if self.low <= steps_per_epoch <= self.high:
+            return True
+        alternates = self.ratios is not None and not float(steps_per_epoch).is_integer()
+        return alternates and self.ratios is not None and self.ratios[0] <= steps_per_epoch <= self.ratios[1]
 
     @property
     def accounts(self) -> tuple[EpochClock, ...]:
@@ -105,9 +110,8 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
         lengths,
         anchor=_anchor(timeline, labels),
         slope=None,
-        preferred=planned_steps_per_epoch(timeline),
+        planned=_planned(timeline),
         crossings=len(runs) - 1,
-        run_fits=_planned_where_length_fits(timeline),
     )
     return None if found is None else _clock(timeline, labels, found, None, crossings)
 
@@ -140,9 +144,7 @@ def _solve_fractions(timeline: Timeline, bounds: Bounds, slope: Slope, crossings
     laps = [(max(1, round(gap) - 1), round(gap) + 1) for gap in np.diff(starts)[follows].tolist()]
     near = (math.floor(slope.middle), math.ceil(slope.middle))
     lengths = candidate_lengths(laps, (*_planned_lengths(timeline), *near))
-    return solve(
-        bounds, lengths, anchor=None, slope=slope, preferred=planned_steps_per_epoch(timeline), crossings=crossings
-    )
+    return solve(bounds, lengths, anchor=None, slope=slope, planned=_planned(timeline), crossings=crossings)
 
 
 def _slopes_by_session(labels: Labels, found: Stretches, slope: Slope) -> tuple[int | None, dict[int, Slope]]:
@@ -159,7 +161,13 @@ def _clock(timeline: Timeline, labels: Labels, found: Solution, slope: Slope | N
     first_label = int(np.floor(labels.value[0] + labels.half[0]))
     base = first_label if first_label in (0, 1) else 0
     bounds, pieces = found.bounds, found.walk.pieces
-    sparse = crossings < 1 or found.high >= 2 * found.low or found.high - found.low > max(Fraction(2), found.low / 4)
+    spacing = usual_spacing(labels.step)
+    sparse = (
+        crossings < 1
+        or (spacing > 1 and 2 * spacing > found.low)
+        or found.high >= 2 * found.low
+        or found.high - found.low > max(Fraction(2), found.low / 4)
+    )
     clock = EpochClock(
         source="labels" if labels.kind == "integer" else "fractions",
         low=found.low,
@@ -170,6 +178,7 @@ def _clock(timeline: Timeline, labels: Labels, found: Solution, slope: Slope | N
         labels=labels,
         slope=slope,
         crossings=crossings,
+        ratios=found.ratios,
         too_sparse=bool(sparse),
     )
     breaks = _breaks_between(timeline, labels, bounds, found)
@@ -377,18 +386,24 @@ def _planned_lengths(timeline: Timeline) -> tuple[int, ...]:
     return tuple(int(U) for U in planned_steps_per_epoch(timeline) if U.denominator == 1)
 
 
-def _planned_where_length_fits(timeline: Timeline) -> tuple[Fraction, ...]:
-    """Steps per epoch of the readings whose run length is the log's own last step."""
-    last = last_step(timeline)
-    if last is None:
-        return ()
-    done = {last, last + 1}
-    return tuple(r.steps_per_epoch for r in timeline.plan.readings if r.steps_per_epoch and r.total_steps in done)
+def _planned(timeline: Timeline) -> Planned:
+    """What the plan says, with the steps per epoch that closing rows or an exactly known end of the run bear out."""
+    lengths = planned_steps_per_epoch(timeline)
+    done = updates_done(timeline)
+    confirmed = []
+    for U, on_axis in zip(timeline.plan.steps_per_epoch, lengths, strict=True):
+        ends = done is not None and done.low == done.high and done.low in timeline.plan.totals_given(U)
+        if on_axis.denominator == 1 and (ends or closing_rows_fit(timeline, on_axis)):
+            confirmed.append(on_axis)
+    accumulation = [r.accumulation for r in timeline.plan.readings if r.batches_per_epoch]
+    if accumulation:
+        return Planned(lengths=lengths, confirmed=tuple(confirmed), largest_denominator=max(accumulation))
+    return Planned(lengths=lengths, confirmed=tuple(confirmed))
 
 
 def _from_closing_rows(timeline: Timeline) -> EpochClock | None:
     """Without labels: rows that an epoch's end writes, at one constant spacing that the plan confirms."""
-    means = [series for series in timeline.roles.all("epoch_loss") if series not in timeline.roles.all("loss")]
+    means = epoch_means(timeline)
     planned = _planned_lengths(timeline)
     last = last_step(timeline)
     for series in (*means, *validation_series(timeline.view)):

@@ -55,7 +55,8 @@ def relabelled_epochs(timeline: Timeline) -> RelabelledEpochs | None:
     return RelabelledEpochs(
         finding=Finding(
             severity="error",
-            message=f"{what}, though the log has a row for each of the {int(epochs)} declared epochs: the label moved by "
+            message=f"{what}, though the log has a row for each of the {int(epochs)} declared epochs: the label "
+            "moved by "
             f"{abs(size - 1)}{' at the resume' if join is not None else ''}, no row is missing or replayed",
             tag=series.tag,
             first_step=int(step[at]),

@@ -14,13 +14,39 @@ from fractions import Fraction
 import numpy as np
 
 from analyzer.clocks.fractions import Slope
-from analyzer.clocks.label_runs import FREE, INSIDE, Bounds, Walk, feasible_lengths, walk
+from analyzer.clocks.label_runs import INSIDE, Bounds, Walk, feasible_lengths, walk
 
 LAST_BOUNDARIES = 3
 """Boundaries that a ratio must pass through: two can be hit by choosing offset and slope."""
+WHOLE_LAP_RUNS = 3
+"""Runs of labels that enclose one whole lap."""
 GEOMETRY_STEPS = 2
 GEOMETRY_SHARE = 0.05
 """A second S differs by at least so many steps and this share: less is a label that changes early or late."""
+
+
+ALTERNATING = 0.5
+"""Cost of laps that alternate in length: accumulation carried over the epoch's end, packing."""
+ELSEWHERE = 1.25
+"""Cost of labels that change early or late at every boundary; a break at a join costs 1, one inside a session 1.5."""
+UNPLANNED = 1.0
+"""Added where the plan names other steps per epoch: the plan would be wrong as well."""
+LARGEST_DENOMINATOR = 16
+"""Of steps per epoch in a run without a plan; a ratio is batches / accumulation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What the plan says about steps per epoch, on the log's own axis."""
+
+    lengths: tuple[Fraction, ...] = ()
+    confirmed: tuple[Fraction, ...] = ()  # those that rows at the epochs' ends, or the run's end, bear out
+    largest_denominator: int = LARGEST_DENOMINATOR  # of a ratio that the accumulation can give
+
+    def strangeness(self, found: Solution) -> float:
+        """The cost of steps per epoch that the plan does not know."""
+        known = not self.lengths or any(found.low <= S <= found.high for S in self.lengths)
+        return 0.0 if known else UNPLANNED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +59,7 @@ class Solution:
     bounds: Bounds
     anchored: bool = False
     shifted_origin: bool = False  # the labels are sound, but not from where the log begins
+    ratios: tuple[Fraction, Fraction] | None = None  # S of laps that may alternate in length
     change: int | None = None  # index of the bound from which on another S holds
     after: Solution | None = None  # the clock from there on
 
@@ -43,49 +70,65 @@ def solve(
     *,
     anchor: tuple[int, int, int] | None,
     slope: Slope | None,
-    preferred: tuple[Fraction, ...],
+    planned: Planned,
     crossings: int,
-    run_fits: tuple[Fraction, ...] = (),
 ) -> Solution | None:
     """The best explanation of the bounds; None when there is nothing to explain.
 
     Args:
         lengths: whole steps per epoch worth a try.
         anchor: (lowest, highest, label) first step of the first epoch, where the log shows its beginning.
-        preferred: steps per epoch of the plan; they win among equals.
         crossings: boundaries that the labels show.
-        run_fits: those of ``preferred`` whose run length is the log's own.
     """
     if not len(bounds):
         return None
     rooted = _anchored(bounds, anchor) if anchor is not None else bounds
-    sound = _sound(rooted, slope, preferred)
-    elsewhere = _sound(bounds, slope, preferred) if anchor is not None else None
-    trusted = [S for S in run_fits if elsewhere is not None and elsewhere.low <= S <= elsewhere.high]
-    if sound is not None and (not trusted or any(sound.low <= S <= sound.high for S in trusted)):
-        return replace(sound, anchored=anchor is not None)
-    if sound is not None and elsewhere is not None:  # the run's length vouches for S, so the boundaries are off
-        return replace(
-            elsewhere, low=trusted[0], high=trusted[0], walk=_single(bounds, trusted[0]), shifted_origin=True
-        )
-    if elsewhere is not None and crossings >= 2:
-        return replace(elsewhere, shifted_origin=True)
-    broken = _broken(rooted, lengths, slope, preferred)
-    if (
-        bounds.scale == 1
-        and crossings >= LAST_BOUNDARIES
-        and not (broken is not None and broken.walk.steps_per_epoch in run_fits and broken.walk.cost <= INSIDE)
-    ):
-        ratio = feasible_lengths(rooted, ratio=True)
+    ratios = feasible_lengths(rooted, ratio=True) if bounds.scale == 1 else None
+    found = _explained(bounds, rooted, lengths, anchor is not None, slope, planned, crossings, ratios)
+    return None if found is None else replace(found, ratios=ratios)
+
+
+def _explained(
+    bounds: Bounds,
+    rooted: Bounds,
+    lengths: list[int],
+    anchored: bool,
+    slope: Slope | None,
+    planned: Planned,
+    crossings: int,
+    ratios: tuple[Fraction, Fraction] | None,
+) -> Solution | None:
+    sound = _sound(rooted, slope, planned.lengths)
+    if ratios is not None and not (sound is not None and any(sound.low <= S <= sound.high for S in planned.lengths)):
+        ratio = next((S for S in planned.lengths if S.denominator > 1 and ratios[0] <= S <= ratios[1]), None)
         if ratio is not None:
-            middle = _simplest(*ratio)
             return Solution(
-                low=ratio[0], high=ratio[1], walk=_single(rooted, middle), bounds=rooted, anchored=anchor is not None
+                low=ratios[0], high=ratios[1], walk=_single(rooted, ratio), bounds=rooted, anchored=anchored
             )
-    if broken is None:
-        return None
-    changed = _two_lengths(rooted, lengths, slope, preferred, broken.walk.cost)
-    return replace(changed or broken, anchored=anchor is not None)
+    elsewhere = _sound(bounds, slope, planned.lengths) if anchored else None
+    trusted = [S for S in planned.confirmed if elsewhere is not None and elsewhere.low <= S <= elsewhere.high]
+    if sound is not None and (not trusted or any(sound.low <= S <= sound.high for S in trusted)):
+        return replace(sound, anchored=anchored)
+    if sound is not None and elsewhere is not None:  # other witnesses vouch for S, so the boundaries are off
+        S = trusted[0]
+        return replace(elsewhere, low=S, high=S, walk=_single(bounds, S), shifted_origin=True)
+    choices: list[tuple[float, Solution]] = []
+    if ratios is not None and crossings >= LAST_BOUNDARIES:
+        ratio = _simplest(*ratios)
+        if 1 < ratio.denominator <= planned.largest_denominator:
+            alternating = Solution(
+                low=ratios[0], high=ratios[1], walk=_single(rooted, ratio), bounds=rooted, anchored=anchored
+            )
+            choices.append((ALTERNATING, alternating))
+    if elsewhere is not None and crossings >= 2:
+        choices.append((ELSEWHERE + planned.strangeness(elsewhere), replace(elsewhere, shifted_origin=True)))
+    if not choices or min(choices, key=lambda one: one[0])[0] > 1.0:
+        broken = _broken(rooted, lengths, slope, planned.lengths)
+        if broken is not None:
+            changed = _two_lengths(rooted, lengths, slope, planned.lengths, broken.walk.cost)
+            cost = broken.walk.cost + planned.strangeness(broken) if changed is None else 1.0
+            choices.append((cost, replace(changed or broken, anchored=anchored)))
+    return min(choices, key=lambda one: one[0])[1] if choices else None
 
 
 def _anchored(bounds: Bounds, anchor: tuple[int, int, int]) -> Bounds:
@@ -196,8 +239,7 @@ def _two_lengths(
 
 def _part(bounds: Bounds, lengths: list[int], slope: Slope | None, preferred: tuple[Fraction, ...]) -> Solution | None:
     """A clock for part of the labels, if they measure a lap."""
-    labels = bounds.low_label[bounds.low > -FREE]
-    if len(np.unique(labels)) < 3 and slope is None:
+    if len(np.unique(bounds.start)) < WHOLE_LAP_RUNS and slope is None:
         return None
     return _sound(bounds, slope, preferred) or _broken(bounds, lengths, slope, preferred)
 

@@ -1,7 +1,7 @@
 """Fractional epoch labels: their slope, and where each lap begins.
 
 A fraction gives two measurements: the updates per unit of the label (its slope), and the updates between two laps. The
-Trainer's labels count micro-batches, e = k + min(j G, L) / L, so the slope is L / G while a lap has ceil(L / G) updates;
+Trainer's labels count micro-batches, e = k + min(j G, L) / L: the slope is L / G while a lap has ceil(L / G) updates;
 a label divided by the wrong number has a slope that no lap agrees with.
 """
 

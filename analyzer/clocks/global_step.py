@@ -13,6 +13,11 @@ from analyzer.model import NO_STEP, Ints, Row, Series
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
+FEWEST_ROWS = 3
+"""Training rows that show how often rows are written; fewer say nothing about what came behind the last."""
+UNSEEN = 2**40
+"""Updates that may lie behind the last row where nothing says how often rows are written."""
+
 Unit = Literal["update", "micro-batch", "sample", "token", "epoch", "row", "call", "unknown"]
 
 ZERO_BASED = ("pytorch-lightning", "lightning", "detectron2")  # loggers that write the first update as step 0
@@ -108,16 +113,9 @@ def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tupl
     if first == 1 and (cadence == 1 or (second is not None and second % cadence == 0)):
         return 1, "the first row is step 1"
     totals = timeline.plan.total_steps
-    last = last_step(timeline)
-    if last is not None and totals:
-        if last in totals and last + 1 not in totals:
-            return (
-                (None, "rows at 0 and at the planned number of updates")
-                if first == 0
-                else (1, f"the last row is step {last}, the planned number of updates")
-            )
-        if last + 1 in totals and last not in totals:
-            return 0, f"the last row is step {last}, one below the planned number of updates"
+    last = last_step(timeline) or 0
+    if first > 0 and last in totals and last + 1 not in totals:
+        return 1, f"the last row is step {last}, the planned number of updates"
     return None, f"rows every {cadence} steps fit a count from 0 and a count from 1"
 
 
@@ -151,7 +149,9 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
     if axis.unit == "sample":
         done = round(last / axis.per_update)
         return RunEnd(last_step=last, low=done, high=done, evidence=_row_at(timeline, last))
-    spacing = max(1, axis.cadence)
+    distinct = np.unique(series.step[series.step != NO_STEP])
+    spacing = max(1, axis.cadence, *np.diff(distinct[-2:]).tolist())
+    enough = len(distinct) >= FEWEST_ROWS
     closing = [
         int(one.step.max())
         for one in timeline.view.series.values()
@@ -167,7 +167,7 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
     return RunEnd(
         last_step=end,
         low=earliest - base_low + 1,
-        high=end - base_high + 1 + (0 if closed else spacing - 1),
+        high=end - base_high + 1 + (0 if closed and enough else spacing - 1 if enough else UNSEEN),
         evidence=_row_at(timeline, end),
     )
 

@@ -1,9 +1,9 @@
 """Which steps per epoch make epoch labels true: interval stabbing over bounds on one offset.
 
-Label e holds from boundary(e) to before boundary(e + 1), and boundary(k) = d + k S for one offset d. So every row (s, e)
+Label e holds from boundary(e) to before boundary(e + 1); boundary(k) = d + k S for one offset d. So every row (s, e)
 confines d to [s + 1 - S (e + 1), s - S e]. For a given S the intervals are walked in written order and intersected;
 where the intersection is empty a new piece begins, and the shift between two pieces is an interval as well. The greedy
-walk gives the fewest pieces. Without a break the set of feasible (d, S) is a convex polygon: its ends are found exactly.
+walk gives the fewest pieces. Without a break the feasible (d, S) are a convex polygon: its ends are found exactly.
 
 The first run of a log has no beginning and the last no end: a label that lags there stretches the first lap, and one
 that lasts a few steps too long at the end is a matter of the run's length.
@@ -175,7 +175,7 @@ def feasible_lengths(bounds: Bounds, *, ratio: bool = False) -> tuple[Fraction, 
 
 
 def candidate_lengths(laps: list[tuple[int, int]], extra: tuple[int, ...] = ()) -> list[int]:
-    """Whole S worth a walk, ascending: those inside the most laps' intervals (or all but one of them), and ``extra``."""
+    """Whole S worth a walk, ascending: those inside the most laps (or all but one of them), and ``extra``."""
     found = {value for value in extra if value > 0}
     events = sorted([(low, 1) for low, _ in laps] + [(high + 1, -1) for _, high in laps])
     depth, levels = 0, []

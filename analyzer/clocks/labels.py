@@ -70,7 +70,7 @@ def _counts_epochs(series: Series) -> bool:
 
 
 def relabelled_steps(labels: Labels, before: int, after: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Steps that two sessions logged under different labels: (positions before, positions after, steps logged twice)."""
+    """Steps that two sessions labelled differently: (positions before, positions after, steps logged twice)."""
     mine, theirs = np.flatnonzero(labels.session == before), np.flatnonzero(labels.session == after)
     steps, first, second = np.intersect1d(labels.step[mine], labels.step[theirs], return_indices=True)
     first, second = mine[first], theirs[second]

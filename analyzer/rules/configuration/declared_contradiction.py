@@ -130,7 +130,8 @@ def _warmup(declared: Declared) -> Iterator[tuple[tuple[str, ...], str]]:
         yield (
             ("warmup_steps", "warmup_ratio"),
             (
-                f"warmup_steps = {steps}, but warmup_ratio = {ratio} of {either(plan.total_steps)} updates is another number"
+                f"warmup_steps = {steps}, but warmup_ratio = {ratio} of {either(plan.total_steps)} updates is "
+                "another number"
             ),
         )
     if (
@@ -142,7 +143,8 @@ def _warmup(declared: Declared) -> Iterator[tuple[tuple[str, ...], str]]:
         yield (
             ("warmup_steps", "warmup_epochs"),
             (
-                f"warmup_steps = {steps}, but warmup_epochs = {epochs} of {either(plan.steps_per_epoch)} steps is another number"
+                f"warmup_steps = {steps}, but warmup_epochs = {epochs} of {either(plan.steps_per_epoch)} steps "
+                "is another number"
             ),
         )
 

@@ -83,7 +83,8 @@ def _difference(timeline: Timeline, validation: Labels, clock: EpochClock) -> Fi
     beside_row = timeline.row(training.series, int(training.index[order[at]]), "training row of the same epoch")
     return Finding(
         severity="error",
-        message=f"validation rows number epochs {'one higher' if difference > 0 else 'one lower'} than training rows: at step "
+        message=f"validation rows number epochs {'one higher' if difference > 0 else 'one lower'} than training "
+        "rows: at step "
         f"{int(validation.step[first])} validation says {int(validation.value[first])}, training {int(labels[at])}, "
         f"and so at {int(np.count_nonzero(same))} of {len(validation)} validations",
         tag=validation.series.tag,
@@ -114,7 +115,8 @@ def _views(timeline: Timeline) -> Iterator[Finding]:
                 continue
             yield Finding(
                 severity="note",
-                message=f"{one.tag} counts epochs from {int(one.step[0])} in one log and {other.tag} from {int(other.step[0])} in "
+                message=f"{one.tag} counts epochs from {int(one.step[0])} in one log and {other.tag} from "
+                f"{int(other.step[0])} in "
                 "another: the same values one epoch apart",
                 tag=other.tag,
                 first_step=min(int(one.step[0]), int(other.step[0])),

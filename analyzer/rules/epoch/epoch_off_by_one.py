@@ -26,8 +26,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analyzer.clocks.closing_rows import epoch_means
 from analyzer.clocks.epoch import EpochClock
-from analyzer.clocks.laps import epoch_means
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import interval, shift
@@ -95,7 +95,8 @@ def _closing_rows(timeline: Timeline, clock: EpochClock) -> Iterator[Finding]:
         yield Finding(
             severity="error",
             message=f"{series.tag} closes an epoch at step {int(step[at])}, {due - int(step[at])} early: the other "
-            f"{len(step) - len(off)} close theirs at {int(step[at + 1])}, {int(step[at + 1]) + S}, .. ({S} steps per epoch)",
+            f"{len(step) - len(off)} close theirs at {int(step[at + 1])}, {int(step[at + 1]) + S}, .. ({S} "
+            "steps per epoch)",
             tag=series.tag,
             first_step=int(step[at]),
             numbers={"shift": int(step[at]) - due},

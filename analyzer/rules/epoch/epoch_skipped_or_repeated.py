@@ -56,7 +56,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         )
         yield Finding(
             severity="error",
-            message=f"epoch labels {what} {laps} epoch{'s' if laps > 1 else ''} at step {first.step}, labelled {value:g}: "
+            message=f"epoch labels {what} {laps} epoch{'s' if laps > 1 else ''} at step {first.step}, labelled "
+            f"{value:g}: "
             f"the steps go on at {interval(account.low, account.high)} per epoch{times}",
             tag=account.tag,
             first_step=first.step,

@@ -81,7 +81,8 @@ def _announced(timeline: Timeline) -> Iterator[Finding]:
     if saved.value == needed + 1:
         yield Finding(
             severity="note",
-            message=f"num_train_epochs says {saved.value}, max_steps = {plan.max_steps} at {number(U[0])} steps per epoch needs {needed}: "
+            message=f"num_train_epochs says {saved.value}, max_steps = {plan.max_steps} at {number(U[0])} steps "
+            f"per epoch needs {needed}: "
             "the last announced epoch has no steps",
             first_step=int(series.step[-1]),
             numbers={"announced": saved.value, "needed": needed},
@@ -129,7 +130,8 @@ def _too_long(timeline: Timeline, done: RunEnd, totals: tuple[int, ...]) -> Find
     first = _first_row_from(timeline, beyond)
     return Finding(
         severity="error",
-        message=f"the run makes {_updates(done)} updates, {either(totals)} are declared: step {done.last_step} is the last",
+        message=f"the run makes {_updates(done)} updates, {either(totals)} are declared: step {done.last_step} "
+        "is the last",
         first_step=beyond if first is None else first.step,
         last_step=done.last_step,
         numbers={"updates": done.low, "declared": list(totals)},
@@ -147,7 +149,8 @@ def _too_short(done: RunEnd, totals: tuple[int, ...], timeline: Timeline) -> Fin
     )
     return Finding(
         severity="error",
-        message=f"the run ends at step {done.last_step} after {_updates(done)} updates{laps}, {either(totals)} are declared",
+        message=f"the run ends at step {done.last_step} after {_updates(done)} updates{laps}, {either(totals)} "
+        "are declared",
         first_step=done.last_step,
         last_step=done.last_step,
         numbers={"updates": done.high, "declared": list(totals), "missing": missing},

@@ -50,7 +50,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return  # a row at every epoch's end
     yield Finding(
         severity="note",
-        message=f"a row every {axis.cadence} steps, {number(min(planned))} steps per epoch: the boundaries of epochs are not seen",
+        message=f"a row every {axis.cadence} steps, {number(min(planned))} steps per epoch: the boundaries of "
+        "epochs are not seen",
         tag=series.tag,
         first_step=int(series.step[0]),
         numbers={"cadence": axis.cadence, "steps_per_epoch": float(min(planned))},

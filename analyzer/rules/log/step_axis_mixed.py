@@ -93,7 +93,8 @@ def _restarts(timeline: Timeline, main: Series) -> _Mixed | None:
     first = int(falls[0])
     return _Mixed(
         tags=(main.tag,),
-        what=f"{main.tag}: the step starts again at {int(starts[0])} {len(falls)} times, behind step {int(ends[-1])}, without a "
+        what=f"{main.tag}: the step starts again at {int(starts[0])} {len(falls)} times, behind step "
+        f"{int(ends[-1])}, without a "
         "new process: it counts the batches of an epoch, not the run's steps",
         first_step=int(starts[0]),
         last_step=int(ends.max()),
@@ -133,7 +134,8 @@ def _other_unit(timeline: Timeline, view: View) -> _Mixed | None:
     row = timeline.row(beside.series, int(beside.index[at]), "its own step")
     return _Mixed(
         tags=tags,
-        what=f"{_list(tags)} count{'s' if len(tags) == 1 else ''} {unit}, {main.tag} counts updates: step {int(beside.step[at])} of "
+        what=f"{_list(tags)} count{'s' if len(tags) == 1 else ''} {unit}, {main.tag} counts updates: step "
+        f"{int(beside.step[at])} of "
         f"{tags[0]} was written at step {int(beside.before[at])} of {main.tag}",
         first_step=int(beside.step.min()),
         last_step=int(beside.step.max()),
@@ -195,8 +197,10 @@ def _second_counter(timeline: Timeline) -> _Mixed | None:
             continue
         return _Mixed(
             tags=(series.tag,),
-            what=f"{series.tag} advances {int(ratio[0])} for each step of the axis: it reads {int(value[0])} at step {int(step[0])} and "
-            f"{int(value[-1])} at step {int(step[-1])}; it counts calls of the optimizer, or batches before accumulation",
+            what=f"{series.tag} advances {int(ratio[0])} for each step of the axis: it reads {int(value[0])} at "
+            f"step {int(step[0])} and "
+            f"{int(value[-1])} at step {int(step[-1])}; it counts calls of the optimizer, or batches before "
+            "accumulation",
             first_step=int(step[0]),
             last_step=int(step[-1]),
             rows=(timeline.row(series, int(usable[0])), timeline.row(series, int(usable[-1]))),
@@ -222,7 +226,8 @@ def _calls(timeline: Timeline, main: Series) -> _Mixed | None:
             continue
         return _Mixed(
             tags=(main.tag, other.tag),
-            what=f"{main.tag} stands on steps {int(step[0])}, {int(step[1])}, .. only and {other.tag} on {int(theirs[0])}, "
+            what=f"{main.tag} stands on steps {int(step[0])}, {int(step[1])}, .. only and {other.tag} on "
+            f"{int(theirs[0])}, "
             f"{int(theirs[1])}, ..: the step counts log calls, {spacing} for each update",
             first_step=int(step[0]),
             last_step=int(step[-1]),

@@ -45,9 +45,10 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             continue
         yield Finding(
             severity="error",
-            message=f"{interval(account.low, account.high)} steps per epoch up to step {int(labels.step[max(changed.position - 1, 0)])}, "
-            f"{number(account.laps[1][1])} from step {changed.step} on: the batch (size, devices or accumulation) changed"
-            + (" at the resume" if changed.join is not None else ""),
+            message=f"{interval(account.low, account.high)} steps per epoch up to step "
+            f"{int(labels.step[max(changed.position - 1, 0)])}, "
+            f"{number(account.laps[1][1])} from step {changed.step} on: the batch (size, devices or "
+            "accumulation) changed" + (" at the resume" if changed.join is not None else ""),
             tag=account.tag,
             first_step=changed.step,
             numbers={"before": float(account.low), "after": float(account.laps[1][1])},

@@ -57,8 +57,10 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             continue
         yield Finding(
             severity="warning",
-            message=f"the loss of steps {repeat.first_step} to {repeat.last_step} repeats the batch-to-batch pattern of steps "
-            f"{repeat.like_first} to {repeat.like_last} (correlation {repeat.correlation:.2f}): the data started again at the resume",
+            message=f"the loss of steps {repeat.first_step} to {repeat.last_step} repeats the batch-to-batch "
+            "pattern of steps "
+            f"{repeat.like_first} to {repeat.like_last} (correlation {repeat.correlation:.2f}): the data "
+            "started again at the resume",
             tag=repeat.series.tag,
             first_step=repeat.first_step,
             last_step=repeat.last_step,
@@ -106,11 +108,20 @@ def _finding(timeline: Timeline, account: EpochClock, lost: Break) -> Finding:
     size = interval(*sorted((round(abs(lost.low)), round(abs(lost.high)))))
     where = "at the resume" if lost.join is not None else f"at step {lost.step}"
     if lost.kind == "counter":
-        what = f"the step counter is set back {size} steps {where} and the data go on: later boundaries come that much early"
+        what = (
+            f"the step counter is set back {size} steps {where} and the data go on: later boundaries come "
+            "that much early"
+        )
     elif lost.high > 0:
-        what = f"the data fall behind the steps by {size} {where}: part of the epoch is done twice, later boundaries come late"
+        what = (
+            f"the data fall behind the steps by {size} {where}: part of the epoch is done twice, later "
+            "boundaries come late"
+        )
     else:
-        what = f"the data run ahead of the steps by {size} {where}: the rest of the epoch is lost, later boundaries come early"
+        what = (
+            f"the data run ahead of the steps by {size} {where}: the rest of the epoch is lost, later "
+            "boundaries come early"
+        )
     after = labels.value[lost.position :]
     boundary = (
         np.nonzero((np.diff(np.floor(after)) != 0) & (np.diff(labels.session[lost.position :]) == 0))[0][:1]

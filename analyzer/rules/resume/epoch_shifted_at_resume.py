@@ -58,9 +58,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             laps = abs(moved.laps)
             yield Finding(
                 severity="error",
-                message=f"epoch labels move {laps} epoch{'s' if laps > 1 else ''} {'back' if moved.laps > 0 else 'ahead'} at the resume: "
+                message=f"epoch labels move {laps} epoch{'s' if laps > 1 else ''} "
+                f"{'back' if moved.laps > 0 else 'ahead'} at the resume: "
                 f"step {moved.step} is labelled {labels.value[moved.position]:g}, the steps before it put it in "
-                f"{labels.value[moved.position] + moved.laps:g} at {interval(account.low, account.high)} steps per epoch",
+                f"{labels.value[moved.position] + moved.laps:g} at {interval(account.low, account.high)} steps "
+                "per epoch",
                 tag=account.tag,
                 first_step=moved.step,
                 numbers={"epochs": -moved.laps},
@@ -89,7 +91,8 @@ def _two_labels(timeline: Timeline, account: EpochClock, join: Join) -> Finding 
     one, two = int(first[0]), int(second[0])
     return Finding(
         severity="error",
-        message=f"step {int(labels.step[one])} is labelled {labels.value[one]:g} before the resume and {labels.value[two]:g} after it, "
+        message=f"step {int(labels.step[one])} is labelled {labels.value[one]:g} before the resume and "
+        f"{labels.value[two]:g} after it, "
         f"as {'is' if len(first) == 1 else 'are'} {len(first)} of {twice} step{'s' if twice > 1 else ''} logged twice",
         tag=account.tag,
         first_step=int(labels.step[one]),
