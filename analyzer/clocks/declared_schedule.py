@@ -40,6 +40,7 @@ FAMILIES: dict[str, str] = {
     "reducelronplateau": "plateau", "plateau": "plateau",
 }  # fmt: skip
 ENDS = ("linear", "cosine", "restarts", "polynomial", "one-cycle", "wsd")
+USUAL_FLOORS = (0.1, 0.05, 0.01, 0.2, 0.001)  # of the peak: Chinchilla's tenth and its relatives
 CLAMPED = ("timm", "nanogpt", "warmupcosine", "cosinedecay", "coswithwarmup")
 
 
@@ -237,6 +238,7 @@ class Extras:
     warmup_start: float | None = None  # where the line through the rising rows meets the first update
     furthest: float = 0.0  # largest counter that the log can hold
     totals: tuple[float, ...] = ()  # T read off the log, where nothing declares it
+    usual_floors: bool = False  # try the floors that people choose and forget to declare
 
 
 def _lengths(claim: Claim, unit: str) -> list[tuple[float | None, float]]:
@@ -260,6 +262,8 @@ def shapes(claim: Claim, peak: float, total: float | None, width: float, extras:
     floors = [claim.min_lr] if claim.min_lr is not None else [0.0]
     if claim.min_lr is None and 0 < extras.lowest < 0.9 * peak and family in ENDS:
         floors += [extras.lowest]
+    if extras.usual_floors:
+        floors = [share * peak for share in USUAL_FLOORS if share * peak <= extras.lowest * (1 + 1e-6)]
     blank = Schedule(family=family, peak=peak, warmup=width)
     if family == "constant":
         yield from warmed(blank, claim, extras)

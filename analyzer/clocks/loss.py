@@ -7,7 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from analyzer.clocks.running_mean import Undone, undo_running_mean
 from analyzer.model import Floats, Ints, Series
 from analyzer.precision import half_width
 
@@ -46,6 +48,7 @@ class LossBaseline:
     floor: float = 0.0  # smallest scale that counts
     learning_rate_moves: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # positions in `rows`
     unfit: str = ""
+    running_mean: bool = False  # `value` holds the batch losses behind a logged running mean
 
     @cached_property
     def events(self) -> LossEvents:
@@ -67,8 +70,12 @@ def read_loss_baseline(timeline: Timeline) -> LossBaseline | None:
     rows = judged_rows(series)
     value = np.ascontiguousarray(series.value[rows])
     session = timeline.session_map.of(series)[rows]
-    burn_in = burn_in_of(value)
     precision = float(np.median(half_width(series)[rows])) if len(rows) else 0.0
+    undone = _batch_losses(timeline, series, rows)
+    if undone is not None:
+        value = undone.value
+        precision *= 2 * float(np.max(undone.count))
+    burn_in = burn_in_of(value)
     middle = float(np.median(np.abs(value))) if len(value) else 0.0
     floor = max(2 * precision, RELATIVE_FLOOR * middle)
     level, scale = _level_and_scale(value, floor)
@@ -85,7 +92,44 @@ def read_loss_baseline(timeline: Timeline) -> LossBaseline | None:
         floor=floor,
         learning_rate_moves=_learning_rate_moves(timeline, series, rows),
         unfit=_unfit(timeline, series, value),
+        running_mean=undone is not None,
     )
+
+
+def epoch_starts(timeline: Timeline, series: Series, rows: Ints) -> NDArray[np.bool_] | None:
+    """True where the epoch label of a row differs from the row before, shape (m,); None without labels.
+
+    Labels are taken from the same rows of the file where they stand there, else from the last label at or before the step.
+    """
+    labels = timeline.roles.first("epoch")
+    if labels is None or len(labels) < 2 or len(rows) < 2:
+        return None
+    whole = np.floor(labels.value + 1e-9)
+    key, wanted = (_place(labels), _place(series)[rows])
+    order = np.argsort(key, kind="stable")
+    at = np.minimum(np.searchsorted(key[order], wanted), len(key) - 1)
+    same = key[order][at] == wanted
+    if same.mean() > 0.9:
+        epoch = whole[order][at]
+    else:
+        if np.any(np.diff(labels.step) < 0) or not np.all(labels.value == whole):
+            return None
+        epoch = whole[np.maximum(np.searchsorted(labels.step, series.step[rows], side="right") - 1, 0)]
+    starts = np.append(True, np.diff(epoch) != 0)
+    return starts
+
+
+def _place(series: Series) -> Ints:
+    return (series.source.astype(np.int64) << 40) + series.row
+
+
+def _batch_losses(timeline: Timeline, series: Series, rows: Ints) -> Undone | None:
+    if len(rows) < 24 or timeline.session_map.concurrent:
+        return None
+    starts = epoch_starts(timeline, series, rows)
+    if starts is None or not 2 <= starts.sum() <= len(rows) / 4:
+        return None
+    return undo_running_mean(series.value[rows], series.step[rows], starts)
 
 
 def judged_rows(series: Series) -> Ints:

@@ -8,7 +8,7 @@ in units of its own local scale, against the run's own tail.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -62,7 +62,7 @@ class Scan:
 
     @cached_property
     def units(self) -> Floats:
-        return (self.excess - self.usual) / self.scale
+        return self.excess / self.scale + min(1.0, -self.usual / float(np.median(self.scale)))
 
 
 def block_medians(value: Floats, length: int, offset: int = 0) -> Floats:
@@ -176,15 +176,23 @@ def _smallest(*slopes: Floats) -> Floats:
 
 
 def all_scans(value: Floats, floor: float) -> list[Scan]:
-    """The statistic at every block length that the curve has room for, two phases of blocks where they are long."""
-    found = []
+    """The statistic at every block length that the curve has room for, two phases of blocks where they are long.
+
+    The scale of long blocks is at least that of single rows over the root of their length: no noise is smoother.
+    """
+    found: list[Scan] = []
     for length in LENGTHS:
         if length > 1 and length > LONGEST_SHARE * len(value):
             break
         for offset in (0,) if length == 1 or len(value) > DENSE * length else (0, length // 2):
             one = scan(value, length, offset, floor)
-            if one is not None:
-                found.append(one)
+            if one is None:
+                continue
+            if found and found[0].length == 1:
+                rows = found[0]
+                at = np.clip(one.start + length // 2 - rows.start[0], 0, len(rows.start) - 1)
+                one = replace(one, scale=np.maximum(one.scale, rows.scale[at] / np.sqrt(length)))
+            found.append(one)
     return found
 
 

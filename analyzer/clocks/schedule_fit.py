@@ -67,7 +67,9 @@ class Fit:
         after = self.value(x)
         if self.rise is None:
             return after
-        return np.where(x < self.hand_over, self.rise(x, self.peak), after)
+        rising = self.rise(x, self.peak)
+        before = (x < self.hand_over) | ((x < self.rise.end) & (rising < after))
+        return np.where(before, rising, after)
 
 
 def agrees(fit: Callable[[Floats], Floats], x: Floats, y: Floats, tolerance: Floats) -> Mask:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 LONGEST_GRID = 2_000_000  # counters looked at when a session's own counter is searched
 MOST_SESSIONS = 40
 MOST_CHANGES = 60
+NEWTON_STEPS = 6
+CLEARLY = 10  # half widths
 LATE = 0.2  # share of the rows: a rate that stands still for less, at the end, has met a floor
 SINGLE_ROWS = 2  # rows in a row that may be off and still be single rows
 Value = Callable[[Floats], Floats]
@@ -65,6 +67,10 @@ def by_sessions(timeline: Timeline, claim: Claim, rows: Observed, sample: Observ
         return None
     for known in first_life_schedules(claim, rows, sample, spans[0], main):
         lives = list(lives_of(known, claim, rows, spans))
+        if claim.family is None and any(life.how in ("own", "scaled") for life in lives):
+            return None  # what nobody declared may only not have been seen before the join
+        if claim.family is None and not _moves(known.at, rows.axes[known.axis][: spans[0][1]]):
+            return None
         if len(lives) == len(spans):
             deviations = tuple(_joins_judged(timeline, rows, known, lives)) if main else ()
             if known.rate != 1.0 and main:
@@ -297,7 +303,7 @@ def single_rows(timeline: Timeline, claim: Claim, rows: Observed, sample: Observ
         if good.sum() < max(5, 0.6 * len(good)):
             continue
         good = matches(known, rows)
-        if good.all() or not _are_single(good):
+        if good.all() or not _are_single(good) or not _clearly_off(rows, known.on(rows), np.flatnonzero(~good)):
             continue
         deviation = _isolated(timeline, rows, known.on(rows), np.flatnonzero(~good))
         return clock_of(rows, known, deviations=(deviation,), explained=float(good.mean()))
@@ -311,6 +317,12 @@ def _are_single(good: np.ndarray) -> bool:
     edges = np.flatnonzero(np.diff(np.concatenate([[True], good, [True]]).astype(np.int8)))
     lengths = edges[1::2] - edges[::2]
     return bool(len(lengths) <= 20 and (lengths <= SINGLE_ROWS).all())
+
+
+def _clearly_off(rows: Observed, value: Floats, wrong: np.ndarray) -> bool:
+    """Far outside their intervals: a schedule that is known only nearly grazes many."""
+    off = np.abs(value[wrong] - rows.rate[wrong])
+    return bool((off > np.maximum(CLEARLY * rows.tolerance[wrong], 0.01 * np.abs(value[wrong]))).all())
 
 
 def _isolated(timeline: Timeline, rows: Observed, value: Floats, wrong: np.ndarray) -> Deviation:
@@ -344,6 +356,9 @@ def inside_a_session(timeline: Timeline, claim: Claim, rows: Observed, sample: O
         return None
     for value, axis, known, fit in references(claim, rows, sample, main):
         x = rows.axes[axis]
+        each = at_every_epoch(timeline, rows, value, axis)
+        if each is not None and known is not None:
+            return clock_of(rows, known, deviations=(each,), explained=float(matches(known, rows).mean()))
         found = changes(value, x, rows.rate, rows.tolerance, shifting=_moves(value, x))
         if not found:
             continue
@@ -357,6 +372,33 @@ def inside_a_session(timeline: Timeline, claim: Claim, rows: Observed, sample: O
             prior = tuple(lengths_compared(claim, rows, fit, axis, int(rows.step[0]), int(rows.step[-1]), deviations[0].evidence))
             deviations = prior or deviations
         return clock_of_fit(rows, fit, deviations=deviations, axis=axis)
+    return None
+
+
+def at_every_epoch(timeline: Timeline, rows: Observed, value: Value, axis: str) -> Deviation | None:
+    """One extra step, or one missed, at the end of every epoch."""
+    if axis != "step":
+        return None
+    x = rows.axes[axis]
+    for laps in (rows.axes[name] for name in ("epoch", "lap") if name in rows.axes):
+        if laps[-1] - laps[0] < 2:
+            continue
+        for per_lap in (1.0, -1.0):
+            drift = per_lap * (laps - laps[0])
+            if not (np.abs(value(x + drift) - rows.rate) <= rows.tolerance).all():
+                continue
+            wrong = np.flatnonzero(np.abs(value(x) - rows.rate) > rows.tolerance)
+            if len(wrong) < 3:
+                continue
+            shown = dict.fromkeys([int(wrong[0]), int(wrong[len(wrong) // 2]), int(wrong[-1])])
+            given = value(x)
+            return Deviation(
+                kind="per-epoch", step=int(rows.step[wrong[0]]), last_step=int(rows.step[-1]), size=per_lap,
+                what=f"the scheduler moves {per_lap:+g} at every epoch's end: {abs(drift[-1]):g} steps "
+                f"{'ahead' if per_lap > 0 else 'behind'} at step {rows.step[-1]}",
+                numbers={"per_epoch": per_lap, "times": float(abs(drift[-1]))},
+                evidence=tuple(row_of(timeline, rows, place, f"should be {given[place]:.6g}") for place in shown),
+            )  # fmt: skip
     return None
 
 
@@ -405,11 +447,18 @@ def longest_beginning(claim: Claim, sample: Observed, axis: str) -> Fit | None:
 
 def changes(value: Value, x: Floats, y: Floats, tolerance: Floats, *, shifting: bool) -> list[Change]:
     """Places where the log leaves a schedule and how it goes on; [] when it cannot be said."""
+    if shifting:
+        shifts = shifts_throughout(value, x, y, tolerance)
+        if len(shifts) == 1 and abs(shifts[0].size) > 3:
+            # An exponential moved along is one multiplied: the plainer description first.
+            for change, _ in _ways_on(value, value, x, y, tolerance, shifts[0].place, shifting=False):
+                if change.how == "scale" and change.place + change.rows == len(x):
+                    return [change]
+        if shifts:
+            return shifts
     found: list[Change] = []
     current: Value = value
-    place = _first_miss(current, x, y, tolerance, 0)
-    if place < min(3, len(x)) and place != 0:
-        pass
+    place = kept_until(current, x, y, tolerance, 0)
     while place < len(x):
         if len(found) >= MOST_CHANGES:
             return []
@@ -425,9 +474,61 @@ def changes(value: Value, x: Floats, y: Floats, tolerance: Floats, *, shifting: 
     return found
 
 
-def _first_miss(value: Value, x: Floats, y: Floats, tolerance: Floats, start: int) -> int:
-    miss = np.abs(value(x[start:]) - y[start:]) > tolerance[start:]
-    return start + int(np.argmax(miss)) if miss.any() else len(x)
+def shifts_throughout(value: Value, x: Floats, y: Floats, tolerance: Floats) -> list[Change]:
+    """The counter of every row by Newton's method, where it differs from the reference by whole steps only.
+
+    Rows on flat parts tell nothing and go with the row before. [] when some row is not explained so.
+    """
+    shift = np.zeros(len(x))
+    for _ in range(NEWTON_STEPS):
+        ahead, behind = value(x + shift + 0.5), value(x + shift - 0.5)
+        slope = ahead - behind
+        with np.errstate(all="ignore"):
+            step = np.where(np.abs(slope) > 2 * tolerance, (y - value(x + shift)) / slope, 0.0)
+        if not np.isfinite(step).all() or np.abs(step).max() > 0.5 * len(x) + 1000:
+            return []
+        shift += step
+        if np.abs(step).max() < 0.05:
+            break
+    telling = np.abs(slope) > 2 * tolerance
+    if telling.sum() < 3:
+        return []
+    last_told = np.maximum.accumulate(np.where(telling, np.arange(len(x)), -1))
+    whole = np.where(last_told >= 0, np.round(shift)[last_told], 0.0)
+    whole = np.where(np.abs(value(x) - y) <= tolerance, np.where(telling, whole, _held(whole, telling)), whole)
+    if not (np.abs(value(x + whole) - y) <= tolerance).all():
+        return []
+    starts = np.flatnonzero(np.diff(whole, prepend=0.0) != 0)
+    if not len(starts):
+        return []
+    if len(starts) > 0.25 * len(x):  # a counter that changes all the time is no counter
+        return []
+    lengths = np.diff(np.append(starts, len(x)))
+    sizes = np.concatenate([[0.0], whole[starts]])
+    if (sizes[2:] == sizes[:-2]).any() and (lengths[:-1][sizes[2:] == sizes[:-2]] <= SINGLE_ROWS).any():
+        return []  # single rows that come back
+    return [
+        Change(place=int(start), rows=int(length), how="shift", size=float(whole[start]))
+        for start, length in zip(starts, lengths, strict=True)
+    ]
+
+
+def _held(whole: Floats, telling: np.ndarray) -> Floats:
+    """Before the first telling row the reference itself holds."""
+    first = int(np.argmax(telling))
+    return np.where(np.arange(len(whole)) < first, 0.0, whole)
+
+
+def kept_until(value: Value, x: Floats, y: Floats, tolerance: Floats, start: int, slack: float = 1.0) -> int:
+    """First row from ``start`` on that a schedule misses; looked for in growing stretches."""
+    width = 64
+    while start < len(x):
+        part = slice(start, start + width)
+        miss = np.abs(value(x[part]) - y[part]) > slack * tolerance[part]
+        if miss.any():
+            return start + int(np.argmax(miss))
+        start, width = start + width, width * 4
+    return len(x)
 
 
 def _ways_on(
@@ -436,38 +537,38 @@ def _ways_on(
     """Every way in which the rows from a place on may follow the schedule, with how long each lasts."""
     for skip in range(1, SINGLE_ROWS + 1):
         if place + skip < len(x):
-            end = _first_miss(current, x, y, tolerance, place + skip)
+            end = kept_until(current, x, y, tolerance, place + skip)
             if end - place - skip >= min(3, len(x) - place - skip):
                 yield Change(place=place, rows=end - place, how="single", size=skip), current
                 break
-    if shifting:
-        ahead = slice(place, min(place + 6, len(x)))
-        for c in own_shifts(value, x[ahead], y[ahead], tolerance[ahead], near=0.0)[:6]:
-            if len(x[ahead]) < 2:
-                break
+    ahead = slice(place, min(place + 50, len(x)))
+    if shifting and len(x[ahead]) >= 2:
+        near = slice(place, min(place + 6, len(x)))
+        for c in own_shifts(value, x[near], y[near], tolerance[near], near=0.0)[:6]:
 
             def moved(at: Floats, c: float = c) -> Floats:
                 return value(at + c)
 
-            end = _first_miss(moved, x, y, tolerance, place)
+            end = kept_until(moved, x, y, tolerance, place)
             yield Change(place=place, rows=end - place, how="shift", size=c), moved
-    now = current(x[place:])
-    tail = slice(place, min(place + 50, len(x)))
-    best = place + int(np.argmax(now[: tail.stop - place]))
-    if now[best - place] > 0:
-        factor = float(y[best] / now[best - place])
+    now = current(x[ahead])
+    best = int(np.argmax(now))
+    if now[best] > 0:
+        factor = float(y[place + best] / now[best])
         if factor > 0 and abs(factor - 1) > 1e-3:
-            good = np.abs(factor * now - y[place:]) <= 2 * tolerance[place:]
-            end = place + (int(np.argmin(good)) if not good.all() else len(good))
 
             def scaled(at: Floats, factor: float = factor, current: Value = current) -> Floats:
                 return factor * current(at)
 
+            end = kept_until(scaled, x, y, tolerance, place, slack=2.0)
             yield Change(place=place, rows=end - place, how="scale", size=factor), scaled
     level = float(y[place])
-    good = np.abs(level - y[place:]) <= 2 * tolerance[place:]
-    end = place + (int(np.argmin(good)) if not good.all() else len(good))
-    yield Change(place=place, rows=end - place, how="level", size=level), lambda at: np.full_like(at, level)
+
+    def still(at: Floats) -> Floats:
+        return np.full_like(at, level)
+
+    end = kept_until(still, x, y, tolerance, place, slack=2.0)
+    yield Change(place=place, rows=end - place, how="level", size=level), still
 
 
 def _in_words(
@@ -485,6 +586,8 @@ def _in_words(
     join = rows.joins.get(int(rows.session[first.place])) if _begins_session(rows, first.place) else None
     if all(change.how == "single" for change in found):
         wrong = np.concatenate([np.arange(change.place, change.place + int(change.size)) for change in found])
+        if not _clearly_off(rows, expected, wrong):
+            return
         yield _isolated(timeline, rows, expected, wrong)
         return
     if all(change.how == "shift" for change in found):

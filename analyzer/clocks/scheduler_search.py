@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.clocks.declared_schedule import Candidate, Claim, Extras, candidates, family_of
+from analyzer.clocks.declared_schedule import ENDS, Candidate, Claim, Extras, candidates
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify
+from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify, line_through
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Floats, Row
@@ -19,9 +19,13 @@ from analyzer.model import Floats, Row
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
+Search = Callable[["Timeline", Claim, Observed, Observed, bool], SchedulerClock | None]
+
 OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1
 OTHER_PEAK = 1e-3  # relative; printed rates have three digits at least
 CONVENTION = 1.5  # steps by which horizon and warmup may differ and still be a convention
+COMMON_SPANS = ("T-W", "T", "whole", "T-W-1")  # tried when the scheduler runs at another rate
+COMMON_FORMS = ("p/W", "(p+1)/W", "log")
 FEWEST_PAST_END = 3  # rows; one row at the very end is a logger's habit
 FEWEST_DISTINCT = 4  # values neither floor nor peak, without which a rate is not claimed
 
@@ -56,7 +60,9 @@ def read_clock(timeline: Timeline, claim: Claim, rows: Observed, *, main: bool) 
         return sound(timeline, claim, rows, found, main=main)
     from analyzer.clocks import scheduler_changes as changes
 
-    searches = (changes.by_sessions, at_another_rate, frozen, changes.single_rows, with_own_parameters, changes.inside_a_session)
+    searches: tuple[Search, ...] = (changes.by_sessions, at_another_rate, frozen, changes.single_rows, with_own_parameters, changes.inside_a_session)
+    if claim.family is None:
+        searches = (with_own_parameters, changes.by_sessions, changes.inside_a_session)
     for search in searches:
         clock = search(timeline, claim, rows, sample, main)
         if clock is not None:
@@ -71,9 +77,13 @@ def above_the_peak(timeline: Timeline, claim: Claim, rows: Observed, sample: Obs
     """Rates that no schedule explains, some of them above the declared peak."""
     if claim.family not in ("linear", "cosine", "polynomial", "step", "exponential") or not claim.base_lr:
         return
+    if claim.min_lr is not None and claim.min_lr >= claim.base_lr:
+        return
     top = int(np.argmax(rows.rate))
     reference = best_reference(claim, sample, main=True)
     if rows.rate[top] <= claim.base_lr * (1 + OTHER_PEAK) + 2 * rows.tolerance[top] or reference is None:
+        return
+    if np.count_nonzero(matches(reference, rows)) < 2:
         return
     first, evidence = evidence_against(timeline, rows, reference)
     yield Deviation(
@@ -99,10 +109,9 @@ def extras_of(rows: Observed, totals: tuple[float, ...] = ()) -> Extras:
     start = None
     top = int(np.argmax(rows.rate))
     if top >= 2:
-        x, y = axis[:top], rows.rate[:top]
-        if x[1] > x[0] and y[1] > y[0]:
-            slope = (y[1] - y[0]) / (x[1] - x[0])
-            start = float(y[0] - slope * (x[0] - min(x[0], 1.0)))
+        line = line_through(axis[:top], rows.rate[:top], rows.tolerance[:top])
+        if line is not None and line[0] > 0:
+            start = line[1] + line[0] * min(float(axis[0]), 1.0)
     return Extras(lowest=float(rows.rate.min()), warmup_start=start, furthest=float(max(a.max() for a in rows.axes.values())), totals=totals)
 
 
@@ -136,11 +145,17 @@ def as_declared(claim: Claim, sample: Observed, rows: Observed, *, main: bool) -
         return None
     totals = own_totals(claim, sample)
     extras = extras_of(sample, totals)
-    for peak in peaks_of(claim, rows, main):
-        for known in hypotheses(claim, sample, peak, extras):
-            fitted = scaled(known, sample, allowed=not main)
-            if fitted is not None and matches(fitted, rows).all():
-                return fitted
+    few = sample.rows(np.unique(np.linspace(0, len(sample) - 1, 12).astype(np.int64)))
+    for guess in (extras, replace(extras, usual_floors=True)):
+        for peak in peaks_of(claim, rows, main):
+            for known in hypotheses(claim, sample, peak, guess):
+                if main and not matches(known, few).all():
+                    continue
+                fitted = scaled(known, sample, allowed=not main)
+                if fitted is not None and matches(fitted, rows).all():
+                    return fitted
+        if claim.min_lr is not None or claim.family not in ENDS:
+            break
     return None
 
 
@@ -269,17 +284,19 @@ def phase_note(timeline: Timeline, rows: Observed, known: Known) -> Iterator[Dev
     if (source.framework or "") in ("deepspeed", "megatron", "composer") or rows.series.tag in ("learning-rate", "Train/Samples/lr"):
         return
     used = replace(known, offset=-1)
-    wrong = np.flatnonzero(~matches(used, rows))
+    head = rows.rows(slice(0, 400))
+    wrong = np.flatnonzero(~matches(used, head))
     if not len(wrong):
         return
     first = int(wrong[0])
+    given = float(used.on(head)[first])
     yield Deviation(
         kind="phase",
         step=int(rows.step[first]),
         size=1.0,
         what=f"every rate is that of the next update: step {rows.step[first]} logs {rows.rate[first]:.6g}, "
-        f"the schedule gives update {rows.step[first]} {used.on(rows)[first]:.6g}",
-        evidence=(row_of(timeline, rows, first, f"used at this step: {used.on(rows)[first]:.6g}"),),
+        f"the schedule gives update {rows.step[first]} {given:.6g}",
+        evidence=(row_of(timeline, rows, first, f"used at this step: {given:.6g}"),),
         severity="note",
     )
 
@@ -411,8 +428,10 @@ def at_another_rate(timeline: Timeline, claim: Claim, rows: Observed, sample: Ob
     both = list(candidates(claim, peak, extras)) + (
         list(candidates(replace(claim, unit=None), peak, extras)) if claim.unit else []
     )
+    both = [one for one in both if one.schedule.span in COMMON_SPANS and one.schedule.warmup_form in COMMON_FORMS]
+    few = sample.rows(np.unique(np.linspace(0, len(sample) - 1, 12).astype(np.int64)))
     for known, why in _other_rates(claim, sample, both):
-        if matches(known, sample).all() and matches(known, rows).all():
+        if matches(known, few).all() and matches(known, sample).all() and matches(known, rows).all():
             reference = best_reference(claim, sample, main)
             first, evidence = evidence_against(timeline, rows, reference)
             per_epoch = known.unit != ("epoch" if known.axis == "epoch" else "step")
@@ -476,9 +495,15 @@ def distinct_inner_values(rows: Observed) -> int:
 
 def with_own_parameters(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, main: bool) -> SchedulerClock | None:
     """One schedule through the whole run, read off the log: compare its horizon, warmup, height with the declaration."""
-    single = len(np.unique(rows.session)) == 1 or bool((np.diff(rows.step) > 0).all())
-    if not single or (claim.family == "constant" and not claim.warmup_declared):
+    if claim.family == "constant" and not claim.warmup_declared:
         return None
+    if (np.diff(rows.step) <= 0).any():
+        if not same_where_replayed(rows):
+            return None
+        rows = rows.rows(np.sort(np.unique(rows.step, return_index=True)[1]))
+        sample = rows.sample()
+        if (np.diff(rows.step) <= 0).any():
+            return None
     for axis in ("step", "epoch"):
         if axis not in rows.axes or len(np.unique(rows.axes[axis])) < 4:
             continue
@@ -492,6 +517,14 @@ def with_own_parameters(timeline: Timeline, claim: Claim, rows: Observed, sample
                 deviations = tuple(overrun(timeline, rows, fit.end, fit.floor, planned=own_plan(timeline)))
             return clock_of_fit(rows, fit, deviations=deviations, axis=axis)
     return None
+
+
+def same_where_replayed(rows: Observed) -> bool:
+    """Whether every step that was logged twice has the same rate both times."""
+    order = np.argsort(rows.step, kind="stable")
+    step, rate, slack = rows.step[order], rows.rate[order], rows.tolerance[order]
+    twice = np.diff(step) == 0
+    return bool((np.abs(np.diff(rate))[twice] <= 2 * slack[1:][twice]).all())
 
 
 def whole_fit(claim: Claim, rows: Observed, sample: Observed, axis: str) -> Fit | None:
@@ -588,13 +621,15 @@ def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str, step: in
     per = "epochs" if axis == "epoch" else "steps"
     totals = (claim.totals if axis == "step" else _given(claim.epochs)) + also_admitted(claim, rows, axis)
     zero = fit.rise.zero if fit.rise is not None and fit.rise.form == "line" and abs(fit.rise.zero) <= 2 else 0.0
+    zero = round(zero, 3) or 1e-9 if fit.rise is not None and abs(fit.rise.zero) <= 2 else 0.0
     fit = replace(fit, end=fit.end - zero)
     width = fit.rise.end - zero if fit.rise is not None else 0.0
     widths = claim.warmups if axis == "step" else _given(claim.warmup_epochs) or (0.0,)
     end_known = math.isfinite(fit.end) and bool(claim.totals if axis == "step" else claim.epochs)
-    end_ok = not end_known or any(abs(fit.end - total) <= CONVENTION for total in totals)
+    slack = CONVENTION if zero else CONVENTION + 1  # where no rise shows the phase, one more step is open
+    end_ok = not end_known or any(abs(fit.end - total) <= slack for total in totals)
     if end_known and claim.family == "cosine" and fit.end > 0:
-        end_ok = end_ok or any(abs(fit.end - total - w) <= CONVENTION for total in totals for w in widths)
+        end_ok = end_ok or any(abs(fit.end - total - w) <= slack for total in totals for w in widths)
     planned = claim.totals if axis == "step" else _given(claim.epochs)
     near = min(planned, key=lambda total: abs(fit.end - total)) if end_known else math.nan
     warm_known = claim.warmup_declared or fit.rise is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,12 +77,10 @@ def _clock(series: Series, time: Floats, session: Ints, since: str, unit: str, t
                      pace=tuple(by_session))
 
 
-def _times_of(series: Series, others: dict[str, Series] | object) -> tuple[Floats, str, str, str] | None:
+def _times_of(series: Series, others: Mapping[str, Series]) -> tuple[Floats, str, str, str] | None:
     """Time of every row of a series in seconds, what it counts from, its unit and who told it."""
     if np.isfinite(series.wall_time).all():
         return series.wall_time, "1970", "s", "record times"
-    if not isinstance(others, dict):
-        others = dict(others)  # type: ignore[call-overload]
     for tag, column in others.items():
         is_elapsed = role_of_tag(tag) == "elapsed" or tag.lower() == "_runtime"
         if not is_elapsed and not TIMESTAMP.match(tag):

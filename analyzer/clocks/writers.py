@@ -144,7 +144,7 @@ def _same_time(series: Series, mine: Ints, theirs: Ints) -> bool:
     within_a = np.count_nonzero((b >= np.nanmin(a)) & (b <= np.nanmax(a)))
     within_b = np.count_nonzero((a >= np.nanmin(b)) & (a <= np.nanmax(b)))
     needed = min(ROWS_WITHIN, len(mine), len(theirs))
-    return within_a >= needed and within_b >= needed
+    return bool(within_a >= needed and within_b >= needed)
 
 
 def _ranges_cross(a: Ints, b: Ints) -> bool:
