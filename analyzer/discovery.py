@@ -21,11 +21,12 @@ from analyzer.joining import Piece, join
 from analyzer.model import Problem, Run
 from analyzer.peek import Peek, peek
 from analyzer.readers import Reader, all_readers, reader_for
+from analyzer.remote import Mirrored, NotReachable, mirror, url_of
 
 HEAD_BYTES = 4096
 LOG_SUFFIXES = {
     "", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".txt", ".out", ".err", ".wandb", ".db", ".sqlite",
-    ".sqlite3",
+    ".sqlite3", ".dat", ".stdout", ".stderr",
 }
 COMPRESSED = {".gz", ".zst", ".zstd"}
 NEVER_LOGS = re.compile(
@@ -71,6 +72,7 @@ class Group:
     logs: tuple[Log, ...]
     sidecars: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    url: str = ""  # what the root stands for, where it is a mirror of something remote
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,14 +137,20 @@ def find_groups(paths: Iterable[Path], *, include: Sequence[str] = (), exclude: 
     groups: list[Group] = []
     problems: list[Problem] = []
     for root in roots:
+        url = url_of(root) or ""
         try:
+            if url:
+                mirrored = _mirrored(url, include, exclude)
+                root = mirrored.root
+                problems += mirrored.problems
             folders, looked_at = _folders_of(root, include, exclude, problems)
         except OSError as error:
-            problems.append(_unreadable(root, error))
+            problems.append(_unreadable(url or root, error))
             continue
-        found = _groups_of(root, folders)
-        if not found and not any(problem.source.startswith(str(root)) for problem in problems):
-            problems.append(Problem(source=str(root), kind="unreadable", message=_nothing_found(root, looked_at)))
+        found = [replace(group, url=url) for group in _groups_of(root, folders)]
+        if not found and not any(problem.source.startswith((str(root), url or str(root))) for problem in problems):
+            nothing = _nothing_found(root, looked_at)
+            problems.append(Problem(source=url or str(root), kind="unreadable", message=nothing))
         if len(roots) > 1:
             found = [replace(group, name=_name_among_roots(root, group)) for group in found]
         groups += found
@@ -167,7 +175,24 @@ def read_group(group: Group) -> Discovered:
         folder = log.path.parent
         pieces.append(Piece(path=log.path, folder=folder, reading=reading, settings=settings.get(folder, "")))
     runs = [replace(run, notes=group.notes + run.notes) for run in join(group.name, group.root, pieces)]
-    return Discovered(runs=tuple(_with_sidecars(run, group, len(runs)) for run in runs), unreadable=tuple(unreadable))
+    runs = [_with_sidecars(run, group, len(runs)) for run in runs]
+    if group.url:
+        runs = [_told_by_url(run, group) for run in runs]
+        unreadable = [replace(problem, source=_url_for(problem.source, group)) for problem in unreadable]
+    return Discovered(runs=tuple(runs), unreadable=tuple(unreadable))
+
+
+def _told_by_url(run: Run, group: Group) -> Run:
+    """A run whose sources and problems are named by what was asked for, not by their copies."""
+    return replace(
+        run,
+        sources=tuple(replace(source, path=_url_for(source.path, group)) for source in run.sources),
+        problems=tuple(replace(problem, source=_url_for(problem.source, group)) for problem in run.problems),
+    )
+
+
+def _url_for(path: str, group: Group) -> str:
+    return group.url.rstrip("/") + path.removeprefix(str(group.root)) if path.startswith(str(group.root)) else path
 
 
 def _settings_by_folder(group: Group) -> dict[Path, str]:
@@ -195,6 +220,28 @@ def _with_sidecars(run: Run, group: Group, runs_in_group: int) -> Run:
             own = ()
     facts, problems = read_beside(own)
     return replace(run, facts=run.facts + facts, problems=run.problems + problems)
+
+
+# Remote
+
+
+def _mirrored(url: str, include: Sequence[str], exclude: Sequence[str]) -> Mirrored:
+    def wanted(below: str) -> bool:
+        name = below.rsplit("/", 1)[-1]
+        in_store = re.search(r"(^|/)(metrics|params|tags)/", below) is not None or name == "meta.yaml"
+        if not (in_store or is_sidecar(name) or _could_be_log(name)) or _matches(below, exclude):
+            return False
+        return not include or is_sidecar(name) or _matches(below, include)
+
+    def whole(below: str) -> bool:
+        name = below.rsplit("/", 1)[-1]
+        return "tfevents" in name or is_sidecar(name) or name == "meta.yaml" or name.endswith((".db", ".sqlite"))
+
+    def recognised(path: Path, head: bytes) -> bool:
+        in_store = {"metrics", "params", "tags"} & set(path.parts)
+        return bool(in_store) or reader_for(path, head) is not None
+
+    return mirror(url, wanted=wanted, whole=whole, recognised=recognised)
 
 
 # Walking
@@ -289,7 +336,7 @@ def _could_be_log(name: str) -> bool:
     stem, suffix = os.path.splitext(name)
     if suffix.lower() in COMPRESSED:
         suffix = os.path.splitext(stem)[1]
-    return suffix.lower() in LOG_SUFFIXES
+    return suffix.lower() in LOG_SUFFIXES or suffix[1:].isdigit()  # train.log.1, job.12345
 
 
 def _look(path: Path, size: int, problems: list[Problem]) -> Log | None:
@@ -322,8 +369,10 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]
 
 
-def _unreadable(path: Path, error: Exception) -> Problem:
-    if isinstance(error, FileNotFoundError):
+def _unreadable(path: Path | str, error: Exception) -> Problem:
+    if isinstance(error, NotReachable):
+        reason = str(error)
+    elif isinstance(error, FileNotFoundError):
         reason = "no such file or folder; check the path"
     elif isinstance(error, PermissionError):
         reason = "permission denied; make it readable or leave it out with --exclude"
