@@ -370,7 +370,7 @@ def results(data: Path, rounds: int, only: list[str]) -> dict[str, Any]:
     for name in TITLES:
         if not only or name in only:
             folder = made(data, name)
-            found["events"][name] = {"bytes": event_file(folder).stat().st_size,
+            found["events"][name] = {"size": event_file(folder).stat().st_size,
                                      **side_by_side(folder, EVENTS, rounds)}
             print(name, json.dumps(found["events"][name]), file=sys.stderr, flush=True)
     wanted: dict[str, tuple[str, list[str]]] = {
@@ -443,7 +443,7 @@ def _growth(found: dict[str, Any]) -> list[str]:
 
 def _event_table(title: str, medians: dict[str, Any]) -> list[str]:
     ours = medians["analyzer"]["seconds"]
-    lines = [f"### {title} ({medians['bytes'] / 1e6:.0f} MB)", "", "| | seconds | points | peak memory | analyzer is |",
+    lines = [f"### {title} ({medians['size'] / 1e6:.0f} MB)", "", "| | seconds | points | peak memory | analyzer is |",
              "|---|---:|---:|---:|---:|"]
     for contender in EVENTS:
         if contender not in medians:

@@ -26,6 +26,7 @@ MISSES = 8  # records of one length that fit nothing, before the rest is read on
 LONGEST = 1 << 14  # bytes of an event that is compared with templates
 VARYING = 2048  # bytes that vary in an event which is still read as columns
 KINDS = 4096  # templates that are learnt at a time
+GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, odd: Knuth's multiplicative hashing
 SLOTS = 16  # bits of the largest table of templates
 
 
@@ -206,7 +207,7 @@ class _Shape:
         self.crc: Words = np.zeros(0, dtype=np.uint32)  # of each template with its varying bytes zero
         self.tags = np.zeros((0, len(event.scalars)), dtype=np.int32)
         self.hashes = np.zeros(0, dtype=np.uint64)
-        self.factors = np.random.default_rng(size).integers(1, 1 << 63, len(self.mask), dtype=np.uint64) | np.uint64(1)
+        self.factors = np.uint64(GOLDEN) ** np.arange(1, len(self.mask) + 1, dtype=np.uint64)
         self.slots = np.zeros(1, dtype=np.int32)
         self.slot_shift = np.uint64(63)
         self.hits = 0  # records of the last block that fitted
