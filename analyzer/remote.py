@@ -109,7 +109,9 @@ def mirror(
         (root / below if below else root).unlink(missing_ok=True)
         del state.known[below]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda item: _update(state, item[0], *item[1], whole), names.items()))
+        updates = [pool.submit(_update, state, below, name, info, whole) for below, (name, info) in names.items()]
+        for update in updates:
+            update.result()
     if not single:
         root.mkdir(parents=True, exist_ok=True)
     _write(index, json.dumps(state.known).encode())
