@@ -1,0 +1,96 @@
+"""Losses that are logged as the mean of the epoch so far, and the batch losses behind them.
+
+Keras' batch logs, allennlp's ``loss`` and many progress bars write m_k = (b_1 + ... + b_k) / k, which starts anew with each
+epoch. Such a curve falls in a saw-tooth that is nobody's fault, and one bad batch shows in all rows to the epoch's end.
+The batch loss is b_k = k m_k - (k-1) m_(k-1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.model import Floats, Ints
+
+STEEPEST, FLATTEST = -1.6, -0.55  # slope of log |m_k - m_(k-1)| against log k: -1 for a running mean, 0 for batch losses
+LEVEL = 0.4  # the same slope of the batch losses: they know nothing of k, where a curve wrongly undone grows like k
+NEGATIVE = 0.02  # share of batch losses that may come out below zero where the logged ones are above it
+BIN_ROWS = 6  # differences that a bin of k must hold
+BINS = 3
+SHIFTS = (0, -1, 1, -2, 2)  # rows by which labels may miss the place where the mean starts anew
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Undone:
+    """Batch losses (n,) and the count k of each row within its epoch (n,)."""
+
+    value: Floats
+    count: Ints
+
+
+def undo_running_mean(value: Floats, step: Ints, starts: NDArray[np.bool_]) -> Undone | None:
+    """Batch losses of a curve that is a running mean since each start; None when it is none.
+
+    Args:
+        value: shape (n,), finite.
+        step: shape (n,), in steps of one batch.
+        starts: shape (n,), True where an epoch begins.
+    """
+    if len(value) < 24 or starts.sum() < 2 or not np.median(np.diff(step)) >= 1:
+        return None
+    best: tuple[float, Undone] | None = None
+    for shift in SHIFTS:
+        moved = np.roll(starts, shift)
+        moved[0] = True
+        count = _counts(step, moved)
+        slope = _slope(value, moved, count)
+        if slope is None or not STEEPEST <= slope <= FLATTEST:
+            continue
+        batch = _undo(value, moved, count)
+        after = _slope(batch, moved, count)
+        if after is None or not -LEVEL <= after <= LEVEL or (value.min() > 0 and np.mean(batch <= 0) > NEGATIVE):
+            continue
+        rough = float(np.mean(np.abs(np.diff(batch))))
+        if best is None or rough < 0.7 * best[0]:
+            best = (rough, Undone(value=batch, count=count))
+    return None if best is None else best[1]
+
+
+def _counts(step: Ints, starts: NDArray[np.bool_]) -> Ints:
+    """How many batches each row's mean holds: the steps since the last row of the epoch before."""
+    first = np.flatnonzero(starts)
+    cadence = int(np.median(np.diff(step)))
+    gap = np.diff(step, prepend=0)[first]
+    opening = np.where((gap >= 1) & (gap <= 2 * cadence), gap, min(cadence, max(int(np.min(gap[1:], initial=cadence)), 1)))
+    which = np.cumsum(starts) - 1
+    return step - step[first][which] + opening[which]
+
+
+def _slope(value: Floats, starts: NDArray[np.bool_], count: Ints) -> float | None:
+    """Slope of the log of the typical difference of two rows against the log of their count."""
+    move = np.abs(np.diff(value, prepend=value[0])) / np.maximum(np.diff(count, prepend=0), 1)
+    later = np.cumsum(starts) > 1 if starts.sum() > 2 else np.ones(len(value), dtype=bool)  # the first epoch descends
+    used = later & ~starts & (count > 1) & (move > 0)
+    if used.sum() < BINS * BIN_ROWS:
+        return None
+    octave = np.floor(np.log2(count[used])).astype(np.int64)
+    centres, sizes = [], []
+    for one in np.unique(octave):
+        inside = octave == one
+        if inside.sum() >= BIN_ROWS:
+            centres.append(float(np.mean(np.log(count[used][inside]))))
+            sizes.append(float(np.log(np.median(move[used][inside]))))
+    if len(centres) < BINS:
+        return None
+    return float(np.polyfit(centres, sizes, 1)[0])
+
+
+def _undo(value: Floats, starts: NDArray[np.bool_], count: Ints) -> Floats:
+    before, previous = np.roll(count, 1), np.roll(value, 1)
+    more = count - before
+    inside = ~starts & (more > 0)
+    batch = value.copy()
+    batch[inside] = (count * value - before * previous)[inside] / more[inside]
+    return batch
