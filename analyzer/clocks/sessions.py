@@ -230,6 +230,9 @@ def _inside_a_file(view: View, run: Run, source: int, references: Sequence[Serie
             marks += [_Mark(cut=(source, row), how_known="elapsed time starts again") for row in restarts]
         elif role_of_tag(tag) == "epoch":
             backwards = _epoch_falls_at_a_step_told_twice(series, source)
+            if run.sources[source].format != "tfevents":  # a validation row may be numbered from another base
+                training = {int(row) for one in references for row in one.row[rows_of_source(one, source)]}
+                backwards = [row for row in backwards if row in training]
             marks += [_Mark(cut=(source, row), how_known="epoch falls back") for row in backwards]
     if run.sources[source].format != "tfevents" and references:
         marks += [_Mark(cut=(source, row), how_known="long pause") for row in _long_pauses(references[0], source)]
@@ -311,7 +314,7 @@ def _long_pauses(series: Series, source: int) -> list[int]:
     if usual <= 0:
         return []
     long = np.flatnonzero(gaps > max(GAP_IN_SPACINGS * usual, GAP_SECONDS)) + 1
-    if len(long) > min(LIVES_AT_MOST, max(1, len(wall) // 100)):
+    if len(long) > min(LIVES_AT_MOST, max(3, len(wall) // 100)):
         return []
     return [int(at) for at in series.row[mine][long]]
 

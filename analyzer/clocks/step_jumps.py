@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 RARE = 0.05  # more long steps than this share of the rows: the cadence is not regular, nothing can be missing from it
 NEAR = 0.3  # a witness speaks when what it moved is within 30 % of one of the two expectations
 ROWS_FOR_A_SLOPE = 12
+ROWS_EACH_SIDE = 4  # a smooth schedule is straight over so few rows
 GAPS_JUDGED = 200
 
 Verdict = Literal["rows missing", "counter jumped", "unknown"]
@@ -195,11 +196,9 @@ def _slope_verdict(value: np.ndarray, at: int, steps: float) -> Verdict:
     place = at - begin
     if place < 0 or place >= len(moved):
         return "unknown"
-    others = np.delete(moved, place)
-    if len(others) < 4:
-        return "unknown"
-    usual = float(np.median(others))
-    if usual == 0 or float(np.median(np.abs(others - usual))) > 0.2 * abs(usual):
+    near = np.concatenate([moved[max(0, place - ROWS_EACH_SIDE) : place], moved[place + 1 : place + 1 + ROWS_EACH_SIDE]])
+    usual = float(np.median(near))
+    if len(near) < 4 or usual == 0 or float(np.median(np.abs(near - usual))) > 0.25 * abs(usual):
         return "unknown"
     ratio = float(moved[place]) / usual
     if abs(ratio - 1) <= NEAR * min(1.0, steps - 1):

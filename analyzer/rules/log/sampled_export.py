@@ -88,7 +88,8 @@ def random_sample(step: Ints) -> bool:
 
 
 def _sample() -> list[tuple[object, ...]]:
-    state, rows = 12345, []
+    state = 12345
+    rows: list[tuple[object, ...]] = []
     for step in range(1, 3001):
         state = (1103515245 * state + 12345) % 2**31
         if state / 2**31 < 0.1:

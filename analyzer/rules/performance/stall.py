@@ -101,7 +101,8 @@ def _long(seconds: float) -> str:
 
 
 def _rows(pauses: dict[int, float]) -> list[tuple[object, ...]]:
-    rows, time = [], 0.0
+    rows: list[tuple[object, ...]] = []
+    time = 0.0
     for step in range(10, 2001, 10):
         time += 10.0 + pauses.get(step, 0.0)
         rows.append((step, falling_loss(step), round(time, 2)))

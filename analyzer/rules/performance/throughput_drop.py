@@ -85,7 +85,8 @@ def _change(blocks: Floats) -> int | None:
 
 
 def _rows(slow_from: int, factor: float, every: int = 0) -> list[tuple[object, ...]]:
-    rows, time = [], 0.0
+    rows: list[tuple[object, ...]] = []
+    time = 0.0
     for step in range(1, 401):
         time += 0.5 * factor if step >= slow_from else 0.5
         time += 20.0 if every and step % every == 0 else 0.0
