@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -187,11 +188,14 @@ def _laps_with_epoch(column: Column, columns: Sequence[Column], rows: int) -> bo
     )
     if epoch is None:
         return False
-    at = np.intersect1d(column.positions(rows), epoch.positions(rows), assume_unique=True)
-    if len(at) < 4:
+    if column.at is None and epoch.at is None:
+        steps, epochs = column.value, epoch.value
+    else:
+        at = np.intersect1d(column.positions(rows), epoch.positions(rows), assume_unique=True)
+        steps = column.value[np.searchsorted(column.positions(rows), at)]
+        epochs = epoch.value[np.searchsorted(epoch.positions(rows), at)]
+    if len(steps) < 4:
         return False
-    steps = column.value[np.searchsorted(column.positions(rows), at)]
-    epochs = epoch.value[np.searchsorted(epoch.positions(rows), at)]
     falls = np.diff(steps) < 0
     rises = np.floor(epochs[1:]) > np.floor(epochs[:-1])
     both = int(np.count_nonzero(falls & rises))
@@ -519,6 +523,8 @@ def _steps(columns: Sequence[Column], axis: Axis, row_numbers: Ints, source: Sou
         return np.arange(1, rows + 1, dtype=np.int64), []
     with np.errstate(invalid="ignore"):
         whole = (column.value == np.floor(column.value)) & (np.abs(column.value) < LARGEST_STEP)
+    if column.at is None and whole.all():
+        return column.value.astype(np.int64), []
     step = np.full(rows, NO_STEP, dtype=np.int64)
     at = column.positions(rows)
     if whole.all():
@@ -568,23 +574,83 @@ def _text_among_numbers(columns: Sequence[Column], row_numbers: Ints, source: So
     return problems
 
 
+def merge_columns(
+    first: tuple[Ints, Sequence[Column]], second: tuple[Ints, Sequence[Column]]
+) -> tuple[Ints, list[Column]]:
+    """Two tables of one file, each with its row numbers, as one table in the order of the row numbers."""
+    rows = np.concatenate([first[0], second[0]])
+    order = np.argsort(rows, kind="stable")
+    place = np.empty(len(rows), dtype=np.int64)
+    place[order] = np.arange(len(rows))
+    places = (place[: len(first[0])], place[len(first[0]) :])
+    names = dict.fromkeys(one.name for one in (*first[1], *second[1]))
+    parts: dict[str, list[tuple[Ints, Column]]] = {name: [] for name in names}
+    for where, (numbers, columns) in zip(places, (first, second), strict=True):
+        for one in columns:
+            parts[one.name].append((where[one.positions(len(numbers))], one))
+    merged = []
+    for name, found in parts.items():
+        at = np.concatenate([where for where, _ in found])
+        along = np.argsort(at, kind="stable")
+        texts = sorted(
+            (int(where), cell)
+            for (_, one), base in zip(
+                found, (places if len(found) == 2 else [_base(found[0][1], first, places)]), strict=True
+            )
+            for where, cell in zip(base[np.asarray(one.text_at, dtype=np.int64)], one.text, strict=True)
+        )
+        merged.append(
+            Column(
+                name=name,
+                value=np.concatenate([one.value for _, one in found])[along],
+                at=None if len(at) == len(rows) else at[along],
+                text_at=[where for where, _ in texts],
+                text=[cell for _, cell in texts],
+            )
+        )
+    return rows[order], merged
+
+
+def _base(column: Column, first: tuple[Ints, Sequence[Column]], places: tuple[Ints, Ints]) -> Ints:
+    """Where the rows of the table that a column comes from went."""
+    return places[0] if any(one is column for one in first[1]) else places[1]
+
+
 # ---------------------------------------------------------------------------------------------------------------
 # entries (JSON objects, parsed lines) to columns
 
 
 def columns_of_entries(entries: Sequence[Mapping[str, Any]]) -> list[Column]:
-    """Entries as columns, keys in order of first appearance. Nested keys must have been flattened before."""
-    at: dict[str, list[int]] = {}
-    values: dict[str, list[Any]] = {}
-    for position, entry in enumerate(entries):
-        for key, value in entry.items():
-            try:
-                values[key].append(value)
-                at[key].append(position)
-            except KeyError:
-                values[key] = [value]
-                at[key] = [position]
-    return [_column_of_values(key, at[key], found, len(entries)) for key, found in values.items()]
+    """Entries as columns, keys in order of first appearance; nested objects are flattened.
+
+    Entries of one shape (the same keys) are taken together, so that no Python code runs for each number.
+    """
+    shapes: dict[tuple[str, ...], list[int]] = {}
+    for position, keys in enumerate(map(tuple, entries)):
+        try:
+            shapes[keys].append(position)
+        except KeyError:
+            shapes[keys] = [position]
+    parts: dict[str, list[tuple[Ints, list[Any]]]] = {}
+    for keys, positions in shapes.items():
+        alike = entries if len(shapes) == 1 else [entries[position] for position in positions]
+        at = np.array(positions, dtype=np.int64)
+        for key in keys:
+            values = list(map(itemgetter(key), alike))
+            if not {dict, list}.isdisjoint(map(type, values)):
+                return columns_of_entries([flatten(entry) for entry in entries])
+            parts.setdefault(key, []).append((at, values))
+    return [_joined(key, found, len(entries)) for key, found in parts.items()]
+
+
+def _joined(name: str, parts: list[tuple[Ints, list[Any]]], rows: int) -> Column:
+    """The values of one key from entries of several shapes, in the order of the entries."""
+    if len(parts) == 1:
+        return _column_of_values(name, *parts[0], rows)
+    at = np.concatenate([where for where, _ in parts])
+    order = np.argsort(at, kind="stable")
+    values = [value for _, found in parts for value in found]
+    return _column_of_values(name, at[order], [values[index] for index in order.tolist()], rows)
 
 
 _QUOTED_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf(?:inity)?|nan)$", re.I | re.ASCII)
@@ -595,23 +661,22 @@ def _number_in_quotes(text: str) -> str | float:
     return float(text) if _QUOTED_NUMBER.match(text) else text
 
 
-def _column_of_values(name: str, at: list[int], found: list[Any], rows: int) -> Column:
+def _column_of_values(name: str, at: Ints, found: list[Any], rows: int) -> Column:
     """Numbers and texts of one key apart. True, False and null are neither."""
-    kinds = set(map(type, found))
-    if kinds <= {int, float}:
+    if {int, float}.issuperset(map(type, found)):
         try:
             value = np.array(found, dtype=np.float64)
         except OverflowError:
             value = np.array([_float_of_int(one) for one in found])
-        return Column(name=name, value=value, at=None if len(at) == rows else np.array(at, dtype=np.int64))
+        return Column(name=name, value=value, at=None if len(at) == rows else at)
     found = [_number_in_quotes(one) if type(one) is str else one for one in found]
     numbers = [index for index, one in enumerate(found) if type(one) in (int, float)]
     texts = [index for index, one in enumerate(found) if isinstance(one, str)]
     return Column(
         name=name,
         value=np.array([_float_of_int(found[index]) for index in numbers], dtype=np.float64),
-        at=np.array([at[index] for index in numbers], dtype=np.int64),
-        text_at=[at[index] for index in texts],
+        at=None if len(numbers) == rows else at[numbers],
+        text_at=at[texts].tolist(),
         text=[found[index] for index in texts],
     )
 
@@ -624,15 +689,18 @@ def _float_of_int(value: float) -> float:
 
 
 def flatten(entry: Mapping[str, Any], *, separator: str = "/") -> dict[str, Any]:
-    """Nested objects flattened, keys joined with a slash; a list of one number counts as the number."""
+    """Nested objects flattened, keys joined with a slash.
+
+    A list of one number counts as the number, other lists are left out.
+    """
     flat: dict[str, Any] = {}
     stack: list[tuple[str, Any]] = list(reversed([(str(key), value) for key, value in entry.items()]))
     while stack:
         key, value = stack.pop()
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             stack.extend(reversed([(f"{key}{separator}{inner}", one) for inner, one in value.items()]))
         elif isinstance(value, list) and len(value) == 1 and type(value[0]) in (int, float):
             flat[key] = value[0]
-        else:
+        elif not isinstance(value, list | Mapping):
             flat[key] = value
     return flat

@@ -36,7 +36,7 @@ LINES_SNIFFED = 30
 QUOTED_LINES = 100  # lines that one quoted cell may span; beyond, the quote is a stray one
 MISSING = frozenset(("", "NA", "N/A", "n/a", "na", "null", "NULL", "Null", "None", "none", "-", "--", "<NA>", "#N/A"))
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)$", re.I | re.ASCII)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?$")
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?$", re.ASCII)
 _TENSOR = re.compile(r"tensor\(\s*([^\s,)]+)\s*(?:,.*)?\)$", re.S)
 _WINDOWS = {
     "1.#INF": "inf",
@@ -200,7 +200,7 @@ def split_row(line: str, delimiter: str) -> list[str]:
         return line.split(delimiter)
 
 
-def records(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, str]]:
+def records(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
     """Line numbers and lines; a quoted cell may span several lines, which are then one record."""
     at = 0
     while at < len(lines):
@@ -295,21 +295,28 @@ def looks_like_header(cells: Sequence[str]) -> bool:
     )
 
 
-def collect(lines: Sequence[str], complete: bool, delimiter: str, name: str, first_line: int = 1) -> _Table:
-    """Read every line into a table of cells; what cannot be placed is noted."""
+def collect(
+    lines: Sequence[str], complete: bool, delimiter: str, name: str, numbers: Sequence[int] | None = None
+) -> _Table:
+    """Read every line into a table of cells; what cannot be placed is noted.
+
+    Args:
+        complete: whether the last line was ended.
+        numbers: line numbers, where the lines are not all of a file.
+    """
     table = _Table(name=name, delimiter=delimiter)
     widths: dict[int, int] = {}
     short: list[tuple[int, tuple[str, ...], int]] = []
-    last = first_line - 1 + len(lines)
-    for line_number, line in records(lines, delimiter):
-        line_number += first_line - 1
+    last = len(lines)
+    for index, line in records(lines):
+        line_number = numbers[index - 1] if numbers else index
         if not line.strip() or (line.startswith("#") and not table.headers):
             continue
         if "\0" in line:
             _read_around_nul(table, line_number, line)
             continue
         cells = split_row(line, delimiter)
-        cut = line_number + line.count("\n") == last and not complete and not _ends_with_a_closing_quote(line)
+        cut = index + line.count("\n") == last and not complete and not _ends_with_a_closing_quote(line)
         if not table.main:
             names = unique_names(cells)
             table.main = names
@@ -452,8 +459,13 @@ def problems_of(table: _Table) -> list[Problem]:
 # the reader
 
 
-def parse(data: bytes, name: str) -> Reading:
-    """The bytes of a table (compressed or not) as a reading. ``name`` is the path that messages show."""
+def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
+    """The bytes of a table (compressed or not) as a reading.
+
+    Args:
+        name: the path that messages show.
+        fast_from: bytes from which on the fast path is tried.
+    """
     unpacked = unpack(data, name)
     if any(problem.kind == "unreadable" for problem in unpacked.problems):
         return Reading(source=Source(path=name, format="csv", line_numbers=True), problems=unpacked.problems)
@@ -461,7 +473,7 @@ def parse(data: bytes, name: str) -> Reading:
     if reason:
         return unreadable(name, "csv", reason, unpacked.problems)
     text = unpacked.data
-    if len(text) >= FAST_FROM:
+    if len(text) >= fast_from:
         from analyzer.readers.large_table import parse_large
 
         reading = parse_large(text, name, unpacked.problems)

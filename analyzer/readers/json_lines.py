@@ -89,7 +89,7 @@ def parse(data: bytes, name: str) -> Reading:
     problems = [*unpacked.problems, *problems]
     if not entries:
         return unreadable(name, "json-lines", "no line is a complete JSON object", problems)
-    keys = frozenset(key for entry in entries[:200] for key in entry)
+    keys = frozenset(key for entry in entries[:200] for key in flat_entry(entry))
     dialect = Dialect(framework="composer", step_columns=("step",)) if composer else dialect_of(keys)
     return interpret(
         columns_of_entries(entries),
@@ -125,7 +125,7 @@ def entries_of(lines: Lines, name: str) -> tuple[list[Mapping[str, Any]], list[i
             continue
         if found and found["step"] and found["unit"] not in entry:
             entry = {"step" if found["unit"] != "epoch" else "epoch": int(found["step"]), **entry}
-        entries.append(flat_entry(entry))
+        entries.append(entry)
         rows.append(number)
     return entries, rows, _problems(odd, name), composer
 
@@ -142,7 +142,7 @@ def _all_at_once(lines: Sequence[str]) -> list[Mapping[str, Any]] | None:
         return None
     if len(entries) != len(lines) or not all(type(entry) is dict for entry in entries):
         return None
-    return [flat_entry(entry) for entry in entries]
+    return entries
 
 
 def flat_entry(entry: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -122,10 +122,10 @@ def _read_entries(entries: Sequence[Any], name: str, problems: list[Problem]) ->
         message = f"{len(odd)} entries are no objects, first {str(entries[odd[0]])[:40]!r}: left out"
         problems.append(Problem(source=name, kind="row", row=odd[0], message=message))
     rows = np.array([index for index, entry in enumerate(entries) if isinstance(entry, dict)], dtype=np.int64)
-    kept = [flat_entry(entry) for entry in entries if isinstance(entry, dict)]
+    kept = [entry for entry in entries if isinstance(entry, dict)]
     if not kept:
         return unreadable(name, "json", "no complete entry: nothing can be read", problems)
-    keys = frozenset(key for entry in kept[:200] for key in entry)
+    keys = frozenset(key for entry in kept[:200] for key in flat_entry(entry))
     if "main/loss" in keys:
         dialect = Dialect(framework="chainer", step_columns=("iteration",), elapsed_columns=("elapsed_time",))
     elif keys >= _KEYS_OF_TRANSFORMERS:
@@ -191,7 +191,7 @@ def _lists_in(document: Any, prefix: str = "", depth: int = 0) -> list[tuple[str
 
 
 def _column(key: str, values: list[Any]) -> Column:
-    return columns_of_entries([{key: value} for value in values])[0]
+    return columns_of_entries([{key: None if isinstance(value, dict | list) else value} for value in values])[0]
 
 
 def read(path: Path) -> Reading:

@@ -5,6 +5,7 @@ A file that was cut anywhere still gives the complete entries of its history.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,11 @@ import numpy as np
 
 from analyzer.model import Fact, Problem, Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.columns import Dialect, columns_of_entries, flatten, interpret
+from analyzer.readers.columns import Dialect, columns_of_entries, interpret
 from analyzer.readers.text_file import decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
 
+FAST_FROM = 1 << 20  # bytes; below it the import of a fast parser costs more than it saves
+ENTRIES_SEEN = 2000  # at each end of the history, to judge whether what the state declares holds in it
 HISTORY = re.compile(r'"log_history"\s*:\s*\[')
 DIALECT = Dialect(framework="transformers", step_columns=("step",), counts="step")
 _DECODER = json.JSONDecoder()
@@ -45,21 +48,25 @@ def parse(data: bytes, name: str) -> Reading:
     reason = why_not_text(unpacked.data)
     if reason:
         return unreadable(name, "trainer-state", reason, unpacked.problems)
-    text = decode(unpacked.data)
     problems = list(unpacked.problems)
     try:
-        state = json.loads(text)
+        state = load(unpacked.data)
         entries = state["log_history"]
     except (ValueError, RecursionError, KeyError, TypeError) as error:
+        text = decode(unpacked.data)
         state, entries = salvage(text)
         problems.append(_what_was_salvaged(name, text, entries, error))
     if not isinstance(entries, list) or not isinstance(state, dict):
         return unreadable(name, "trainer-state", "log_history is no list of entries", problems)
-    odd = [index for index, entry in enumerate(entries) if not isinstance(entry, dict)]
+    odd = (
+        []
+        if {dict}.issuperset(map(type, entries))
+        else [index for index, entry in enumerate(entries) if not isinstance(entry, dict)]
+    )
     if odd:
         message = f"{len(odd)} entries of log_history are no objects, first {str(entries[odd[0]])[:40]!r}: left out"
         problems.append(Problem(source=name, kind="row", message=message, row=odd[0]))
-    rows = np.array([index for index, entry in enumerate(entries) if isinstance(entry, dict)], dtype=np.int64)
+    rows = np.delete(np.arange(len(entries)), odd)
     kept = entries if not odd else [entry for entry in entries if isinstance(entry, dict)]
     if not kept:
         reason = (
@@ -67,7 +74,7 @@ def parse(data: bytes, name: str) -> Reading:
         )
         return unreadable(name, "trainer-state", reason, problems)
     return interpret(
-        columns_of_entries([flat_entry(entry) for entry in kept]),
+        columns_of_entries(kept),
         rows,
         dialect=DIALECT,
         problems=problems,
@@ -77,9 +84,14 @@ def parse(data: bytes, name: str) -> Reading:
     )
 
 
-def flat_entry(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An entry without nesting; most have none."""
-    return flatten(entry) if any(isinstance(value, dict | list) for value in entry.values()) else entry
+def load(data: bytes) -> Any:
+    """A JSON document, through orjson where it is installed and takes it: it refuses bare NaN."""
+    if len(data) > FAST_FROM:
+        with contextlib.suppress(ImportError, ValueError):
+            import orjson
+
+            return orjson.loads(data)
+    return json.loads(decode(data))
 
 
 def salvage(text: str) -> tuple[dict[str, Any], list[Any]]:
@@ -134,14 +146,15 @@ def facts_of(state: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], nam
         if isinstance(state.get(field), int | float) and not isinstance(state.get(field), bool)
     ]
     every = state.get("logging_steps")
-    losses = [entry["step"] for entry in entries if "loss" in entry and _is_number(entry.get("step"))]
+    seen = [*entries[:ENTRIES_SEEN], *entries[max(ENTRIES_SEEN, len(entries) - ENTRIES_SEEN) :]]
+    losses = [entry["step"] for entry in seen if "loss" in entry and _is_number(entry.get("step"))]
     if isinstance(every, int | float) and every >= 1 and losses and all(step % every == 0 for step in losses[1:-1]):
         facts.append(Fact(key="logging_steps", value=every, found_in=f"{file_name}: logging_steps"))
     epochs, max_steps = state.get("num_train_epochs"), state.get("max_steps")
     if isinstance(epochs, int) and isinstance(max_steps, int) and epochs > 0 and max_steps > 0:
         told = [
             (entry["step"], entry["epoch"])
-            for entry in entries
+            for entry in seen
             if _is_number(entry.get("step")) and _is_number(entry.get("epoch"))
         ]
         step, epoch = max(told, default=(0, 0))

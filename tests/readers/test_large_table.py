@@ -1,0 +1,105 @@
+"""The fast path and the careful path of CSV tables give the same reading, or the fast one gives way."""
+
+# ruff: noqa: E501  (tables read better in one piece)
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.readers import Reading
+from analyzer.readers.csv_table import parse, parse_text
+from analyzer.readers.large_table import parse_large
+
+pytest.importorskip("pyarrow")
+
+ROWS = [f"{step},{step // 9},{3.0 / step!r},{1e-3 * step!r}" for step in range(1, 60)]
+HEADER = "step,epoch,loss,lr"
+TABLES = {
+    "regular": "\n".join([HEADER, *ROWS]) + "\n",
+    "windows line ends": "\r\n".join([HEADER, *ROWS]) + "\r\n",
+    "byte order mark": "\ufeff" + "\n".join([HEADER, *ROWS]) + "\n",
+    "cut": "\n".join([HEADER, *ROWS])[:-3],
+    "sparse": HEADER + "\n" + "".join(f"{step},,{step}.5,\n{step},{step},,0.1\n" for step in range(1, 40)),
+    "not finite": HEADER + "\n" + "".join(f"{step},1,nan,inf\n{step},1,NaN,-inf\n{step},1,NA,\n" for step in range(1, 40)),
+    "repeated header": "\n".join([HEADER, *ROWS[:30], HEADER, *ROWS[25:]]) + "\n",
+    "blank lines": "\n".join([HEADER, *ROWS[:30], "", "", *ROWS[30:]]) + "\n",
+    "NUL bytes": "\n".join([HEADER, *ROWS[:30], "\0\0\0" + ROWS[30], *ROWS[31:]]) + "\n",
+    "a glued row": "\n".join([HEADER, *ROWS[:30], ROWS[30] + ROWS[31], *ROWS[32:]]) + "\n",
+    "a short row": "\n".join([HEADER, *ROWS[:30], "31,3", *ROWS[32:]]) + "\n",
+    "short rows": "\n".join([HEADER, *ROWS[:30], "31,3", "32,3", "33,3", *ROWS[32:]]) + "\n",
+    "text among numbers": "\n".join([HEADER, *ROWS[:30], "31,3,oops,0.1", *ROWS[32:]]) + "\n",
+    "a column of text": HEADER + ",note\n" + "".join(f"{row},fine\n" for row in ROWS),
+    "a column of times": "date," + HEADER + "\n" + "".join(f"2024-01-01T00:00:{i % 60:02d},{row}\n" for i, row in enumerate(ROWS)),
+    "an index": "," + HEADER + "\n" + "".join(f"{i},{row}\n" for i, row in enumerate(ROWS)),
+    "semicolons": "\n".join([HEADER, *ROWS]).replace(",", ";").replace(".", ",") + "\n",
+    "tabs": "\n".join([HEADER, *ROWS]).replace(",", "\t") + "\n",
+    "padded": "\n".join([HEADER, *ROWS]).replace(",", ",   ") + "\n",
+    "quoted": HEADER + "\n" + "".join(f'"{row}"\n'.replace(",", '","') for row in ROWS),
+    "huge numbers": "\n".join([HEADER, *ROWS, "60,1,1e400,123456789012345678901234567890", "61,1,1e-400,0x10"]) + "\n",
+}  # fmt: skip
+FAST = set(TABLES) - {"quoted"}
+
+
+def same(one: Reading, other: Reading) -> None:
+    assert one.source == other.source
+    assert one.problems == other.problems
+    assert one.markers == other.markers
+    assert [series.tag for series in one.series] == [series.tag for series in other.series]
+    for a, b in zip(one.series, other.series, strict=True):
+        assert a.step.tolist() == b.step.tolist()
+        assert a.row.tolist() == b.row.tolist()
+        np.testing.assert_array_equal(a.value, b.value)
+        np.testing.assert_array_equal(a.wall_time, b.wall_time)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_both_paths_agree(name: str) -> None:
+    text = TABLES[name]
+    fast = parse_large(text.encode(), "log.csv", ())
+    assert (fast is not None) == (name in FAST)
+    same(parse(text.encode(), "log.csv", fast_from=0), parse_text(text.removeprefix("\ufeff"), "log.csv"))
+
+
+CELLS = st.one_of(
+    st.integers(0, 10**20).map(str),
+    st.floats().map(repr),
+    st.sampled_from(
+        [
+            "",
+            "NA",
+            "nan",
+            "-inf",
+            "oops",
+            "+1.5",
+            "1_0",
+            "0x1F",
+            " 2 ",
+            "5.",
+            ".5",
+            "1e",
+            "1e999",
+            "-",
+            "tensor(2)",
+            "\0",
+            "loss",
+        ]
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.one_of(st.lists(CELLS, min_size=3, max_size=3), st.lists(CELLS, max_size=4)), max_size=30),
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
+def test_both_paths_agree_on_anything(rows: list[list[str]], delimiter: str, end: str, ended: bool) -> None:
+    regular = [["7", "0.5", "0.1"]] * 30
+    text = end.join(delimiter.join(row) for row in [["step", "loss", "lr"], *regular, *rows, *regular]) + (
+        end if ended else ""
+    )
+    same(parse(text.encode(), "log.csv", fast_from=0), parse_text(text, "log.csv"))
