@@ -235,6 +235,7 @@ class Extras:
     """What the log tells about a schedule and a declaration seldom does."""
 
     lowest: float = 0.0
+    lowest_is_floor: bool = False  # it is held, or a number that somebody would choose
     warmup_start: float | None = None  # where the line through the rising rows meets the first update
     furthest: float = 0.0  # largest counter that the log can hold
     totals: tuple[float, ...] = ()  # T read off the log, where nothing declares it
@@ -260,7 +261,7 @@ def shapes(claim: Claim, peak: float, total: float | None, width: float, extras:
     """One family with T and W fixed, in every convention."""
     family, params = claim.family or "", claim.params
     floors = [claim.min_lr] if claim.min_lr is not None else [0.0]
-    if claim.min_lr is None and 0 < extras.lowest < 0.9 * peak and family in ENDS:
+    if claim.min_lr is None and 0 < extras.lowest < 0.9 * peak and family in ENDS and extras.lowest_is_floor:
         floors += [extras.lowest]
     if extras.usual_floors:
         floors = [share * peak for share in USUAL_FLOORS if share * peak <= extras.lowest * (1 + 1e-6)]

@@ -8,6 +8,7 @@ two S, where a second one spares breaks. A free second S explains everything, so
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -66,7 +67,7 @@ class Solution:
 
 def solve(
     bounds: Bounds,
-    lengths: list[int],
+    lengths: Mapping[int, int],
     *,
     anchor: tuple[int, int, int] | None,
     slope: Slope | None,
@@ -76,7 +77,7 @@ def solve(
     """The best explanation of the bounds; None when there is nothing to explain.
 
     Args:
-        lengths: whole steps per epoch worth a try.
+        lengths: whole steps per epoch worth a try, each with the number of laps that measure it.
         anchor: (lowest, highest, label) first step of the first epoch, where the log shows its beginning.
         crossings: boundaries that the labels show.
     """
@@ -91,7 +92,7 @@ def solve(
 def _explained(
     bounds: Bounds,
     rooted: Bounds,
-    lengths: list[int],
+    lengths: Mapping[int, int],
     anchored: bool,
     slope: Slope | None,
     planned: Planned,
@@ -195,7 +196,7 @@ def _single(bounds: Bounds, S: Fraction) -> Walk:
 
 
 def _broken(
-    bounds: Bounds, lengths: list[int], slope: Slope | None, preferred: tuple[Fraction, ...]
+    bounds: Bounds, lengths: Mapping[int, int], slope: Slope | None, preferred: tuple[Fraction, ...]
 ) -> Solution | None:
     tried = [Fraction(length) for length in lengths]
     if slope is not None and slope.ratio not in tried:
@@ -205,13 +206,19 @@ def _broken(
         return None
     least = min(one.cost for one in walks)
     best = [one for one in walks if one.cost == least]
-    chosen = next((one for one in best if one.steps_per_epoch in preferred), best[len(best) // 2])
-    values = [one.steps_per_epoch for one in best]
-    return Solution(low=min(values), high=max(values), walk=chosen, bounds=bounds)
+    chosen = next((one for one in best if one.steps_per_epoch in preferred), None)
+    chosen = chosen or max(best, key=lambda one: (lengths.get(int(one.steps_per_epoch), 0), -one.steps_per_epoch))
+    low = high = chosen.steps_per_epoch
+    values = {one.steps_per_epoch for one in best}
+    while low - 1 in values:
+        low -= 1
+    while high + 1 in values:
+        high += 1
+    return Solution(low=low, high=high, walk=chosen, bounds=bounds)
 
 
 def _two_lengths(
-    bounds: Bounds, lengths: list[int], slope: Slope | None, preferred: tuple[Fraction, ...], cost: float
+    bounds: Bounds, lengths: Mapping[int, int], slope: Slope | None, preferred: tuple[Fraction, ...], cost: float
 ) -> Solution | None:
     """A change of S at a join, or a lasting one inside a session, where it spares breaks."""
     opens = np.nonzero(np.diff(bounds.session) != 0)[0] + 1
@@ -237,7 +244,9 @@ def _two_lengths(
     return replace(before, change=k, after=after, bounds=bounds)
 
 
-def _part(bounds: Bounds, lengths: list[int], slope: Slope | None, preferred: tuple[Fraction, ...]) -> Solution | None:
+def _part(
+    bounds: Bounds, lengths: Mapping[int, int], slope: Slope | None, preferred: tuple[Fraction, ...]
+) -> Solution | None:
     """A clock for part of the labels, if they measure a lap."""
     if len(np.unique(bounds.start)) < WHOLE_LAP_RUNS and slope is None:
         return None

@@ -11,8 +11,10 @@ that lasts a few steps too long at the end is a matter of the run's length.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,22 +176,25 @@ def feasible_lengths(bounds: Bounds, *, ratio: bool = False) -> tuple[Fraction, 
     return None
 
 
-def candidate_lengths(laps: list[tuple[int, int]], extra: tuple[int, ...] = ()) -> list[int]:
-    """Whole S worth a walk, ascending: those inside the most laps (or all but one of them), and ``extra``."""
-    found = {value for value in extra if value > 0}
-    events = sorted([(low, 1) for low, _ in laps] + [(high + 1, -1) for _, high in laps])
+def candidate_lengths(laps: list[tuple[int, int]], extra: tuple[int, ...] = ()) -> dict[int, int]:
+    """Whole S worth a walk, ascending, each with the number of laps that measure it.
+
+    Those inside the most laps (or all but one of them), and ``extra``.
+    """
+    changes = sorted([(low, 1) for low, _ in laps] + [(high + 1, -1) for _, high in laps])
     depth, levels = 0, []
-    for (at, change), (following, _) in zip(
-        events, [*events[1:], (events[-1][0], 0) if events else (0, 0)], strict=False
-    ):
+    for (at, change), (following, _) in pairwise([*changes, (changes[-1][0], 0)] if changes else []):
         depth += change
         if following > at and depth > 0:
             levels.append((depth, at, following))
     deepest = max((depth for depth, _, _ in levels), default=0)
+    found = {value: 0 for value in extra if value > 0}
     for depth, at, following in levels:
+        for value in [value for value in found if at <= value < following]:
+            found[value] = depth
         if depth >= (deepest - 1 if deepest > 2 else deepest):
-            found.update(range(max(1, at), min(following, at + MOST_CANDIDATES)))
-    return sorted(found)[:MOST_CANDIDATES]
+            found.update(dict.fromkeys(range(max(1, at), min(following, at + MOST_CANDIDATES)), depth))
+    return dict(sorted(found.items())[:MOST_CANDIDATES])
 
 
 def measured_laps(runs: LabelRuns) -> list[tuple[int, int]]:
@@ -206,7 +211,7 @@ def measured_laps(runs: LabelRuns) -> list[tuple[int, int]]:
     return laps
 
 
-def walk(bounds: Bounds, lengths: list[Fraction]) -> list[Walk]:
+def walk(bounds: Bounds, lengths: Sequence[Fraction]) -> list[Walk]:
     """The pieces of the labels under each S, all candidates at once.
 
     On an empty intersection the new piece begins at the join that opened the session, if all of the session fits.

@@ -19,6 +19,7 @@ from analyzer.model import Floats
 
 Mask = NDArray[np.bool_]
 ROWS_FOR_A_LINE = 400  # a straight line is as good from 400 rows as from a million
+FITTED = 1.2  # half widths that a curve with fitted, not given, parameters may miss by: its own error is a tenth
 FEWEST_ROWS = 4  # distinct rows beyond the parameters of a family, below which a fit proves nothing
 
 
@@ -75,7 +76,7 @@ class Fit:
 def agrees(fit: Callable[[Floats], Floats], x: Floats, y: Floats, tolerance: Floats) -> Mask:
     """Which rows a schedule passes through."""
     with np.errstate(all="ignore"):
-        result: Mask = np.abs(fit(x) - y) <= tolerance
+        result: Mask = np.abs(fit(x) - y) <= FITTED * tolerance
     return result
 
 
@@ -192,7 +193,7 @@ class Parts:
         if line is not None and line[0] > 0:
             slope, intercept = line
             rise = Rise(slope=slope, zero=-intercept / slope, end=(peak - intercept) / slope, rows=len(x))
-            if (np.abs(rise(x, peak) - y) <= tolerance).all():
+            if (np.abs(rise(x, peak) - y) <= FITTED * tolerance).all():
                 found.append(rise)
         if not found:
             found += self._curved_rises(x, y, tolerance, peak)

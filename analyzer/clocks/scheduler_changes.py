@@ -452,7 +452,7 @@ def changes(value: Value, x: Floats, y: Floats, tolerance: Floats, *, shifting: 
         if len(shifts) == 1 and abs(shifts[0].size) > 3:
             # An exponential moved along is one multiplied: the plainer description first.
             for change, _ in _ways_on(value, value, x, y, tolerance, shifts[0].place, shifting=False):
-                if change.how == "scale" and change.place + change.rows == len(x):
+                if change.how == "scale" and change.place + change.rows == len(x) and not 0.9 < change.size < 1.1:
                     return [change]
         if shifts:
             return shifts
@@ -501,9 +501,10 @@ def shifts_throughout(value: Value, x: Floats, y: Floats, tolerance: Floats) -> 
     starts = np.flatnonzero(np.diff(whole, prepend=0.0) != 0)
     if not len(starts):
         return []
-    if len(starts) > 0.25 * len(x):  # a counter that changes all the time is no counter
-        return []
     lengths = np.diff(np.append(starts, len(x)))
+    in_turn = (lengths[:-2] == 1) & (lengths[1:-1] == 1) & (lengths[2:] == 1)
+    if len(starts) > 0.25 * len(x) or in_turn.any():  # a counter that changes with every row is no counter
+        return []
     sizes = np.concatenate([[0.0], whole[starts]])
     if (sizes[2:] == sizes[:-2]).any() and (lengths[:-1][sizes[2:] == sizes[:-2]] <= SINGLE_ROWS).any():
         return []  # single rows that come back

@@ -112,7 +112,11 @@ def extras_of(rows: Observed, totals: tuple[float, ...] = ()) -> Extras:
         line = line_through(axis[:top], rows.rate[:top], rows.tolerance[:top])
         if line is not None and line[0] > 0:
             start = line[1] + line[0] * min(float(axis[0]), 1.0)
-    return Extras(lowest=float(rows.rate.min()), warmup_start=start, furthest=float(max(a.max() for a in rows.axes.values())), totals=totals)
+    low = int(np.argmin(rows.rate))
+    lowest = float(rows.rate[low])
+    chosen = float(f"{lowest:.1e}")
+    held = len(rows) > 3 and abs(rows.rate[-1] - lowest) <= rows.tolerance[low] and abs(rows.rate[-3] - lowest) <= rows.tolerance[low]
+    return Extras(lowest=lowest, lowest_is_floor=held or abs(lowest - chosen) <= rows.tolerance[low], warmup_start=start, furthest=float(max(a.max() for a in rows.axes.values())), totals=totals)
 
 
 def hypotheses(
@@ -652,13 +656,6 @@ def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str, step: in
             numbers={"schedule_steps": fit.end, "planned_steps": near, "ratio": fit.end / near},
         )  # fmt: skip
         return
-    if warm_ok and end_known and 0.4 < abs(fit.end - near) <= CONVENTION and not any(abs(fit.end - t) < 0.4 for t in totals):
-        yield Deviation(
-            kind="horizon", step=step, last_step=last, evidence=evidence, severity="note",
-            what=f"the schedule ends at {fit.end:.6g}, {near:.6g} {per} are planned: one off, no convention that is known here",
-            numbers={"schedule_steps": fit.end, "planned_steps": near},
-        )  # fmt: skip
-        return
     if warm_ok and claim.base_lr and never_at_peak(rows, fit, axis, claim.base_lr):
         top = int(np.argmax(rows.rate))
         yield Deviation(
@@ -666,6 +663,13 @@ def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str, step: in
             what=f"the declared peak {claim.base_lr:.6g} is never reached: {rows.rate[top]:.6g} at step {rows.step[top]} is the "
             f"highest, where a warmup of {fit.peak / fit.rise.slope if fit.rise else 0:.4g} steps gives way to the decay",
             numbers={"highest": float(rows.rate[top]), "declared": claim.base_lr},
+        )  # fmt: skip
+        return
+    if warm_ok and end_known and 0.4 < abs(fit.end - near) <= CONVENTION and not any(abs(fit.end - t) < 0.4 for t in totals):
+        yield Deviation(
+            kind="horizon", step=step, last_step=last, evidence=evidence, severity="note",
+            what=f"the schedule ends at {fit.end:.6g}, {near:.6g} {per} are planned: one off, no convention that is known here",
+            numbers={"schedule_steps": fit.end, "planned_steps": near},
         )  # fmt: skip
         return
     if not warm_ok:
