@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from analyzer.model import Series, Source, View
@@ -128,6 +129,7 @@ _PLAIN: Mapping[str, frozenset[str]] = {
 }
 
 
+@lru_cache(maxsize=1 << 16)
 def role_of_tag(tag: str) -> str | None:
     """The role that a tag's name suggests, or None."""
     name = tag.strip() if tag.strip() == "samples vs steps" else _OTHER_AXIS.sub("", tag.strip())

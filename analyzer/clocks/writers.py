@@ -93,9 +93,10 @@ def _rows_of(series: Series, keep: NDArray[np.bool_]) -> Series:
 def _pairs_of_files(view: View, sources: Sequence[Source]) -> list[Simultaneous]:
     found: list[Simultaneous] = []
     taken: set[int] = set()
+    spans = {source: _span_of_time(view, source) for source in view.sources}
     for at, first in enumerate(view.sources):
         for second in view.sources[at + 1 :]:
-            if first in taken or second in taken:
+            if first in taken or second in taken or not _overlap(spans[first], spans[second]):
                 continue
             if PurePath(sources[first].path).parent != PurePath(sources[second].path).parent:
                 continue  # train/ and validation/, or a folder a rank: meant to be apart
@@ -110,7 +111,7 @@ def _pair_of_files(view: View, sources: Sequence[Source], first: int, second: in
     shared = {
         tag: series
         for tag, series in view.series.items()
-        if (series.source == first).any() and (series.source == second).any()
+        if len(series.step[rows_of_source(series, first)]) and len(series.step[rows_of_source(series, second)])
     }
     told = training_series(replace(view, series=shared))
     if not told:
@@ -135,6 +136,17 @@ def _pair_of_files(view: View, sources: Sequence[Source], first: int, second: in
     rows = (mine, theirs) if kept == first else (theirs, mine)
     return Simultaneous(kind="loggers" if same_process else "processes", kept=kept, other=other, tag=tag,
                         first_kept=int(rows[0][0]), first_other=int(rows[1][0]), rows=len(rows[1]), equal_values=equal)
+
+
+def _span_of_time(view: View, source: int) -> tuple[float, float]:
+    times = [series.wall_time[rows_of_source(series, source)] for series in view.series.values()]
+    every = np.concatenate(times) if times else np.zeros(0)
+    every = every[np.isfinite(every)]
+    return (float(every.min()), float(every.max())) if len(every) else (np.inf, -np.inf)
+
+
+def _overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[0] <= other[1] and other[0] <= one[1]
 
 
 def _same_time(series: Series, mine: Ints, theirs: Ints) -> bool:
