@@ -1,0 +1,81 @@
+"""The last row of every epoch: is it a mean over fewer batches, divided by the number of a full window?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.model import Floats, Ints
+
+if TYPE_CHECKING:
+    from analyzer.clocks.loss import LossBaseline
+    from analyzer.timeline import Timeline
+
+FEWEST_EPOCHS = 3
+SAME_SIDE = 0.9  # share of the boundaries at which the last row lies on one side of its neighbours
+LEAST_CHANGE = 0.05  # in log-loss
+ERRORS = 4.0  # standard errors by which the typical ratio leaves 1
+MAD_TO_SIGMA = 1.4826
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LastRows:
+    """Positions of the last rows of epochs (k,), their ratio to the neighbours (k,), and what it is on the whole."""
+
+    position: Ints
+    ratio: Floats
+    typical: float
+    error: float  # relative
+
+
+def last_rows_of_epochs(loss: LossBaseline, timeline: Timeline) -> LastRows | None:
+    """How the last rows of epochs differ from their neighbours; None when they do not, or where that cannot be told."""
+    clock = timeline.epoch
+    if clock is None or not clock.exact or clock.low.denominator != 1 or clock.breaks or clock.origin is None:
+        return None
+    length = int(clock.low)
+    step = loss.series.step[loss.rows]
+    if length < 3 or len(step) < FEWEST_EPOCHS * length or not np.all(np.diff(step) == 1):
+        return None
+    last = 0 if clock.source == "fractions" else length - 1
+    position = np.flatnonzero((step - clock.origin) % length == last)
+    position = position[(position >= 2) & (step[position] > clock.origin)]
+    if len(position) < FEWEST_EPOCHS:
+        return None
+    log = np.log(loss.value)
+    reach = min(6, length - 1)
+    others = np.stack([np.where(position + k < len(log), log[np.minimum(position + k, len(log) - 1)], np.nan)
+                       for k in (*range(-reach, 0), *range(1, reach + 1))], axis=1)
+    difference = log[position] - np.nanmedian(others, axis=1)
+    typical = float(np.median(difference))
+    scatter = MAD_TO_SIGMA * float(np.median(np.abs(difference - typical)))
+    noise = MAD_TO_SIGMA * float(np.nanmedian(np.abs(others - np.nanmedian(others, axis=1)[:, None])))
+    error = max(scatter, noise / 2, 1e-4) * 1.2533 / np.sqrt(len(position))
+    same = float(np.mean(np.sign(difference) == np.sign(typical)))
+    if same < SAME_SIDE or abs(typical) < LEAST_CHANGE or abs(typical) < ERRORS * error:
+        return None
+    return LastRows(position=position, ratio=np.exp(difference), typical=float(np.exp(typical)), error=error)
+
+
+def cause_of(typical: float, error: float, timeline: Timeline) -> tuple[str, Fraction] | None:
+    """What the declaration says that the ratio is: the share of the last accumulation window or of the last batch."""
+    declared = timeline.declared
+    size, batch = declared.get("dataset_size"), declared.get("batch_size")
+    devices, accumulation = int(declared.get("world_size") or 1), int(declared.get("grad_accumulation") or 1)
+    shares: list[tuple[str, Fraction]] = []
+    if size and batch:
+        wide = int(batch) * devices
+        batches = -(-int(size) // wide)
+        if accumulation > 1 and batches % accumulation:
+            left = batches % accumulation
+            shares.append((f"{left} of {accumulation} micro-batches, divided by {accumulation}", Fraction(left, accumulation)))
+        if int(size) % wide:
+            left = int(size) % wide
+            shares.append((f"{left} of {wide} samples, divided by {wide}", Fraction(left, wide)))
+    for words, share in shares:
+        if abs(np.log(typical) - np.log(float(share))) <= max(3 * error, 0.02):
+            return words, share
+    return None

@@ -1,0 +1,113 @@
+"""The validation loss turned long before the end.
+
+What it checks
+    Whether the validation loss has its minimum before 70 % of the evaluations and ends at least 15 % above it, beyond its
+    own scatter, while the training loss does not rise with it.
+
+Why it matters
+    The last checkpoint is not the best one, and everything behind the minimum was spent on memorising.
+
+When it is silent
+    With fewer than eight evaluations, when the training loss rises too (that is a divergence), and when the rise is within
+    the scatter from one evaluation to the next.
+
+What to do
+    Take the checkpoint of the minimum; stop early, or train with more data or regularisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from analyzer.model import Finding, Series
+from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import table
+from analyzer.timeline import Timeline
+
+FEWEST = 8  # evaluations
+TURNED_BEFORE = 0.7  # share of the evaluations
+LEAST_RISE = 0.15  # of the minimum
+NOISE_UNITS = 5.0
+TRAINING_RISE = 1.1  # the training loss may end this factor above its level at the minimum
+MAD_TO_SIGMA = 1.4826
+
+
+def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    series = timeline.roles.first("validation_loss")
+    if series is None:
+        yield Unchecked(reason="no validation loss in the log")
+        return
+    if timeline.session_map.concurrent:
+        yield Unchecked(reason="two processes wrote the run at once: its rows are not one curve")
+        return
+    rows = np.flatnonzero(np.isfinite(series.value))
+    if len(rows) < FEWEST:
+        yield Unchecked(reason=f"{len(rows)} evaluations; {FEWEST} or more would let it run")
+        return
+    value = series.value[rows]
+    if value.min() <= 0 or np.any(np.diff(series.step[rows]) < 0):
+        return
+    smooth = np.concatenate([value[:1], np.median(sliding_window_view(value, 3), axis=1), value[-1:]])
+    best = int(smooth[:-1].argmin())
+    lowest, end = float(smooth[best]), float(np.median(value[-max(3, len(value) // 10) :]))
+    steps = np.diff(value)
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(steps - np.median(steps)))) / np.sqrt(2)
+    if best >= TURNED_BEFORE * (len(value) - 1) or end < (1 + LEAST_RISE) * lowest or end - lowest < NOISE_UNITS * noise:
+        return
+    later = smooth[best:]
+    if np.mean(later[len(later) // 2 :] > lowest * (1 + LEAST_RISE / 2)) < 0.9:
+        return
+    if _training_rises(timeline, int(series.step[rows[best]])):
+        return
+    near = max(0, best - 1)
+    row = int(rows[near + int(value[near : best + 2].argmin())])
+    yield _finding(timeline, series, row, int(rows[-1]))
+
+
+def _training_rises(timeline: Timeline, step: int) -> bool:
+    loss = timeline.loss
+    if loss is None or loss.unfit or len(loss.value) < FEWEST:
+        return False
+    at = int(np.searchsorted(loss.series.step[loss.rows], step))
+    around = loss.value[max(0, at - 5) : at + 5]
+    end = loss.value[-max(5, len(loss.value) // 10) :]
+    return bool(len(around) and np.median(end) > TRAINING_RISE * np.median(around))
+
+
+def _finding(timeline: Timeline, series: Series, best: int, last: int) -> Finding:
+    ratio = float(series.value[last] / series.value[best])
+    return Finding(
+        severity="warning",
+        message=(
+            f"{series.tag} is lowest at step {int(series.step[best])} ({series.value[best]:.4g}) and ends at"
+            f" {series.value[last]:.4g}, {100 * (ratio - 1):.0f} % above it, at step {int(series.step[last])}"
+        ),
+        tag=series.tag,
+        first_step=int(series.step[best]),
+        last_step=int(series.step[last]),
+        numbers={"lowest": float(series.value[best]), "end": float(series.value[last]), "ratio": round(ratio, 4)},
+        evidence=(timeline.row(series, best, "the minimum"), timeline.row(series, last, "the end")),
+    )
+
+
+def _log(rise: float) -> dict[str, str]:
+    def validation(epoch: int) -> float:
+        return round(0.6 + 1.5 * 0.6**epoch + rise * max(0, epoch - 6), 4)
+
+    rows = [(20 * e, e - 1, round(0.4 + 2 * 0.8**e, 4), validation(e)) for e in range(1, 25)]
+    return {"log.csv": table(("step", "epoch", "loss", "val_loss"), rows)}
+
+
+RULE = Rule(
+    code="LOS006",
+    name="overfitting",
+    severity="warning",
+    check=check,
+    help="take the checkpoint of the minimum; stop early, or train with more data or regularisation",
+    sources=("https://keras.io/api/callbacks/early_stopping/", "https://page.mi.fu-berlin.de/prechelt/Biblio/stop_tricks1997.pdf"),
+    bad=(Example(title="turns at epoch 6", files=lambda: _log(0.03)),),
+    good=(Example(title="levels off", files=lambda: _log(0.0), why="the validation loss stays at its minimum"),),
+)
