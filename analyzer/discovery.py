@@ -20,7 +20,7 @@ from analyzer.config.sidecars import is_sidecar, read_beside
 from analyzer.joining import Piece, join
 from analyzer.model import Problem, Run
 from analyzer.peek import Peek, peek
-from analyzer.readers import Reader, all_readers, reader_for
+from analyzer.readers import Reader, all_readers, reader_for, standard_input
 from analyzer.remote import Mirrored, NotReachable, mirror, url_of
 
 HEAD_BYTES = 4096
@@ -139,7 +139,9 @@ def find_groups(paths: Iterable[Path], *, include: Sequence[str] = (), exclude: 
     for root in roots:
         url = url_of(root) or ""
         try:
-            if url:
+            if str(root) == standard_input.NAME:
+                root, url = standard_input.spooled(), standard_input.NAME
+            elif url:
                 mirrored = _mirrored(url, include, exclude)
                 root = mirrored.root
                 problems += mirrored.problems

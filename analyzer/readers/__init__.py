@@ -40,6 +40,7 @@ class Reader:
     step: str  # what its step counts, and from which base
     epoch: str
     learning_rate: str  # the rate used for the update of this row, or the next one's
+    parse: Callable[[bytes, str], Reading] | None = None  # text formats: bytes and the name that messages show
     priority: int = 0  # the highest priority that recognises a file reads it; generic readers are below 0
 
 

@@ -575,6 +575,7 @@ READER = Reader(
     title="CSV tables",
     recognises=recognises,
     read=read,
+    parse=parse,
     recognised_by="`.csv`, `.tsv` (also `.gz`, `.zst`); `.txt` and `.log` files that begin with a header naming a step "
     "or epoch column",
     step="the column that counts updates: `global_step`, `step`, `iteration`, `num_updates`, ...; else samples or "

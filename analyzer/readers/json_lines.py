@@ -261,6 +261,7 @@ READER = Reader(
     title="JSON lines",
     recognises=recognises,
     read=read,
+    parse=parse,
     recognised_by="lines that are JSON objects with a step, an epoch, a loss or a learning rate (`.jsonl`, `.json`, "
     "`.txt`, `.log`, also `.gz`, `.zst`); Composer's `[BATCH][step=2]: {...}`",
     step="`iteration` of detectron2 (0-based), `step` of mmengine (1-based; validation rows carry the epoch), "

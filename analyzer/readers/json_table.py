@@ -220,6 +220,7 @@ READER = Reader(
     title="JSON documents",
     recognises=recognises,
     read=read,
+    parse=parse,
     recognised_by="a `.json` list of entries, or an object of lists of numbers (a Keras `History` dumped), with the "
     "keys of a log",
     step="as in JSON lines; an object of lists without a step is counted in epochs (Keras) or rows",

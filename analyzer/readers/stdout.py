@@ -540,6 +540,7 @@ READER = Reader(
     title="Printed output",
     recognises=recognises,
     read=read,
+    parse=parse,
     recognised_by="`.log`, `.txt`, `.out`: some lines as printed by Keras, the Trainer, nanoGPT, Megatron, fairseq, "
     "MLPerf, mmengine, timm, torchvision, OLMo, Caffe, darknet, Stable-Baselines3, or `Epoch 3: loss=0.5` and its like",
     step="the counter that the line begins with: `iter`, `iteration`, `step`, `num_updates`, or the epoch",

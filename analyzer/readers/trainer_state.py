@@ -175,7 +175,7 @@ def read(path: Path) -> Reading:
 
 def recognises(path: Path, head: bytes) -> bool:
     """A JSON file with a ``log_history``; the key stands behind the few fields that sort before it."""
-    if plain_suffix(path) != ".json" or plain_head(head).lstrip()[:1] != b"{":
+    if plain_suffix(path) not in (".json", "") or plain_head(head).lstrip()[:1] != b"{":
         return False
     if path.name.startswith("trainer_state"):
         return True
@@ -187,6 +187,7 @@ READER = Reader(
     title="trainer_state.json of the Hugging Face Trainer",
     recognises=recognises,
     read=read,
+    parse=parse,
     recognised_by="`trainer_state*.json`, or `log_history` near the start of a JSON file (also `.gz`, `.zst`)",
     step="optimizer updates, from 1; evaluation and the final row share the step of the last update",
     epoch="a fraction in micro-batches: epoch index + (batch + 1) / batches; two decimals up to 4.38",
