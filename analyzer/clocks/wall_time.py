@@ -52,7 +52,7 @@ def read_wall_clock(timeline: Timeline) -> WallClock | None:
         for series in training_series(view)[:3]:
             if len(series) < 2 or series.step[0] == NO_STEP:
                 continue
-            found = _times_of(series, view.series)
+            found = times_of(series, view.series)
             if found is None:
                 continue
             time, since, unit, told_by = found
@@ -77,7 +77,7 @@ def _clock(series: Series, time: Floats, session: Ints, since: str, unit: str, t
                      pace=tuple(by_session))
 
 
-def _times_of(series: Series, others: Mapping[str, Series]) -> tuple[Floats, str, str, str] | None:
+def times_of(series: Series, others: Mapping[str, Series]) -> tuple[Floats, str, str, str] | None:
     """Time of every row of a series in seconds, what it counts from, its unit and who told it."""
     if np.isfinite(series.wall_time).all():
         return series.wall_time, "1970", "s", "record times"

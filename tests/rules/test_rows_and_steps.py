@@ -160,3 +160,13 @@ def test_pace(seconds: Callable[[int], float], codes: list[str], tmp_path: Path)
         points.append((tag, step, value, wall))
     write_events(tmp_path, points)
     assert loud(tmp_path) == codes
+
+
+@pytest.mark.parametrize("block", [(101, 140), (381, 400), (1, 400)])
+def test_a_block_that_was_copied_into_the_file(block: tuple[int, int], tmp_path: Path) -> None:
+    points = Loop().points(0, 400)
+    copied = [point for point in points if block[0] <= point[1] <= block[1]]
+    behind = [point for point in points if point[1] > block[1]]
+    write_events(tmp_path, [point for point in points if point[1] <= block[1]] + copied + behind)
+    (finding,) = findings(tmp_path)
+    assert (finding.code, finding.severity, finding.numbers["rows"]) == ("LOG003", "warning", block[1] - block[0] + 1)

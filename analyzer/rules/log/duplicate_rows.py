@@ -23,6 +23,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analyzer.clocks.sessions import Join
+from analyzer.clocks.wall_time import times_of
 from analyzer.clocks.writers import training_series
 from analyzer.model import NO_STEP, Finding, Ints, Series
 from analyzer.roles import role_of_tag
@@ -35,7 +37,7 @@ EVIDENCE_PAIRS = 2
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    found = list(_two_loggers(timeline))
+    found = [*_two_loggers(timeline), *_copied_blocks(timeline)]
     for view in timeline.views:
         for series in training_series(view):
             if role_of_tag(series.tag) not in ("loss", "epoch_loss", "grad_norm") or series.step[0] == NO_STEP:
@@ -45,7 +47,43 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
                 found.append(_repeats(timeline, series, twice))
             break
     if found:
-        yield max(found, key=lambda finding: finding.numbers["rows"])
+        yield max(found, key=lambda finding: (finding.severity == "warning", finding.numbers["rows"]))
+
+
+def _copied_blocks(timeline: Timeline) -> Iterator[Finding]:
+    """Rows that stand in the log a second time, times included: copied, not trained again."""
+    for join in timeline.joins:
+        pairs = rows_copied_at(timeline, join)
+        if pairs is None:
+            continue
+        series, first, second = pairs
+        yield Finding(
+            severity="warning",
+            message=f"{len(first)} rows of {series.tag} are there twice, values and times alike: steps "
+            f"{series.step[first[0]]} to {series.step[first[-1]]} ({join.how_known})",
+            tag=series.tag, first_step=int(series.step[first[0]]), last_step=int(series.step[first[-1]]),
+            numbers={"rows": len(first), "equal": len(first)}, join=join.index,
+            evidence=(timeline.row(series, int(first[0]), "first telling"),
+                      timeline.row(series, int(second[0]), "second telling")),
+        )
+
+
+def rows_copied_at(timeline: Timeline, join: Join) -> tuple[Series, Ints, Ints] | None:
+    """Indices of the rows told before and after a join, when every one of them is a copy; None otherwise."""
+    if join.step not in ("replayed", "fresh"):
+        return None
+    view = next((view for view in timeline.views if view.name == join.view), timeline.view)
+    series = view.series.get(join.tag or "")
+    if series is None:
+        return None
+    session = timeline.session_map.of(series)
+    before, after = np.flatnonzero(session == join.before), np.flatnonzero(session == join.after)
+    _, at_before, at_after = np.intersect1d(series.step[before], series.step[after], return_indices=True)
+    first, second = before[at_before], after[at_after]
+    times = times_of(series, view.series)
+    if times is None or len(first) < 2 or not np.array_equal(series.value[first], series.value[second]):
+        return None
+    return (series, first, second) if np.array_equal(times[0][first], times[0][second]) else None
 
 
 def _two_loggers(timeline: Timeline) -> Iterator[Finding]:
@@ -60,7 +98,7 @@ def _two_loggers(timeline: Timeline) -> Iterator[Finding]:
             yield Finding(
                 severity="warning",
                 message=f"one process wrote two files at the same time: {pair.rows} rows of {pair.tag} are there "
-                f"twice, from step {step} on",
+                f"twice, with {'the same' if pair.equal_values else 'other'} values, from step {step} on",
                 tag=pair.tag, first_step=step, numbers={"rows": pair.rows}, evidence=tuple(rows),
             )
 

@@ -27,6 +27,7 @@ from analyzer.clocks.sessions import Join
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.log.duplicate_rows import rows_copied_at
 from analyzer.timeline import Timeline
 
 
@@ -34,7 +35,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     for join in timeline.joins:
         if join.step == "reset":
             yield _reset(join)
-        elif join.step == "fresh":
+        elif join.step == "fresh" and rows_copied_at(timeline, join) is None:
             yield _another_run(join)
 
 

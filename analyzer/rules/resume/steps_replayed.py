@@ -31,6 +31,7 @@ from analyzer.model import Finding, Series
 from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.log.duplicate_rows import rows_copied_at
 from analyzer.timeline import Timeline
 
 PAIRS_NEEDED = 8  # fewer pairs cannot tell another level from noise
@@ -40,7 +41,7 @@ RELATIVE = 0.02  # and at least 2 % of the loss, the size at which anybody would
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     for join in timeline.joins:
-        if join.step != "replayed":
+        if join.step != "replayed" or rows_copied_at(timeline, join) is not None:
             continue
         off = _level_off(timeline, join)
         agreed = "the second telling agrees with the first" if off is None else (
