@@ -280,6 +280,11 @@ def _state_accounts(pieces: Sequence[Piece]) -> list[Account]:
             accounts.append(Account(view=_label(piece), kind=("trainer-state",), pieces=[piece]))
     for account in accounts:
         account.notes = _merged_notes(account.notes)
+        main = account.pieces[0]
+        if "/" in _label(main):
+            source = replace(main.reading.source, unfinished=True)
+            account.pieces[0] = replace(main, reading=replace(main.reading, source=source))
+            account.notes.append(f"known from {_label(main)} only: the run may have gone on behind it")
         if len(accounts) > 1:
             account.notes.append(f"{len(accounts)} trainer states without a common history lie here: runs of their own")
     return accounts

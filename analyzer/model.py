@@ -47,6 +47,7 @@ class Source:
     step_column: str | None = None  # which column became `Series.step` (None: the format has a step of its own)
     step_axis: Literal["step", "samples", "tokens", "epoch", "row", "call"] = "step"  # what `Series.step` counts
     sampled: bool = False  # a down-sampled export
+    unfinished: bool = False  # a state saved on the way: the run may have gone on behind it
     line_numbers: bool = False  # `Series.row` is a line number of a text file that an editor can open
 
 

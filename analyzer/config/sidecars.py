@@ -388,6 +388,21 @@ def _detectron2(path: tuple[str, ...], key: str | None, value: Any, names: Mappi
     return keys.get(path), value
 
 
+def _megatron(path: tuple[str, ...], key: str | None, value: Any, names: Mapping[str, Any]) -> tuple[str | None, Any]:
+    """Megatron-LM dumps every argument, defaults too: a warmup of 0 iterations counts only without one in samples."""
+    warmup_elsewhere = any(_is_set(names.get(name)) for name in ("lr_warmup_samples", "lr_warmup_fraction"))
+    stops_early = any(_is_set(names.get(name)) for name in ("exit_interval", "exit_duration_in_mins"))
+    if key == "num_classes" or (key == "warmup_steps" and warmup_elsewhere) or (key == "max_steps" and stops_early):
+        return None, value
+    if key in ("global_batch_size", "max_steps") and _is_set(names.get("rampup_batch_size")):
+        return None, value  # grows while it trains
+    return key, value
+
+
+def _is_set(value: Any) -> bool:
+    return not _is_unset(value) and value != 0
+
+
 def _nanogpt(path: tuple[str, ...], key: str | None, value: Any, names: Mapping[str, Any]) -> tuple[str | None, Any]:
     """nanoGPT: no schedule at all unless decay_lr; the loop runs one iteration more than max_iters, from 0."""
     if path == ("decay_lr",):
@@ -432,6 +447,7 @@ DIALECTS: tuple[tuple[Callable[[Mapping[str, Any]], bool], Dialect], ...] = (
     (_has("train_micro_batch_size_per_gpu"), _deepspeed),
     (_has("train_batch_size", "steps_per_print"), _deepspeed),
     (_has("ims_per_batch", "max_iter"), _detectron2),
+    (_has("train_iters", "lr_decay_style"), _megatron),
     (_has("decay_lr", "warmup_iters", "lr_decay_iters"), _nanogpt),
     (_has("lr0", "lrf"), _yolo),
     (_has("imgsz", "hyp", "weights"), _yolo),

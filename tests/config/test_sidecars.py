@@ -96,6 +96,24 @@ TRANSLATED = {
         },
         {"grad_accumulation": 4, "base_lr": 0.01, "max_steps": 10, "scheduler": "constant"},
     ),
+    "Megatron that exits early, with its warmup in samples": (
+        {
+            "train_iters": 764979,
+            "exit_interval": 100,
+            "lr_decay_style": "cosine",
+            "lr": 3e-4,
+            "micro_batch_size": 2,
+            "global_batch_size": 256,
+            "lr_warmup_iters": 0,
+            "lr_warmup_samples": 162761,
+            "num_classes": 1000,
+        },
+        {"scheduler": "cosine", "base_lr": 3e-4, "batch_size": 2, "global_batch_size": 256},
+    ),
+    "Megatron in iterations": (
+        {"train_iters": 500, "exit_interval": None, "lr_decay_style": "WSD", "lr_warmup_iters": 10},
+        {"max_steps": 500, "scheduler": "WSD", "warmup_steps": 10},
+    ),
     "detectron2": (
         {
             "SOLVER": {

@@ -11,8 +11,9 @@ Why it matters
     it was planned for, and is compared with others as if it had.
 
 When it is silent
-    When early_stopping is declared, when the file is cut or corrupt (LOG001, LOG002), when the steps per epoch already
-    differ (EPO002), and when the last rows may be missing because the log is written every c steps.
+    When early_stopping is declared, when the file is cut or corrupt (LOG001, LOG002), when all that is known is a
+    checkpoint's state and the run may have gone on behind it, when the steps per epoch already differ (EPO002), and
+    when the last rows may be missing because the log is written every c steps.
 
 What to do
     Short: look for a crash, a time limit, or max_steps left in the configuration. Long: look for a loop that counts
@@ -121,7 +122,8 @@ def _rows_past_the_end(timeline: Timeline) -> int:
 def _may_be_short(timeline: Timeline) -> bool:
     stopped = timeline.declared.get("early_stopping")
     cut = any(problem.kind in ("truncated", "corrupt") for problem in timeline.run.problems)
-    return cut or stopped not in (None, False) or any(source.sampled for source in timeline.run.sources)
+    partial = any(source.sampled or source.unfinished for source in timeline.run.sources)
+    return cut or stopped not in (None, False) or partial
 
 
 def _too_long(timeline: Timeline, done: RunEnd, totals: tuple[int, ...]) -> Finding:
