@@ -54,6 +54,7 @@ class EpochClock:
     breaks: tuple[Break, ...] = ()
     laps: tuple[tuple[int, Fraction], ...] = ()  # (first step, steps per epoch) per stretch, where S changes
     too_sparse: bool = False
+    rows_apart: bool = False  # rows are further apart than half an epoch: boundaries are not seen
     tag: str = ""
     labels: Labels | None = field(default=None, compare=False)
     slope: Slope | None = None  # updates per unit of a fractional label
@@ -162,12 +163,9 @@ def _clock(timeline: Timeline, labels: Labels, found: Solution, slope: Slope | N
     base = first_label if first_label in (0, 1) else 0
     bounds, pieces = found.bounds, found.walk.pieces
     spacing = usual_spacing(labels.step)
-    sparse = (
-        crossings < 1
-        or (spacing > 1 and 2 * spacing > found.low)
-        or found.high >= 2 * found.low
-        or found.high - found.low > max(Fraction(2), found.low / 4)
-    )
+    apart = spacing > 1 and 2 * spacing > found.low
+    sparse = crossings < 1 or apart or found.high >= 2 * found.low
+    sparse = sparse or found.high - found.low > max(Fraction(2), found.low / 4)
     clock = EpochClock(
         source="labels" if labels.kind == "integer" else "fractions",
         low=found.low,
@@ -180,6 +178,7 @@ def _clock(timeline: Timeline, labels: Labels, found: Solution, slope: Slope | N
         crossings=crossings,
         ratios=found.ratios,
         too_sparse=bool(sparse),
+        rows_apart=bool(apart),
     )
     breaks = _breaks_between(timeline, labels, bounds, found)
     if found.shifted_origin:

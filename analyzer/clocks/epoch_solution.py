@@ -19,8 +19,8 @@ from analyzer.clocks.label_runs import INSIDE, Bounds, Walk, feasible_lengths, w
 
 LAST_BOUNDARIES = 3
 """Boundaries that a ratio must pass through: two can be hit by choosing offset and slope."""
-WHOLE_LAP_RUNS = 3
-"""Runs of labels that enclose one whole lap."""
+MEASURED = Fraction(3, 2)
+"""Greatest over least S of a part of the labels that is said to measure a lap."""
 GEOMETRY_STEPS = 2
 GEOMETRY_SHARE = 0.05
 """A second S differs by at least so many steps and this share: less is a label that changes early or late."""
@@ -120,7 +120,7 @@ def _explained(
             alternating = Solution(
                 low=ratios[0], high=ratios[1], walk=_single(rooted, ratio), bounds=rooted, anchored=anchored
             )
-            choices.append((ALTERNATING, alternating))
+            choices.append((ALTERNATING + planned.strangeness(alternating), alternating))
     if elsewhere is not None and crossings >= 2:
         choices.append((ELSEWHERE + planned.strangeness(elsewhere), replace(elsewhere, shifted_origin=True)))
     if not choices or min(choices, key=lambda one: one[0])[0] > 1.0:
@@ -160,8 +160,14 @@ def _sound(bounds: Bounds, slope: Slope | None, preferred: tuple[Fraction, ...])
     if slope is not None:
         least, most = max(first, math.floor(slope.low - 1) + 1), min(last, math.ceil(slope.high + 1) - 1)
         near = (least, most) if least <= most else ()
-        if not near and (ratio := _ratio_between(slope, low, high)) is not None:
-            return Solution(low=ratio, high=ratio, walk=_single(bounds, ratio), bounds=bounds)
+        if not near:
+            low, high = max(low, Fraction(slope.low)), min(high, Fraction(slope.high))
+            if low <= high:
+                inside = [S for S in preferred if low <= S <= high]
+                return Solution(
+                    low=low, high=high, walk=_single(bounds, (inside or [_simplest(low, high)])[0]), bounds=bounds
+                )
+            low, high = whole
         if near and last - first > 1:
             first, last = min(near), max(near)
         if first > last:
@@ -171,13 +177,6 @@ def _sound(bounds: Bounds, slope: Slope | None, preferred: tuple[Fraction, ...])
     inside = [S for S in preferred if first <= S <= last and S.denominator == 1]
     chosen = inside[0] if inside else Fraction(min(max(round((low + high) / 2), first), last))
     return Solution(low=Fraction(first), high=Fraction(last), walk=_single(bounds, chosen), bounds=bounds)
-
-
-def _ratio_between(slope: Slope, low: Fraction, high: Fraction) -> Fraction | None:
-    if low <= slope.ratio <= high:
-        return slope.ratio
-    least, most = max(low, Fraction(slope.low)), min(high, Fraction(slope.high))
-    return _simplest(least, most) if least <= most else None
 
 
 def _simplest(low: Fraction, high: Fraction) -> Fraction:
@@ -248,9 +247,8 @@ def _part(
     bounds: Bounds, lengths: Mapping[int, int], slope: Slope | None, preferred: tuple[Fraction, ...]
 ) -> Solution | None:
     """A clock for part of the labels, if they measure a lap."""
-    if len(np.unique(bounds.start)) < WHOLE_LAP_RUNS and slope is None:
-        return None
-    return _sound(bounds, slope, preferred) or _broken(bounds, lengths, slope, preferred)
+    found = _sound(bounds, slope, preferred) or _broken(bounds, lengths, slope, preferred)
+    return found if found is not None and found.high <= MEASURED * found.low else None
 
 
 def _differ(before: Solution, after: Solution) -> bool:

@@ -62,7 +62,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 def _difference(timeline: Timeline, validation: Labels, clock: EpochClock) -> Finding | None:
     training = clock.labels
-    if training is None or clock.crossings < 1:
+    if training is None or clock.crossings < 1 or clock.rows_apart:
         return None
     order = np.argsort(training.step, kind="stable")
     steps, labels = training.step[order], training.value[order]

@@ -78,7 +78,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 def _is_data(timeline: Timeline, account: EpochClock, lost: Break) -> bool:
     labels = account.labels
-    if labels is None:
+    if labels is None or account.rows_apart:
         return False
     if lost.kind == "data":
         small = abs(lost.high) <= timeline.step_axis.cadence and lost.join is not None

@@ -51,6 +51,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     told: set[int] = set()
     for account in clock.accounts:
         labels = account.labels
+        if account.rows_apart:
+            continue
         for moved in account.breaks:
             if moved.kind not in ("skip", "repeat") or moved.join is None or labels is None or moved.join in told:
                 continue
