@@ -33,11 +33,11 @@ def long_table(timelines: Iterable[Timeline]) -> Iterator[Columns]:
 
 
 def seen_from(timeline: Timeline, view: View) -> Timeline:
-    """The timeline of another account of the same run, with sessions and roles of its own."""
+    """The timeline of another account of the same run, with roles of its own and the sessions of the whole."""
     if view is timeline.view:
         return timeline
     other = replace(timeline)
-    other.__dict__["view"] = view
+    other.__dict__.update(view=view, session_map=timeline.session_map)
     return other
 
 

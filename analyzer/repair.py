@@ -1,0 +1,231 @@
+"""A corrected copy of a run's logs: steps that began anew are shifted on, rows of an abandoned branch are cut.
+
+Only what a resume did to the step axis is repaired, and only where the log proves it: a replay (the rows that the
+process logged before it fell back are cut) and a counter that began anew while the run went on (its steps are shifted).
+Values, times and everything else stay as they were written. The original is only read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from analyzer.model import NO_STEP, Source
+from analyzer.timeline import Timeline
+
+HEAD_BYTES, TAIL_BYTES = 12, 4  # of a record: its length and that checksum before the data, its checksum behind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """What becomes of the rows of one file: which are cut, and by how much the steps of others move."""
+
+    source: Source
+    cut: frozenset[int] = frozenset()
+    shift: Mapping[int, int] = field(default_factory=dict)  # row -> steps to add
+
+    def __bool__(self) -> bool:
+        return bool(self.cut or self.shift)
+
+    @property
+    def told(self) -> str:
+        """What is done, in one line."""
+        parts = [f"{len(self.cut)} rows of an abandoned branch cut"] if self.cut else []
+        for amount in sorted(set(self.shift.values())):
+            rows = sum(one == amount for one in self.shift.values())
+            parts.append(f"steps of {rows} rows shifted by {amount:+d}")
+        return "; ".join(parts) or "nothing to repair"
+
+
+class CannotRepair(ValueError):
+    """A file that needs a repair and cannot have it, and why."""
+
+
+def corrections(timeline: Timeline) -> list[Correction]:
+    """A correction for each source of the run, in their order; empty ones for files that need none."""
+    steps: dict[int, dict[int, int]] = {index: {} for index in range(len(timeline.run.sources))}
+    sessions: dict[int, dict[int, int]] = {index: {} for index in range(len(timeline.run.sources))}
+    for view in timeline.run.views:
+        for series in view.series.values():
+            session = timeline.session_map.of(series)
+            for index in np.unique(series.source).tolist():
+                mine = series.source == index
+                rows = series.row[mine].tolist()
+                steps[index].update(zip(rows, series.step[mine].tolist(), strict=True))
+                sessions[index].update(zip(rows, session[mine].tolist(), strict=True))
+    return [
+        _correction(timeline, source, steps[index], sessions[index])
+        for index, source in enumerate(timeline.run.sources)
+    ]
+
+
+def _correction(timeline: Timeline, source: Source, steps: dict[int, int], sessions: dict[int, int]) -> Correction:
+    cut: set[int] = set()
+    shift: dict[int, int] = {}
+    rows = np.array(list(steps), dtype=np.int64)
+    step = np.array([steps[row] for row in steps], dtype=np.int64)
+    session = np.array([sessions[row] for row in steps], dtype=np.int64)
+    stepped = step != NO_STEP
+    moved = np.zeros(len(rows), dtype=np.int64)
+    for join in timeline.joins:
+        if join.step == "replayed":
+            cut.update(rows[stepped & (session <= join.before) & (step >= join.first_step_after)].tolist())
+        elif join.step == "reset":
+            moved[stepped & (session >= join.after)] += join.last_step_before + join.cadence - join.first_step_after
+    shift = {
+        row: amount for row, amount in zip(rows.tolist(), moved.tolist(), strict=True) if amount and row not in cut
+    }
+    return Correction(source=source, cut=frozenset(cut), shift=shift)
+
+
+def corrected(correction: Correction, content: bytes) -> bytes:
+    """The contents of a file with its correction made.
+
+    Raises:
+        CannotRepair: when the format cannot be written, or the file is damaged.
+    """
+    if not correction:
+        return content
+    rewrite = REWRITERS.get(correction.source.format)
+    if rewrite is None:
+        raise CannotRepair(f"{correction.source.format} files cannot be written; `analyzer export` gives the rows")
+    return rewrite(correction, content)
+
+
+def _text_table(correction: Correction, content: bytes) -> bytes:
+    """A table of text: whole lines go, and of a shifted row one cell changes."""
+    lines = content.decode("utf-8", "surrogateescape").splitlines(keepends=True)
+    header = lines[0]
+    delimiter = max(",;\t|", key=header.count)
+    names = [name.strip() for name in next(csv.reader([header.strip("\ufeff\r\n")], delimiter=delimiter))]
+    column = correction.source.step_column
+    if correction.shift and column not in names:
+        raise CannotRepair("its step column is not in the first line")
+    at = names.index(column) if column in names else -1
+    kept: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        repeated = number > 1 and line.strip() == header.strip()
+        if number in correction.cut or (repeated and correction.shift):
+            continue
+        amount = correction.shift.get(number)
+        kept.append(_shifted_line(line, at, amount, delimiter) if amount else line)
+    return "".join(kept).encode("utf-8", "surrogateescape")
+
+
+def _shifted_line(line: str, at: int, amount: int, delimiter: str) -> str:
+    cells = next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter))
+    ending = line[len(line.rstrip("\r\n")) :]
+    if "." in cells[at]:
+        cells[at] = repr(float(cells[at]) + amount)
+    else:
+        cells[at] = str(int(cells[at]) + amount)
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(cells)
+    return text.getvalue() + ending
+
+
+def _json_lines(correction: Correction, content: bytes) -> bytes:
+    kept: list[bytes] = []
+    for number, line in enumerate(content.splitlines(keepends=True), start=1):
+        if number in correction.cut:
+            continue
+        kept.append(_shifted_entry(line, correction, number) if number in correction.shift else line)
+    return b"".join(kept)
+
+
+def _shifted_entry(line: bytes, correction: Correction, number: int) -> bytes:
+    entry = json.loads(line)
+    column = correction.source.step_column
+    if column not in entry:
+        raise CannotRepair(f"line {number} has no {column!r}")
+    entry[column] += correction.shift[number]
+    return json.dumps(entry).encode() + (b"\n" if line.endswith(b"\n") else b"")
+
+
+def _trainer_state(correction: Correction, content: bytes) -> bytes:
+    state = json.loads(content)
+    entries = []
+    for number, entry in enumerate(state["log_history"]):
+        if number in correction.cut:
+            continue
+        if number in correction.shift:
+            entry["step"] += correction.shift[number]
+        entries.append(entry)
+    state["log_history"] = entries
+    state["global_step"] = max(
+        (entry["step"] for entry in entries if "step" in entry), default=state.get("global_step")
+    )
+    return (json.dumps(state, indent=2) + "\n").encode()
+
+
+def _events(correction: Correction, content: bytes) -> bytes:
+    """An event file: records go whole; a shifted one is written anew with its checksums."""
+    kept: list[bytes] = []
+    for number, record in enumerate(_records(content)):
+        if number in correction.cut:
+            continue
+        amount = correction.shift.get(number)
+        kept.append(_shifted_record(record, amount) if amount else record)
+    return b"".join(kept)
+
+
+def _records(content: bytes) -> Iterator[bytes]:
+    """Whole records with their frames, until the file ends or is cut."""
+    at = 0
+    while at + HEAD_BYTES + TAIL_BYTES <= len(content):
+        (length,) = struct.unpack_from("<Q", content, at)
+        end = at + HEAD_BYTES + length + TAIL_BYTES
+        if end > len(content):
+            return
+        yield content[at:end]
+        at = end
+
+
+def _shifted_record(record: bytes, amount: int) -> bytes:
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    from analyzer.readers.tfevents.checksum import crc32c, masked
+
+    event = Event.FromString(record[HEAD_BYTES:-TAIL_BYTES])
+    event.step += amount
+    data = event.SerializeToString()
+    length = struct.pack("<Q", len(data))
+    return length + struct.pack("<I", masked(crc32c(length))) + data + struct.pack("<I", masked(crc32c(data)))
+
+
+REWRITERS: Mapping[str, Callable[[Correction, bytes], bytes]] = {
+    "csv": _text_table,
+    "json-lines": _json_lines,
+    "trainer-state": _trainer_state,
+    "tfevents": _events,
+}
+
+
+def copy_of(timeline: Timeline, correction: Correction) -> bytes:
+    """The corrected contents of one file of a run, read from where it lies.
+
+    Raises:
+        CannotRepair: when it needs a correction that cannot be made.
+        OSError: when it cannot be read.
+    """
+    path = correction.source.path
+    damaged = [problem for problem in timeline.run.problems if problem.source == path and problem.kind == "corrupt"]
+    if correction and damaged:
+        raise CannotRepair(f"the file is damaged ({damaged[0].message}); its rows cannot be told for sure")
+    if correction and path.endswith((".gz", ".zst", ".zstd")):
+        raise CannotRepair("the file is compressed; unpack it first")
+    return Path(path).read_bytes()
+
+
+def place_in_copy(timeline: Timeline, source: Source) -> str:
+    """Where a file lies in the copy: its path below the folder that holds all files of the run."""
+    folders = [os.path.dirname(os.path.abspath(one.path)) for one in timeline.run.sources]
+    return os.path.relpath(os.path.abspath(source.path), os.path.commonpath(folders))

@@ -1,0 +1,134 @@
+"""A repaired copy is sound on the step axis, keeps every value, and the original is untouched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from analyzer.cli import main
+from analyzer.config.declared import merge
+from analyzer.discovery import discover
+from analyzer.timeline import Timeline
+from tests.event_files import write_events
+
+
+def repair(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["repair", *(str(argument) for argument in arguments)])
+
+
+def timeline(folder: Path) -> Timeline:
+    (run,) = discover([folder]).runs
+    return Timeline(run=run, declared=merge(run.facts))
+
+
+def loss(step: int, life: int = 0) -> float:
+    return round(3 / (1 + step / 30) + 0.001 * life, 6)
+
+
+def csv_log(steps: list[tuple[int, float]]) -> str:
+    return "step,loss\n" + "".join(f"{step},{value}\n" for step, value in steps)
+
+
+REPLAY = [*((s, loss(s)) for s in range(1, 131)), *((s, loss(s, 1)) for s in range(101, 201))]
+RESET = [*((s, loss(s)) for s in range(1, 101)), *((s, loss(s + 100)) for s in range(1, 101))]
+
+
+def in_csv(folder: Path, rows: list[tuple[int, float]]) -> None:
+    (folder / "log.csv").write_text(csv_log(rows))
+
+
+def in_json_lines(folder: Path, rows: list[tuple[int, float]]) -> None:
+    (folder / "log.jsonl").write_text("".join(json.dumps({"step": s, "loss": v}) + "\n" for s, v in rows))
+
+
+def in_events(folder: Path, rows: list[tuple[int, float]]) -> None:
+    cut = next(i for i in range(1, len(rows)) if rows[i][0] < rows[i - 1][0])
+    write_events(folder, [(s, {"loss": v}) for s, v in rows[:cut]], start=1_700_000_000.0)
+    write_events(folder, [(s, {"loss": v}) for s, v in rows[cut:]], start=1_700_009_000.0, pid=12)
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("write", [in_csv, in_json_lines, in_events])
+@pytest.mark.parametrize(("rows", "kind"), [(REPLAY, "replayed"), (RESET, "reset")], ids=["replay", "reset"])
+def test_the_copy_has_one_step_axis(
+    write: Callable[[Path, list[tuple[int, float]]], None], rows: list[tuple[int, float]], kind: str, tmp_path: Path
+) -> None:
+    original = tmp_path / "run"
+    original.mkdir()
+    write(original, rows)
+    assert [join.step for join in timeline(original).joins] == [kind]
+    before = digest(original)
+    result = repair(original, "-o", tmp_path / "copy")
+    assert result.exit_code == 0, result.output
+    assert digest(original) == before
+    series = timeline(tmp_path / "copy").view.series["loss"]
+    assert series.step.tolist() == list(range(1, 201))
+    kept = [v for i, (s, v) in enumerate(rows) if not (kind == "replayed" and i < 130 and s > 100)]
+    assert series.value.tolist() == pytest.approx(kept, rel=1e-6)
+    assert repair(tmp_path / "copy", "-o", tmp_path / "again").output.strip().endswith("nothing to repair")
+
+
+def test_everything_but_the_step_stays_as_it_was_written(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    rows = [f'{step},{loss(step + 100 * life)}, "a, b" ,1e-04\r\n' for life in (0, 1) for step in range(1, 101)]
+    (tmp_path / "run" / "log.csv").write_text("".join(["step,loss,note,lr\r\n", *rows]), newline="")
+    assert repair(tmp_path / "run", "-o", tmp_path / "copy").exit_code == 0
+    lines = (tmp_path / "copy" / "log.csv").read_bytes().split(b"\r\n")
+    assert lines[100].startswith(b"100,") and lines[101].startswith(b"101,") and lines[101].endswith(b",1e-04")
+    assert len(lines) == 202
+
+
+def test_trainer_state(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    history = [{"step": step, "loss": value, "epoch": step / 50} for step, value in REPLAY]
+    state = {"global_step": 200, "max_steps": 200, "log_history": history, "is_local_process_zero": True}
+    (tmp_path / "run" / "trainer_state.json").write_text(json.dumps(state))
+    result = repair(tmp_path / "run", "-o", tmp_path / "copy")
+    assert result.exit_code == 0, result.output
+    copy = json.loads((tmp_path / "copy" / "trainer_state.json").read_text())
+    assert [entry["step"] for entry in copy["log_history"]] == list(range(1, 201))
+    assert copy["max_steps"] == 200 and copy["is_local_process_zero"] is True
+
+
+def test_a_sound_run_is_not_copied(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    in_csv(tmp_path / "run", [(s, loss(s)) for s in range(1, 50)])
+    result = repair(tmp_path / "run", "-o", tmp_path / "copy")
+    assert result.exit_code == 0 and "nothing to repair" in result.output and not (tmp_path / "copy").exists()
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    in_csv(tmp_path / "run", REPLAY)
+    result = repair(tmp_path / "run", "-o", tmp_path / "run")
+    assert result.exit_code == 2 and "not empty" in result.output
+
+
+def test_what_cannot_be_repaired_says_why_and_leaves_no_half_copy(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    in_events(tmp_path / "run", RESET)
+    second = max((tmp_path / "run").iterdir())
+    data = bytearray(second.read_bytes())
+    data[200] ^= 0xFF
+    second.write_bytes(bytes(data))
+    result = repair(tmp_path / "run", "-o", tmp_path / "copy")
+    assert result.exit_code == 2 and "damaged" in result.output and not (tmp_path / "copy").exists()
+
+
+def test_several_runs_get_a_folder_each(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        in_csv(tmp_path / "runs" / name, REPLAY)
+    assert repair(tmp_path / "runs", "-o", tmp_path / "copy").exit_code == 0
+    assert sorted(path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*.csv")) == [
+        "a/log.csv",
+        "b/log.csv",
+    ]
