@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer.readers.tfevents import checksum
 from analyzer.readers.tfevents.checksum import (
     LANE,
     advance,
@@ -57,6 +58,15 @@ def test_many_messages_at_once(messages: list[bytes]) -> None:
     length = np.array([len(message) for message in messages], dtype=np.int64)
     start = 4 + np.cumsum(length) - length
     assert crc32c_of(data, start, length).tolist() == [byte_by_byte(message) for message in messages]
+
+
+def test_lanes_and_hardware_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = np.random.default_rng(1).integers(0, 256, 300_000, dtype=np.uint8)
+    start = np.array([0, 5, 70_000, 200_001, 299_000])
+    length = np.array([4, 65_537, 100_000, 1500, 1000])
+    with_hardware = crc32c_of(data, start, length)
+    monkeypatch.setattr(checksum, "_in_hardware", lambda: None)
+    assert (crc32c_of(data, start, length) == with_hardware).all()
 
 
 def test_mask_and_its_inverse() -> None:

@@ -207,7 +207,8 @@ class _Shape:
         self.crc: Words = np.zeros(0, dtype=np.uint32)  # of each template with its varying bytes zero
         self.tags = np.zeros((0, len(event.scalars)), dtype=np.int32)
         self.hashes = np.zeros(0, dtype=np.uint64)
-        self.factors = np.uint64(GOLDEN) ** np.arange(1, len(self.mask) + 1, dtype=np.uint64)
+        self.telling: list[int] = []  # words in which the templates differ
+        self.common: list[int] = []  # the others
         self.slots = np.zeros(1, dtype=np.int32)
         self.slot_shift = np.uint64(63)
         self.hits = 0  # records of the last block that fitted
@@ -228,7 +229,10 @@ class _Shape:
         self.words = np.concatenate([self.words, fixed])
         self.crc = np.concatenate([self.crc, self._with_varying(words, crc)])
         self.tags = np.concatenate([self.tags, tags])
-        self.hashes = np.concatenate([self.hashes, self._hash(fixed)])
+        tells = (self.words != self.words[0]).any(axis=0)
+        self.telling = np.flatnonzero(tells).tolist()
+        self.common = np.flatnonzero(~tells & (self.mask != 0)).tolist()
+        self.hashes = _hash([self.words[:, column] for column in self.telling or [0]])
         bits = min(max(1, 2 * len(self.words).bit_length()), SLOTS)
         self.slot_shift = np.uint64(64 - bits)
         self.slots = np.zeros(1 << bits, dtype=np.int32)
@@ -237,7 +241,7 @@ class _Shape:
     def distinct(self, words: NDArray[np.uint64]) -> Ints:
         """Of the records that begin and lie like the first: one of each kind, in written order."""
         alike = np.flatnonzero(_equal(words & self.skeleton, words[0] & self.skeleton))
-        first: Ints = np.unique(self._hash(words[alike] & self.mask), return_index=True)[1]
+        first: Ints = np.unique(_hash(list((words[alike] & self.mask).T)), return_index=True)[1]
         return alike[np.sort(first)[:KINDS]]
 
     def read(self, rows: Ints, words: NDArray[np.uint64], parts: list[_Part],
@@ -282,28 +286,33 @@ class _Shape:
         return crc
 
     def _kinds(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        """Which template each record fits, and whether it does."""
-        fixed = words & self.mask
-        if len(self.words) == 1:
-            return np.zeros(len(words), dtype=np.int32), _equal(fixed, self.words[0])
-        hashes = self._hash(fixed)
-        kind = self.slots[hashes >> self.slot_shift]
-        fits = self.hashes[kind] == hashes
-        if not fits.all() and len(self.words) > 2:  # two templates may share a slot
-            order = np.argsort(self.hashes)
-            lost = np.flatnonzero(~fits)
-            near = np.searchsorted(self.hashes[order], hashes[lost])
-            kind[lost] = order[np.minimum(near, len(order) - 1)]
+        """Which template each record fits, and whether it does: every structural bit is compared."""
         same = np.ones(len(words), dtype=bool)
-        for column in range(fixed.shape[1]):
-            same &= fixed[:, column] == self.words[:, column][kind]
+        for column in self.common:
+            same &= (words[:, column] & self.mask[column]) == self.words[0, column]
+        if len(self.words) == 1:
+            return np.zeros(len(words), dtype=np.int32), same
+        fixed = [words[:, column] & self.mask[column] for column in self.telling]
+        hashes = _hash(fixed)
+        kind = self.slots[hashes >> self.slot_shift]
+        if len(self.words) > 2:
+            lost = np.flatnonzero((self.hashes[kind] != hashes) & same)
+            if len(lost):  # two templates may share a slot
+                order = np.argsort(self.hashes)
+                near = np.searchsorted(self.hashes[order], hashes[lost])
+                kind[lost] = order[np.minimum(near, len(order) - 1)]
+        for column, values in zip(self.telling, fixed, strict=True):
+            same &= values == self.words[:, column][kind]
         return kind, same
 
-    def _hash(self, fixed: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        total = fixed[:, 0] * self.factors[0]
-        for column in range(1, fixed.shape[1]):
-            total += fixed[:, column] * self.factors[column]
-        return total
+
+def _hash(columns: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    factor = GOLDEN
+    total = columns[0] * np.uint64(factor)
+    for column in columns[1:]:
+        factor = factor * GOLDEN % (1 << 64)
+        total += column * np.uint64(factor)
+    return total
 
 
 def _shape(event: Event, size: int) -> _Shape | None:
@@ -358,6 +367,10 @@ def _by_length(length: Ints) -> list[Ints]:
 
 def _in_written_order(parts: list[_Part], records: int) -> Points:
     """All points of a block, by record, and as they follow one another within it."""
+    if len(parts) == 1 and parts[0].tag.ndim == 1:
+        part = parts[0]
+        return Points(tag=part.tag, step=part.step, value=part.value, wall_time=part.wall,
+                      record=part.record.astype(np.int32))
     per_record = np.zeros(records + 1, dtype=np.int64)
     for part in parts:
         if part.tag.ndim == 2:

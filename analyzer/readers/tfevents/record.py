@@ -33,6 +33,9 @@ FRAME = 16  # bytes around the data of a record
 SHORT = 1 << 16  # lengths below are found by their zero bytes
 LONGEST = 1 << 31  # protobuf refuses messages from here on
 STRETCH = 1 << 18  # bytes searched for heads at a time: small enough for the processor's cache
+CYCLE = 512  # records whose lengths say how the next ones go on
+ALIKE = 16  # lengths in a row that show where the cycle stands
+FARTHEST = 1 << 15  # records foreseen at a time
 PADDING = 16  # zero bytes that must lie behind the block, so that whole words can be loaded at its end
 ZERO_TAIL = "only zero bytes follow: space that was reserved and never written"
 LINE = re.compile(rb"[\t -~]{12,}\r?\n|\A[\t\r\n -~]+\Z")  # a line that somebody printed
@@ -180,6 +183,10 @@ def _words(data: Bytes) -> NDArray[np.uint32]:
     return np.ndarray((len(data) - 3,), dtype="<u4", buffer=data, strides=(1,))
 
 
+def _long_words(data: Bytes) -> NDArray[np.uint64]:
+    return np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
+
+
 def _short_lengths(data: Bytes, place: Ints) -> Ints:
     return data[place].astype(np.int64) | data[place + 1].astype(np.int64) << 8
 
@@ -226,6 +233,9 @@ class _Heads:
         self.begin = self.end = 0
         self.place = self.length = np.zeros(0, dtype=np.int64)
         self.breaks = np.zeros(0, dtype=np.int64)  # heads that the next one does not follow
+        self.reach = CYCLE
+        self.disappointed = 0  # times that the lengths did not go on
+        self.searched = True  # every place of the stretch was looked at
 
     def chain(self, at: int) -> tuple[Ints, Ints]:
         """Places and lengths of records that follow one another from ``at`` on, within one stretch."""
@@ -250,8 +260,8 @@ class _Heads:
         """The first head behind ``at``, -1 when there is none in the block."""
         begin = at + 1
         while begin < self.size:
-            if not self.begin <= begin < self.end:
-                self._search(begin)
+            if not (self.searched and self.begin <= begin < self.end):
+                self._search(begin, foresee=False)
             short = self.place[np.searchsorted(self.place, begin) :]
             until = int(short[0]) + HEAD - 1 if len(short) else min(self.end + HEAD - 1, self.size)
             long = [place for place in long_heads(self.data, begin, until).tolist() if place not in self.distrusted]
@@ -271,13 +281,48 @@ class _Heads:
         return end == self.size or header_length(self.data, end, self.size) >= 0 or checksum_fits(
             self.data, at + HEAD, length)
 
-    def _search(self, begin: int) -> None:
+    def _search(self, begin: int, *, foresee: bool = True) -> None:
+        if foresee and not self.distrusted and self._foresee(begin):
+            return
         self.begin, self.end = begin, min(begin + STRETCH, self.size)
         place = short_heads(self.data, begin, min(self.end + HEAD - 1, self.size))
         if self.distrusted:
             place = place[~np.isin(place, list(self.distrusted))]
         self.place, self.length = place, _short_lengths(self.data, place)
         self.breaks = np.append(np.flatnonzero(place[1:] != (place + self.length + FRAME)[:-1]), len(place) - 1)
+        self.searched = True
+
+    def _foresee(self, begin: int) -> bool:
+        """Let the lengths go on as they did, as they do in most logs, and look whether a record is at each place."""
+        chain = self.length[int(self.breaks[-2]) + 1 if len(self.breaks) > 1 else 0 :]
+        if self.disappointed > 2 or len(chain) < CYCLE or self.place[-1] + self.length[-1] + FRAME != begin:
+            return False
+        raw = chain.astype("<u8").tobytes()
+        before = raw.rfind(raw[-8 * ALIKE :], 0, -8)
+        if before < 0 or before % 8:
+            return False
+        cycle = chain[before // 8 + ALIKE :]
+        while True:
+            length = np.tile(cycle, -(-self.reach // len(cycle)))[: self.reach]
+            end = begin + np.cumsum(length + FRAME)
+            place = end - length - FRAME
+            seen = int(np.searchsorted(place, self.size - HEAD, side="right"))
+            place, length = place[:seen], length[:seen]
+            right = _long_words(self.data)[place] == length.view(np.uint64)
+            right &= _words(self.data)[place + 8] == short_length_checksums()[length]
+            count = len(right) if right.all() else int(np.argmin(right))
+            if count < self.reach or self.reach >= FARTHEST:
+                break
+            self.reach *= 8
+        self.reach = CYCLE
+        self.disappointed += count < 8 * CYCLE  # something comes between: searching is cheaper
+        if count < CYCLE:
+            return False
+        self.place, self.length = place[:count], length[:count]
+        self.begin, self.end = begin, int(end[count - 1])
+        self.breaks = np.array([count - 1])
+        self.searched = False
+        return True
 
 
 def _tail(found: _Found, data: Bytes, begin: int, end: int) -> None:
