@@ -1,0 +1,60 @@
+"""``analyzer watch``: follow live runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.console import CannotAudit
+from analyzer.console.options import audit_options
+
+if TYPE_CHECKING:
+    from analyzer.check import Request
+
+
+@click.command("watch")
+@audit_options
+@click.option(
+    "--every", type=click.FloatRange(min=0.05), default=10.0, show_default=True, help="Seconds between looks."
+)
+@click.option("--idle", type=click.FloatRange(min=0), help="End when nothing was written for so many seconds.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "note", "never"]),
+    default="never",
+    show_default=True,
+    help="End with exit code 1 at the first finding of this severity.",
+)
+def command(request: Request, every: float, idle: float | None, fail_on: str) -> None:
+    """Follow live runs and tell every finding once, as it appears.
+
+    What only a finished run can be asked, such as its length, is asked when --idle ends the watch.
+    """
+    import time
+
+    from analyzer.cli.check import exit_code
+    from analyzer.config.files import BadConfig
+    from analyzer.console.output import look_of_stdout, say
+    from analyzer.renderers.escaping import visible
+    from analyzer.renderers.terminal import finding_lines
+    from analyzer.renderers.wording import totals
+    from analyzer.watch import follow
+
+    look = look_of_stdout()
+    try:
+        for news in follow(request, every=every, idle=idle):
+            for problem in news.unreadable:
+                click.echo(f"waiting: {visible(problem.source)}: {visible(problem.message)}", err=True)
+            for one, finding in news.new:
+                head = f"{time.strftime('%H:%M:%S')} {visible(one.run.name)}"
+                say("\n".join([head, *finding_lines(one, finding, look), ""]))
+            sys.stdout.flush()
+            if news.over:
+                say(f"over: {totals(news.report.runs)}")
+                sys.exit(exit_code(news.report, fail_on))
+            if news.new and news.report.runs and exit_code(news.report, fail_on) == 1:
+                sys.exit(1)
+    except BadConfig as error:
+        raise CannotAudit(str(error)) from error

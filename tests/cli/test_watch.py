@@ -1,0 +1,69 @@
+"""A watched run tells each finding once, waits for logs that are not there yet, and ends when told to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from analyzer.check import Request
+from analyzer.cli import main
+from analyzer.watch import News, follow
+from tests.cli.fake_rules import install, log_text
+
+
+class Time:
+    """A clock that moves when somebody sleeps, and does at each sleep what the training would have done meanwhile."""
+
+    def __init__(self, *happenings: object) -> None:
+        self.happenings = list(happenings)
+        self.seconds = 0.0
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        if self.happenings:
+            happening = self.happenings.pop(0)
+            if callable(happening):
+                happening()
+
+
+@pytest.fixture(autouse=True)
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    install(monkeypatch)
+
+
+def grow(text: str) -> None:
+    with Path("log.csv").open("a") as stream:
+        stream.write(text)
+
+
+def looks(time: Time, idle: float = 30.0) -> list[News]:
+    return list(follow(Request(paths=(Path("log.csv"),)), every=10.0, idle=idle, now=time.now, sleep=time.sleep))
+
+
+def test_a_finding_is_told_once_and_when_it_appears() -> None:
+    start, rest = log_text(0.5).split("30,", 1)
+    grow(start)
+    found = looks(Time(lambda: grow("30," + rest), lambda: grow("61,7.5\n"), None, lambda: grow("62,0.5\n")))
+    assert [[finding.code for _, finding in news.new] for news in found] == [[], [], ["LOS001", "LOS008"], [], []]
+    assert [news.over for news in found] == [False] * 4 + [True]
+
+
+def test_a_log_that_is_not_there_yet_is_waited_for() -> None:
+    found = looks(Time(None, lambda: grow(log_text(0.5))))
+    assert [len(news.report.runs) for news in found] == [0, 1, 1]
+    assert [len(news.unreadable) for news in found] == [1, 0, 0]
+
+
+def test_the_command_ends_at_a_finding_or_when_idle() -> None:
+    Path("log.csv").write_text(log_text(7.0))
+    ended = CliRunner().invoke(main, ["watch", "log.csv", "--every", "0.05", "--idle", "0"])
+    assert ended.exit_code == 0 and "LOS001" in ended.output and "over: 1 warning" in ended.output
+    failed = CliRunner().invoke(main, ["watch", "log.csv", "--every", "0.05", "--fail-on", "warning"])
+    assert failed.exit_code == 1
