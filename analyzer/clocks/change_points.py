@@ -17,13 +17,14 @@ SHORTEST_BLOCK = 3  # rows
 MAD_TO_SIGMA = 1.4826
 
 LEAST_RISE = 1.3  # the end stands this factor above the lowest level: a restart or a new mixture of data may cost 10..20 %
-RISE_UNITS = 8.0  # and this many units of what neighbouring blocks differ by
+RISE_UNITS = 5.0  # and, in logs, this many units of what neighbouring blocks differ by
+BAND_UNITS = 3.0  # the lowest stretch reaches so far up
 LEAST_ROWS = 5  # rows that must lie behind the onset
 
 FACTORS = tuple(range(2, 65))  # what a forgotten division multiplies a loss by: accumulation, devices, logging steps
 EDGE_ROWS = 2  # a factor appears within so many rows
 RATIO_ERRORS = 3.0  # standard errors within which the ratio is an integer
-WORST_RATIO_ERROR = 0.12  # of the ratio: half the space between 4 and 5; with more an integer means nothing
+WORST_RATIO_ERROR = 0.15  # of the ratio: with more an integer means nothing
 NOISE_RATIO = 1.8  # log-noise before and after may differ by this factor
 
 
@@ -35,7 +36,7 @@ class Divergence:
     lowest_row: int
     lowest: float
     final: float
-    units: float  # rise in units of the scatter of block levels
+    units: float  # rise of the log-level in units of the scatter of neighbouring blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +76,12 @@ def find_divergence(value: Floats, *, burn_in: int = 0, floor: float = 0.0) -> D
         return None
     if final < LEAST_RISE * lowest or tail.min() < (1 + (LEAST_RISE - 1) / 2) * lowest:
         return None
-    scatter = _scatter(levels[first : max(lowest_block + 3, first + 5)], levels)
-    scatter = max(scatter, floor)
-    units = (final - lowest) / scatter if scatter > 0 else np.inf
+    log = np.log(levels)
+    scatter = max(_scatter(log[first:]), floor / lowest)
+    units = float(np.log(final / lowest) / scatter) if scatter > 0 else np.inf
     if units < RISE_UNITS:
         return None
-    band = lowest + max(3 * scatter, (final - lowest) * 0.15)
+    band = lowest * float(np.exp(min(max(BAND_UNITS * scatter, 0.1), 0.5 * np.log(final / lowest))))
     inside = np.flatnonzero(levels <= band)
     start = skipped + (int(inside[-1]) + 1) * length if len(inside) else 0
     # To the row: the last one before the onset block's end that still lies in the band.
@@ -91,12 +92,12 @@ def find_divergence(value: Floats, *, burn_in: int = 0, floor: float = 0.0) -> D
         return None
     where = skipped + lowest_block * length
     lowest_row = where + int(np.abs(value[where : where + length] - lowest).argmin())
-    return Divergence(onset=onset, lowest_row=lowest_row, lowest=lowest, final=final, units=float(units))
+    return Divergence(onset=onset, lowest_row=lowest_row, lowest=lowest, final=final, units=units)
 
 
-def _scatter(before: Floats, levels: Floats) -> float:
-    """Scatter of neighbouring block levels: in the good stretch, or all over the run where that is short."""
-    steps = np.diff(before if len(before) >= 5 else levels)
+def _scatter(log_levels: Floats) -> float:
+    """Typical difference of neighbouring block levels, over the root of two."""
+    steps = np.diff(log_levels)
     return float(MAD_TO_SIGMA * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2))
 
 
@@ -132,10 +133,12 @@ def _two_level_cost(log: Floats, row: int, context: int) -> float:
     return float(np.abs(before - np.median(before)).sum() + np.abs(after - np.median(after)).sum())
 
 
-def shift_at(value: Floats, row: int, *, before: int = 40, after: int = 40) -> LevelShift | None:
+def shift_at(value: Floats, row: int, *, burn_in: int = 0, before: int = 40, after: int = 40) -> LevelShift | None:
     """How the level of a positive curve differs across ``row``."""
     log = np.log(value)
-    left, right = log[max(0, row - before) : row], log[row : row + after]
+    left, right = log[max(burn_in, row - before) : row], log[row : row + after]
+    if len(left) > 4 and np.median(left) < left[-1] - 0.2 < np.median(right):
+        left = left[:-1]  # a mean over rows of both sides
     if len(left) < 4 or len(right) < 4:
         return None
     noise_before, noise_after = _noise(left), _noise(right)

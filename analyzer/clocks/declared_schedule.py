@@ -236,7 +236,7 @@ class Extras:
 
     lowest: float = 0.0
     lowest_is_floor: bool = False  # it is held, or a number that somebody would choose
-    warmup_start: float | None = None  # where the line through the rising rows meets the first update
+    warmup_starts: tuple[float, ...] = ()  # where the line through the rising rows meets the first update, by offset
     furthest: float = 0.0  # largest counter that the log can hold
     totals: tuple[float, ...] = ()  # T read off the log, where nothing declares it
     usual_floors: bool = False  # try the floors that people choose and forget to declare
@@ -341,8 +341,7 @@ def _starts(claim: Claim, extras: Extras) -> list[float]:
             factor = _first(child, "start_factor")
     if factor and claim.base_lr:
         starts.insert(0, factor * claim.base_lr)
-    if extras.warmup_start is not None and extras.warmup_start > 0:
-        starts.append(extras.warmup_start)
+    starts += [start for start in extras.warmup_starts if start > 0]
     return list(dict.fromkeys(starts))
 
 

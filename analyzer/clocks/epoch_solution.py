@@ -248,7 +248,10 @@ def _part(
 ) -> Solution | None:
     """A clock for part of the labels, if they measure a lap."""
     found = _sound(bounds, slope, preferred) or _broken(bounds, lengths, slope, preferred)
-    return found if found is not None and found.high <= MEASURED * found.low else None
+    if found is None or found.high <= MEASURED * found.low:
+        return found
+    inside = next((S for S in preferred if found.low <= S <= found.high), None)  # one lap, cut by the join: the plan's
+    return None if inside is None else replace(found, low=inside, high=inside, walk=_single(bounds, inside))
 
 
 def _differ(before: Solution, after: Solution) -> bool:

@@ -24,6 +24,7 @@ BURN_IN_NOISE = 8.0  # noise units: and the loss is so near to its later level
 LONGEST_BURN_IN = 0.15  # share of the run
 SHORT_RUN_BURN_IN = 0.3, 100  # share of a short run, up to so many rows: ringing lasts tens of steps
 SHORTEST_BURN_IN = 5  # rows
+UNDONE_FLOOR = 0.02  # of the logged running mean
 RELATIVE_FLOOR = 1e-3  # of the level: a smaller scale says that the curve is smooth, not that 1 % is an event
 
 
@@ -65,15 +66,18 @@ class LossBaseline:
 def read_loss_baseline(timeline: Timeline) -> LossBaseline | None:
     """Level and scale of the main training loss; None when there is none."""
     series = timeline.roles.first("loss")
-    if series is None or not len(series):
-        return None
+    return None if series is None or not len(series) else baseline_of(timeline, series)
+
+
+def baseline_of(timeline: Timeline, series: Series) -> LossBaseline:
+    """Level and scale of one loss of the view."""
     rows = judged_rows(series)
     value = np.ascontiguousarray(series.value[rows])
     session = timeline.session_map.of(series)[rows]
     precision = float(np.median(half_width(series)[rows])) if len(rows) else 0.0
     undone = _batch_losses(timeline, series, rows)
     if undone is not None:
-        value = undone.value
+        value = np.maximum(undone.value, UNDONE_FLOOR * np.abs(value))  # rounding may leave a batch below zero
         precision *= 2 * float(np.max(undone.count))
     burn_in = burn_in_of(value)
     middle = float(np.median(np.abs(value))) if len(value) else 0.0

@@ -20,7 +20,7 @@ from analyzer.clocks.change_points import (
     sharpest_shift,
     shift_at,
 )
-from analyzer.clocks.loss_joins import JoinChange, changes_at_joins
+from analyzer.clocks.loss_joins import JoinChange, changes_at_joins, restarts_without_a_join
 from analyzer.clocks.loss_spikes import Spike, find_spikes
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
     """Judge the curve; nothing when statistics do not apply to it."""
     if loss.unfit or not np.all(loss.value > 0):
         return LossEvents()
-    joins = changes_at_joins(loss, timeline)
+    joins = (*changes_at_joins(loss, timeline), *restarts_without_a_join(loss, timeline))
     scale = _scale_jump(loss)
     if scale is not None:
         joins = tuple(change for change in joins if abs(change.position - scale.row) > NEAR_JOIN_ROWS)
@@ -82,7 +82,7 @@ def _scale_jump(loss: LossBaseline) -> LevelShift | None:
     near = max(2, len(loss.value) // 100)
     if np.any(np.abs(loss.learning_rate_moves - row) <= near):
         return None
-    shift = shift_at(loss.value, row)
+    shift = shift_at(loss.value, row, burn_in=loss.burn_in)
     if shift is None or shift.down or not is_integer_like(shift) or not same_noise(shift):
         return None
     after = loss.value[row:]

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from analyzer.model import Floats, Ints
 
-STEEPEST, FLATTEST = -1.6, -0.55  # slope of log |m_k - m_(k-1)| against log k: -1 for a running mean, 0 for batch losses
-LEVEL = 0.4  # the same slope of the batch losses: they know nothing of k, where a curve wrongly undone grows like k
+STEEP = -0.45  # slope of log |m_k - m_(k-1)| against log k: -1 for a running mean, 0 for batch losses
+LEVEL = 0.2  # that slope and the slope of what is undone, added: -1 for a running mean, +1 for batch losses
 NEGATIVE = 0.02  # share of batch losses that may come out below zero where the logged ones are above it
+FEWEST_EPOCHS = 3
+CLEARLY = 0.7  # the labels' own rows are where the mean starts anew, unless others make the batches so much smoother
 BIN_ROWS = 6  # differences that a bin of k must hold
 BINS = 3
 SHIFTS = (0, -1, 1, -2, 2)  # rows by which labels may miss the place where the mean starts anew
@@ -38,24 +40,25 @@ def undo_running_mean(value: Floats, step: Ints, starts: NDArray[np.bool_]) -> U
         step: shape (n,), in steps of one batch.
         starts: shape (n,), True where an epoch begins.
     """
-    if len(value) < 24 or starts.sum() < 2 or not np.median(np.diff(step)) >= 1:
+    if len(value) < 24 or starts.sum() < FEWEST_EPOCHS or not np.median(np.diff(step)) >= 1:
         return None
-    best: tuple[float, Undone] | None = None
+    best: tuple[float, NDArray[np.bool_], Undone] | None = None
     for shift in SHIFTS:
         moved = np.roll(starts, shift)
         moved[0] = True
         count = _counts(step, moved)
-        slope = _slope(value, moved, count)
-        if slope is None or not STEEPEST <= slope <= FLATTEST:
-            continue
         batch = _undo(value, moved, count)
-        after = _slope(batch, moved, count)
-        if after is None or not -LEVEL <= after <= LEVEL or (value.min() > 0 and np.mean(batch <= 0) > NEGATIVE):
-            continue
-        rough = float(np.mean(np.abs(np.diff(batch))))
-        if best is None or rough < 0.7 * best[0]:
-            best = (rough, Undone(value=batch, count=count))
-    return None if best is None else best[1]
+        rough = float(np.median(np.abs(np.diff(batch)[(moved | np.roll(moved, 1))[1:]])))
+        if best is None or rough < CLEARLY * best[0]:
+            best = (rough, moved, Undone(value=batch, count=count))
+    assert best is not None
+    _, moved, undone = best
+    before, after = _slope(value, moved, undone.count), _slope(undone.value, moved, undone.count)
+    if before is None or after is None or before > STEEP or before + after > LEVEL:
+        return None
+    if value.min() > 0 and np.mean(undone.value <= 0) > NEGATIVE:
+        return None
+    return undone
 
 
 def _counts(step: Ints, starts: NDArray[np.bool_]) -> Ints:

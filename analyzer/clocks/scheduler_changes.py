@@ -226,6 +226,9 @@ def _joins_judged(timeline: Timeline, rows: Observed, known: Known, lives: list[
         wrong = np.flatnonzero(np.abs(value - rows.rate[life.first : life.last]) > rows.tolerance[life.first : life.last])
         if life.how == "counter" and (life.shift == before or not len(wrong)):
             continue
+        off = np.abs(value - rows.rate[life.first : life.last]) / rows.tolerance[life.first : life.last]
+        if life.how in ("own", "scaled") and off.max() < CLEARLY:
+            continue
         place = life.first + (int(wrong[0]) if len(wrong) else 0)
         evidence = (
             row_of(timeline, rows, life.first - 1, "last before the join"),
@@ -303,7 +306,7 @@ def single_rows(timeline: Timeline, claim: Claim, rows: Observed, sample: Observ
         if good.sum() < max(5, 0.6 * len(good)):
             continue
         good = matches(known, rows)
-        if good.all() or not _are_single(good) or not _clearly_off(rows, known.on(rows), np.flatnonzero(~good)):
+        if good.all() or not _are_single(good) or _few_warmup_rows(known, rows, good) or not _clearly_off(rows, known.on(rows), np.flatnonzero(~good)):
             continue
         deviation = _isolated(timeline, rows, known.on(rows), np.flatnonzero(~good))
         return clock_of(rows, known, deviations=(deviation,), explained=float(good.mean()))
@@ -317,6 +320,13 @@ def _are_single(good: np.ndarray) -> bool:
     edges = np.flatnonzero(np.diff(np.concatenate([[True], good, [True]]).astype(np.int8)))
     lengths = edges[1::2] - edges[::2]
     return bool(len(lengths) <= 20 and (lengths <= SINGLE_ROWS).all())
+
+
+def _few_warmup_rows(known: Known, rows: Observed, good: np.ndarray) -> bool:
+    """The rows that are off are the warmup's own, and too few to know its form."""
+    schedule = known.schedule
+    warming = known.rate * (rows.axes[known.axis] + known.offset) < schedule.warmup
+    return bool(warming.sum() <= 3 and not (~good & ~warming).any() and warming.any())
 
 
 def _clearly_off(rows: Observed, value: Floats, wrong: np.ndarray) -> bool:
@@ -404,7 +414,7 @@ def at_every_epoch(timeline: Timeline, rows: Observed, value: Value, axis: str) 
 
 def _moves(value: Value, x: Floats) -> bool:
     values = value(x)
-    return bool(np.ptp(values) > 1e-9 * np.abs(values).max())
+    return len(values) > 1 and bool(np.ptp(values) > 1e-9 * np.abs(values).max())
 
 
 def references(claim: Claim, rows: Observed, sample: Observed, main: bool) -> Iterator[tuple[Value, str, Known | None, Fit | None]]:
@@ -633,6 +643,8 @@ def _shifts_in_words(
     places = [change.place for change in found]
     cadence = float(np.median(np.diff(x))) if len(x) > 1 else 1.0
     anew = len(found) == 1 and sizes[0] < -3 and abs(x[places[0]] + found[0].size) <= 1.5 * max(cadence, 1.0)
+    if join is not None and not declared and not anew:
+        return
     if join is not None or (anew and declared):
         what = f"the scheduler's position moves by {sizes[0]:+.6g} at step {step}"
         if anew:

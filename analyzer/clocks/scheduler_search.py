@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Search = Callable[["Timeline", Claim, Observed, Observed, bool], SchedulerClock | None]
 
 OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1
+ESTIMATED = 1.5  # half widths, where a factor or the warmup's start was itself read off the log
 OTHER_PEAK = 1e-3  # relative; printed rates have three digits at least
 CONVENTION = 1.5  # steps by which horizon and warmup may differ and still be a convention
 COMMON_SPANS = ("T-W", "T", "whole", "T-W-1")  # tried when the scheduler runs at another rate
@@ -106,17 +107,17 @@ def axes_for(unit: str, rows: Observed) -> list[str]:
 def extras_of(rows: Observed, totals: tuple[float, ...] = ()) -> Extras:
     """What only the log can tell a declaration."""
     axis = rows.axes.get("step", next(iter(rows.axes.values())))
-    start = None
+    starts: tuple[float, ...] = ()
     top = int(np.argmax(rows.rate))
     if top >= 2:
         line = line_through(axis[:top], rows.rate[:top], rows.tolerance[:top])
         if line is not None and line[0] > 0:
-            start = line[1] + line[0] * min(float(axis[0]), 1.0)
-    low = int(np.argmin(rows.rate))
+            starts = tuple(line[1] - line[0] * offset for offset in OFFSETS)
+    low = top + int(np.argmin(rows.rate[top:]))
     lowest = float(rows.rate[low])
     chosen = float(f"{lowest:.1e}")
     held = len(rows) > 3 and abs(rows.rate[-1] - lowest) <= rows.tolerance[low] and abs(rows.rate[-3] - lowest) <= rows.tolerance[low]
-    return Extras(lowest=lowest, lowest_is_floor=held or abs(lowest - chosen) <= rows.tolerance[low], warmup_start=start, furthest=float(max(a.max() for a in rows.axes.values())), totals=totals)
+    return Extras(lowest=lowest, lowest_is_floor=held or abs(lowest - chosen) <= rows.tolerance[low], warmup_starts=starts, furthest=float(max(a.max() for a in rows.axes.values())), totals=totals)
 
 
 def hypotheses(
@@ -150,12 +151,13 @@ def as_declared(claim: Claim, sample: Observed, rows: Observed, *, main: bool) -
     totals = own_totals(claim, sample)
     extras = extras_of(sample, totals)
     few = sample.rows(np.unique(np.linspace(0, len(sample) - 1, 12).astype(np.int64)))
+    strict = main and claim.base_lr is not None
     for guess in (extras, replace(extras, usual_floors=True)):
         for peak in peaks_of(claim, rows, main):
             for known in hypotheses(claim, sample, peak, guess):
-                if main and not matches(known, few).all():
+                if strict and not matches(known, few).all():
                     continue
-                fitted = scaled(known, sample, allowed=not main)
+                fitted = scaled(known, sample, allowed=not strict)
                 if fitted is not None and matches(fitted, rows).all():
                     return fitted
         if claim.min_lr is not None or claim.family not in ENDS:
@@ -166,7 +168,7 @@ def as_declared(claim: Claim, sample: Observed, rows: Observed, *, main: bool) -
 def scaled(known: Known, rows: Observed, *, allowed: bool) -> Known | None:
     """The schedule if it passes through the rows; with a factor of its own for further parameter groups."""
     value = known.on(rows)
-    if (np.abs(value - rows.rate) <= rows.tolerance).all():
+    if matches(known, rows).all():
         return known
     if not allowed:
         return None
@@ -180,7 +182,8 @@ def scaled(known: Known, rows: Observed, *, allowed: bool) -> Known | None:
 
 def matches(known: Known, rows: Observed) -> np.ndarray:
     """Which rows the schedule passes through."""
-    slack = rows.tolerance if known.scale == 1.0 else 2 * rows.tolerance
+    estimated = known.scale != 1.0 or (isinstance(known.schedule, Schedule) and known.schedule.warmup_start > 0)
+    slack = ESTIMATED * rows.tolerance if estimated else rows.tolerance
     result: np.ndarray = np.abs(known.on(rows) - rows.rate) <= slack
     return result
 
@@ -586,8 +589,7 @@ def compared(
                 numbers={"observed": fit.family, "declared": claim.family},
             )  # fmt: skip
         return
-    height_is_seen = fit.rise is not None or fit.family in ("constant", "exponential", "step", "inverse-time")
-    if claim.base_lr and height_is_seen and abs(fit.peak / claim.base_lr - 1) > OTHER_PEAK:
+    if claim.base_lr and height_is_seen(rows, fit, axis, claim.base_lr) and abs(fit.peak / claim.base_lr - 1) > OTHER_PEAK:
         yield Deviation(
             kind="peak", step=step, last_step=last, evidence=evidence,
             what=f"the rate peaks at {fit.peak:.6g}, {claim.base_lr:.6g} is declared ({fit.peak / claim.base_lr:.4g} times)",
@@ -597,6 +599,18 @@ def compared(
     yield from lengths_compared(claim, rows, fit, axis, step, last, evidence)
 
 
+def height_is_seen(rows: Observed, fit: Fit, axis: str, declared: float) -> bool:
+    """Whether the log shows the top itself: a plateau, every step around it, or a rate above the declared one."""
+    if fit.family not in ("constant", "exponential", "step", "inverse-time", "inverse-sqrt") and fit.rise is None:
+        return False
+    x, top = rows.axes[axis], int(np.argmax(rows.rate))
+    if rows.rate[top] > declared * (1 + OTHER_PEAK):
+        return True
+    level = np.count_nonzero(np.abs(rows.rate - rows.rate[top]) <= 2 * rows.tolerance)
+    around = x[max(top - 1, 0) : top + 2]
+    return bool(level >= 3 or (len(around) > 1 and np.diff(around).max() <= 1))
+
+
 def never_at_peak(rows: Observed, fit: Fit, axis: str, declared: float) -> bool:
     """Every step around the top is logged, and the top is below the declared peak."""
     x, top = rows.axes[axis], int(np.argmax(rows.rate))
@@ -604,6 +618,13 @@ def never_at_peak(rows: Observed, fit: Fit, axis: str, declared: float) -> bool:
         return False
     every_step = x[top] - x[top - 1] == 1 and x[top + 1] - x[top] == 1
     return bool(every_step and rows.rate[top] < declared * (1 - 20 * OTHER_PEAK))
+
+
+def warmup_is_seen(rows: Observed, fit: Fit, axis: str, declared: tuple[float, ...]) -> bool:
+    """Enough rows on the rise to know its line; or, without a rise, rows where the declared warmup should be."""
+    if fit.rise is not None:
+        return fit.rise.rows >= 3
+    return bool(np.count_nonzero(rows.axes[axis] < max(declared, default=0.0) - 1) >= 2)
 
 
 def also_admitted(claim: Claim, rows: Observed, axis: str) -> tuple[float, ...]:
@@ -636,8 +657,7 @@ def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str, step: in
         end_ok = end_ok or any(abs(fit.end - total - w) <= slack for total in totals for w in widths)
     planned = claim.totals if axis == "step" else _given(claim.epochs)
     near = min(planned, key=lambda total: abs(fit.end - total)) if end_known else math.nan
-    warm_known = claim.warmup_declared or fit.rise is not None
-    warm_ok = not warm_known or any(abs(width - w) <= CONVENTION for w in widths)
+    warm_ok = not warmup_is_seen(rows, fit, axis, widths) or any(abs(width - w) <= CONVENTION for w in widths)
     if not warm_ok and not end_ok and widths and max(widths) > 0:
         k_end, k_warm = near / fit.end, max(widths) / max(width, 1e-9)
         if abs(k_end / k_warm - 1) < 0.05:
