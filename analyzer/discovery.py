@@ -47,7 +47,9 @@ CHECKPOINT_FOLDER = re.compile(r"^(checkpoint|ckpt)[-_]?\d+$|^global_step\d+$|^l
 HPARAMS_FOLDER = re.compile(r"^\d{10}\.\d+$")  # tensorboard's add_hparams writes its own file into <unix time>/
 DATED_FOLDER = re.compile(r"^[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_")  # Nov22_00-14-50_host: torch, Trainer
 WANDB_FOLDER = re.compile(r"^(offline-)?run-\d{8}_\d{6}-(?P<id>\w+)$")
-NUMBERED_FOLDER = re.compile(r"^(?P<stem>version_)(?P<number>\d+)$|^(?P<stamp>\d{8}_\d{6})$")
+NUMBERED_FOLDER = re.compile(
+    r"^(?P<stem>version_)\d+$|^\d{8}_\d{6}$|^[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_(?P<host>.*)$"
+)
 EVENT_FILE = re.compile(r"tfevents\.(?P<time>\d+)\.(?P<host>.+)\.(?P<pid>\d+)\.\d+(?:\.v2)?$")
 
 Progress = Callable[[int, int], None]  # files read so far, files in all
@@ -156,6 +158,8 @@ def find_groups(paths: Iterable[Path], *, include: Sequence[str] = (), exclude: 
         if len(roots) > 1:
             found = [replace(group, name=_name_among_roots(root, group)) for group in found]
         groups += found
+    if len(roots) > 1:
+        groups = _each_once(groups)
     return Found(groups=tuple(_copies_named(groups)), unreadable=tuple(problems))
 
 
@@ -491,7 +495,7 @@ def _numbered_alike(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
     if not one or not two or one[:-1] != two[:-1]:
         return False
     a, b = NUMBERED_FOLDER.match(one[-1]), NUMBERED_FOLDER.match(two[-1])
-    return bool(a and b and a["stem"] == b["stem"])
+    return bool(a and b and a.groups() == b.groups())
 
 
 def _first_step(folders: list[_Folder]) -> float | None:
@@ -536,6 +540,18 @@ def _name_among_roots(root: Path, group: Group) -> str:
     if root.is_file() or group.name == root.name:
         return str(root)
     return f"{root}/{group.name}"
+
+
+def _each_once(groups: list[Group]) -> list[Group]:
+    """Groups without those whose files were all found below an earlier path."""
+    seen: set[Path] = set()
+    kept = []
+    for group in groups:
+        files = {log.path.resolve() for log in group.logs}
+        if not files <= seen:
+            kept.append(group)
+        seen |= files
+    return kept
 
 
 def _copies_named(groups: list[Group]) -> list[Group]:

@@ -213,6 +213,16 @@ def test_a_checkpoint_that_tells_otherwise_is_kept(tmp_path: Path) -> None:
     assert "kept as another view" in said(run)
 
 
+def test_a_checkpoint_alone_does_not_tell_how_the_run_ended(tmp_path: Path) -> None:
+    state(tmp_path / "checkpoint-60" / "trainer_state.json", 60)
+    (run,) = found(tmp_path)
+    assert run.sources[0].unfinished
+    assert "may have gone on" in said(run)
+    state(tmp_path / "trainer_state.json", 100)
+    (run,) = found(tmp_path)
+    assert not run.sources[0].unfinished
+
+
 def test_checkpoints_of_different_runs_stay_apart(tmp_path: Path) -> None:
     state(tmp_path / "checkpoint-60" / "trainer_state.json", 60, shift=0.3, max_steps=60)
     state(tmp_path / "checkpoint-100" / "trainer_state.json", 100)
@@ -305,6 +315,32 @@ def test_several_roots_are_told_apart(tmp_path: Path) -> None:
     for name in ("a", "b"):
         csv(tmp_path / name / "run" / "log.csv", 1, 30)
     assert names(found(tmp_path / "a", tmp_path / "b")) == [f"{tmp_path}/a/run", f"{tmp_path}/b/run"]
+
+
+def test_a_run_below_two_paths_is_read_once(tmp_path: Path) -> None:
+    csv(tmp_path / "a" / "log.csv", 1, 30)
+    csv(tmp_path / "b" / "log.csv", 1, 30)
+    assert len(found(tmp_path, tmp_path / "a", tmp_path / "a" / "log.csv")) == 2
+
+
+def test_a_resume_in_the_next_dated_folder_is_the_same_run(tmp_path: Path) -> None:
+    write_events(tmp_path / "runs" / "Nov22_00-14-50_node", rows(1, 60), start=1e9)
+    write_events(tmp_path / "runs" / "Nov22_01-14-50_node", rows(61, 120), start=1e9 + 3600)
+    write_events(tmp_path / "runs" / "Nov22_02-14-50_node", rows(1, 120), start=1e9 + 9000)
+    resumed, alone = found(tmp_path)
+    assert (len(resumed.sources), len(alone.sources)) == (2, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
+def test_what_may_not_be_read_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    csv(tmp_path / "open" / "log.csv", 1, 30)
+    for path in (csv(tmp_path / "closed" / "log.csv", 1, 30).parent, csv(tmp_path / "file" / "log.csv", 1, 30)):
+        path.chmod(0)
+    result = discover([tmp_path])
+    assert names(result.runs) == ["open"]
+    assert all("permission denied" in problem.message for problem in result.unreadable)
+    assert len(result.unreadable) == 2
+    (tmp_path / "closed").chmod(0o700)
 
 
 def test_include_and_exclude(tmp_path: Path) -> None:
