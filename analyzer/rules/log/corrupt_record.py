@@ -14,7 +14,8 @@ When it is silent
 
 What to do
     Copy the file again from where it was written, and check the disk or the transfer. What lies behind the damage
-    has been read as far as its own checksums are right."""
+    has been read as far as its own checksums are right.
+"""
 
 from __future__ import annotations
 

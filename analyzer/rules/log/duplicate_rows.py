@@ -15,7 +15,8 @@ When it is silent
 
 What to do
     Look for a logger, handler or callback that is registered twice, or two that append to one file; drop the second
-    copy of each row before computing anything from the log."""
+    copy of each row before computing anything from the log.
+"""
 
 from __future__ import annotations
 

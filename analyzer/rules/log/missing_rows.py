@@ -13,11 +13,12 @@ When it is silent
     When the other clocks did not move, the counter jumped (`steps-skipped-at-resume`). An irregular cadence, a
     cadence that changes for good and long steps at equal distances are habits of the logger. In a down-sampled
     export rows are missing by design. Rows that a killed process had not written yet, between its last row and the
-    checkpoint that the next one resumed from, are a note.
+    checkpoint that the next one resumed from, are a note; so are single rows (a loss that was not finite, say).
 
 What to do
     Look for the rows in another file (a rotated log, the folder of an earlier session), and at log calls that are
-    skipped under a condition."""
+    skipped under a condition.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +66,7 @@ def _holes(gaps: list[StepJump]) -> Finding:
     more = f" and {len(gaps) - GAPS_TOLD} more" if len(gaps) > GAPS_TOLD else ""
     because = f"; {first.because}" if first.because else ""
     return Finding(
-        severity="warning" if rows > 1 else "note",
+        severity="warning" if any(gap.rows > 1 for gap in gaps) else "note",
         message=f"{rows} row{'s' if rows > 1 else ''} of {first.series.tag} missing, which is logged every "
         f"{first.cadence} step{'s' if first.cadence > 1 else ''}: nothing from step {places}{more}{because}",
         tag=first.series.tag,

@@ -14,7 +14,8 @@ When it is silent
 
 What to do
     Audit the original log: event files instead of the dashboard's CSV, `wandb.Api().run(...).scan_history()`
-    instead of `history()`, TensorBoard with `--samples_per_plugin scalars=0` for the export."""
+    instead of `history()`, TensorBoard with `--samples_per_plugin scalars=0` for the export.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
 ROWS_NEEDED = 100
+SAMPLE_SIZES = frozenset((500, 1000, 10_000))  # W&B's history(); TensorBoard's data server and event accumulator
 IRREGULAR = 0.2  # share of distances that are not the usual one, in every quarter of the log
 
 
@@ -76,6 +78,8 @@ def random_sample(step: Ints) -> bool:
         return False
     if len(np.unique(distances)) < 4:
         return False
+    if len(step) in SAMPLE_SIZES:
+        return True
     # A sample without memory follows the geometric law: neighbouring distances are unrelated, deviation and mean are
     # alike, and the shortest distance is the most frequent. Episodes and token counts have a shortest of their own.
     mean = float(distances.mean())

@@ -13,7 +13,8 @@ When it is silent
 
 What to do
     Nothing for a live run. Otherwise flush the logger before the process ends (`SummaryWriter.close()`,
-    `flush_secs`), and expect the last rows to be missing."""
+    `flush_secs`), and expect the last rows to be missing.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ When it is silent
 
 What to do
     Do not trust durations across the place. Log elapsed time from a monotonic clock, and throughput from the steps
-    of the session alone."""
+    of the session alone.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ When it is silent
 
 What to do
     Look at what else started at that time: device clocks and temperatures, data loading time, other processes, the
-    size of the batches."""
+    size of the batches.
+"""
 
 from __future__ import annotations
 
