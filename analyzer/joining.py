@@ -172,6 +172,11 @@ def _attach_silent(piece: Piece, accounts: list[Account]) -> None:
     """A file without scalars is a life that logged nothing, or holds hyperparameters; it belongs to its neighbours."""
     start = piece.reading.source.start_time or 0.0
     beside = [a for a in accounts if any(_stream(p) == _stream(piece) for p in a.pieces)]
+    writer = (piece.reading.source.host, piece.reading.source.pid)
+    if not beside and not any(
+        writer == (other.reading.source.host, other.reading.source.pid) for a in accounts for other in a.pieces
+    ):
+        beside = accounts  # a life of its own in a folder of its own; a process that lives on writes hyperparameters there
     if beside:
         before = [a for a in beside if (a.pieces[0].reading.source.start_time or 0.0) <= start]
         chosen = (before or beside[:1])[-1]

@@ -238,6 +238,15 @@ def test_trainer_state_and_its_event_files_are_one_run(tmp_path: Path) -> None:
     assert [len(view.sources) for view in run.views] in ([1, 2], [2, 1])
 
 
+def test_a_life_that_logged_nothing_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    state(tmp_path / "trainer_state.json", 100)
+    logged = [(s, {"train/loss": round(loss_at(s), 4)}) for s in range(5, 101, 5)]
+    write_events(tmp_path / "runs" / "Nov22_00-14-50_node", logged, start=1e9, pid=1)
+    write_events(tmp_path / "runs" / "Nov22_01-14-50_node", [], start=1e9 + 3600, pid=2)
+    (run,) = found(tmp_path)
+    assert sorted(len(view.sources) for view in run.views) == [1, 2]
+
+
 # Tables side by side
 
 
@@ -331,16 +340,28 @@ def test_a_resume_in_the_next_dated_folder_is_the_same_run(tmp_path: Path) -> No
     assert (len(resumed.sources), len(alone.sources)) == (2, 1)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
-def test_what_may_not_be_read_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
-    csv(tmp_path / "open" / "log.csv", 1, 30)
-    for path in (csv(tmp_path / "closed" / "log.csv", 1, 30).parent, csv(tmp_path / "file" / "log.csv", 1, 30)):
-        path.chmod(0)
+def test_what_may_not_be_read_is_named_and_the_rest_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("open", "closed", "file"):
+        csv(tmp_path / name / "log.csv", 1, 30)
+    listed, opened = os.scandir, Path.open
+
+    def scandir(path: Path) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    def open_file(self: Path, *args: object, **kwargs: object) -> object:
+        if self.parent.name == "file":
+            raise PermissionError(13, "Permission denied")
+        return opened(self, *args, **kwargs)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(Path, "open", open_file)
     result = discover([tmp_path])
     assert names(result.runs) == ["open"]
-    assert all("permission denied" in problem.message for problem in result.unreadable)
-    assert len(result.unreadable) == 2
-    (tmp_path / "closed").chmod(0o700)
+    assert [("permission denied" in p.message, Path(p.source).name) for p in result.unreadable] == [
+        (True, "closed"), (True, "log.csv")
+    ]
 
 
 def test_include_and_exclude(tmp_path: Path) -> None:
