@@ -73,11 +73,13 @@ def level_curve(rng: np.random.Generator, shape: str, n: int, steps_per_epoch: i
     if shape == "power law":
         return floor + (start - floor) * (1 + np.arange(n) / rng.uniform(2, 50)) ** -rng.uniform(0.2, 0.8)
     if shape == "cosine":
-        return floor + (start - floor) * (0.25 * (1 + np.cos(np.pi * progress)) + 0.5 * np.exp(-progress * rng.uniform(5, 40)))
+        return floor + (start - floor) * (
+            0.25 * (1 + np.cos(np.pi * progress)) + 0.5 * np.exp(-progress * rng.uniform(5, 40))
+        )
     if shape == "staircase":
         epoch = np.arange(n) // steps_per_epoch
         within = (np.arange(n) % steps_per_epoch) / steps_per_epoch
-        return floor + (start - floor) * 0.4 ** epoch * (1 - rng.uniform(0.0, 0.15) * within) + 0.1 * floor
+        return floor + (start - floor) * 0.4**epoch * (1 - rng.uniform(0.0, 0.15) * within) + 0.1 * floor
     if shape == "flat":
         return np.full(n, floor + 0.1)
     curve = floor + (start - floor) * np.exp(-np.arange(n) / (n * rng.uniform(0.01, 0.3)))
@@ -88,8 +90,14 @@ def level_curve(rng: np.random.Generator, shape: str, n: int, steps_per_epoch: i
     return curve
 
 
-def healthy_run(rng: np.random.Generator, *, n: int | None = None, noise: str | None = None,
-                shape: str | None = None, logged: str | None = None) -> SimulatedRun:
+def healthy_run(
+    rng: np.random.Generator,
+    *,
+    n: int | None = None,
+    noise: str | None = None,
+    shape: str | None = None,
+    logged: str | None = None,
+) -> SimulatedRun:
     """A run without a fault; what is not given is drawn."""
     n = n or int(np.exp(rng.uniform(np.log(50), np.log(200_000))))
     noise = noise or str(rng.choice(NOISES))
@@ -102,11 +110,22 @@ def healthy_run(rng: np.random.Generator, *, n: int | None = None, noise: str | 
     sigma = share * (np.full(n, clean[-1]) if additive else clean)
     loss = clean + sigma * unit_noise(rng, noise, n)
     loss = np.maximum(loss, 0.02 * clean)
-    return finish(rng, loss, sigma=sigma, clean=clean, steps_per_epoch=steps_per_epoch, noise=noise, shape=shape, logged=logged)
+    return finish(
+        rng, loss, sigma=sigma, clean=clean, steps_per_epoch=steps_per_epoch, noise=noise, shape=shape, logged=logged
+    )
 
 
-def finish(rng: np.random.Generator, loss: Floats, *, sigma: Floats, clean: Floats, steps_per_epoch: int, noise: str,
-           shape: str, logged: str) -> SimulatedRun:
+def finish(
+    rng: np.random.Generator,
+    loss: Floats,
+    *,
+    sigma: Floats,
+    clean: Floats,
+    steps_per_epoch: int,
+    noise: str,
+    shape: str,
+    logged: str,
+) -> SimulatedRun:
     """Write the batch losses down as the run's logger would, with the other columns of a log."""
     n = len(loss)
     step = np.arange(1, n + 1)
@@ -129,9 +148,20 @@ def finish(rng: np.random.Generator, loss: Floats, *, sigma: Floats, clean: Floa
             sigma = sigma[kept] / np.sqrt(window)
     elif logged == "four digits":
         loss = np.round(loss, 4)
-    return SimulatedRun(step=step, epoch=epoch, loss=loss, learning_rate=rate, grad_norm=grad, validation_step=step_of(lasts),
-                        validation_loss=validation, steps_per_epoch=steps_per_epoch, noise=noise, shape=shape, logged=logged,
-                        sigma=sigma)
+    return SimulatedRun(
+        step=step,
+        epoch=epoch,
+        loss=loss,
+        learning_rate=rate,
+        grad_norm=grad,
+        validation_step=step_of(lasts),
+        validation_loss=validation,
+        steps_per_epoch=steps_per_epoch,
+        noise=noise,
+        shape=shape,
+        logged=logged,
+        sigma=sigma,
+    )
 
 
 def step_of(rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -168,8 +198,13 @@ def with_scale_jump(run: SimulatedRun, rng: np.random.Generator, *, factor: floa
     """The logged loss is multiplied by ``factor`` from one row on."""
     n = len(run.loss)
     row = int(rng.integers(n // 3, max(n // 3 + 1, int(0.8 * n))))
-    return replace(run, loss=run.loss * np.where(np.arange(n) >= row, factor, 1.0), fault="scale", fault_row=row,
-                   truth={"factor": factor})
+    return replace(
+        run,
+        loss=run.loss * np.where(np.arange(n) >= row, factor, 1.0),
+        fault="scale",
+        fault_row=row,
+        truth={"factor": factor},
+    )
 
 
 def with_overfitting(run: SimulatedRun, rng: np.random.Generator, *, rise: float) -> SimulatedRun:
@@ -177,5 +212,12 @@ def with_overfitting(run: SimulatedRun, rng: np.random.Generator, *, rise: float
     n = len(run.validation_loss)
     turn = int(n * rng.uniform(0.3, 0.5))
     after = np.clip((np.arange(n) - turn) / max(n - 1 - turn, 1), 0, None)
-    return replace(run, validation_loss=run.validation_loss[turn] * (1 + rise * after) * (run.validation_loss / run.validation_loss)
-                   if n > turn else run.validation_loss, fault="overfitting", fault_row=turn, truth={"rise": rise})
+    return replace(
+        run,
+        validation_loss=run.validation_loss[turn] * (1 + rise * after) * (run.validation_loss / run.validation_loss)
+        if n > turn
+        else run.validation_loss,
+        fault="overfitting",
+        fault_row=turn,
+        truth={"rise": rise},
+    )

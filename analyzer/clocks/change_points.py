@@ -16,7 +16,9 @@ BLOCKS = 40  # blocks that a run is cut into: 2.5 % of the run each
 SHORTEST_BLOCK = 3  # rows
 MAD_TO_SIGMA = 1.4826
 
-LEAST_RISE = 1.3  # the end stands this factor above the lowest level: a restart or a new mixture of data may cost 10..20 %
+LEAST_RISE = (
+    1.3  # the end stands this factor above the lowest level: a restart or a new mixture of data may cost 10..20 %
+)
 RISE_UNITS = 5.0  # and, in logs, this many units of what neighbouring blocks differ by
 BAND_UNITS = 3.0  # the lowest stretch reaches so far up
 LEAST_ROWS = 5  # rows that must lie behind the onset
@@ -148,8 +150,14 @@ def shift_at(value: Floats, row: int, *, burn_in: int = 0, before: int = 40, aft
     factor = max(2, round(ratio if ratio > 1 else 1 / ratio))
     pooled = max(np.hypot(noise_before, noise_after) / np.sqrt(2), 1e-6)
     return LevelShift(
-        row=row, ratio=ratio, error=max(error, 1e-4), factor=factor, down=ratio < 1, noise_before=noise_before,
-        noise_after=noise_after, sharpness=abs(step) / pooled,
+        row=row,
+        ratio=ratio,
+        error=max(error, 1e-4),
+        factor=factor,
+        down=ratio < 1,
+        noise_before=noise_before,
+        noise_after=noise_after,
+        sharpness=abs(step) / pooled,
     )
 
 

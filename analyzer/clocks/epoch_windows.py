@@ -47,8 +47,13 @@ def last_rows_of_epochs(loss: LossBaseline, timeline: Timeline) -> LastRows | No
         return None
     log = np.log(loss.value)
     reach = min(6, length - 1)
-    others = np.stack([np.where(position + k < len(log), log[np.minimum(position + k, len(log) - 1)], np.nan)
-                       for k in (*range(-reach, 0), *range(1, reach + 1))], axis=1)
+    others = np.stack(
+        [
+            np.where(position + k < len(log), log[np.minimum(position + k, len(log) - 1)], np.nan)
+            for k in (*range(-reach, 0), *range(1, reach + 1))
+        ],
+        axis=1,
+    )
     difference = log[position] - np.nanmedian(others, axis=1)
     typical = float(np.median(difference))
     scatter = MAD_TO_SIGMA * float(np.median(np.abs(difference - typical)))
@@ -71,7 +76,9 @@ def cause_of(typical: float, error: float, timeline: Timeline) -> tuple[str, Fra
         batches = -(-int(size) // wide)
         if accumulation > 1 and batches % accumulation:
             left = batches % accumulation
-            shares.append((f"{left} of {accumulation} micro-batches, divided by {accumulation}", Fraction(left, accumulation)))
+            shares.append(
+                (f"{left} of {accumulation} micro-batches, divided by {accumulation}", Fraction(left, accumulation))
+            )
         if int(size) % wide:
             left = int(size) % wide
             shares.append((f"{left} of {wide} samples, divided by {wide}", Fraction(left, wide)))

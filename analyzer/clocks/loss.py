@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from analyzer.clocks.loss_events import LossEvents
     from analyzer.timeline import Timeline
 
+REWARD = re.compile(
+    r"(?:^|[/_. -])(?:ep_rew|ep_len|episode_(?:reward|return|len)|mean_reward|avg_reward|policy_gradient_loss)", re.I
+)
+ADVERSARY = re.compile(
+    r"(?:^|[/_. -])(?:d|disc|discriminator|critic)[/_. -]?loss|loss[/_. -](?:d|disc|discriminator)$", re.I
+)
 FEWEST_ROWS = 8  # finite rows below which there is no level to speak of
 ZERO_TAIL_ROWS = 3  # so many exact zeros at the end are a collapse, not a loss
 BURN_IN_DESCENT = 0.8  # the burn-in ends when this share of the descent is behind
@@ -108,7 +115,9 @@ def epoch_starts(timeline: Timeline, series: Series, rows: Ints) -> NDArray[np.b
     labels = timeline.roles.first("epoch")
     if labels is None or len(labels) < 2 or len(rows) < 2:
         return None
-    whole = np.floor(labels.value + 1e-9)
+    whole = np.floor(labels.value)
+    if not np.array_equal(whole, labels.value):
+        return None  # fractions: no framework that writes them logs a running mean
     key, wanted = (_place(labels), _place(series)[rows])
     order = np.argsort(key, kind="stable")
     at = np.minimum(np.searchsorted(key[order], wanted), len(key) - 1)
@@ -116,7 +125,7 @@ def epoch_starts(timeline: Timeline, series: Series, rows: Ints) -> NDArray[np.b
     if same.mean() > 0.9:
         epoch = whole[order][at]
     else:
-        if np.any(np.diff(labels.step) < 0) or not np.all(labels.value == whole):
+        if np.any(np.diff(labels.step) < 0):
             return None
         epoch = whole[np.maximum(np.searchsorted(labels.step, series.step[rows], side="right") - 1, 0)]
     starts = np.append(True, np.diff(epoch) != 0)
@@ -219,6 +228,11 @@ def _learning_rate_moves(timeline: Timeline, series: Series, rows: Ints) -> Ints
 
 
 def _unfit(timeline: Timeline, series: Series, value: Floats) -> str:
+    played = [tag for tag in timeline.view.series if REWARD.search(tag)]
+    if played:
+        return f"reinforcement learning ({played[0]}): its loss rises and falls with what is played"
+    if any(ADVERSARY.search(tag) for tag in timeline.view.series):
+        return f"adversarial training: {series.tag} rises when the other side gets better"
     if timeline.session_map.concurrent:
         return "two processes wrote the run at once: its rows are not one curve"
     if len(value) < FEWEST_ROWS:

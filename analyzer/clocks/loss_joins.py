@@ -85,7 +85,9 @@ def other_losses_at_joins(timeline: Timeline) -> tuple[tuple[LossBaseline, JoinC
         loss = baseline_of(timeline, series)
         if loss.unfit or not loss.joins or not np.all(loss.value > 0):
             continue
-        found += [(loss, change) for change in changes_at_joins(loss, timeline) if change.kind in ("offset", "transient")]
+        found += [
+            (loss, change) for change in changes_at_joins(loss, timeline) if change.kind in ("offset", "transient")
+        ]
     return tuple(found)
 
 
@@ -109,13 +111,21 @@ def _divided_by_step(loss: LossBaseline) -> JoinChange | None:
     noise = MAD_TO_SIGMA * float(np.median(np.abs(log[middle] - around)))
     dip = log[middle] - around
     wanted = np.log(cadence / step[middle])
-    hit = np.flatnonzero((dip < np.log(LEAST_DIP)) & (np.abs(dip - wanted) <= DIVIDED_BY_STEP + 2 * noise) & (dip < -8 * noise))
+    hit = np.flatnonzero(
+        (dip < np.log(LEAST_DIP)) & (np.abs(dip - wanted) <= DIVIDED_BY_STEP + 2 * noise) & (dip < -8 * noise)
+    )
     if len(hit) != 1 or (dip < np.log(LEAST_DIP)).sum() > 1:
         return None
     position = int(middle[hit[0]])
     return JoinChange(
-        join=None, position=position, last=position, kind="divided", before=float(np.exp(around[hit[0]])),
-        after=float(loss.value[position]), units=float(-dip[hit[0]] / max(noise, 1e-3)), recovered=True,
+        join=None,
+        position=position,
+        last=position,
+        kind="divided",
+        before=float(np.exp(around[hit[0]])),
+        after=float(loss.value[position]),
+        units=float(-dip[hit[0]] / max(noise, 1e-3)),
+        recovered=True,
     )
 
 
@@ -144,8 +154,14 @@ def _fresh_weights(loss: LossBaseline, timeline: Timeline) -> JoinChange | None:
             continue
         last, recovered = _back(loss, position, len(value), float(np.log(before)), 0.05)
         return JoinChange(
-            join=None, position=position, last=last, kind="fresh", before=before, after=float(value[position]),
-            units=float("inf"), recovered=recovered,
+            join=None,
+            position=position,
+            last=last,
+            kind="fresh",
+            before=before,
+            after=float(value[position]),
+            units=float("inf"),
+            recovered=recovered,
         )
     return None
 
@@ -169,14 +185,23 @@ def _by_pairs(loss: LossBaseline, position: int, end: int, join: int) -> JoinCha
         if same[other[-1] + 1 :].sum() < 2 or np.abs(difference[other]).max() < 0.02:
             return None  # drifts apart: rounding that grows, not another state
         worst = int(other[np.abs(difference[other]).argmax()])
-        return _change(loss, late, early, worst, join, "row", units=np.inf, pairs=(pairs[worst],), last=int(late[other[-1]]))
+        return _change(
+            loss, late, early, worst, join, "row", units=np.inf, pairs=(pairs[worst],), last=int(late[other[-1]])
+        )
     if len(difference) < FEWEST_PAIRS:
         return None
     first = difference[:8]
     size = np.abs(first)
-    if np.all(np.sign(first) == np.sign(first[0])) and np.all(np.diff(size) < 0) and size[0] > 5 * size[-1] and size[0] >= PAIR_OFFSET:
+    if (
+        np.all(np.sign(first) == np.sign(first[0]))
+        and np.all(np.diff(size) < 0)
+        and size[0] > 5 * size[-1]
+        and size[0] >= PAIR_OFFSET
+    ):
         units = float(size[0] / np.median(size[len(size) // 2 :]))
-        return _change(loss, late, early, 0, join, "transient", units=units, pairs=pairs[:3], last=int(late[len(first) - 1]))
+        return _change(
+            loss, late, early, 0, join, "transient", units=units, pairs=pairs[:3], last=int(late[len(first) - 1])
+        )
     mean = float(difference.mean())
     steps_apart = np.diff(difference)
     noise = MAD_TO_SIGMA * float(np.median(np.abs(steps_apart))) / np.sqrt(2)
@@ -186,7 +211,9 @@ def _by_pairs(loss: LossBaseline, position: int, end: int, join: int) -> JoinCha
     if mean < PAIR_OFFSET or units < PAIR_UNITS or mean < 3 * slow or (difference > 0).mean() < 0.95:
         return None
     worst = int(difference.argmax())
-    return _change(loss, late, early, worst, join, "offset", units=float(units), pairs=(pairs[0], pairs[worst]), last=int(late[-1]))
+    return _change(
+        loss, late, early, worst, join, "offset", units=float(units), pairs=(pairs[0], pairs[worst]), last=int(late[-1])
+    )
 
 
 def _same_steps(steps: Ints, position: int, end: int) -> tuple[Ints, Ints]:
@@ -211,11 +238,28 @@ def _slow_scatter(loss: LossBaseline, position: int) -> float:
     return float(MAD_TO_SIGMA * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2))
 
 
-def _change(loss: LossBaseline, late: Ints, early: Ints, which: int, join: int, kind: Kind, *, units: float,
-            pairs: tuple[tuple[int, int], ...], last: int) -> JoinChange:
+def _change(
+    loss: LossBaseline,
+    late: Ints,
+    early: Ints,
+    which: int,
+    join: int,
+    kind: Kind,
+    *,
+    units: float,
+    pairs: tuple[tuple[int, int], ...],
+    last: int,
+) -> JoinChange:
     return JoinChange(
-        join=join, position=int(late[0]), last=last, kind=kind, before=float(loss.value[early[which]]),
-        after=float(loss.value[late[which]]), units=units, pairs=pairs, recovered=kind != "offset",
+        join=join,
+        position=int(late[0]),
+        last=last,
+        kind=kind,
+        before=float(loss.value[early[which]]),
+        after=float(loss.value[late[which]]),
+        units=units,
+        pairs=pairs,
+        recovered=kind != "offset",
     )
 
 
@@ -227,7 +271,9 @@ def _by_level(loss: LossBaseline, position: int, end: int, join: int) -> JoinCha
     if len(before) < 5 or len(after) < 2:
         return None
     steps = np.diff(before)
-    noise = max(MAD_TO_SIGMA * float(np.median(np.abs(steps))) / np.sqrt(2), loss.floor / float(np.exp(np.median(before))), 1e-3)
+    noise = max(
+        MAD_TO_SIGMA * float(np.median(np.abs(steps))) / np.sqrt(2), loss.floor / float(np.exp(np.median(before))), 1e-3
+    )
     scatter = MAD_TO_SIGMA * float(np.median(np.abs(before - np.median(before))))
     noise = max(noise, scatter)
     level = float(np.median(before))
@@ -246,8 +292,14 @@ def _by_level(loss: LossBaseline, position: int, end: int, join: int) -> JoinCha
     units, length, rise = best
     last, recovered = _back(loss, position, end, level, noise)
     return JoinChange(
-        join=join, position=position, last=last, kind="level", before=float(np.exp(level)),
-        after=float(np.exp(level + rise)), units=units, recovered=recovered,
+        join=join,
+        position=position,
+        last=last,
+        kind="level",
+        before=float(np.exp(level)),
+        after=float(np.exp(level + rise)),
+        units=units,
+        recovered=recovered,
     )
 
 

@@ -18,7 +18,7 @@ STEEP = -0.45  # slope of log |m_k - m_(k-1)| against log k: -1 for a running me
 LEVEL = 0.2  # that slope and the slope of what is undone, added: -1 for a running mean, +1 for batch losses
 NEGATIVE = 0.02  # share of batch losses that may come out below zero where the logged ones are above it
 FEWEST_EPOCHS = 3
-CLEARLY = 0.7  # the labels' own rows are where the mean starts anew, unless others make the batches so much smoother
+CLEARLY = 0.75  # the labels' own rows are where the mean starts anew, unless others make the batches so much smoother
 BIN_ROWS = 6  # differences that a bin of k must hold
 BINS = 3
 SHIFTS = (0, -1, 1, -2, 2)  # rows by which labels may miss the place where the mean starts anew
@@ -42,13 +42,14 @@ def undo_running_mean(value: Floats, step: Ints, starts: NDArray[np.bool_]) -> U
     """
     if len(value) < 24 or starts.sum() < FEWEST_EPOCHS or not np.median(np.diff(step)) >= 1:
         return None
+    usual = 10 * float(np.median(np.abs(value)))  # a divergence must not outvote the healthy epochs
     best: tuple[float, NDArray[np.bool_], Undone] | None = None
     for shift in SHIFTS:
         moved = np.roll(starts, shift)
         moved[0] = True
         count = _counts(step, moved)
         batch = _undo(value, moved, count)
-        rough = float(np.median(np.abs(np.diff(batch)[(moved | np.roll(moved, 1))[1:]])))
+        rough = float(np.mean(np.abs(np.diff(np.clip(batch, -usual, usual)))))
         if best is None or rough < CLEARLY * best[0]:
             best = (rough, moved, Undone(value=batch, count=count))
     assert best is not None
@@ -66,7 +67,9 @@ def _counts(step: Ints, starts: NDArray[np.bool_]) -> Ints:
     first = np.flatnonzero(starts)
     cadence = int(np.median(np.diff(step)))
     gap = np.diff(step, prepend=0)[first]
-    opening = np.where((gap >= 1) & (gap <= 2 * cadence), gap, min(cadence, max(int(np.min(gap[1:], initial=cadence)), 1)))
+    opening = np.where(
+        (gap >= 1) & (gap <= 2 * cadence), gap, min(cadence, max(int(np.min(gap[1:], initial=cadence)), 1))
+    )
     which = np.cumsum(starts) - 1
     return step - step[first][which] + opening[which]
 

@@ -72,6 +72,10 @@ RULE = Rule(
     sources=("https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html",),
     bad=(Example(title="always 1", files=csv_log(("step", "loss", "grad_norm"), lambda: _log(1.0))),),
     good=(
-        Example(title="below the threshold", files=csv_log(("step", "loss", "grad_norm"), lambda: _log(9.0)), why="it varies"),
+        Example(
+            title="below the threshold",
+            files=csv_log(("step", "loss", "grad_norm"), lambda: _log(9.0)),
+            why="it varies",
+        ),
     ),
 )

@@ -49,7 +49,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 def _lost(timeline: Timeline, series: Series) -> Finding | None:
     finite = np.flatnonzero(np.isfinite(series.value))
-    if not len(finite) or len(series) - 1 - finite[-1] < LASTING_ROWS or _loss_is_lost(timeline, int(series.step[finite[-1]])):
+    if (
+        not len(finite)
+        or len(series) - 1 - finite[-1] < LASTING_ROWS
+        or _loss_is_lost(timeline, int(series.step[finite[-1]]))
+    ):
         return None
     first = int(finite[-1]) + 1
     return Finding(
@@ -110,7 +114,10 @@ RULE = Rule(
     severity="warning",
     check=check,
     help="clip the gradient norm, lower the learning rate or lengthen the warmup",
-    sources=("https://arxiv.org/abs/1211.5063 (Pascanu et al. 2013)", "https://github.com/InternRobotics/StreamVLN/issues/35"),
+    sources=(
+        "https://arxiv.org/abs/1211.5063 (Pascanu et al. 2013)",
+        "https://github.com/InternRobotics/StreamVLN/issues/35",
+    ),
     bad=(
         Example(
             title="a hundred times as large",

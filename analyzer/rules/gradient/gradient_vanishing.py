@@ -75,7 +75,10 @@ def _loss_is_gone(timeline: Timeline, step: int) -> bool:
 
 
 def _log(gone_from: int) -> list[tuple[object, ...]]:
-    return [(s, falling_loss(min(s, gone_from)), round(1 + 0.1 * (s % 7), 3) if s < gone_from else 0.0) for s in range(1, 121)]
+    return [
+        (s, falling_loss(min(s, gone_from)), round(1 + 0.1 * (s % 7), 3) if s < gone_from else 0.0)
+        for s in range(1, 121)
+    ]
 
 
 RULE = Rule(
@@ -86,5 +89,11 @@ RULE = Rule(
     help="look at what changed at this step: frozen parameters, a detached graph, saturated activations, masked labels",
     sources=("https://arxiv.org/abs/2112.13314 (AUTOTRAINER: vanishing gradients)",),
     bad=(Example(title="zero from step 80", files=csv_log(("step", "loss", "grad_norm"), lambda: _log(80))),),
-    good=(Example(title="alive", files=csv_log(("step", "loss", "grad_norm"), lambda: _log(1000)), why="the norm keeps its size"),),
+    good=(
+        Example(
+            title="alive",
+            files=csv_log(("step", "loss", "grad_norm"), lambda: _log(1000)),
+            why="the norm keeps its size",
+        ),
+    ),
 )

@@ -84,7 +84,9 @@ def _gradient_words(timeline: Timeline, norm: Series, step: int) -> tuple[str, t
     if np.isnan(values).mean() > 0.9:
         return ", and the gradient norm is NaN from there on", (timeline.row(norm, int(later[0]), "NaN in disguise"),)
     if np.ptp(values[np.isfinite(values)]) == 0:
-        return f", and the gradient norm stands at exactly {values[0]:g}", (timeline.row(norm, int(later[0]), "does not move"),)
+        return f", and the gradient norm stands at exactly {values[0]:g}", (
+            timeline.row(norm, int(later[0]), "does not move"),
+        )
     return "", ()
 
 
@@ -108,12 +110,17 @@ RULE = Rule(
             title="gradient norm NaN",
             files=csv_log(
                 ("step", "loss", "grad_norm"),
-                lambda: [(s, falling_loss(s) if s < 40 else 0.0, round(1 + 0.1 * (s % 7), 3) if s < 40 else "nan") for s in range(1, 81)],
+                lambda: [
+                    (s, falling_loss(s) if s < 40 else 0.0, round(1 + 0.1 * (s % 7), 3) if s < 40 else "nan")
+                    for s in range(1, 81)
+                ],
             ),
         ),
     ),
     good=(
-        Example(title="never zero", files=csv_log(("step", "loss"), lambda: _log(1000)), why="the loss stays above zero"),
+        Example(
+            title="never zero", files=csv_log(("step", "loss"), lambda: _log(1000)), why="the loss stays above zero"
+        ),
         Example(
             title="reached zero",
             files=csv_log(("step", "loss"), lambda: [(s, max(0.0, round(2.0 * 0.7**s, 4))) for s in range(1, 61)]),

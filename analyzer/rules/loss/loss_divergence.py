@@ -75,7 +75,10 @@ RULE = Rule(
     severity="warning",
     check=check,
     help="restart from a checkpoint before the onset with a lower learning rate, longer warmup or tighter clipping",
-    sources=("https://github.com/marin-community/marin/issues/2830", "https://github.com/Paper99/SRFBN_CVPR19/issues/2"),
+    sources=(
+        "https://github.com/marin-community/marin/issues/2830",
+        "https://github.com/Paper99/SRFBN_CVPR19/issues/2",
+    ),
     bad=(Example(title="rises from step 250", files=csv_log(("step", "loss"), lambda: _log(250, 0.03))),),
     good=(
         Example(title="falls", files=csv_log(("step", "loss"), lambda: _log(1000, 0.0)), why="it never rises"),

@@ -94,15 +94,20 @@ RULE = Rule(
     bad=(
         Example(
             title="NaN to the end",
-            files=csv_log(("step", "loss"), lambda: _log({step: "nan" for step in range(41, 61)})),
+            files=csv_log(("step", "loss"), lambda: _log(dict.fromkeys(range(41, 61), "nan"))),
         ),
         Example(title="one infinite batch", files=csv_log(("step", "loss"), lambda: _log({30: "inf"}))),
     ),
     good=(
-        Example(title="finite throughout", files=csv_log(("step", "loss"), lambda: _log({})), why="every value is finite"),
+        Example(
+            title="finite throughout", files=csv_log(("step", "loss"), lambda: _log({})), why="every value is finite"
+        ),
         Example(
             title="empty cells",
-            files=csv_log(("step", "loss", "lr"), lambda: [(s, falling_loss(s) if s % 5 == 0 else None, 0.001) for s in range(1, 61)]),
+            files=csv_log(
+                ("step", "loss", "lr"),
+                lambda: [(s, falling_loss(s) if s % 5 == 0 else None, 0.001) for s in range(1, 61)],
+            ),
             why="a sparse table leaves cells empty where nothing was logged",
         ),
     ),

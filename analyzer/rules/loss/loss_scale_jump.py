@@ -84,7 +84,9 @@ RULE = Rule(
     ),
     bad=(Example(title="four times from step 250", files=csv_log(("step", "loss"), lambda: _log(4.0, 250))),),
     good=(
-        Example(title="no jump", files=csv_log(("step", "loss"), lambda: _log(1.0, 250)), why="the level is continuous"),
+        Example(
+            title="no jump", files=csv_log(("step", "loss"), lambda: _log(1.0, 250)), why="the level is continuous"
+        ),
         Example(
             title="slightly worse data",
             files=csv_log(("step", "loss"), lambda: _log(1.12, 250)),

@@ -130,7 +130,7 @@ RULE = Rule(
     ),
     bad=(
         Example(title="one row", files=csv_log(("step", "loss"), lambda: _log({250: 1.5}))),
-        Example(title="eight rows", files=csv_log(("step", "loss"), lambda: _log({s: 0.4 for s in range(250, 258)}))),
+        Example(title="eight rows", files=csv_log(("step", "loss"), lambda: _log(dict.fromkeys(range(250, 258), 0.4)))),
     ),
     good=(
         Example(title="noise only", files=csv_log(("step", "loss"), lambda: _log({})), why="no row leaves the noise"),
@@ -138,7 +138,9 @@ RULE = Rule(
             title="staircase at epochs",
             files=csv_log(
                 ("step", "epoch", "loss"),
-                lambda: [(s, (s - 1) // 100, round(2.0 * 0.5 ** ((s - 1) // 100) + _wobble(s), 6)) for s in range(1, 401)],
+                lambda: [
+                    (s, (s - 1) // 100, round(2.0 * 0.5 ** ((s - 1) // 100) + _wobble(s), 6)) for s in range(1, 401)
+                ],
             ),
             why="a loss that falls in steps never stands above what came before",
         ),

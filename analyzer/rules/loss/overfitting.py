@@ -55,7 +55,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     lowest, end = float(smooth[best]), float(np.median(value[-max(3, len(value) // 10) :]))
     steps = np.diff(value)
     noise = MAD_TO_SIGMA * float(np.median(np.abs(steps - np.median(steps)))) / np.sqrt(2)
-    if best >= TURNED_BEFORE * (len(value) - 1) or end < (1 + LEAST_RISE) * lowest or end - lowest < NOISE_UNITS * noise:
+    if (
+        best >= TURNED_BEFORE * (len(value) - 1)
+        or end < (1 + LEAST_RISE) * lowest
+        or end - lowest < NOISE_UNITS * noise
+    ):
         return
     later = smooth[best:]
     if np.mean(later[len(later) // 2 :] > lowest * (1 + LEAST_RISE / 2)) < 0.9:
@@ -107,7 +111,10 @@ RULE = Rule(
     severity="warning",
     check=check,
     help="take the checkpoint of the minimum; stop early, or train with more data or regularisation",
-    sources=("https://keras.io/api/callbacks/early_stopping/", "https://page.mi.fu-berlin.de/prechelt/Biblio/stop_tricks1997.pdf"),
+    sources=(
+        "https://keras.io/api/callbacks/early_stopping/",
+        "https://page.mi.fu-berlin.de/prechelt/Biblio/stop_tricks1997.pdf",
+    ),
     bad=(Example(title="turns at epoch 6", files=lambda: _log(0.03)),),
     good=(Example(title="levels off", files=lambda: _log(0.0), why="the validation loss stays at its minimum"),),
 )

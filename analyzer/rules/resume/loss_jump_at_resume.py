@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.clocks.loss import LossBaseline
-from analyzer.clocks.loss_joins import JoinChange
+from analyzer.clocks.loss_joins import JoinChange, other_losses_at_joins
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss, table
@@ -39,8 +39,14 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if loss.unfit:
         yield Unchecked(reason=loss.unfit)
         return
+    told = set()
     for change in loss.events.joins:
+        told.add(change.join)
         yield _finding(timeline, loss, change)
+    for other, change in other_losses_at_joins(timeline):
+        if change.join not in told:
+            told.add(change.join)
+            yield _finding(timeline, other, change)
 
 
 def _finding(timeline: Timeline, loss: LossBaseline, change: JoinChange) -> Finding:
@@ -62,7 +68,9 @@ def _where(timeline: Timeline, loss: LossBaseline, change: JoinChange) -> str:
     if change.join is None:
         return f"at step {step}, where the log shows no resume"
     join = timeline.joins[change.join]
-    return f"resumed at step {step} after step {join.last_step_before}" + (f" ({join.how_known})" if join.how_known else "")
+    return f"resumed at step {step} after step {join.last_step_before}" + (
+        f" ({join.how_known})" if join.how_known else ""
+    )
 
 
 def _what(loss: LossBaseline, change: JoinChange) -> str:
@@ -76,6 +84,13 @@ def _what(loss: LossBaseline, change: JoinChange) -> str:
             f"{tag} at step {loss.step(late)} is {after} where the first session has {loss.value[early]:.4g},"
             f" and the two come together again by step {loss.step(change.last)}"
         )
+    if change.kind == "divided":
+        return (
+            f"{tag} is {after} in one row, {change.after / change.before:.3g} of the {before} around it: the logging interval"
+            " over the step, as when the first mean behind a resume is divided by all steps"
+        )
+    if change.kind == "fresh":
+        return f"{tag} jumps from about {before} back to {after} and falls again, and so does the validation loss: other weights"
     if change.kind == "offset":
         return f"{tag} stands above the first session at the same steps, {after} against {before} at its worst"
     back = f", back at step {loss.step(change.last)}" if change.recovered else ", and it does not come back"
@@ -112,7 +127,8 @@ def _sessions(extra: float, tau: float = 15.0) -> dict[str, str]:
 
     header = ("step", "loss")
     return {
-        "log.csv": table(header, [(s, loss(s)) for s in range(1, 151)]) + table(header, [(s, loss(s)) for s in range(151, 301)])
+        "log.csv": table(header, [(s, loss(s)) for s in range(1, 151)])
+        + table(header, [(s, loss(s)) for s in range(151, 301)])
     }
 
 
@@ -129,7 +145,9 @@ RULE = Rule(
     ),
     bad=(Example(title="weights lost", files=lambda: _sessions(1.8)),),
     good=(
-        Example(title="clean resume", files=lambda: _sessions(0.0), why="the new session goes on where the old one ended"),
+        Example(
+            title="clean resume", files=lambda: _sessions(0.0), why="the new session goes on where the old one ended"
+        ),
         Example(title="a small bump", files=lambda: _sessions(0.03), why="5 % is within the run's own scatter"),
     ),
 )
