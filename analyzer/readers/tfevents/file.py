@@ -17,7 +17,17 @@ from analyzer.readers.tfevents.columns import Block, Points, Templates
 from analyzer.readers.tfevents.declarations import facts_of
 from analyzer.readers.tfevents.event import SESSION_START, Text
 from analyzer.readers.tfevents.origin import Origin, framework_of, origin_of
-from analyzer.readers.tfevents.record import FRAME, PADDING, ZERO_TAIL, ZEROS, Damage, Framed, frame, hides_records
+from analyzer.readers.tfevents.record import (
+    FRAME,
+    HEAD,
+    PADDING,
+    ZERO_TAIL,
+    ZEROS,
+    Damage,
+    Framed,
+    frame,
+    hides_records,
+)
 
 BLOCK = 2 << 20  # bytes read at a time: long columns, and little memory
 LONGEST_TEXT = 1 << 20  # bytes of a declared text that is kept
@@ -72,7 +82,7 @@ def _believable(window: _Window, templates: Templates, lost: bool) -> tuple[Fram
     while True:
         framed = frame(data, size, final=final, lost=lost, distrusted=distrusted)
         block = templates.read(data, framed.start, framed.length)
-        hollow = {int(framed.start[index]) - 12 for index in block.corrupt
+        hollow = {int(framed.start[index]) - HEAD for index in block.corrupt
                   if hides_records(data, int(framed.start[index]), int(framed.length[index]))} - distrusted
         if not hollow:
             return framed, block
@@ -155,12 +165,12 @@ class _Account:
         for damage in framed.damage:
             self._lose(damage, offset, first + damage.record)
         for index in block.corrupt.tolist():
-            begin, length = int(framed.start[index]) - 12 + offset, int(framed.length[index]) + FRAME
+            begin, length = int(framed.start[index]) - HEAD + offset, int(framed.length[index]) + FRAME
             self._tell("corrupt", first + index, begin, length,
                        f"record {first + index:,} at byte {begin:,}: its checksum does not match; {length:,} bytes "
                        f"lost, reading goes on at byte {begin + length:,}")
         for index in block.strange:
-            begin, length = int(framed.start[index]) - 12 + offset, int(framed.length[index]) + FRAME
+            begin, length = int(framed.start[index]) - HEAD + offset, int(framed.length[index]) + FRAME
             self._tell("row", first + index, begin, length,
                        f"record {first + index:,} at byte {begin:,}: its checksum is right and it is no event; "
                        f"{length:,} bytes lost, reading goes on at byte {begin + length:,}")

@@ -22,7 +22,6 @@ from analyzer.readers.tfevents.checksum import (
     Bytes,
     contribution,
     crc32c,
-    crc32c_of,
     masked,
     masked_all,
     short_length_checksums,
@@ -166,9 +165,8 @@ def long_heads(data: Bytes, begin: int, end: int) -> Ints:
 
 def checksum_fits(data: Bytes, start: int, length: int) -> bool:
     """Whether the data of one record have the checksum that follows them."""
-    crc = crc32c_of(data, np.array([start]), np.array([length]))
-    stored = _words(data)[[start + length]]
-    return bool(masked_all(crc)[0] == stored[0])
+    stored = int(_words(data)[start + length])
+    return masked(crc32c(data[start : start + length].tobytes())) == stored
 
 
 def hides_records(data: Bytes, start: int, length: int) -> bool:
