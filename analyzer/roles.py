@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
+import numpy as np
+
 from analyzer.model import Series, Source, View
 
 Role = Literal[
@@ -156,7 +158,7 @@ def assign_roles(view: View, sources: Sequence[Source], overrides: Mapping[str, 
     for tag, one in view.series.items():
         twin = _OTHER_AXIS.sub("", tag)
         role = chosen.get(tag) or (role_of_tag(tag) if twin == tag or twin not in view.series else None)
-        if role is None or not len(one):
+        if role is None or not len(one) or (role == "step" and tag not in chosen and not _counts(one)):
             continue
         series.setdefault(role, []).append(one)
         why[tag] = "chosen with --role or [roles]" if tag in chosen else "by its name"
@@ -165,6 +167,12 @@ def assign_roles(view: View, sources: Sequence[Source], overrides: Mapping[str, 
     for role, found in series.items():
         found.sort(key=lambda one: (chosen.get(one.tag) != role, *_preference(role, one)))
     return Roles(series={role: tuple(found) for role, found in series.items()}, why=why)
+
+
+def _counts(series: Series) -> bool:
+    """Whether a series holds whole numbers: fairseq's ``update`` is a fraction of the epoch."""
+    values = series.value[np.isfinite(series.value)]
+    return bool(np.all(values == np.floor(values)))
 
 
 def _preference(role: str, series: Series) -> tuple[int, int, str]:

@@ -17,8 +17,9 @@ import numpy as np
 from analyzer.model import Problem, Source
 from analyzer.readers import Reader, Reading
 from analyzer.readers.columns import Column, Dialect, columns_of_entries, interpret
+from analyzer.readers.csv_table import dialect_of as dialect_of_table
 from analyzer.readers.json_lines import TELLING_ROLES, dialect_of, flat_entry, tells_of_training
-from analyzer.readers.text_file import decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
+from analyzer.readers.text_file import decode, plain_head, plain_name, plain_suffix, unpack, unreadable, why_not_text
 from analyzer.roles import role_of_tag
 
 _DECODER = json.JSONDecoder()
@@ -30,6 +31,7 @@ _OBJECT_OF_LISTS = re.compile(
     r'\{\s*(?:"(?:history|metrics|logs?|params)"\s*:\s*\{\s*)?(?:"[^"]*"\s*:\s*(?:"[^"]*"|[-\w.+]+)\s*,\s*)*'
     r'"[^"]+"\s*:\s*\[\s*(?:-?\d|NaN|null|-?Infinity)'
 )
+_EXPORT = re.compile(r"\[\s*\[\s*\d{9,10}(?:\.\d+)?\s*,\s*\d+\s*,\s*(?:-?\d|\"?-?NaN|\"?-?Inf|null)")
 _KEYS_OF_TRANSFORMERS = frozenset({"epoch", "step", "learning_rate", "loss"})
 _ENTRY_LISTS = ("log_history", "history", "logs", "log", "metrics", "records", "entries", "data", "results")
 _ENTRY = re.compile(r'"([^"\\]{1,120})"\s*:')
@@ -59,6 +61,8 @@ def parse(data: bytes, name: str) -> Reading:
                 message=f"{message}: the complete values before that are read",
             )
         )
+    if is_export(document):
+        return _read_export(document, name, problems)
     entries = entries_in(document)
     if entries is not None:
         return _read_entries(entries, name, problems)
@@ -75,6 +79,23 @@ def entries_in(document: Any) -> Sequence[Any] | None:
             if isinstance(value, list) and value and isinstance(value[0], dict):
                 return value
     return None
+
+
+def is_export(document: Any) -> bool:
+    """Whether a document is a list of (wall time, step, value), as TensorBoard's JSON download is."""
+    return (
+        isinstance(document, list)
+        and bool(document)
+        and all(isinstance(row, list) and len(row) == 3 for row in document[:20])
+    )
+
+
+def _read_export(document: list[Any], name: str, problems: list[Problem]) -> Reading:
+    """TensorBoard's download of one tag, whose name is in the file's name only."""
+    header = ("Wall time", "Step", "Value")
+    entries = [dict(zip(header, row, strict=False)) if isinstance(row, list) else row for row in document]
+    dialect = dialect_of_table(header, plain_name(Path(name)))
+    return _read_entries(entries, name, problems, dialect)
 
 
 def salvage(text: str) -> Any:
@@ -116,7 +137,9 @@ def _complete_items(text: str, at: int) -> list[Any]:
         items.append(value)
 
 
-def _read_entries(entries: Sequence[Any], name: str, problems: list[Problem]) -> Reading:
+def _read_entries(
+    entries: Sequence[Any], name: str, problems: list[Problem], dialect: Dialect | None = None
+) -> Reading:
     odd = [index for index, entry in enumerate(entries) if not isinstance(entry, dict)]
     if odd:
         message = f"{len(odd)} entries are no objects, first {str(entries[odd[0]])[:40]!r}: left out"
@@ -126,11 +149,11 @@ def _read_entries(entries: Sequence[Any], name: str, problems: list[Problem]) ->
     if not kept:
         return unreadable(name, "json", "no complete entry: nothing can be read", problems)
     keys = frozenset(key for entry in kept[:200] for key in flat_entry(entry))
-    if "main/loss" in keys:
+    if dialect is None and "main/loss" in keys:
         dialect = Dialect(framework="chainer", step_columns=("iteration",), elapsed_columns=("elapsed_time",))
     elif keys >= _KEYS_OF_TRANSFORMERS:
         dialect = Dialect(framework="transformers", step_columns=("step",))
-    else:
+    elif dialect is None:
         dialect = dialect_of(keys)
     return interpret(
         columns_of_entries(kept), rows, dialect=dialect, problems=problems, source=Source(path=name, format="json")
@@ -207,6 +230,8 @@ def recognises(path: Path, head: bytes) -> bool:
     if start[:1] not in (b"[", b"{") or why_not_text(start):
         return False
     text = decode(start)
+    if _EXPORT.match(text):
+        return True
     if re.match(r"\[\s*\{", text) or re.match(rf'\{{\s*"(?:{"|".join(_ENTRY_LISTS)})"\s*:\s*\[\s*\{{', text):
         first = text.split("}", 1)[0]
         return tells_of_training(_ENTRY.findall(first))
@@ -221,8 +246,8 @@ READER = Reader(
     recognises=recognises,
     read=read,
     parse=parse,
-    recognised_by="a `.json` list of entries, or an object of lists of numbers (a Keras `History` dumped), with the "
-    "keys of a log",
+    recognised_by="a `.json` list of entries, TensorBoard's JSON download, or an object of lists of numbers (a Keras "
+    "`History` dumped), with the keys of a log",
     step="as in JSON lines; an object of lists without a step is counted in epochs (Keras) or rows",
     epoch="the key `epoch`; a Keras History counts epochs from 0",
     learning_rate="as logged",

@@ -252,3 +252,12 @@ def test_documents_cut_at_every_byte(text: str) -> None:
 def test_no_document_raises(value: object) -> None:
     reading = document(json.dumps(value))
     assert reading.series or reading.runs or reading.problems
+
+
+def test_tensorboard_json_download() -> None:
+    text = json.dumps([[1700000000.5, 10, 3.0], [1700000001.5, 20, "NaN"], [1700000002.5, 30, 1.0]])
+    assert json_table.recognises(Path("run-train-tag-loss.json"), text.encode())
+    reading = json_table.parse(text.encode(), "run-train-tag-loss.json")
+    assert reading.source.framework == "tensorboard"
+    assert [(step, row) for step, _, row in points(reading, "loss")] == [(10, 0), (20, 1), (30, 2)]
+    assert reading.series[0].wall_time.tolist() == [1700000000.5, 1700000001.5, 1700000002.5]
