@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.clocks.global_step import distinct_steps
 from analyzer.clocks.labels import validation_series
-from analyzer.model import NO_STEP, Ints, Series
+from analyzer.model import Ints, Series
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
@@ -24,7 +25,7 @@ def closing_steps(timeline: Timeline) -> list[tuple[str, Ints]]:
     """Steps of validations and epoch means, each series once: (tag, ascending steps)."""
     found = []
     for series in (*epoch_means(timeline), *validation_series(timeline.view)):
-        steps = np.unique(series.step[series.step != NO_STEP])
+        steps = distinct_steps(series.step)
         if len(steps) >= 2:
             found.append((series.tag, steps))
     return found

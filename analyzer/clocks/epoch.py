@@ -13,10 +13,10 @@ import numpy as np
 from analyzer.clocks.closing_rows import closing_rows_fit, epoch_means
 from analyzer.clocks.epoch_solution import Planned, Solution, solve
 from analyzer.clocks.fractions import Slope, Stretches, bounds_of_stretches, slope_of, stretches
-from analyzer.clocks.global_step import last_step, updates_done, usual_spacing
+from analyzer.clocks.global_step import distinct_steps, last_step, updates_done, usual_spacing
 from analyzer.clocks.label_runs import FREE, Bounds, Piece, bounds_of_runs, candidate_lengths, label_runs, measured_laps
 from analyzer.clocks.labels import Labels, read_labels, validation_series
-from analyzer.model import NO_STEP, Row, Series
+from analyzer.model import Row, Series
 
 if TYPE_CHECKING:
     from analyzer.clocks.sessions import Join
@@ -61,6 +61,7 @@ class EpochClock:
     ratios: tuple[Fraction, Fraction] | None = None  # the same for laps that may alternate in length
     crossings: int = 0  # boundaries that the labels show
     others: tuple[EpochClock, ...] = field(default=(), compare=False)  # other accounts of epochs in the same view
+    validations: tuple[Labels, ...] = field(default=(), compare=False)  # labels of validation rows
 
     @property
     def exact(self) -> bool:
@@ -84,14 +85,16 @@ def read_epoch_clock(timeline: Timeline) -> EpochClock | None:
     if timeline.step_axis.unit == "epoch":
         return None
     clocks = []
-    for labels in read_labels(timeline):
+    accounts = read_labels(timeline)
+    for labels in accounts:
         if labels.rows_of == "training" and len(labels) > 1:
             clock = _from_labels(timeline, labels) if labels.kind == "integer" else _from_fractions(timeline, labels)
             if clock is not None:
                 clocks.append(clock)
     if clocks:
         clocks.sort(key=lambda clock: (clock.too_sparse, -len(clock.labels or ()), clock.tag))
-        return replace(clocks[0], others=tuple(clocks[1:]))
+        validations = tuple(labels for labels in accounts if labels.rows_of == "validation")
+        return replace(clocks[0], others=tuple(clocks[1:]), validations=validations)
     return _from_closing_rows(timeline)
 
 
@@ -102,7 +105,7 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
         return ramped
     runs = label_runs(labels.step, whole, labels.session)
     crossings = int(np.count_nonzero((np.diff(runs.label) != 0) & (np.diff(runs.session) == 0)))
-    if not crossings and len(np.unique(whole)) == 1:
+    if not crossings and len(runs) == 1:
         return _single_lap(labels)
     bounds = bounds_of_runs(runs)
     lengths = candidate_lengths(measured_laps(runs), _planned_lengths(timeline))
@@ -431,7 +434,7 @@ def _from_closing_rows(timeline: Timeline) -> EpochClock | None:
 
 
 def _constant_spacing(series: Series) -> int | None:
-    steps = np.unique(series.step[series.step != NO_STEP])
+    steps = distinct_steps(series.step)
     if len(steps) < 3:
         return None
     spacing = usual_spacing(steps)

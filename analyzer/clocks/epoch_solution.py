@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from analyzer.clocks.fractions import Slope
-from analyzer.clocks.label_runs import INSIDE, Bounds, Walk, feasible_lengths, walk
+from analyzer.clocks.label_runs import FREE, INSIDE, Bounds, Piece, Walk, feasible_lengths, walk
 
 LAST_BOUNDARIES = 3
 """Boundaries that a ratio must pass through: two can be hit by choosing offset and slope."""
@@ -189,9 +189,14 @@ def _simplest(low: Fraction, high: Fraction) -> Fraction:
 
 
 def _single(bounds: Bounds, S: Fraction) -> Walk:
-    """The walk under an S known to be feasible; rounding to parts of a step may still cut it."""
-    found = walk(bounds, [S])[0]
-    return found if len(found.pieces) == 1 else replace(found, pieces=found.pieces[:1], cost=0.0)
+    """The one piece under an S that is known to be feasible."""
+    scaled = round(S * bounds.scale)
+    below, above = bounds.low > -FREE, bounds.high < FREE
+    low = int((bounds.low[below] - scaled * bounds.low_label[below]).max(initial=-FREE))
+    high = int((bounds.high[above] - scaled * bounds.high_label[above]).min(initial=FREE))
+    if low > high:  # a ratio, rounded to parts of a step
+        low = high = (low + high) // 2
+    return Walk(steps_per_epoch=S, pieces=(Piece(bound=0, low=low, high=high),))
 
 
 def _broken(

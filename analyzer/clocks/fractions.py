@@ -14,11 +14,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.clocks.label_runs import FINE, FREE, Bounds
+from analyzer.clocks.label_runs import FINE, Bounds
 from analyzer.clocks.labels import Labels
-from analyzer.model import Floats
 
-SMALLEST_SLOPE_ROWS = 2
 LARGEST_DENOMINATOR = 512
 """A slope is L / G: the accumulation of real runs is below this."""
 
@@ -89,43 +87,23 @@ def stretches(labels: Labels) -> Stretches:
 
 def slope_of(labels: Labels, found: Stretches, session: int | None = None) -> Slope | None:
     """Updates per unit of the label: what most of the rows agree on; None without a stretch that rises."""
-    events: list[tuple[float, float]] = []
-    for r in range(len(found)):
-        if session is not None and found.session[r] != session:
-            continue
-        first, last = int(found.start[r]), int(found.stop[r]) - 1
-        steps = float(labels.step[last] - labels.step[first])
-        rise = float(labels.value[last] - labels.value[first])
-        blur = float(labels.half[last] + labels.half[first])
-        if steps <= 0 or rise <= blur:
-            continue
-        events += [(steps / (rise + blur), steps), (steps / (rise - blur), -steps)]
-    if not events:
+    first, last = found.start, found.stop - 1
+    steps = (labels.step[last] - labels.step[first]).astype(np.float64)
+    rise = labels.value[last] - labels.value[first]
+    blur = labels.half[last] + labels.half[first]
+    usable = (steps > 0) & (rise > blur)
+    if session is not None:
+        usable &= found.session == session
+    if not usable.any():
         return None
-    events.sort(key=lambda event: (event[0], -event[1]))
-    depth, best, span = 0.0, 0.0, (events[0][0], events[-1][0])
-    for position, (at, weight) in enumerate(events):
-        depth += weight
-        if depth > best + 1e-9 and position + 1 < len(events):
-            best, span = depth, (at, events[position + 1][0])
-    return Slope(low=span[0] * (1 - 1e-12), high=span[1] * (1 + 1e-12))
-
-
-def jumps(labels: Labels, slope: Slope) -> tuple[NDArray[np.int64], Floats, Floats]:
-    """Places where the data position leaves the step axis: (positions, least size, greatest size) in steps.
-
-    A positive size says that the label fell behind the steps. Where the label passes integers, one step for each is the
-    last, incomplete accumulation window and no jump.
-    """
-    steps = np.diff(labels.step).astype(np.float64)
-    rise = np.diff(labels.value)
-    size = steps - slope.middle * rise
-    blur = slope.high * (labels.half[1:] + labels.half[:-1]) + slope.width / 2 * np.abs(rise) + 1e-6
-    crossed = np.abs(np.floor(labels.value[1:] + labels.half[1:]) - np.floor(labels.value[:-1] - labels.half[:-1]))
-    allowed = np.where(crossed > 0, np.minimum(crossed, 1 + np.abs(np.round(rise))), 0.0)
-    found = np.abs(size) > allowed + blur + 0.25
-    at = np.nonzero(found)[0]
-    return at + 1, size[at] - blur[at] - allowed[at], size[at] + blur[at] + allowed[at]
+    steps, rise, blur = steps[usable], rise[usable], blur[usable]
+    at = np.concatenate([steps / (rise + blur), steps / (rise - blur)])
+    weight = np.concatenate([steps, -steps])
+    order = np.lexsort((-weight, at))
+    depth = np.cumsum(weight[order])[:-1]
+    best = int(np.argmax(depth > depth.max() - 1e-6))
+    low, high = float(at[order[best]]), float(at[order[best + 1]])
+    return Slope(low=low * (1 - 1e-12), high=high * (1 + 1e-12))
 
 
 def bounds_of_stretches(labels: Labels, found: Stretches, slopes: Mapping[int, Slope]) -> Bounds:
@@ -133,23 +111,27 @@ def bounds_of_stretches(labels: Labels, found: Stretches, slopes: Mapping[int, S
 
     ``slopes`` gives the slope of every session.
     """
-    low = np.zeros(len(found), dtype=np.int64)
-    high = np.zeros(len(found), dtype=np.int64)
-    for r in range(len(found)):
-        slope = slopes[int(found.session[r])]
-        rows = slice(int(found.start[r]), int(found.stop[r]))
-        part = labels.value[rows] - found.lap[r]
-        inside = (part > 0) & (part < 1)
-        part, step, half = part[inside], labels.step[rows][inside], labels.half[rows][inside]
-        blur = slope.high * half + slope.width / 2 * part + 1e-6
-        zero = step - slope.middle * part
-        middle = float(np.median(zero))
-        least, most = float(np.max(zero - blur)), float(np.min(zero + blur))
-        if least > most:
-            least, most = middle - float(np.median(blur)), middle + float(np.median(blur))
-        low[r], high[r] = int(np.floor(least * FINE)), int(np.ceil(most * FINE))
-    if len(found):
-        low, high = np.maximum(low, -FREE + 1), np.minimum(high, FREE - 1)
+    r = len(found)
+    if not r:
+        empty = np.zeros(0, dtype=np.int64)
+        low = high = empty
+    else:
+        rows = inner_rows(labels)
+        which = np.searchsorted(found.start, rows, side="right") - 1
+        middle = np.array([slopes[int(session)].middle for session in found.session])[which]
+        part = labels.value[rows] - found.lap[which]
+        widest = np.array([slopes[int(session)].high for session in found.session])[which]
+        spread = np.array([slopes[int(session)].width for session in found.session])[which]
+        blur = widest * labels.half[rows] + spread / 2 * part + 1e-6
+        zero = labels.step[rows] - middle * part
+        begin = np.nonzero(np.diff(which, prepend=-1))[0]
+        least, most = np.maximum.reduceat(zero - blur, begin), np.minimum.reduceat(zero + blur, begin)
+        count = np.diff(np.append(begin, len(rows)))
+        centre, about = np.add.reduceat(zero, begin) / count, np.add.reduceat(blur, begin) / count
+        crossed = least > most  # rounding that the column's precision does not show
+        least, most = np.where(crossed, centre - about, least), np.where(crossed, centre + about, most)
+        low = np.floor(least * FINE).astype(np.int64)
+        high = np.ceil(most * FINE).astype(np.int64)
     return Bounds(
         low=low,
         low_label=found.lap.copy(),

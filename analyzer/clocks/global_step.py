@@ -13,6 +13,8 @@ from analyzer.model import NO_STEP, Ints, Row, Series
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
+MANY_SPACINGS = 1_000_000
+"""Counted in a table up to this difference between the smallest and the largest spacing."""
 FEWEST_ROWS = 3
 """Training rows that show how often rows are written; fewer say nothing about what came behind the last."""
 UNSEEN = 2**40
@@ -68,8 +70,17 @@ def usual_spacing(steps: Ints) -> int:
     forward = forward[forward > 0]
     if not len(forward):
         return 1
+    least, most = int(forward.min()), int(forward.max())
+    if most - least < MANY_SPACINGS:
+        return least + int(np.argmax(np.bincount(forward - least)))
     spacing, count = np.unique(forward, return_counts=True)
     return int(spacing[np.argmax(count)])
+
+
+def distinct_steps(steps: Ints) -> Ints:
+    """The logged steps once each, ascending; a log that only goes forward is one already."""
+    steps = steps[steps != NO_STEP]
+    return steps if bool(np.all(np.diff(steps) > 0)) else np.unique(steps)
 
 
 def _unit(timeline: Timeline, series: Series, steps: Ints) -> tuple[Unit, float, str]:
@@ -100,7 +111,7 @@ def _counts_samples(timeline: Timeline, steps: Ints, samples: int) -> bool:
 
 def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tuple[int | None, str]:
     framework = (timeline.run.sources[int(series.source[0])].framework or "").lower()
-    distinct = np.unique(steps)
+    distinct = distinct_steps(steps)
     first = int(distinct[0])
     second = int(distinct[1]) if len(distinct) > 1 else None
     lightning = any(LIGHTNING_TAG.match(tag) for tag in timeline.view.series)
@@ -149,7 +160,7 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
     if axis.unit == "sample":
         done = round(last / axis.per_update)
         return RunEnd(last_step=last, low=done, high=done, evidence=_row_at(timeline, last))
-    distinct = np.unique(series.step[series.step != NO_STEP])
+    distinct = distinct_steps(series.step)
     spacing = max(1, axis.cadence, *np.diff(distinct[-2:]).tolist())
     enough = len(distinct) >= FEWEST_ROWS
     closing = [

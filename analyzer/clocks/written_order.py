@@ -45,12 +45,12 @@ def training_rows(timeline: Timeline, view: View) -> Series | None:
 
 def beside_training(timeline: Timeline, main: Series, series: Series) -> Beside | None:
     """Place a series among the training rows: by rows in one file, by time in two; None without either."""
-    if series is main:
+    if series is main or (len(series) == len(main) and np.array_equal(series.step, main.step)):
         return None
     mine = np.nonzero(series.step != NO_STEP)[0]
     if len(mine) < 3 or len(main) < 3:
         return None
-    if len(np.intersect1d(np.unique(series.source), np.unique(main.source))) == len(np.unique(series.source)):
+    if set(sources_of(series)) <= set(sources_of(main)):
         ours = _row_keys(series)[mine]
         theirs = _row_keys(main)
     elif np.all(np.isfinite(series.wall_time[mine])) and np.all(np.isfinite(main.wall_time)):
@@ -66,6 +66,12 @@ def beside_training(timeline: Timeline, main: Series, series: Series) -> Beside 
     before = np.where(session[before] == same_session, before, after)
     after = np.where(session[after] == same_session, after, before)
     return Beside(series=series, index=mine, step=series.step[mine], before=main.step[before], after=main.step[after])
+
+
+def sources_of(series: Series) -> list[int]:
+    """The sources of a series, in the order of its rows; neighbours are of one source but for the seams."""
+    seams = np.nonzero(np.diff(series.source))[0] + 1
+    return [int(series.source[0]), *series.source[seams].tolist()]
 
 
 def _row_keys(series: Series) -> Floats:

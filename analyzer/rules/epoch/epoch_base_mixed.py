@@ -24,7 +24,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.epoch import EpochClock
-from analyzer.clocks.labels import Labels, read_labels
+from analyzer.clocks.labels import Labels
 from analyzer.model import Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
@@ -40,14 +40,14 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield a finding for each account of validation rows on another base, and a note for views that differ."""
     clock = timeline.epoch
     looked = False
-    accounts = read_labels(timeline) if clock is not None else ()
+    accounts = clock.validations if clock is not None else ()
     training = [
         one
         for one in (clock.accounts if clock is not None else ())
         if one.labels is not None and one.labels.kind == "integer"
     ]
     for labels in accounts:
-        if labels.rows_of != "validation" or labels.kind != "integer" or not training:
+        if labels.kind != "integer" or not training:
             continue
         looked = True
         found = _difference(timeline, labels, training[0])

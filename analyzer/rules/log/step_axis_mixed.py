@@ -26,8 +26,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analyzer.clocks.global_step import main_series, usual_spacing
-from analyzer.clocks.written_order import Beside, beside_training, training_rows
+from analyzer.clocks.global_step import distinct_steps, main_series, usual_spacing
+from analyzer.clocks.written_order import Beside, beside_training, sources_of, training_rows
 from analyzer.model import NO_STEP, Finding, Row, Series, View
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import number
@@ -109,7 +109,7 @@ def _other_unit(timeline: Timeline, view: View) -> _Mixed | None:
     main = training_rows(timeline, view)
     if main is None or len(main) < 3:
         return None
-    frameworks = {timeline.run.sources[int(index)].framework for index in np.unique(main.source)}
+    frameworks = {timeline.run.sources[int(index)].framework for index in sources_of(main)}
     found: list[tuple[Beside, float]] = []
     slack = usual_spacing(main.step)
     for tag, series in view.series.items():
@@ -210,15 +210,17 @@ def _second_counter(timeline: Timeline) -> _Mixed | None:
 
 def _calls(timeline: Timeline, main: Series) -> _Mixed | None:
     """Two tags of every training row that share no step: the step counts log calls."""
-    step = np.unique(main.step[main.step != NO_STEP])
-    spacing = usual_spacing(step)
-    if spacing < 2 or len(step) < 20 or np.mean(np.diff(step) == spacing) < 0.9:
+    spacing = usual_spacing(main.step)
+    if spacing < 2:
+        return None
+    step = distinct_steps(main.step)
+    if len(step) < 20 or np.mean(np.diff(step) == spacing) < 0.9:
         return None
     for role in ("learning_rate", "grad_norm"):
         other = timeline.roles.first(role)
         if other is None or abs(len(other) - len(main)) > 2:
             continue
-        theirs = np.unique(other.step[other.step != NO_STEP])
+        theirs = distinct_steps(other.step)
         if len(theirs) < 20 or usual_spacing(theirs) != spacing or len(np.intersect1d(step, theirs)):
             continue
         apart = int(np.min(np.abs(theirs[: len(step)] - step[: len(theirs)])))
