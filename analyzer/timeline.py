@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analyzer.clocks.global_step import StepAxis
     from analyzer.clocks.loss import LossBaseline
     from analyzer.clocks.scheduler import SchedulerClock
-    from analyzer.clocks.sessions import Join, Session, SessionMap
+    from analyzer.clocks.sessions import Account, Join, Session, SessionMap
     from analyzer.clocks.wall_time import WallClock
     from analyzer.clocks.writers import Simultaneous
     from analyzer.config.declared import Declared
@@ -35,6 +35,7 @@ class Timeline:
     declared: Declared
     role_overrides: Mapping[str, str] = field(default_factory=dict)  # role -> tag, from --role or [roles]
     expectations: tuple[Expectation, ...] = ()  # the project's own gates
+    reference: Timeline | None = None  # a run whose clocks and loss this one has to keep to
 
     @cached_property
     def view(self) -> View:
@@ -51,11 +52,18 @@ class Timeline:
         return tuple(simultaneous_writers(view, self.run.sources) for view in self.run.views)
 
     @cached_property
-    def views(self) -> tuple[View, ...]:
-        """Every view of the run, of one writer's rows only where several wrote at once."""
+    def accounts(self) -> tuple[Account, ...]:
+        """Every view of the run with its lives: one writer's rows of one run, and what else stands there."""
+        from analyzer.clocks.sessions import account_of
         from analyzer.clocks.writers import without_other_writers
 
-        return tuple(without_other_writers(*pair) for pair in zip(self.run.views, self.writers, strict=True))
+        pairs = zip(self.run.views, self.writers, strict=True)
+        return tuple(account_of(without_other_writers(view, writers), self.run) for view, writers in pairs)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Every view of the run, of one writer's rows only where several wrote at once, and of one run's rows."""
+        return tuple(account.view for account in self.accounts)
 
     @cached_property
     def roles(self) -> Roles:

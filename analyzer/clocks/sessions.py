@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.clocks.writers import rows_of_source, training_series
+from analyzer.clocks.writers import rows_of, rows_of_source, training_series
 from analyzer.model import NO_STEP, Floats, Ints, Row, Run, Series, View
 from analyzer.roles import role_of_tag
 
@@ -72,6 +72,7 @@ class Join:
     wall_gap: float = float("nan")  # seconds
     how_known: str = ""  # "new event file", "header repeated in row 812", "step falls back", ...
     evidence: tuple[Row, ...] = ()
+    cut: Cut = (0, 0)  # first row of the second session, in the view that shows the join best
     cadence: int = 1  # usual difference of two steps of the series that the join was read from
     view: str = ""  # the view that shows it best
     tag: str | None = None  # the series that it was read from
@@ -112,10 +113,36 @@ class _Mark:
     marked: bool = False
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Account:
+    """One view, its joins, and where another run begins in the same place: every clock and the loss start over."""
+
+    view: View  # of one run's rows: the longest run that the view holds
+    whole: View  # of all rows
+    joins: tuple[tuple[Join, Cut], ...]
+    other_runs: tuple[Join, ...] = ()  # indices of these joins count the sessions of the whole view
+
+
+def account_of(view: View, run: Run) -> Account:
+    """Cut one view into lives, and leave out those of other runs."""
+    joins = _joins_of_view(view, run)
+    others = tuple(join for join, _ in joins if join.step == "fresh")
+    if not others:
+        return Account(view=view, whole=view, joins=tuple(joins))
+    begins = [cut for join, cut in joins if join.step == "fresh"]
+    runs = SessionMap(sessions=_no_sessions(len(begins) + 1),
+                      starts=_starts(view, [(cut, number + 1) for number, cut in enumerate(begins)]))
+    rows = np.diff(_bounds(runs, training_series(view)[0]))
+    longest = len(rows) - 1 - int(np.argmax(rows[::-1]))  # the last of equals: what a user would call the run
+    series = {tag: rows_of(one, runs.of(one) == longest) for tag, one in view.series.items()}
+    kept = replace(view, series={tag: one for tag, one in series.items() if len(one)})
+    return Account(view=kept, whole=view, joins=tuple(_joins_of_view(kept, run)), other_runs=others)
+
+
 def find_sessions(timeline: Timeline) -> SessionMap:
     """Cut every view into lives, put the joins of all views together and classify each."""
     run = timeline.run
-    found = {view.name: _joins_of_view(view, run) for view in timeline.views}
+    found = {account.view.name: list(account.joins) for account in timeline.accounts}
     main = timeline.view
     joins = _merged(found, main)
     starts: list[tuple[int, int, int]] = []
@@ -230,9 +257,9 @@ def _inside_a_file(view: View, run: Run, source: int, references: Sequence[Serie
             marks += [_Mark(cut=(source, row), how_known="elapsed time starts again") for row in restarts]
         elif role_of_tag(tag) == "epoch":
             backwards = _epoch_falls_at_a_step_told_twice(series, source)
-            if run.sources[source].format != "tfevents":  # a validation row may be numbered from another base
-                training = {int(row) for one in references for row in one.row[rows_of_source(one, source)]}
-                backwards = [row for row in backwards if row in training]
+            if backwards and run.sources[source].format != "tfevents":  # a validation may number from another base
+                training = [one.row[rows_of_source(one, source)] for one in references]
+                backwards = [row for row in backwards if any(bool(np.any(rows == row)) for rows in training)]
             marks += [_Mark(cut=(source, row), how_known="epoch falls back") for row in backwards]
     if run.sources[source].format != "tfevents" and references:
         marks += [_Mark(cut=(source, row), how_known="long pause") for row in _long_pauses(references[0], source)]
@@ -341,7 +368,8 @@ def _joins_of_view(view: View, run: Run) -> list[tuple[Join, Cut]]:
         if begin == cut:  # nothing of this series in the life before: compare with the last that has some
             begin = int(bounds[: number + 1][bounds[: number + 1] < cut][-1])
         join = _classified(view, run, main, (begin, cut, end), parts, number)
-        joins.append((replace(join, how_known=mark.how_known, marked=mark.marked, view=view.name), mark.cut))
+        join = replace(join, how_known=mark.how_known, marked=mark.marked, view=view.name, cut=mark.cut)
+        joins.append((join, mark.cut))
     return joins
 
 

@@ -196,7 +196,8 @@ def _slope_verdict(value: np.ndarray, at: int, steps: float) -> Verdict:
     place = at - begin
     if place < 0 or place >= len(moved):
         return "unknown"
-    near = np.concatenate([moved[max(0, place - ROWS_EACH_SIDE) : place], moved[place + 1 : place + 1 + ROWS_EACH_SIDE]])
+    before, after = moved[max(0, place - ROWS_EACH_SIDE) : place], moved[place + 1 : place + 1 + ROWS_EACH_SIDE]
+    near = np.concatenate([before, after])
     usual = float(np.median(near))
     if len(near) < 4 or usual == 0 or float(np.median(np.abs(near - usual))) > 0.25 * abs(usual):
         return "unknown"

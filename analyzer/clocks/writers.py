@@ -64,7 +64,7 @@ def without_other_writers(view: View, pairs: Sequence[Simultaneous]) -> View:
             if streams is not None:
                 keep[mine[streams != 0]] = False
         if keep.any():
-            series[tag] = one if keep.all() else _rows_of(one, keep)
+            series[tag] = one if keep.all() else rows_of(one, keep)
     return replace(view, series=series, sources=tuple(index for index in view.sources if index not in dropped))
 
 
@@ -85,7 +85,8 @@ def rows_of_source(series: Series, source: int) -> slice:
     return slice(int(begin), int(end))
 
 
-def _rows_of(series: Series, keep: NDArray[np.bool_]) -> Series:
+def rows_of(series: Series, keep: NDArray[np.bool_]) -> Series:
+    """The points of a series for which ``keep`` is true."""
     return replace(series, step=series.step[keep], value=series.value[keep], wall_time=series.wall_time[keep],
                    source=series.source[keep], row=series.row[keep])
 

@@ -33,7 +33,6 @@ JOINS = [
     pytest.param([(0, 190), (150, 400)], (0, 0), "replayed", 40, id="resumed from an older checkpoint"),
     pytest.param([(0, 150), (150, 400)], (0, -150), "reset", 150, id="the counter starts again"),
     pytest.param([(0, 150), (150, 400)], (0, 50), "skipped", 0, id="the counter jumps"),
-    pytest.param([(0, 250), (0, 400)], (0, 0), "fresh", 250, id="another run in the same table"),
 ]
 
 
@@ -50,7 +49,18 @@ def test_join_in_a_table_with_repeated_header(
     assert len(join.evidence) == 2
 
 
-@pytest.mark.parametrize(("lives", "shifts", "change", "overlap"), JOINS[:4])
+@pytest.mark.parametrize(("lives", "longest"), [([(0, 250), (0, 400)], 400), ([(0, 400), (0, 90)], 400)])
+def test_the_longest_of_two_runs_in_one_table_is_read(
+    lives: list[tuple[int, int]], longest: int, tmp_path: Path
+) -> None:
+    (tmp_path / "log.csv").write_text(table(follow_on(Loop(), lives)))
+    timeline = timeline_of(tmp_path)
+    assert timeline.joins == ()
+    assert len(timeline.view.series["loss"]) == longest
+    assert [join.step for account in timeline.accounts for join in account.other_runs] == ["fresh"]
+
+
+@pytest.mark.parametrize(("lives", "shifts", "change", "overlap"), JOINS)
 def test_join_in_event_files(
     lives: list[tuple[int, int]], shifts: tuple[int, int], change: str, overlap: int, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ from analyzer.clocks.sessions import Join
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
-from analyzer.rules.log.duplicate_rows import rows_copied_at
+from analyzer.rules.log.duplicate_rows import rows_copied
 from analyzer.timeline import Timeline
 
 
@@ -35,8 +35,12 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     for join in timeline.joins:
         if join.step == "reset":
             yield _reset(join)
-        elif join.step == "fresh" and rows_copied_at(timeline, join) is None:
-            yield _another_run(join)
+    for account in timeline.accounts:
+        copied = [join for join, _, _, _ in rows_copied(account)]
+        others = [join for join in account.other_runs if join not in copied]
+        if others:
+            yield _another_run(others[0], len(others))
+            return
 
 
 def _reset(join: Join) -> Finding:
@@ -63,16 +67,17 @@ def _listed(goes_on: list[str]) -> str:
     return f"the {', '.join(goes_on[:-1])} and {goes_on[-1]} go"
 
 
-def _another_run(join: Join) -> Finding:
+def _another_run(join: Join, count: int) -> Finding:
+    more = f", {count} times in all" if count > 1 else ""
     return Finding(
         severity="note",
         message=f"step, loss and every other clock start over at step {join.first_step_after} after step "
-        f"{join.last_step_before} ({join.how_known}): another run was written into the same place",
+        f"{join.last_step_before} ({join.how_known}): another run was written into the same place{more}; the longest "
+        f"is audited",
         tag=join.tag,
         first_step=join.first_step_after,
         numbers={"last_step_before": join.last_step_before},
         evidence=join.evidence,
-        join=join.index,
         help="give every run a directory of its own",
     )
 

@@ -31,7 +31,7 @@ from analyzer.model import Finding, Series
 from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
-from analyzer.rules.log.duplicate_rows import rows_copied_at
+from analyzer.rules.log.duplicate_rows import rows_copied
 from analyzer.timeline import Timeline
 
 PAIRS_NEEDED = 8  # fewer pairs cannot tell another level from noise
@@ -40,8 +40,9 @@ RELATIVE = 0.02  # and at least 2 % of the loss, the size at which anybody would
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    copied = {join.cut for account in timeline.accounts for join, _, _, _ in rows_copied(account)}
     for join in timeline.joins:
-        if join.step != "replayed" or rows_copied_at(timeline, join) is not None:
+        if join.step != "replayed" or join.cut in copied:
             continue
         off = _level_off(timeline, join)
         agreed = "the second telling agrees with the first" if off is None else (
