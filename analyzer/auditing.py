@@ -24,6 +24,7 @@ def audit_run(
     ignore: Iterable[str] = (),
     role_overrides: Mapping[str, str] | None = None,
     expectations: tuple[Expectation, ...] = (),
+    reference: Timeline | None = None,
 ) -> RunReport:
     """Check one run against every selected rule.
 
@@ -31,7 +32,13 @@ def audit_run(
         select: codes or prefixes of codes ("EPO", "SCH001"), or "ALL".
         ignore: codes or prefixes; stronger than ``select``.
     """
-    timeline = Timeline(run=run, declared=declared, role_overrides=role_overrides or {}, expectations=expectations)
+    timeline = Timeline(
+        run=run,
+        declared=declared,
+        role_overrides=role_overrides or {},
+        expectations=expectations,
+        reference=reference,
+    )
     findings: list[Finding] = []
     skipped: list[Skipped] = []
     passed: list[str] = []

@@ -11,7 +11,7 @@ import fnmatch
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Request:
     roles: Mapping[str, str] = field(default_factory=dict)
     config: Path | None = None  # this file alone, instead of those beside and above the runs
     baseline: Path | None = None
+    against: Path | None = None  # a reference run, or a folder of reference runs by name
     include: tuple[str, ...] = ()  # globs on paths
     exclude: tuple[str, ...] = ()
     jobs: int = 1
@@ -61,6 +62,7 @@ def check(
     Raises:
         BadConfig: when a configuration or baseline file cannot be followed.
     """
+    _references.cache_clear()
     known = read_baseline(request.baseline) if request.baseline else {}
     if request.config is not None:
         checked_settings(settings_for(Path(), request.config))  # a bad file is told even when there is no run
@@ -188,8 +190,34 @@ def audit_configured(run: Run, request: Request, today: datetime.date) -> tuple[
         ignore=(*settings.ignore, *request.ignore),
         role_overrides={**settings.roles, **request.roles},
         expectations=settings.expectations,
+        reference=reference_of(run, request.against or settings.against),
     )
     return _silenced(_with_sound_clocks(report), settings, today)
+
+
+def reference_of(run: Run, path: Path | None) -> Timeline | None:
+    """The reference of a run: the one run at the path, or the one of its name where the path holds several.
+
+    Raises:
+        BadConfig: when the path holds no run, or several of which none has the name.
+    """
+    if path is None:
+        return None
+    found = _references(path.resolve())
+    if not found:
+        raise BadConfig(f"{path}: no reference run can be read there; name another with --against")
+    by_name = {one.run.name: one for one in found}
+    if run.name not in by_name and len(found) > 1:
+        names = ", ".join(sorted(by_name)[:5])
+        raise BadConfig(f"{path}: no reference run is called {run.name!r} (there are {names})")
+    return by_name.get(run.name, found[0])
+
+
+@cache
+def _references(path: Path) -> tuple[Timeline, ...]:
+    """Every run at a path with its clocks, read once for all runs that are held against it."""
+    runs = discover([path]).runs
+    return tuple(Timeline(run=run, declared=merge(run.facts)) for run in runs if _has_numbers(run))
 
 
 def timeline_of(run: Run, request: Request) -> Timeline:

@@ -28,7 +28,7 @@ def condensed(report: RunReport) -> RunReport:
 
     view = _thinned(timeline.view, thin)
     views = tuple(view if one is timeline.view else _thinned(one, thin) for one in timeline.run.views)
-    small = replace(timeline, run=replace(timeline.run, views=views))
+    small = replace(timeline, run=replace(timeline.run, views=views), reference=None)
     small.__dict__.update(
         view=view,
         roles=Roles(

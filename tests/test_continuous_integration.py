@@ -38,6 +38,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / ".git").mkdir()
     (tmp_path / "runs" / "nightly").mkdir(parents=True)
     (tmp_path / "runs" / "nightly" / "log.csv").write_text(log_text(0.5))
+    (tmp_path / "golden" / "nightly").mkdir(parents=True)
+    (tmp_path / "golden" / "nightly" / "log.csv").write_text(log_text(0.5))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     return tmp_path

@@ -21,7 +21,7 @@ from analyzer.config.declared import checked_fact, scalar
 from analyzer.model import Expectation, Fact, Finding
 from analyzer.roles import ROLES, SHORT_ROLES
 
-TABLES = ("declared", "rules", "roles", "expect", "silence", "root")
+TABLES = ("declared", "rules", "roles", "expect", "silence", "against", "root")
 RULES_KEYS = ("select", "ignore")
 EXPECT_KEYS = ("tag", "at", "min", "max", "run")
 SILENCE_KEYS = ("rule", "run", "steps", "reason", "expires")
@@ -66,6 +66,7 @@ class Settings:
     roles: Mapping[str, str] = field(default_factory=dict)  # role -> tag
     expectations: tuple[Expectation, ...] = ()
     silences: tuple[Silence, ...] = ()
+    against: Path | None = None  # a reference run, or a folder of reference runs by name
 
 
 def settings_for(folder: Path, chosen: Path | None = None) -> Settings:
@@ -109,6 +110,7 @@ def combined(layers: Iterable[Settings]) -> Settings:
         roles=roles,
         expectations=tuple(expectation for one in layers for expectation in one.expectations),
         silences=tuple(silence for one in layers for silence in one.silences),
+        against=next((one.against for one in layers if one.against is not None), None),
     )
 
 
@@ -181,6 +183,7 @@ def parsed(table: Mapping[str, Any], name: str) -> Settings:
         roles=dict(roles),
         expectations=tuple(_expectation(entry, name) for entry in _entries(table, "expect", name)),
         silences=tuple(_silence(entry, name) for entry in _entries(table, "silence", name)),
+        against=_against(table, name),
     )
 
 
@@ -291,6 +294,15 @@ def _date(value: Any, rule: str, name: str) -> datetime.date | None:
         return datetime.date.fromisoformat(value)
     except (TypeError, ValueError) as error:
         raise BadConfig(f"{name}: [[silence]] {rule}: expires must be a date like 2027-01-31, not {value!r}") from error
+
+
+def _against(table: Mapping[str, Any], name: str) -> Path | None:
+    value = table.get("against")
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise BadConfig(f'{name}: against must be the path of a reference run: against = "golden/"')
+    return Path(name).parent / value
 
 
 def _is_number(value: Any) -> bool:

@@ -30,6 +30,7 @@ _AUDIT_OPTIONS = (
         "--config", type=click.Path(path_type=Path), help="This configuration file alone, not those beside the runs."
     ),
     click.option("--baseline", type=click.Path(path_type=Path), help="Known findings: only new ones count."),
+    click.option("--against", type=click.Path(path_type=Path), help="A reference run to keep to, or a folder of them."),
     click.option("--include", multiple=True, metavar="GLOB", help="Read only files that match (repeatable)."),
     click.option(
         "--exclude", multiple=True, metavar="GLOB", help="Leave out files and folders that match (repeatable)."
@@ -39,37 +40,18 @@ _AUDIT_OPTIONS = (
     ),
 )
 
+REQUESTED = (
+    "paths", "declare", "select", "ignore", "role", "config", "baseline", "against", "include", "exclude", "jobs",
+)  # fmt: skip
+
 
 def audit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the paths and the audit's options to a command, which gets them as one ``request``."""
 
     @wraps(command)
-    def with_request(
-        paths: tuple[str, ...],
-        declare: tuple[str, ...],
-        select: tuple[str, ...],
-        ignore: tuple[str, ...],
-        role: tuple[str, ...],
-        config: Path | None,
-        baseline: Path | None,
-        include: tuple[str, ...],
-        exclude: tuple[str, ...],
-        jobs: int,
-        **others: Any,
-    ) -> Any:
-        request = requested(
-            paths,
-            declare=declare,
-            select=select,
-            ignore=ignore,
-            role=role,
-            config=config,
-            baseline=baseline,
-            include=include,
-            exclude=exclude,
-            jobs=jobs,
-        )
-        return command(request=request, **others)
+    def with_request(**typed: Any) -> Any:
+        asked = {name: typed.pop(name) for name in REQUESTED}
+        return command(request=requested(**asked), **typed)
 
     for option in reversed(_AUDIT_OPTIONS):
         with_request = option(with_request)
@@ -85,6 +67,7 @@ def requested(
     role: Iterable[str] = (),
     config: Path | None = None,
     baseline: Path | None = None,
+    against: Path | None = None,
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
     jobs: int = 1,
@@ -112,6 +95,7 @@ def requested(
         roles=chosen_roles(role),
         config=config,
         baseline=baseline,
+        against=against,
         include=tuple(include),
         exclude=tuple(exclude),
         jobs=jobs or os.cpu_count() or 1,

@@ -10,6 +10,7 @@ from analyzer.config.declared import checked_fact, merge
 from analyzer.config.files import Settings, settings_for
 from analyzer.model import RunReport
 from analyzer.rules import Example
+from analyzer.timeline import Timeline
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -41,7 +42,13 @@ def audit_example(example: Example, folder: Path) -> list[RunReport]:
     own = [checked_fact(key, value, "example") for key, value in declared.items()]
     written = folder / "analyzer.toml"
     settings = settings_for(folder, written) if written.exists() else Settings()
+    reference = None
+    runs = discover([folder]).runs
+    if settings.against is not None:
+        (golden,) = discover([settings.against]).runs
+        reference = Timeline(run=golden, declared=merge(golden.facts))
+        runs = tuple(run for run in runs if run.sources[0].path != golden.sources[0].path)
     return [
-        audit_run(run, merge(own, settings.facts, run.facts), expectations=settings.expectations)
-        for run in discover([folder]).runs
+        audit_run(run, merge(own, settings.facts, run.facts), expectations=settings.expectations, reference=reference)
+        for run in runs
     ]

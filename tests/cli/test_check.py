@@ -272,3 +272,37 @@ def test_runs_of_one_name_are_told_apart() -> None:
     log("b/logs/log.csv")
     names = [run["name"] for run in json.loads(check("a/logs", "b/logs", "-f", "json").stdout)["runs"]]
     assert len(set(names)) == 2
+
+
+def golden(path: str, rate: float) -> None:
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = [f"{step},{round(1 / (1 + step / 60), 4)},{rate}" for step in range(1, 61)]
+    file.write_text("\n".join(["step,loss,lr", *rows]) + "\n")
+
+
+def test_a_run_is_held_against_its_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    from analyzer.rules.configuration.reference_departed import RULE
+
+    install(monkeypatch, (RULE,))
+    golden("run/log.csv", 0.1)
+    golden("golden/same/log.csv", 0.1)
+    golden("golden/run/log.csv", 0.25)
+    assert check("run").exit_code == 0
+    assert check("run", "--against", "golden/same").exit_code == 0
+    result = check("run", "--against", "golden")  # a folder of references: the one of the run's name
+    assert result.exit_code == 1 and "the learning rate is 0.1 at step 1 where the reference has 0.25" in " ".join(
+        result.output.split()
+    )
+    Path("analyzer.toml").write_text('against = "golden/run"')
+    assert check("run").exit_code == 1
+    assert check("run", "--against", "golden/same").exit_code == 0  # the option is stronger
+
+
+@pytest.mark.parametrize(("path", "said"), [("gone", "no reference run"), ("golden", "'run'")])
+def test_a_reference_that_is_not_there_is_a_wrong_configuration(path: str, said: str) -> None:
+    log("run/log.csv")
+    log("golden/a/log.csv")
+    log("golden/b/log.csv")
+    result = check("run", "--against", path)
+    assert result.exit_code == 2 and said in result.output
