@@ -1,0 +1,70 @@
+"""Evaluation lines of XGBoost and LightGBM: ``[12]  train-logloss:0.31  eval-logloss:0.35``, a line a round."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from analyzer.model import Problem, Source
+from analyzer.readers import Reader, Reading
+from analyzer.readers.columns import Dialect, columns_of_entries, interpret
+from analyzer.readers.text_file import decode, lines_of, plain_head, plain_suffix, unpack, unreadable, why_not_text
+
+# xgboost/callback.py, EvaluationMonitor: "[%d]" and "\t%s:%.5f"; lightgbm/callback.py, log_evaluation: "[%d]\t%s: %g"
+ROUND = re.compile(r"\[(\d+)\]\t(?=[^\t:]+:)")
+METRIC = re.compile(r"([^\t:]+): ?([-+]?[\d.]+(?:e[-+]?\d+)?|-?nan|-?inf)(?=\t|$)", re.I)
+DIALECT = Dialect(step_columns=("round",), counts="step")
+LINES_NEEDED = 2  # one line of this shape is chance
+
+
+def parse(data: bytes, name: str) -> Reading:
+    """Bytes to a reading: one row a round, numbered by its line. A last line that was not ended is left out."""
+    unpacked = unpack(data, name)
+    if reason := why_not_text(unpacked.data):
+        return unreadable(name, "boosting", reason, unpacked.problems)
+    lines = lines_of(decode(unpacked.data))
+    problems = list(unpacked.problems)
+    if not lines.complete and ROUND.match(lines.lines[-1]):
+        row = len(lines.lines)
+        problems.append(Problem(source=name, kind="truncated", row=row, message=f"the output ends inside line {row}"))
+    ended = lines.lines if lines.complete else lines.lines[:-1]
+    rows, entries = [], []
+    for row, line in enumerate(ended, start=1):
+        if found := ROUND.match(line):
+            rows.append(row)
+            entries.append({"round": int(found[1]), **{tag: float(value) for tag, value in METRIC.findall(line)}})
+    if not entries:
+        return unreadable(name, "boosting", "no line of a boosting round", problems)
+    source = Source(path=name, format="boosting", line_numbers=True)
+    return interpret(
+        columns_of_entries(entries), np.array(rows, dtype=np.int64), source=source, dialect=DIALECT, problems=problems
+    )
+
+
+def read(path: Path) -> Reading:
+    """Read the output in one file."""
+    return parse(path.read_bytes(), str(path))
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """Text in which at least two lines are those of a boosting round."""
+    if plain_suffix(path) not in (".log", ".txt", ".out", "") or why_not_text(plain_head(head)):
+        return False
+    lines = lines_of(decode(plain_head(head))).lines
+    return sum(ROUND.match(line) is not None and METRIC.search(line) is not None for line in lines) >= LINES_NEEDED
+
+
+READER = Reader(
+    name="boosting",
+    title="XGBoost and LightGBM output",
+    recognises=recognises,
+    read=read,
+    parse=parse,
+    recognised_by="lines such as `[12]<tab>train-logloss:0.31<tab>eval-logloss:0.35`",
+    step="boosting rounds: XGBoost counts from 0, LightGBM from 1",
+    epoch="none",
+    learning_rate="none",
+    priority=-15,
+)
