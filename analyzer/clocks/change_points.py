@@ -24,7 +24,7 @@ BAND_UNITS = 3.0  # the lowest stretch reaches so far up
 LEAST_ROWS = 5  # rows that must lie behind the onset
 
 FACTORS = tuple(range(2, 65))  # what a forgotten division multiplies a loss by: accumulation, devices, logging steps
-EDGE_ROWS = 2  # a factor appears within so many rows
+MOST_BLOCKS = 20_000  # a longer curve is searched in so many blocks
 RATIO_ERRORS = 3.0  # standard errors within which the ratio is an integer
 WORST_RATIO_ERROR = 0.15  # of the ratio: with more an integer means nothing
 NOISE_RATIO = 1.8  # log-noise before and after may differ by this factor
@@ -104,30 +104,37 @@ def _scatter(log_levels: Floats) -> float:
 
 
 def sharpest_shift(value: Floats, *, burn_in: int = 0, context: int = 25) -> int | None:
-    """Row at which the medians of the log-loss before and after differ most for their noise; None when too short."""
+    """Row at which the medians of the log-loss before and after differ most; None when too short.
+
+    A long curve is searched in blocks, and only the neighbourhood of the best block row by row.
+    """
     n = len(value)
     if n - burn_in < 12:
         return None
-    context = int(min(context, max(5, (n - burn_in) // 3)))
     log = np.log(value)
-    levels = np.median(sliding_window_view(log, context), axis=1)
-    # Row i: levels[i - context] lies wholly before it, levels[i] from it on.
+    size = -(-n // MOST_BLOCKS)
+    blocks = np.median(log[: n // size * size].reshape(-1, size), axis=1) if size > 1 else log
+    first = burn_in // size
+    context = int(min(context, max(5, (len(blocks) - first) // 3)))
+    levels = np.median(sliding_window_view(blocks, context), axis=1)
+    # Block i: levels[i - context] lies wholly before it, levels[i] from it on.
     change = np.abs(levels[context:] - levels[:-context])
-    if burn_in > context:
-        change[: burn_in - context] = 0.0
+    if first > context:
+        change[: first - context] = 0.0
     if not len(change):
         return None
-    middle = context + int(change.argmax())
+    middle = (context + int(change.argmax())) * size
     # To the row: the largest single difference of short medians near it.
-    low, high = max(3, middle - context), min(n - 3, middle + context)
+    reach = context * size if size == 1 else 3 * size
+    low, high = max(3, middle - reach), min(n - 3, middle + reach)
     if high <= low:
         return middle
-    short = np.array([np.median(log[i : i + 3]) - np.median(log[i - 3 : i]) for i in range(low, high)])
-    edge = low + int(np.abs(short).argmax())
-    # Least squares over the neighbours settles the exact row.
-    rows = range(max(2, edge - 4), min(n - 2, edge + 5))
-    cost = [_two_level_cost(log, row, context) for row in rows]
-    return list(rows)[int(np.argmin(cost))]
+    near = sliding_window_view(log[low - 3 : high + 3], 3)
+    shorts = np.median(near, axis=1)
+    edge = low + int(np.abs(shorts[3 : 3 + high - low] - shorts[: high - low]).argmax())
+    # Least deviation over the neighbours settles the exact row.
+    rows = list(range(max(2, edge - 4), min(n - 2, edge + 5)))
+    return rows[int(np.argmin([_two_level_cost(log, row, context) for row in rows]))]
 
 
 def _two_level_cost(log: Floats, row: int, context: int) -> float:

@@ -34,7 +34,7 @@ FAMILIES: dict[str, str] = {
     "steplr": "step", "step": "step", "multisteplr": "step", "multistep": "step", "steplrscheduler": "step", "timmsteplrscheduler": "step",
     "multisteplrscheduler": "step", "piecewiseconstantdecay": "step", "piecewiseconstant": "step", "piecewiseconstantschedule": "step",
     "inversetimedecay": "inverse-time",
-    "onecyclelr": "one-cycle", "onecycle": "one-cycle", "fitonecycle": "one-cycle", "cosineonecycleschedule": "one-cycle",
+    "cosineonecycle": "one-cycle", "linearonecycle": "one-cycle", "linearonecycleschedule": "one-cycle", "onecyclelr": "one-cycle", "onecycle": "one-cycle", "fitonecycle": "one-cycle", "cosineonecycleschedule": "one-cycle",
     "cycliclr": "cyclic", "cyclic": "cyclic", "triangular": "cyclic",
     "wsd": "wsd", "warmupstabledecay": "wsd", "trapezoidal": "wsd",
     "reducelronplateau": "plateau", "plateau": "plateau",
@@ -385,7 +385,10 @@ def _drops(blank: Schedule, claim: Claim, extras: Extras) -> Iterator[Schedule]:
         levels: tuple[float, ...] = ()
         if isinstance(values, list) and len(values) == len(places) + 1 and values[0]:
             levels = tuple(float(value) / float(values[0]) for value in values)
-        yield from warmed(replace(blank, gamma=gamma, milestones=places, levels=levels), claim, extras)
+        late = (0.0, 1.0) if "boundaries" in claim.params or "piecewise" in claim.name.lower() else (0.0,)
+        for shift in late:  # Keras keeps the old value at the boundary itself
+            marks_at = tuple(place + shift for place in places)
+            yield from warmed(replace(blank, gamma=gamma, milestones=marks_at, levels=levels), claim, extras)
         return
     size = _first(claim.params, "step_size", "decay_t", "decay_steps", "lr_step_size")
     if size:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # relative to the base rate, and chain their factors.
 OF_BASE = 2e-7
 OF_VALUE = 3e-7
+FEW_LEVELS = 8  # distinct values; a smooth schedule printed with one digit has nine to a decade
+LEVEL_PRECISION = 0.02  # relative
 SAMPLE_ROWS = 320  # rows on which hypotheses are tried before all rows are
 
 
@@ -57,6 +59,12 @@ class Observed:
             session=self.session[chosen],
             axes={name: axis[chosen] for name, axis in self.axes.items()},
         )
+
+    def sharpened(self) -> Observed:
+        """A few levels written with one digit (0.1, 0.01) are taken as written: rounding would have left more of them."""
+        if self.series.written_as == "float32" or len(np.unique(self.rate)) > FEW_LEVELS:
+            return self
+        return replace(self, tolerance=np.minimum(self.tolerance, LEVEL_PRECISION * np.abs(self.rate) + 1e-12))
 
     def sample(self, wanted: int = SAMPLE_ROWS) -> Observed:
         """A few hundred rows that show every turn: ends of sessions, extremes, and rows spread over the rest."""

@@ -6,7 +6,7 @@ and what is left is a spike. One place never gets two names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from analyzer.clocks.loss import LossBaseline
     from analyzer.timeline import Timeline
 
+LOG_NOISE = 0.6  # scatter of the log-loss from which a row of three times the loss is nothing special
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
 
 
@@ -55,12 +56,25 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
             divergence = None
     spikes = tuple(
         spike
-        for spike in find_spikes(loss.value, floor=loss.floor, judged_from=loss.burn_in)
+        for spike in spikes_of(loss)
         if not _explained(spike.first, joins)
         and (divergence is None or spike.first < divergence.onset - NEAR_JOIN_ROWS)
         and (scale is None or abs(spike.first - scale.row) > NEAR_JOIN_ROWS)
     )
     return LossEvents(joins=joins, spikes=spikes, divergence=divergence, scale=scale)
+
+
+def spikes_of(loss: LossBaseline) -> list[Spike]:
+    """Spikes of the raw loss, or of its logarithm where the noise is of the size of the loss itself."""
+    log = np.log(loss.value)
+    noise = 1.4826 * float(np.median(np.abs(np.diff(log)))) / np.sqrt(2)
+    if noise <= LOG_NOISE:
+        return find_spikes(loss.value, floor=loss.floor, judged_from=loss.burn_in)
+    middle = float(np.median(loss.value))
+    return [
+        replace(spike, level=float(np.exp(spike.level)), height=float(loss.value[spike.peak] - np.exp(spike.level)))
+        for spike in find_spikes(log, floor=loss.floor / max(middle, 1e-300), judged_from=loss.burn_in)
+    ]
 
 
 def _explained(position: int, joins: tuple[JoinChange, ...]) -> bool:

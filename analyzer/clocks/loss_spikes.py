@@ -26,6 +26,7 @@ SCALE_BLOCKS = 24  # blocks on which the local scale is taken, five times over
 MAD_TO_SIGMA = 1.4826  # of a Gaussian
 DENSE = 20_000  # from so many blocks on neighbours share their levels: the cost stays a few passes over the rows
 SHARED = 8
+LONG = 200_000  # rows from which every second length does: a block twice too long loses a third of its noise units
 FEWEST_BESIDE = 4  # rows on either side of a peak
 POOLED_BLOCKS = 120  # so many values know their own tail
 MOST_SPIKES = 12  # clusters looked at one by one; a run with more is not one with spikes
@@ -130,12 +131,15 @@ def surrounding_level(blocks: Floats, context: int, gap: int, group: int) -> Flo
     levels = np.partition(windows, context // 2, axis=1)[:, context // 2]
     if group == 1 and context % 2 == 0:
         levels = np.median(windows, axis=1)
-    half = max(group, context // 2 // group * group)
-    windows = sliding_window_view(blocks, half)[::group]
-    halves = np.partition(windows, half // 2, axis=1)[:, half // 2]
     few = max(group, 3 if context < 12 else context // 4)
     windows = sliding_window_view(blocks, few)[::group]
     fews = np.partition(windows, few // 2, axis=1)[:, few // 2]
+    half = max(few, context // 2) if group == 1 else few
+    if half > few:
+        windows = sliding_window_view(blocks, half)
+        halves = np.partition(windows, half // 2, axis=1)[:, half // 2]
+    else:
+        halves = fews
     groups = -(-len(blocks) // group)
     span = context // group
     distance = (gap + 0.5) * group + context / 2
@@ -181,7 +185,7 @@ def all_scans(value: Floats, floor: float) -> list[Scan]:
     The scale of long blocks is at least that of single rows over the root of their length: no noise is smoother.
     """
     found: list[Scan] = []
-    for length in LENGTHS:
+    for length in LENGTHS if len(value) < LONG else LENGTHS[::2]:
         if length > 1 and length > LONGEST_SHARE * len(value):
             break
         for offset in (0,) if length == 1 or len(value) > DENSE * length else (0, length // 2):

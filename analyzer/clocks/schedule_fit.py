@@ -8,16 +8,18 @@ passes through the interval of every row.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.clocks.schedules import decay_shape
+from analyzer.clocks.schedules import Schedule, decay_shape
 from analyzer.model import Floats
 
 Mask = NDArray[np.bool_]
+GAUSS_NEWTON_STEPS = 15
 ROWS_FOR_A_LINE = 400  # a straight line is as good from 400 rows as from a million
 FITTED = 1.2  # half widths that a curve with fitted, not given, parameters may miss by: its own error is a tenth
 FEWEST_ROWS = 4  # distinct rows beyond the parameters of a family, below which a fit proves nothing
@@ -71,6 +73,17 @@ class Fit:
         rising = self.rise(x, self.peak)
         before = (x < self.hand_over) | ((x < self.rise.end) & (rising < after))
         return np.where(before, rising, after)
+
+
+def named(fit: Fit) -> tuple[str, dict[str, float | tuple[float, ...] | str]]:
+    """Family and parameters as people call them: a plateau before the fall is warmup-stable-decay, and so on."""
+    parameters: dict[str, float | tuple[float, ...] | str] = dict(fit.parameters)
+    if fit.rise is not None and fit.rise.form == "cosine" and fit.family == "cosine":
+        return "one-cycle", parameters
+    begins = fit.rise.end if fit.rise is not None else 0.0
+    if fit.family in ("linear", "cosine", "1-sqrt") and fit.start > begins + max(2.0, 0.05 * fit.end) and math.isfinite(fit.end):
+        return "wsd", {**parameters, "decay_steps": fit.end - fit.start, "shape": fit.family}
+    return fit.family, parameters
 
 
 def agrees(fit: Callable[[Floats], Floats], x: Floats, y: Floats, tolerance: Floats) -> Mask:
@@ -136,7 +149,7 @@ def identified(
     """All schedules that pass through every row, the simplest family first."""
     if len(x) < 2:
         return
-    wanted = families or ("constant", "linear", "cosine", "polynomial", "exponential", "inverse-sqrt", "inverse-time", "step")
+    wanted = families or tuple(FAMILY_FITS)
     if np.ptp(y) <= 2 * tolerance.max():
         level = float(np.median(y))
         yield Fit(family="constant", peak=level, value=lambda at: np.full_like(at, level), parameters={})
@@ -180,7 +193,7 @@ class Parts:
         if self.top == 0:
             return [None]
         x, y, tolerance = self.x[: self.top], self.y[: self.top], self.tolerance[: self.top]
-        peak = float(self.y[self.top])
+        peak = float(self.y.max())
         found: list[Rise | None] = []
         if len(x) == 1:
             zero = float(x[0])
@@ -283,13 +296,16 @@ def _one_fall(parts: Parts, rise: Rise | None, family: str, power: float, peaks:
                 continue
             seen.add((low, top))
             yield from _with_ends(parts, rise, family, power, top, low, rows)
-    if family != "linear":
-        for low in dict.fromkeys(lows):
-            refined = _refined(parts, family, power, observed_top, low, rows)
-            if refined is not None:
-                top, start, end = refined
-                for s, e in _whole_first(start, end):
-                    yield _falling(parts, rise, family, power, top, low, s, e)
+    if family == "linear":
+        return
+    for free in (("low", "start", "end"), ("top", "start", "end"), ("top", "low", "start", "end")):
+        for low in dict.fromkeys(lows) if "low" not in free else (observed_low,):
+            refined = _refined(parts, family, power, observed_top, low, rows, free)
+            if refined is None:
+                continue
+            height, bottom, start, end = refined
+            for s, e in _whole_first(start, end):
+                yield _falling(parts, rise, family, power, height, bottom, s, e)
 
 
 def _with_ends(parts: Parts, rise: Rise | None, family: str, power: float, top: float, low: float, rows: NDArray[np.int64]) -> Iterator[Fit]:
@@ -330,35 +346,49 @@ def _falling(parts: Parts, rise: Rise | None, family: str, power: float, top: fl
     return _joined(parts, rise, family=family, peak=top, floor=low, value=value, start=start, end=end, clamp=clamp, parameters=parameters)
 
 
-def _refined(parts: Parts, family: str, power: float, top: float, low: float, rows: NDArray[np.int64]) -> tuple[float, float, float] | None:
-    """Top, start and end by a few Gauss-Newton steps from the linearised line: where no row stands at the very top."""
+def _refined(
+    parts: Parts, family: str, power: float, top: float, low: float, rows: NDArray[np.int64], free: tuple[str, ...]
+) -> tuple[float, float, float, float] | None:
+    """Top, floor, start and end by Gauss-Newton from the linearised line: where no row stands at the top or the floor."""
     x, y = parts.x[rows], parts.y[rows]
-    if len(rows) < 5:
+    if len(rows) < len(free) + 2:
         return None
-    lift = 1 + 1e-3
-    first = next(_with_ends(parts, None, family, power, top * lift, low, rows), None)
+    height = top * (1 + 1e-3) if "top" in free else top
+    bottom = low - 0.02 * (top - low) if "low" in free else low
+    first = next(_with_ends(parts, None, family, power, height, bottom, rows), None)
     if first is None:
         return None
-    guess = np.array([top * lift, first.start, first.end])
+    guess = {"top": height, "low": bottom, "start": first.start, "end": first.end}
     weight = 1 / np.maximum(parts.tolerance[rows], 1e-15)
+    unit = {"top": 1e-6 * top, "low": 1e-6 * top, "start": 1e-6 * (first.end - first.start), "end": 1e-6 * (first.end - first.start)}
 
-    def model(at: NDArray[np.float64]) -> Floats:
-        r = np.clip((x - at[1]) / max(at[2] - at[1], 1e-9), 0, 1)
-        return low + (at[0] - low) * decay_shape(family, r, power)
+    def model(at: dict[str, float]) -> Floats:
+        r = np.clip((x - at["start"]) / max(at["end"] - at["start"], 1e-9), 0, 1)
+        return at["low"] + (at["top"] - at["low"]) * decay_shape(family, r, power)
 
-    for _ in range(12):
+    def misfit(at: dict[str, float]) -> float:
+        return float(np.sum(((y - model(at)) * weight) ** 2))
+
+    error = misfit(guess)
+    for _ in range(GAUSS_NEWTON_STEPS):
         now = model(guess)
-        steps = np.array([1e-6 * guess[0], 1e-6 * (guess[2] - guess[1]), 1e-6 * (guess[2] - guess[1])])
-        columns = [(model(guess + np.eye(3)[k] * steps[k]) - now) / steps[k] for k in range(3)]
+        columns = [(model({**guess, name: guess[name] + unit[name]}) - now) / unit[name] for name in free]
         jacobian = np.stack(columns, axis=1) * weight[:, None]
         scale = np.maximum(np.linalg.norm(jacobian, axis=0), 1e-300)
-        change = np.linalg.lstsq(jacobian / scale, (y - now) * weight, rcond=1e-12)[0] / scale
-        guess = guess + change
-        if not np.isfinite(guess).all() or guess[2] <= guess[1]:
-            return None
-        if np.all(np.abs(change) <= 1e-12 * np.maximum(np.abs(guess), 1e-12)):
+        change = np.linalg.lstsq(jacobian / scale, (y - now) * weight, rcond=1e-13)[0] / scale
+        for damping in (1.0, 0.3, 0.1):
+            moved = {**guess, **{name: guess[name] + damping * float(step) for name, step in zip(free, change, strict=True)}}
+            better = moved["end"] > moved["start"] and misfit(moved) < error
+            if better:
+                break
+        if not better:
             break
-    return float(guess[0]), float(guess[1]), float(guess[2])
+        gain, guess = error - misfit(moved), moved
+        error = misfit(guess)
+        if gain <= 1e-6 * error:
+            break
+    floor = 0.0 if abs(guess["low"]) < 1e-7 * top else guess["low"]
+    return guess["top"], floor, guess["start"], guess["end"]
 
 
 def _joined(parts: Parts, rise: Rise | None, **fields: object) -> Fit:
@@ -433,13 +463,71 @@ def _stairs(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], p
         yield _joined(parts, rise, family="step", peak=float(level[0]), floor=0.0, value=value, start=float(places[0]), parameters=parameters)
 
 
+def _restarts(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], power: float | None) -> Iterator[Fit]:
+    """Cosine cycles, each starting at the peak again: the first cycle gives the shape, the jumps give the lengths."""
+    x, y, tolerance = parts.x, parts.y, parts.tolerance
+    height = float(y.max() - y.min())
+    jumps = np.flatnonzero((np.diff(y) > RESTART_JUMP * height) & (y[1:] > y.max() - 0.5 * height)) + 1
+    jumps = jumps[jumps > parts.top + 3]
+    if not len(jumps) or len(jumps) > 200:
+        return
+    first = slice(0, int(jumps[0]))
+    head = next(
+        identified(x[first], y[first], tolerance[first], families=("cosine",), peaks=(*peaks, float(y.max())), floors=floors), None
+    )
+    if head is None or not math.isfinite(head.end):
+        return
+    origin = head.start
+    ends = [float(x[jump]) for jump in jumps]
+    lengths = np.diff([origin, *ends])
+    ratio = 1.0 if len(lengths) < 2 else float(round(lengths[1] / lengths[0]))
+    length = head.end - origin
+    for mult in dict.fromkeys((ratio, 1.0, 2.0)):
+        cycles = Schedule(family="warm-restarts", peak=head.peak, floor=head.floor, step_size=length, cycle_mult=max(mult, 1.0), gamma=1.0)
+
+        def value(at: Floats, cycles: Schedule = cycles) -> Floats:
+            return cycles(np.maximum(at - origin, 0.0))
+
+        yield Fit(family="warm-restarts", peak=head.peak, floor=head.floor, rise=head.rise, hand_over=head.hand_over, start=origin,
+                  value=value, parameters={"step_size": length, "cycle_mult": mult})  # fmt: skip
+
+
+def _zigzag(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], power: float | None) -> Iterator[Fit]:
+    """Straight up and straight down, again and again (CyclicLR)."""
+    x, y = parts.x, parts.y
+    turns = np.flatnonzero(np.diff(np.sign(np.diff(y))) != 0) + 1
+    if len(turns) < 3 or len(turns) > 500:
+        return
+    up, down = turns[0], turns[1]
+    if up < 3 or down - up < 3 or y[up] < y[0]:
+        return
+    low, high = float(y.min()), float(y.max())
+    rising = line_through(x[:up], y[:up], parts.tolerance[:up])
+    falling = line_through(x[up + 1 : down], y[up + 1 : down], parts.tolerance[up + 1 : down])
+    if rising is None or falling is None or rising[0] <= 0 or falling[0] >= 0:
+        return
+    for bottom in dict.fromkeys((*floors, low)):
+        origin = (bottom - rising[1]) / rising[0]
+        width, back = (high - bottom) / rising[0], (bottom - high) / falling[0]
+        teeth = Schedule(family="cyclic", peak=high, floor=bottom, step_size=round(width, 6), timescale=round(back, 6), gamma=1.0)
+
+        def value(at: Floats, teeth: Schedule = teeth, origin: float = origin) -> Floats:
+            return teeth(at - round(origin, 6))
+
+        yield Fit(family="cyclic", peak=high, floor=bottom, value=value, parameters={"step_size": width, "step_size_down": back})
+
+
+RESTART_JUMP = 0.3  # of the whole height, between two rows
 FAMILY_FITS: dict[str, Callable[..., Iterator[Fit]]] = {
     "constant": _constants,
     "linear": _falls("linear"),
     "cosine": _falls("cosine"),
     "polynomial": _falls("polynomial"),
+    "1-sqrt": _falls("1-sqrt"),
     "exponential": _by_speed("exponential"),
     "inverse-sqrt": _by_speed("inverse-sqrt"),
     "inverse-time": _by_speed("inverse-time"),
     "step": _stairs,
+    "warm-restarts": _restarts,
+    "cyclic": _zigzag,
 }

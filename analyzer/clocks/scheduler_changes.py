@@ -643,8 +643,8 @@ def _shifts_in_words(
     places = [change.place for change in found]
     cadence = float(np.median(np.diff(x))) if len(x) > 1 else 1.0
     anew = len(found) == 1 and sizes[0] < -3 and abs(x[places[0]] + found[0].size) <= 1.5 * max(cadence, 1.0)
-    if join is not None and not declared and not anew:
-        return
+    if not declared and not anew and (join is not None or np.abs(sizes).max() > 3):
+        return  # a schedule that nobody declared may have cycles
     if join is not None or (anew and declared):
         what = f"the scheduler's position moves by {sizes[0]:+.6g} at step {step}"
         if anew:

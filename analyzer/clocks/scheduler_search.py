@@ -11,7 +11,7 @@ import numpy as np
 
 from analyzer.clocks.declared_schedule import ENDS, Candidate, Claim, Extras, candidates
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify, line_through
+from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify, line_through, named
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Floats, Row
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Search = Callable[["Timeline", Claim, Observed, Observed, bool], SchedulerClock | None]
 
 OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1
+LATE = -2  # steps counted from 1, and a scheduler that lags one update: DeepSpeed's warmup schedules
 ESTIMATED = 1.5  # half widths, where a factor or the warmup's start was itself read off the log
 OTHER_PEAK = 1e-3  # relative; printed rates have three digits at least
 CONVENTION = 1.5  # steps by which horizon and warmup may differ and still be a convention
@@ -60,6 +61,9 @@ def read_clock(timeline: Timeline, claim: Claim, rows: Observed, *, main: bool) 
     if found is not None:
         return sound(timeline, claim, rows, found, main=main)
     from analyzer.clocks import scheduler_changes as changes
+
+    rows = rows.sharpened()
+    sample = rows.sample()
 
     searches: tuple[Search, ...] = (changes.by_sessions, at_another_rate, frozen, changes.single_rows, with_own_parameters, changes.inside_a_session)
     if claim.family is None:
@@ -127,7 +131,7 @@ def hypotheses(
     known_phase = counted_laps(rows)
     for candidate in candidates(claim, peak, extras):
         for axis in axes_for(candidate.unit, rows):
-            for offset in offsets if axis not in known_phase else (0.0,):
+            for offset in (*offsets, LATE) if axis == "step" else offsets if axis not in known_phase else (0,):
                 yield Known(schedule=candidate.schedule, axis=axis, unit=candidate.unit, offset=offset)
 
 
@@ -355,14 +359,15 @@ def clock_of_fit(rows: Observed, fit: Fit, *, deviations: tuple[Deviation, ...] 
     """A clock from a schedule that was read off the log."""
     rise = fit.rise
     x = rows.axes[axis]
+    family, parameters = named(fit)
     return SchedulerClock(
         series=rows.series,
-        family=fit.family,
+        family=family,
         peak_lr=fit.peak,
         min_lr=fit.floor,
         warmup_steps=(rise.end, rise.end) if rise is not None else None,
         total_steps=(fit.end, fit.end) if math.isfinite(fit.end) else None,
-        parameters=fit.parameters,
+        parameters=parameters,
         unit="epoch" if axis == "epoch" else "step",
         position=_spread(rows, x),
         expected=_spread(rows, fit(x)),
@@ -548,9 +553,21 @@ def whole_fit(claim: Claim, rows: Observed, sample: Observed, axis: str) -> Fit 
             peaks=_given(claim.base_lr),
             floors=_given(claim.min_lr),
         ):
-            if agrees(fit, rows.axes[axis], rows.rate, rows.tolerance).all():
+            if agrees(fit, rows.axes[axis], rows.rate, rows.tolerance).all() and not only_at_joins(rows, fit):
                 return fit
+    if claim.family in (None, "step"):  # drops are placed by every row, not by some of them
+        fit = identify(rows.axes[axis], rows.rate, rows.tolerance, families=("step",))
+        if fit is not None and agrees(fit, rows.axes[axis], rows.rate, rows.tolerance).all():
+            return fit
     return None
+
+
+def only_at_joins(rows: Observed, fit: Fit) -> bool:
+    """Restarts that all sit where a session begins are the resumes', not the schedule's."""
+    if fit.family != "warm-restarts":
+        return False
+    jumps = np.flatnonzero(np.diff(rows.rate) > 0.3 * np.ptp(rows.rate)) + 1
+    return bool(len(jumps) and (rows.session[jumps] != rows.session[jumps - 1]).all())
 
 
 def stands_still(claim: Claim, rows: Observed, fit: Fit, axis: str, reference: Known) -> bool:
