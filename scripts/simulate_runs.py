@@ -208,16 +208,10 @@ def with_scale_jump(run: SimulatedRun, rng: np.random.Generator, *, factor: floa
 
 
 def with_overfitting(run: SimulatedRun, rng: np.random.Generator, *, rise: float) -> SimulatedRun:
-    """The validation loss turns at a third to a half of the run and ends ``rise`` above its minimum."""
+    """The validation loss turns at a third to a half of the run and ends ``rise`` above what it was there."""
     n = len(run.validation_loss)
     turn = int(n * rng.uniform(0.3, 0.5))
     after = np.clip((np.arange(n) - turn) / max(n - 1 - turn, 1), 0, None)
-    return replace(
-        run,
-        validation_loss=run.validation_loss[turn] * (1 + rise * after) * (run.validation_loss / run.validation_loss)
-        if n > turn
-        else run.validation_loss,
-        fault="overfitting",
-        fault_row=turn,
-        truth={"rise": rise},
-    )
+    noise = 1 + 0.01 * rng.standard_normal(n)
+    turned = np.where(np.arange(n) > turn, run.validation_loss[turn] * (1 + rise * after) * noise, run.validation_loss)
+    return replace(run, validation_loss=turned, fault="overfitting", fault_row=turn, truth={"rise": rise})
