@@ -159,7 +159,7 @@ class Templates:
         words = np.ndarray((len(data) - 3,), dtype="<u4", buffer=data, strides=(1,))
         right = masked_all(crc32c_of(data, start[rows], length[rows])) == words[start[rows] + length[rows]]
         corrupt.append(rows[~right])
-        found: list[tuple[int, int, int, float, float]] = []
+        found: list[tuple[int, int, int, int, float, float]] = []
         for row in rows[right].tolist():
             raw = data[start[row] : start[row] + length[row]].tobytes()
             try:
@@ -172,13 +172,13 @@ class Templates:
                     continue
             for tag, plugin in event.plugins:
                 self.tags.plugins.setdefault(tag, plugin)
-            for scalar in event.scalars:
-                found.append((row, self.tags.number(scalar), event.step, event.wall_time, scalar.value))
+            for place, scalar in enumerate(event.scalars):
+                found.append((row, place, self.tags.number(scalar), event.step, event.wall_time, scalar.value))
             if event.texts or event.file_version or event.session_status or event.writer or event.plugins:
                 events.append((row, event))
         if found:
-            record, number, step, wall, value = zip(*found, strict=True)
-            parts.append(_Part(record=np.array(record), tag=np.array(number, dtype=np.int32),
+            record, places, number, step, wall, value = zip(*found, strict=True)
+            parts.append(_Part(record=np.array(record), place=np.array(places), tag=np.array(number, dtype=np.int32),
                                step=np.array(step, dtype=np.int64), wall=np.array(wall, dtype=np.float64),
                                value=np.array(value, dtype=np.float64)))
         return strange, events
@@ -186,13 +186,14 @@ class Templates:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Part:
-    """Points of some records; ``tag`` and ``value`` have a second axis where records hold several."""
+    """Points of some records. ``place`` says which of its record's points each is, 0 where records hold one."""
 
     record: Ints
     tag: NDArray[np.int32]
     step: Ints
     wall: Floats
     value: Floats
+    place: Ints | int = 0
 
 
 class _Shape:
@@ -269,11 +270,15 @@ class _Shape:
         for byte in range(event.step_width):
             part = data[:, event.step_at + byte] & np.uint8(0x7F)
             step |= part.astype(np.uint64) << np.uint64(7 * byte)
-        columns = [_column(words, scalar.at, scalar.form).astype(np.float64) for scalar in event.scalars]
-        several = len(columns) > 1
-        tag = self.tags[kind] if several else self.tags[kind, 0]
-        parts.append(_Part(record=rows, tag=tag, step=step.view(np.int64), wall=wall,
-                           value=np.stack(columns, axis=1) if several else columns[0]))
+        values = [_column(words, scalar.at, scalar.form).astype(np.float64) for scalar in event.scalars]
+        several = len(values)
+        if several == 1:
+            parts.append(_Part(record=rows, tag=self.tags[kind, 0], step=step.view(np.int64), wall=wall,
+                               value=values[0]))
+        else:
+            parts.append(_Part(record=np.repeat(rows, several), place=np.tile(np.arange(several), len(rows)),
+                               tag=self.tags[kind].ravel(), step=np.repeat(step.view(np.int64), several),
+                               wall=np.repeat(wall, several), value=np.stack(values, axis=1).ravel()))
         return left, left_words
 
     def _with_varying(self, words: NDArray[np.uint64], crc: Words) -> Words:
@@ -367,45 +372,19 @@ def _by_length(length: Ints) -> list[Ints]:
 
 def _in_written_order(parts: list[_Part], records: int) -> Points:
     """All points of a block, by record, and as they follow one another within it."""
-    if len(parts) == 1 and parts[0].tag.ndim == 1:
+    if len(parts) == 1:
         part = parts[0]
         return Points(tag=part.tag, step=part.step, value=part.value, wall_time=part.wall,
                       record=part.record.astype(np.int32))
-    per_record = np.zeros(records + 1, dtype=np.int64)
+    first = np.zeros(records + 1, dtype=np.int64)
     for part in parts:
-        if part.tag.ndim == 2:
-            per_record[part.record + 1] = part.tag.shape[1]
-        else:
-            np.add.at(per_record, part.record + 1, 1) if _repeats(part.record) else _set_one(per_record, part.record)
-    first = np.cumsum(per_record)
+        first[1:] += np.bincount(part.record, minlength=records)
+    first = np.cumsum(first)
     total = int(first[-1])
-    tag = np.empty(total, dtype=np.int32)
-    record = np.empty(total, dtype=np.int32)
-    step = np.empty(total, dtype=np.int64)
-    value, wall = np.empty(total), np.empty(total)
+    tag, record = np.empty(total, dtype=np.int32), np.empty(total, dtype=np.int32)
+    step, value, wall = np.empty(total, dtype=np.int64), np.empty(total), np.empty(total)
     for part in parts:
-        slot = first[part.record]
-        if part.tag.ndim == 2:
-            width = part.tag.shape[1]
-            slot = (slot[:, None] + np.arange(width)).ravel()
-            repeat = np.repeat(np.arange(len(part.record)), width)
-        else:
-            if _repeats(part.record):
-                begins = np.flatnonzero(np.diff(part.record, prepend=-1))
-                slot = slot + np.arange(len(slot)) - np.repeat(begins, np.diff(begins, append=len(slot)))
-            repeat = None
-        tag[slot] = part.tag.ravel()
-        value[slot] = part.value.ravel()
-        record[slot] = part.record if repeat is None else part.record[repeat]
-        step[slot] = part.step if repeat is None else part.step[repeat]
-        wall[slot] = part.wall if repeat is None else part.wall[repeat]
+        slot = first[part.record] + part.place
+        tag[slot], record[slot], step[slot] = part.tag, part.record, part.step
+        value[slot], wall[slot] = part.value, part.wall
     return Points(tag=tag, step=step, value=value, wall_time=wall, record=record)
-
-
-def _repeats(record: Ints) -> bool:
-    """Whether a record stands in the (sorted) list more than once."""
-    return bool((record[1:] == record[:-1]).any())
-
-
-def _set_one(per_record: Ints, record: Ints) -> None:
-    per_record[record + 1] = 1
