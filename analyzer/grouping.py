@@ -1,0 +1,202 @@
+"""Folders to groups of logs that have to be read together, by names and first steps alone."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from analyzer.walking import Folder, Log, natural
+
+# Folders that a logger makes inside a run's folder; they do not name a run.
+LOGGER_FOLDERS = {
+    "lightning_logs", "csv_logs", "tb_logs", "tensorboard", "tensorboard_logs", "tensorboard_log", "tf_logs", "tb",
+    "runs", "logs", "log", "summaries", "events", "vis_data", "log_dir", "files",
+    "artifacts",
+}
+SPLIT_FOLDERS = {"train", "training", "validation", "val", "valid", "eval", "evaluation", "test"}
+CHECKPOINT_FOLDER = re.compile(r"^(checkpoint|ckpt)[-_]?\d+$|^global_step\d+$|^last-checkpoint$")
+HPARAMS_FOLDER = re.compile(r"^\d{10}\.\d+$")  # tensorboard's add_hparams writes its own file into <unix time>/
+DATED_FOLDER = re.compile(r"^[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_")  # Nov22_00-14-50_host: torch, Trainer
+WANDB_FOLDER = re.compile(r"^(offline-)?run-\d{8}_\d{6}-(?P<id>\w+)$")
+NUMBERED_FOLDER = re.compile(
+    r"^(?P<stem>version_)\d+$|^\d{8}_\d{6}$|^[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_(?P<host>.*)$"
+)
+EVENT_FILE = re.compile(r"tfevents\.(?P<time>\d+)\.(?P<host>.+)\.(?P<pid>\d+)\.\d+(?:\.v2)?$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Logs that have to be read together. Small and picklable: workers get these."""
+
+    name: str
+    root: Path
+    logs: tuple[Log, ...]
+    sidecars: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    url: str = ""  # what the root stands for, where it is a mirror of something remote
+
+
+def groups_of(root: Path, folders: list[Folder]) -> list[Group]:
+    homes = _homes(folders)
+    by_home: dict[tuple[str, ...], list[Folder]] = {}
+    for folder in folders:
+        if folder.logs:
+            by_home.setdefault(homes[folder.parts], []).append(folder)
+    chains = _chained(by_home)
+    sidecars = {folder.parts: folder.sidecars for folder in folders if folder.sidecars}
+    groups = []
+    for chain in chains:
+        members = [folder for home in chain for folder in by_home[home]]
+        logs = tuple(log for folder in members for log in folder.logs)
+        beside = [path for parts in _sidecar_places(chain, members, by_home) for path in sidecars.get(parts, ())]
+        groups.append(Group(name=_group_name(root, chain[0], members), root=root, logs=logs, sidecars=tuple(beside)))
+    return groups
+
+
+def _homes(folders: list[Folder]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """For each folder the place of its run: its path without the folders that loggers and checkpoints add."""
+    states = {f.parts for f in folders if any(log.path.name.startswith("trainer_state") for log in f.logs)}
+    trainer = {parts[:-1] if parts and CHECKPOINT_FOLDER.match(parts[-1]) else parts for parts in states}
+    trainer |= {f.parts for f in folders if any(path.name == "training_args.bin" for path in f.sidecars)}
+    splits: dict[tuple[str, ...], int] = {}
+    for folder in folders:
+        if folder.logs and folder.parts and folder.parts[-1].lower() in SPLIT_FOLDERS:
+            splits[folder.parts[:-1]] = splits.get(folder.parts[:-1], 0) + 1
+    homes = {}
+    for folder in folders:
+        parts = list(folder.parts)
+        if parts and HPARAMS_FOLDER.match(parts[-1]):
+            parts.pop()
+        if parts and parts[-1].lower() in SPLIT_FOLDERS and folder.logs:
+            events = all(log.reader == "tfevents" for log in folder.logs)
+            if events or splits[tuple(parts[:-1])] > 1:
+                parts.pop()
+        if len(parts) > 1 and DATED_FOLDER.match(parts[-1]) and parts[-2] == "runs" and tuple(parts[:-2]) in trainer:
+            del parts[-2:]
+        if parts and CHECKPOINT_FOLDER.match(parts[-1]):
+            parts.pop()
+        homes[folder.parts] = tuple(part for part in parts if part.lower() not in LOGGER_FOLDERS)
+    _adopt_sub_runs(folders, homes)
+    return homes
+
+
+def _adopt_sub_runs(folders: list[Folder], homes: dict[tuple[str, ...], tuple[str, ...]]) -> None:
+    """Folders that add_scalars made below a run's folder go to that run: same writer, or named after their only tag."""
+    writers: dict[tuple[str, ...], set[tuple[str, str]]] = {}
+    for folder in folders:
+        matches = (EVENT_FILE.search(log.path.name) for log in folder.logs)
+        writers[folder.parts] = {(match["host"], match["pid"]) for match in matches if match}
+    for folder in folders:
+        if not folder.parts or not folder.logs or any(log.reader != "tfevents" for log in folder.logs):
+            continue
+        tags = {log.peek.first_tag for log in folder.logs}
+        for depth in range(len(folder.parts) - 1, max(-1, len(folder.parts) - 4), -1):
+            above = folder.parts[:depth]
+            if above not in homes and depth != len(folder.parts) - 1:
+                continue
+            below = folder.parts[depth:]
+            if any(tag and is_sub_run(below, tag) for tag in tags) or writers[folder.parts] & writers.get(above, set()):
+                homes[folder.parts] = homes.get(above, tuple(p for p in above if p.lower() not in LOGGER_FOLDERS))
+                break
+
+
+def is_sub_run(below: tuple[str, ...], tag: str) -> bool:
+    """Whether folders are named as add_scalars does it: <tag>_<name> in torch, <tag>/<name> in tensorboardX."""
+    path, flat = "/".join(below), tag.replace("/", "_").replace(" ", "_")
+    return (len(below) == 1 and path.startswith(flat + "_")) or path.startswith(tag + "/")
+
+
+def _chained(by_home: dict[tuple[str, ...], list[Folder]]) -> list[list[tuple[str, ...]]]:
+    """Homes in order; version_N+1 (or the next dated folder) is put to version_N when it does not start afresh."""
+    chains: list[list[tuple[str, ...]]] = []
+    of_run_id: dict[tuple[str, ...], list[tuple[str, ...]]] = {}  # a resumed W&B run has a folder a life
+    for home in sorted(by_home, key=lambda parts: [natural(part) for part in parts]):
+        before = chains[-1][-1] if chains else None
+        if home and (match := WANDB_FOLDER.match(home[-1])):
+            same = of_run_id.setdefault((*home[:-1], match["id"]), [])
+            same.append(home)
+            if len(same) == 1:
+                chains.append(same)
+            continue
+        if before is not None and _numbered_alike(before, home):
+            first, later = _first_step(by_home[before]), _first_step(by_home[home])
+            if first is not None and later is not None and later > first:
+                chains[-1].append(home)
+                continue
+        chains.append([home])
+    return chains
+
+
+def _numbered_alike(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
+    if not one or not two or one[:-1] != two[:-1]:
+        return False
+    a, b = NUMBERED_FOLDER.match(one[-1]), NUMBERED_FOLDER.match(two[-1])
+    return bool(a and b and a.groups() == b.groups())
+
+
+def _first_step(folders: list[Folder]) -> float | None:
+    steps = [log.peek.first_step for folder in folders for log in folder.logs if log.peek.first_step is not None]
+    return min(steps, default=None)
+
+
+def _sidecar_places(
+    chain: list[tuple[str, ...]], members: list[Folder], by_home: dict[tuple[str, ...], list[Folder]]
+) -> list[tuple[str, ...]]:
+    """Folders whose sidecars speak for a group: those of its logs, and between them and its home, last life first."""
+    places: list[tuple[str, ...]] = []
+    for folder in reversed(members):
+        parts = folder.parts
+        places += [parts[:depth] for depth in range(len(parts), -1, -1) if _inside_home(parts[:depth], parts)]
+    if len(by_home) == 1:
+        places.append(())
+    places += [(*place, extra) for place in list(places) for extra in (".hydra", "files")]
+    return list(dict.fromkeys(places))
+
+
+def _inside_home(place: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    """Whether only folders of loggers, splits and checkpoints lie between a place and a log's folder."""
+    return all(
+        part.lower() in LOGGER_FOLDERS | SPLIT_FOLDERS or CHECKPOINT_FOLDER.match(part) or HPARAMS_FOLDER.match(part)
+        or DATED_FOLDER.match(part)
+        for part in parts[len(place) :]
+    )
+
+
+def _group_name(root: Path, home: tuple[str, ...], members: list[Folder]) -> str:
+    if root.is_file():
+        return root.name
+    columns = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*(f.parts for f in members), strict=False))
+    common = tuple(parts[0] for parts in columns)
+    own = tuple(part for part in common if part.lower() not in LOGGER_FOLDERS)
+    parts = common if own == home or len(members) == 1 else home
+    return "/".join(parts) or root.name or root.resolve().name or str(root)
+
+
+def copies_named(groups: list[Group]) -> list[Group]:
+    """Groups with a note where the same event file lies in another group too: its name holds time, host and process."""
+    seen: dict[tuple[str, int], str] = {}
+    named = []
+    for group in groups:
+        twins = []
+        for log in group.logs:
+            if EVENT_FILE.search(log.path.name):
+                first = seen.setdefault((log.path.name, log.size), group.name)
+                twins += [first] if first != group.name else []
+        said = f"a copied log: the event files of {twins[0]} lie here too, same names, same sizes" if twins else ""
+        notes = (said,) if said else ()
+        named.append(replace(group, notes=notes))
+    return named
+
+
+def each_once(groups: list[Group]) -> list[Group]:
+    """Groups without those whose files were all found below an earlier path."""
+    seen: set[Path] = set()
+    kept = []
+    for group in groups:
+        files = {log.path.resolve() for log in group.logs}
+        if not files <= seen:
+            kept.append(group)
+        seen |= files
+    return kept

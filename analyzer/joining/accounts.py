@@ -1,0 +1,96 @@
+"""What one logger told of a run, and how two accounts can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from analyzer.model import NO_STEP, Series
+from analyzer.readers import Reading
+
+SAME_TAGS = 0.5  # share of common tags from which two tables are accounts of the same kind
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Piece:
+    """A reading and the folder that it speaks for."""
+
+    path: Path
+    folder: Path
+    reading: Reading
+    settings: str = ""  # the text of the configuration beside it
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        return self.reading.series
+
+
+@dataclass(kw_only=True, eq=False)
+class Account:
+    """What one logger told, in one or several files."""
+
+    view: str
+    kind: tuple[str, ...]  # accounts of one kind in one folder are different runs unless they continue each other
+    pieces: list[Piece]
+    prefixes: dict[Path, str] = field(default_factory=dict)  # piece -> what is put before its tags
+    extra: list[Account] = field(default_factory=list)  # views of the same logger that cannot share tags with it
+    notes: list[str] = field(default_factory=list)
+
+
+def place_of(piece: Piece) -> str:
+    return f"{piece.folder.name}/{piece.path.name}"
+
+
+def points_in(piece: Piece) -> int:
+    return sum(len(series) for series in piece.series)
+
+
+def steps_of(pieces: Sequence[Piece]) -> np.ndarray:
+    """Steps of the longest series of the pieces, in written order."""
+    longest = max((s for piece in pieces for s in piece.series), key=len, default=None)
+    if longest is None:
+        return np.empty(0, dtype=np.int64)
+    steps = np.concatenate([s.step for piece in pieces for s in piece.series if s.tag == longest.tag])
+    return steps[steps != NO_STEP]
+
+
+def same_values(a: np.ndarray, b: np.ndarray) -> bool:
+    return len(a) == len(b) and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
+
+
+def is_beginning_of(short: Piece, long: Piece) -> bool:
+    """Whether every point of one state stands at the beginning of the other."""
+    whole = {series.tag: series for series in long.series}
+    return all(
+        s.tag in whole
+        and same_values(s.step, whole[s.tag].step[: len(s)])
+        and same_values(s.value, whole[s.tag].value[: len(s)])
+        for s in short.series
+    )
+
+
+def goes_on_from(before: Sequence[Piece], after: Piece) -> bool:
+    """Whether a file's first step lies within or just after the range of those before it, well behind their begin.
+
+    With another configuration beside it only a file that goes on without a seam does.
+    """
+    first, later = steps_of(before), steps_of([after])
+    if len(first) < 2 or not len(later):
+        return False
+    rises = np.diff(first)
+    cadence = int(np.median(rises[rises > 0])) if (rises > 0).any() else 1
+    begins = int(later.min())
+    if before[-1].settings != after.settings and not 0 < begins - int(first.max()) <= cadence:
+        return False
+    return (
+        int(first.min()) + 2 * cadence <= begins <= int(first.max()) + max(10 * cadence, int(np.ptp(first)) // 2)
+        and int(later.max()) >= int(first.max())
+    )
+
+
+def share_tags(one: Piece, two: Piece) -> bool:
+    a, b = {s.tag for s in one.series}, {s.tag for s in two.series}
+    return len(a & b) >= SAME_TAGS * len(a | b)

@@ -1,0 +1,226 @@
+"""Event files: one account a folder, unless a later file starts everything over.
+
+Two writers at once, replayed steps and counters that restart stay in one account: those are findings, and a finding
+needs both sides in one view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from analyzer.joining.accounts import Account, Piece, goes_on_from, place_of, same_values, share_tags
+from analyzer.model import NO_STEP, Floats, Series
+from analyzer.roles import role_of_tag
+
+ANOTHER_RUN = "another run in the same folder"
+MAIN_SPLITS = ("", "train", "training")  # folders whose tags keep their names
+OTHER_SPLITS = ("validation", "val", "valid", "eval", "evaluation", "test")
+# A life whose first losses lie this far back towards where the first life began, out of (begin - end), started afresh;
+# resumed lives with a reset counter lie below 0.04, fresh ones above 0.94.
+FRESH_POSITION = 0.6
+ROWS_TO_JUDGE = 8  # loss rows that a life needs before its begin and end can be told apart
+
+
+def event_accounts(pieces: Sequence[Piece]) -> list[Account]:
+    """Event files by folder; split folders and sub-runs go to the folder above them."""
+    if not pieces:
+        return []
+    pieces = sorted(pieces, key=lambda piece: (piece.reading.source.start_time or 0.0, str(piece.path)))
+    sub_runs: list[Piece] = []
+    silent: list[Piece] = []
+    streams: dict[Path, list[Piece]] = {}
+    for piece in pieces:
+        if not piece.series:
+            silent.append(piece)
+        elif sub_run_of(piece) is not None:
+            sub_runs.append(piece)
+        else:
+            streams.setdefault(_stream(piece), []).append(piece)
+    accounts: list[Account] = []
+    for folder, found in streams.items():
+        accounts += _lives(folder, found)
+    accounts = _continued_in_next_folder(accounts)
+    for piece in silent:
+        _attach_silent(piece, accounts)
+    if sub_runs:
+        _attach_sub_runs(sub_runs, accounts)
+    return accounts
+
+
+def _stream(piece: Piece) -> Path:
+    """The folder that a file's life is read from: that above train/ and validation/."""
+    split = piece.folder.name.lower() in (*MAIN_SPLITS, *OTHER_SPLITS)
+    return piece.folder.parent if split else piece.folder
+
+
+def _lives(folder: Path, pieces: list[Piece]) -> list[Account]:
+    """The event files of one folder, cut where a later file starts everything over."""
+    prefixes = _split_prefixes(folder, pieces)
+    accounts: list[Account] = []
+    for piece in pieces:
+        same = next((a for a in accounts for other in a.pieces if _byte_copy(other, piece)), None)
+        if same is not None:
+            same.notes.append(f"{piece.path.name} is a copy of an event file beside it, wall times included: read once")
+            continue
+        if not accounts or (not prefixes[piece.path] and _starts_afresh(accounts[-1].pieces, piece)):
+            account = Account(view="events", kind=("tfevents",), pieces=[piece], prefixes=prefixes)
+            if accounts:
+                account.notes.append(
+                    f"{ANOTHER_RUN}: {piece.path.name} begins after the files before it ended, and steps, epochs and"
+                    " loss all start over"
+                )
+            accounts.append(account)
+        else:
+            accounts[-1].pieces.append(piece)
+    return accounts
+
+
+def _split_prefixes(folder: Path, pieces: list[Piece]) -> dict[Path, str]:
+    """Tags of validation/ get its name before them; those of the main folder stay as they are."""
+    splits = {"" if piece.folder == folder else piece.folder.name for piece in pieces}
+    main = min(splits, key=lambda split: (*MAIN_SPLITS, *OTHER_SPLITS).index(split.lower()))
+    if main.lower() in OTHER_SPLITS and len(splits) == 1 and main:
+        return {piece.path: f"{main}/" for piece in pieces}
+    return {
+        piece.path: "" if ("" if piece.folder == folder else piece.folder.name) == main else f"{piece.folder.name}/"
+        for piece in pieces
+    }
+
+
+def sub_run_of(piece: Piece) -> str | None:
+    """The name below its tag of a file that add_scalars made in a folder of its own, else None."""
+    if len(piece.series) != 1:
+        return None
+    tag = piece.series[0].tag
+    flat = tag.replace("/", "_").replace(" ", "_") + "_"
+    if piece.folder.name.startswith(flat) and len(piece.folder.name) > len(flat):
+        return piece.folder.name[len(flat) :]
+    parents = "/".join(piece.folder.parts[:-1])
+    return piece.folder.name if parents.endswith("/" + tag) or parents == tag else None
+
+
+def _attach_sub_runs(pieces: list[Piece], accounts: list[Account]) -> None:
+    view = Account(view="add_scalars", kind=("tfevents",), pieces=pieces,
+                   notes=[f"{len(pieces)} folders that add_scalars wrote belong to the run above them"])
+    for piece in pieces:
+        view.prefixes[piece.path] = ""
+    writers = {(piece.reading.source.host, piece.reading.source.pid) for piece in pieces}
+    for account in accounts:
+        mine = {(piece.reading.source.host, piece.reading.source.pid) for piece in account.pieces}
+        if len(accounts) == 1 or mine & writers:
+            account.extra.append(view)
+            return
+    accounts.append(view)
+
+
+def _attach_silent(piece: Piece, accounts: list[Account]) -> None:
+    """A file without scalars is a life that logged nothing, or holds hyperparameters; it belongs to its neighbours."""
+    start = piece.reading.source.start_time or 0.0
+    beside = [a for a in accounts if any(_stream(p) == _stream(piece) for p in a.pieces)]
+    writer = (piece.reading.source.host, piece.reading.source.pid)
+    if not beside and not any(
+        writer == (other.reading.source.host, other.reading.source.pid) for a in accounts for other in a.pieces
+    ):
+        beside = accounts  # a life in a folder of its own; a process that lives on writes hyperparameters there
+    if beside:
+        before = [a for a in beside if (a.pieces[0].reading.source.start_time or 0.0) <= start]
+        chosen = (before or beside[:1])[-1]
+        chosen.pieces.append(piece)
+        chosen.pieces.sort(key=lambda p: (p.reading.source.start_time or 0.0, str(p.path)))
+        chosen.prefixes.setdefault(piece.path, "")
+        return
+    view = Account(view=piece.folder.name, kind=("tfevents",), pieces=[piece], prefixes={piece.path: ""})
+    if accounts:
+        accounts[0].extra.append(view)
+    else:
+        accounts.append(view)
+
+
+def _continued_in_next_folder(accounts: list[Account]) -> list[Account]:
+    """Event accounts of several folders; one that goes on where another ends is the same run, resumed."""
+    joined: list[Account] = []
+    for account in accounts:
+        for other in joined:
+            first, last = account.pieces[0], other.pieces[-1]
+            if first.folder != last.folder and goes_on_from(other.pieces, first) and share_tags(last, first):
+                other.pieces += account.pieces
+                other.prefixes |= account.prefixes
+                other.notes.append(
+                    f"{place_of(account.pieces[0])} goes on where {place_of(other.pieces[0])} ends: one run, resumed")
+                break
+        else:
+            joined.append(account)
+    return joined
+
+
+def _byte_copy(one: Piece, two: Piece) -> bool:
+    """Whether two event files hold the same records, their wall times included."""
+    a, b = {s.tag: s for s in one.series}, {s.tag: s for s in two.series}
+    return bool(a) and a.keys() == b.keys() and all(
+        same_values(a[tag].step, b[tag].step) and same_values(a[tag].value, b[tag].value)
+        and np.isfinite(a[tag].wall_time).all() and same_values(a[tag].wall_time, b[tag].wall_time)
+        for tag in a
+    )
+
+
+def _starts_afresh(before: Sequence[Piece], after: Piece) -> bool:
+    """Whether a file is another run than those before it: later in time, and step, epoch and loss all start over."""
+    first = [series for piece in before for series in piece.series]
+    if not first or not after.series:
+        return False
+    timed = [s.wall_time for s in first if np.isfinite(s.wall_time).any()]
+    later = [s.wall_time for s in after.series if np.isfinite(s.wall_time).any()]
+    ended = max((float(np.nanmax(times)) for times in timed), default=np.nan)
+    begins = min((float(np.nanmin(times)) for times in later), default=np.nan)
+    if not begins > ended:
+        return False
+    if _begin(after.series) > _begin(first):
+        return False
+    for role in ("epoch", "learning_rate"):
+        if _goes_on(_pooled(first, role), _pooled(after.series, role), rising=role == "epoch"):
+            return False
+    return _position(_pooled(first, "loss"), _pooled(after.series, "loss")) >= FRESH_POSITION
+
+
+def _begin(series: Iterable[Series]) -> float:
+    steps = [int(s.step[s.step != NO_STEP].min()) for s in series if (s.step != NO_STEP).any()]
+    return min(steps, default=0)
+
+
+def _pooled(series: Iterable[Series], role: str) -> Floats:
+    """Values of the main tag of a role, in written order."""
+    roles = (role, "epoch_loss", "validation_loss") if role == "loss" else (role,)
+    for one in roles:
+        by_tag: dict[str, list[Floats]] = {}
+        for s in series:
+            if role_of_tag(s.tag) == one:
+                by_tag.setdefault(s.tag, []).append(s.value)
+        if by_tag:
+            return np.concatenate(max(by_tag.values(), key=lambda parts: sum(map(len, parts))))
+    return np.empty(0)
+
+
+def _goes_on(first: Floats, after: Floats, *, rising: bool) -> bool:
+    """Whether a noise-free quantity (epoch, learning rate) of the second life starts nearer to the end of the first."""
+    if not len(first) or not len(after):
+        return False
+    begin, end, here = float(first[0]), float(first[-1]), float(after[0])
+    if rising:
+        return here > begin and end > begin
+    return begin != end and abs(here - end) < abs(here - begin)
+
+
+def _position(first: Floats, after: Floats) -> float:
+    """Where the second life's loss begins: 0 at the end of the first life, 1 at its begin; 0 when it cannot be told."""
+    first, after = first[np.isfinite(first)], after[np.isfinite(after)]
+    if len(first) < ROWS_TO_JUDGE or len(after) < 3:
+        return 0.0
+    rows = max(1, min(5, len(first) // 8, len(after) // 3))
+    begin, end, here = (float(np.median(part)) for part in (first[:rows], first[-rows:], after[:rows]))
+    noise = float(np.median(np.abs(np.diff(first)))) / 0.95  # MAD of differences over sqrt(2) times 0.6745
+    if abs(begin - end) <= 3 * noise:
+        return 0.0
+    return (here - end) / (begin - end)

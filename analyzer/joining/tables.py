@@ -1,0 +1,97 @@
+"""Tables and texts: those of one kind in one folder are runs of their own, unless one goes on from another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from analyzer.joining.accounts import SAME_TAGS, Account, Piece, goes_on_from, is_beginning_of, place_of, points_in
+
+SPLIT_WORD = re.compile(r"(?i)(?:^|[_.-])(train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|test|dev)(?=[_.-]|$)")
+TENSORBOARD_EXPORT = re.compile(r"^(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+?)(?: ?\(\d+\))?\.csv$")
+
+
+def table_kinds(pieces: Sequence[Piece]) -> list[list[Account]]:
+    """Accounts of all other formats, those of one kind together."""
+    kinds: list[list[Account]] = []
+    for account in _families(pieces):
+        for kind in kinds:
+            if _same_kind(kind[0], account):
+                _add_to_kind(kind, account)
+                break
+        else:
+            kinds.append([account])
+    return kinds
+
+
+def _families(pieces: Sequence[Piece]) -> list[Account]:
+    """Files that one logger wrote side by side, a tag a file, are one account; any other file is one by itself."""
+    families: dict[tuple[str, ...], list[Piece]] = {}
+    for piece in pieces:
+        families.setdefault(_family(piece), []).append(piece)
+    accounts = []
+    for key, found in families.items():
+        view = Path(found[0].reading.source.path).name if len(found) == 1 else key[-1] or key[0]
+        account = Account(view=view, kind=(found[0].reading.source.format, found[0].reading.source.step_column or ""),
+                          pieces=found)
+        found.sort(key=lambda piece: (piece.reading.source.start_time or 0.0, str(piece.path)))
+        if key[0] == "W&B run":
+            first = place_of(found[0])
+            account.notes += [f"{place_of(piece)} has the run id of {first}: resumed" for piece in found[1:]]
+        elif len(found) > 1:
+            account.notes.append(f"{len(found)} files with a tag each are one log: {found[0].path.name}, ...")
+        accounts.append(account)
+    return accounts
+
+
+def _family(piece: Piece) -> tuple[str, ...]:
+    name = piece.path.name
+    if piece.reading.source.format == "wandb-run":
+        return ("W&B run", piece.path.stem)  # a run that was resumed has a folder for each life, and one id
+    export = TENSORBOARD_EXPORT.match(name)
+    if export:
+        return ("tensorboard export", str(piece.folder), export["run"])
+    tags = [s.tag for s in piece.series]
+    if piece.path.suffix == ".csv" and len(tags) == 1:
+        last = re.escape(tags[0].split("/")[-1])
+        if re.search(rf"(?:^|[_/]){last}$", piece.path.stem):  # DeepSpeed's monitor: Train_Samples_lr.csv has step, lr
+            return ("a file a tag", str(piece.folder))
+    return ("file", str(piece.path))
+
+
+def _same_kind(one: Account, two: Account) -> bool:
+    if one.kind != two.kind or _split_of(one) != _split_of(two):
+        return False
+    a = {s.tag for piece in one.pieces for s in piece.series}
+    b = {s.tag for piece in two.pieces for s in piece.series}
+    return bool(a | b) and len(a & b) >= SAME_TAGS * len(a | b)
+
+
+def _split_of(account: Account) -> str:
+    match = SPLIT_WORD.search(account.pieces[0].path.stem)
+    return match[1].lower()[:2] if match and len(account.pieces) == 1 else ""
+
+
+def _add_to_kind(kind: list[Account], account: Account) -> None:
+    piece = account.pieces[0]
+    for other in kind:
+        last = other.pieces[-1]
+        single = len(account.pieces) == len(other.pieces) == 1
+        if single and (is_beginning_of(piece, last) or is_beginning_of(last, piece)):
+            longer, shorter = (last, piece) if points_in(last) >= points_in(piece) else (piece, last)
+            rows = {s.tag: len(s) for s in longer.series}
+            word = "the same numbers as" if all(len(s) == rows[s.tag] for s in shorter.series) else "the beginning of"
+            other.pieces = [longer]
+            other.view = longer.path.name
+            other.notes.append(f"{shorter.path.name} holds {word} {longer.path.name}: read once")
+            return
+        if goes_on_from(other.pieces, piece):
+            other.pieces.append(piece)
+            other.notes.append(f"{place_of(piece)} goes on where {place_of(last)} ends: one run, resumed")
+            return
+        if goes_on_from([piece], last) and len(other.pieces) == 1:
+            other.pieces.insert(0, piece)
+            other.notes.append(f"{place_of(last)} goes on where {place_of(piece)} ends: one run, resumed")
+            return
+    kind.append(account)

@@ -1,0 +1,184 @@
+"""One walk through a tree: which files could be logs, and what reader knows them by their first bytes."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analyzer.config.sidecars import is_sidecar
+from analyzer.model import Problem
+from analyzer.peek import Peek, peek
+from analyzer.readers import Reader, reader_for
+from analyzer.remote import NotReachable
+
+HEAD_BYTES = 4096
+LOG_SUFFIXES = {
+    "", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".txt", ".out", ".err", ".wandb", ".db", ".sqlite",
+    ".sqlite3", ".dat", ".stdout", ".stderr",
+}
+COMPRESSED = {".gz", ".zst", ".zstd"}
+NEVER_LOGS = re.compile(
+    r"(?i)^(readme|license|licence|copying|notice|authors|makefile|dockerfile|requirements.*\.txt|merges\.txt"
+    r"|(vocab|tokenizer|tokenizer_config|special_tokens_map|added_tokens|generation_config|preprocessor_config"
+    r"|processor_config|adapter_config|model_index|chat_template|package|package-lock)\.json|.*\.index\.json"
+    r"|.*\.ipynb|\..*|(wandb-metadata|wandb-summary)\.json|conda-environment\.yaml)(\..*)?$"
+)
+SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages", "venv", "plugins"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """A file that a reader recognised by its name and first bytes."""
+
+    path: Path
+    reader: str
+    size: int
+    peek: Peek = field(default_factory=Peek)
+
+
+@dataclass(kw_only=True)
+class Folder:
+    parts: tuple[str, ...]  # below the root
+    path: Path
+    logs: list[Log] = field(default_factory=list)
+    sidecars: list[Path] = field(default_factory=list)
+
+
+def folders_of(
+    root: Path, include: Sequence[str], exclude: Sequence[str], problems: list[Problem]
+) -> tuple[list[Folder], int]:
+    """Every folder below the root with its logs and sidecars, and how many files were opened."""
+    if root.is_file():
+        beside = [path for path in _listed(root.parent) if is_sidecar(path.name) and path != root]
+        folder = Folder(parts=(), path=root.parent, sidecars=beside)
+        log = _look(root, root.stat().st_size, problems)
+        if log is not None:
+            folder.logs.append(log)
+        return [folder], 1
+    os.stat(root)  # raises for a path that does not exist
+    if not root.is_dir():
+        raise OSError("neither a file nor a folder")
+    folders: list[Folder] = []
+    looked_at = 0
+    for folder, files, has_metrics in _walk(root, exclude, problems):
+        for entry in files:
+            name, below = entry.name, "/".join((*folder.parts, entry.name))
+            if is_sidecar(name) and not (has_metrics and name == "meta.yaml"):
+                folder.sidecars.append(Path(entry.path))
+                continue
+            if not (could_be_log(name) or (has_metrics and name == "meta.yaml")) or matches(below, exclude):
+                continue
+            if include and not matches(below, include):
+                continue
+            looked_at += 1
+            log = _look(Path(entry.path), entry.stat().st_size, problems)
+            if log is not None:
+                folder.logs.append(log)
+        if folder.logs or folder.sidecars:
+            folders.append(folder)
+    return folders, looked_at
+
+
+def _walk(
+    root: Path, exclude: Sequence[str], problems: list[Problem]
+) -> Iterator[tuple[Folder, list[os.DirEntry[str]], bool]]:
+    """Every folder once, in the order of names. Links to what lies below the root anyway are not followed."""
+    real_root = os.path.realpath(root)
+    seen = {real_root}
+    waiting = [Folder(parts=(), path=root)]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder.path) as listing:
+                entries = sorted(listing, key=lambda entry: natural(entry.name))
+        except OSError as error:
+            problems.append(unreadable_path(folder.path, error))
+            continue
+        files: list[os.DirEntry[str]] = []
+        below: list[Folder] = []
+        names = {entry.name for entry in entries}
+        store = "meta.yaml" in names and bool(names & {"metrics", "params"})
+        for entry in entries:
+            try:
+                if entry.is_symlink():
+                    target = os.path.realpath(entry.path)
+                    if target in seen or target.startswith(real_root + os.sep) or not os.path.exists(target):
+                        continue
+                    if entry.is_dir() and real_root.startswith(target + os.sep):
+                        continue  # a loop: the link leads above the root
+                    seen.add(target)
+                if entry.is_file():
+                    files.append(entry)
+                elif entry.is_dir() and _worth_entering(entry.name, store):
+                    parts = (*folder.parts, entry.name)
+                    if not matches("/".join(parts), exclude):
+                        below.append(Folder(parts=parts, path=Path(entry.path)))
+            except OSError as error:
+                problems.append(unreadable_path(Path(entry.path), error))
+        yield folder, files, store
+        waiting += reversed(below)
+
+
+def _worth_entering(name: str, store: bool) -> bool:
+    if store and name in {"metrics", "params", "tags", "inputs", "outputs"}:
+        return False
+    return name not in SKIPPED_FOLDERS and (not name.startswith(".") or name == ".hydra")
+
+
+def could_be_log(name: str) -> bool:
+    if "tfevents" in name:
+        return not name.endswith(".profile-empty")  # a mark that Keras leaves for the profiler's page
+    if NEVER_LOGS.match(name):
+        return False
+    stem, suffix = os.path.splitext(name)
+    if suffix.lower() in COMPRESSED:
+        suffix = os.path.splitext(stem)[1]
+    return suffix.lower() in LOG_SUFFIXES or suffix[1:].isdigit()  # train.log.1, job.12345
+
+
+def _look(path: Path, size: int, problems: list[Problem]) -> Log | None:
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+        reader: Reader | None = reader_for(path, head)
+    except OSError as error:
+        problems.append(unreadable_path(path, error))
+        return None
+    if reader is None:
+        return None
+    return Log(path=path, reader=reader.name, size=size, peek=peek(reader.name, head))
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def matches(below: str, globs: Sequence[str]) -> bool:
+    name = below.rsplit("/", 1)[-1]
+    return any(fnmatch.fnmatch(below, glob) or fnmatch.fnmatch(name, glob) for glob in globs)
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Sort key in which version_10 comes after version_9."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]
+
+
+def unreadable_path(path: Path | str, error: Exception) -> Problem:
+    if isinstance(error, NotReachable):
+        reason = str(error)
+    elif isinstance(error, FileNotFoundError):
+        reason = "no such file or folder; check the path"
+    elif isinstance(error, PermissionError):
+        reason = "permission denied; make it readable or leave it out with --exclude"
+    elif isinstance(error, OSError):
+        reason = error.strerror or str(error)
+    else:
+        reason = f"cannot be read: {type(error).__name__}: {error}"
+    return Problem(source=str(path), kind="unreadable", message=reason)
