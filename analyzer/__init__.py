@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from analyzer.model import Report, Run
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "audit", "read"]
+__all__ = ["__version__", "audit", "compare", "read"]
 
 
 def read(path: str | Path) -> list[Run]:
@@ -33,3 +33,27 @@ def audit(run: Run, *, declared: Mapping[str, Any] | None = None, select: Iterab
 
     own = [checked_fact(key, value, "declared=") for key, value in (declared or {}).items()]
     return Report(runs=(audit_run(run, merge(own, run.facts), select=select),), version=__version__)
+
+
+def compare(
+    *runs: Run, by: Iterable[str] = (), tag: str | None = None, declared: Mapping[str, Any] | None = None
+) -> Any:
+    """A metric of several runs after the same updates, samples, tokens, epochs or time, as a pandas DataFrame.
+
+    Args:
+        by: what to hold equal; all five when empty.
+        tag: the metric; the training loss when not given.
+        declared: facts that hold for all the runs.
+    """
+    from analyzer.comparison import AXES, compare_runs, comparison_frame
+    from analyzer.config.declared import checked_fact, merge
+    from analyzer.timeline import Timeline
+
+    by = tuple(by)
+    own = [checked_fact(key, value, "declared=") for key, value in (declared or {}).items()]
+    timelines = [Timeline(run=run, declared=merge(own, run.facts)) for run in runs]
+    unknown = [axis for axis in by if axis not in AXES]
+    if unknown:
+        raise ValueError(f"by: there is no axis {unknown[0]!r}; known: {', '.join(AXES)}")
+    axes = [axis for axis in AXES if not by or axis in by]
+    return comparison_frame(compare_runs(timelines, axes=axes, tag=tag))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -94,6 +94,19 @@ def _compared(timelines: list[Timeline], axis: Axis, tag: str | None, higher: bo
     standings.sort(key=lambda one: _rank(one.values[-1], descending))
     reaches = {curve.run: curve.reach for curve in curves}
     return Comparison(axis=axis, places=places, standings=tuple(standings), reaches=reaches, left_out=left_out)
+
+
+def comparison_frame(comparisons: Iterable[Comparison]) -> Any:
+    """Comparisons as a pandas DataFrame: axis, place, run, tag, value; the best run of an axis first."""
+    import pandas as pd
+
+    lines = [
+        {"axis": one.axis, "place": place, "run": standing.run, "tag": standing.tag, "value": value}
+        for one in comparisons
+        for standing in one.standings
+        for place, value in zip(one.places, standing.values, strict=True)
+    ]
+    return pd.DataFrame(lines, columns=["axis", "place", "run", "tag", "value"])
 
 
 def _rank(value: float, descending: bool) -> tuple[bool, float]:

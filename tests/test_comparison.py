@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+import analyzer
 from analyzer.cli import main
 from analyzer.comparison import Curve, compare_runs, curve_of, sounds_better_when_high, value_at
 from analyzer.config.declared import checked_fact, merge
@@ -93,3 +94,11 @@ def test_the_command(tmp_path: Path) -> None:
     assert compare(tmp_path / "one").exit_code == 2
     assert compare(tmp_path, "--by", "tokens").exit_code == 2
     assert "eight" in compare(tmp_path, "--by", "updates", "--tag", "elapsed", "--higher").output
+
+
+def test_in_python(tmp_path: Path) -> None:
+    runs = [timeline(tmp_path / name, log(50, lambda s: 1 / s)).run for name in ("a", "b")]
+    table = analyzer.compare(*runs, by=["updates"])
+    assert list(table.columns) == ["axis", "place", "run", "tag", "value"] and len(table) == 10
+    with pytest.raises(ValueError, match="no axis 'steps'"):
+        analyzer.compare(*runs, by=["steps"])

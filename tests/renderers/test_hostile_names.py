@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from analyzer.renderers import Look, renderer_named
+from analyzer.comparison import compare_runs
+from analyzer.renderers import Look, comparison_text, renderer_named, tables, timeline_text
 from tests.renderers.reports import HOSTILE, hostile, lifelike
 
 FORMATS = ("terminal", "json", "sarif", "junit", "github", "gitlab", "markdown")
@@ -102,3 +103,21 @@ def test_a_table_of_markdown_keeps_its_columns() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_real_name_is_still_legible(name: str) -> None:
     assert "runs/a" in renderer_named(name).render(lifelike(), Look())  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=[f"{text!r:.24}" for text in HOSTILE])
+def test_what_other_commands_print(text: str) -> None:
+    timeline = hostile(text).runs[0].timeline
+    comparisons = compare_runs([timeline, timeline], tag=text)
+    printed = (
+        timeline_text.as_text(timeline, Look(width=80)),
+        comparison_text.as_text(comparisons, text, Look(width=80)),
+        tables.as_text(("a", "b"), [(text, text)], Look(width=80)),
+        tables.as_sections(("a", "b", "c"), [(text, text, text)], Look(width=80)),
+        tables.as_markdown(("a", "b"), [(text, text)]),
+        json.dumps(timeline_text.as_json(timeline), allow_nan=False),
+        comparison_text.as_json(comparisons, text),
+    )
+    for out in printed:
+        out.encode("utf-8")
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]", out)
