@@ -78,7 +78,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 def _is_data(timeline: Timeline, account: EpochClock, lost: Break) -> bool:
     labels = account.labels
-    if labels is None or account.rows_apart:
+    if labels is None or account.rows_apart or _counter_alone(timeline, lost):
         return False
     if lost.kind == "data":
         small = abs(lost.high) <= timeline.step_axis.cadence and lost.join is not None
@@ -100,6 +100,15 @@ def _is_data(timeline: Timeline, account: EpochClock, lost: Break) -> bool:
         and forward
         and not divisor_is_wrong(timeline, account)
     )
+
+
+def _counter_alone(timeline: Timeline, lost: Break) -> bool:
+    """Whether the join is one where the step counter jumped or began again: RES003 and RES001 say it."""
+    if lost.join is None or lost.kind == "counter":
+        return False
+    join = timeline.joins[lost.join]
+    at_the_beginning = join.first_step_after < timeline.sessions[0].first_step + join.cadence
+    return join.step == "skipped" or (join.step == "reset" and at_the_beginning)
 
 
 def _finding(timeline: Timeline, account: EpochClock, lost: Break) -> Finding:
