@@ -9,6 +9,7 @@ import csv
 import struct
 from dataclasses import dataclass
 
+from analyzer.readers.columns import names_an_axis
 from analyzer.roles import role_of_tag
 
 RECORD_HEADER = struct.Struct("<QI")  # length and its checksum; data and another checksum follow
@@ -92,12 +93,11 @@ def peek_table(head: bytes) -> Peek:
     if len(lines) < 2:
         return Peek()
     header = next(csv.reader(lines[:1]))
-    for wanted in ("step", "epoch"):
-        column = next((index for index, name in enumerate(header) if role_of_tag(name) == wanted), None)
-        if column is None:
-            continue
+    epochs = [index for index, name in enumerate(header) if role_of_tag(name) == "epoch"]
+    steps = [index for index, name in enumerate(header) if names_an_axis(name) and index not in epochs]
+    for column in (*steps, *epochs):
         rows = [row for row in csv.reader(lines[1:-1] or lines[1:]) if len(row) > column and row[column].strip()]
-        steps = [float(row[column]) for row in rows[:20]]
-        if steps:
-            return Peek(first_step=min(steps))
+        first = [float(row[column]) for row in rows[:20]]
+        if first:
+            return Peek(first_step=min(first))
     return Peek()

@@ -97,19 +97,20 @@ def mirror(
     filesystem, path = _filesystem(url, options)
     listing, single = _listing(filesystem, path, url)
     folder = (cache or cache_folder()) / hashlib.sha256(url.encode()).hexdigest()[:24]
-    root = folder / (PurePosixPath(path).name or "root")
+    name = PurePosixPath(path).name
+    root = folder / (name if name not in ("", ".", "..") else "root")
     index = folder / "index.json"
     state = _Mirror(filesystem=filesystem, root=root, known=_read_index(index), recognised=recognised)
     names = {
-        below: (name, info)
-        for name, info in listing.items()
-        if (below := _below(name, path, single)) is not None and wanted(below or root.name)
+        below: (found, info)
+        for found, info in listing.items()
+        if (below := _below(found, path, single)) is not None and wanted(below or root.name)
     }
     for below in [known for known in state.known if known not in names]:
         (root / below if below else root).unlink(missing_ok=True)
         del state.known[below]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        updates = [pool.submit(_update, state, below, name, info, whole) for below, (name, info) in names.items()]
+        updates = [pool.submit(_update, state, below, *found, whole) for below, found in names.items()]
         for update in updates:
             update.result()
     if not single:

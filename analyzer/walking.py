@@ -16,6 +16,7 @@ from analyzer.readers import Reader, reader_for
 from analyzer.remote import NotReachable
 
 HEAD_BYTES = 4096
+LARGE_TABLE_BYTES = 64 << 20  # a log of this size has millions of rows; most tables of this size are data sets
 LOG_SUFFIXES = {
     "", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".txt", ".out", ".err", ".wandb", ".db", ".sqlite",
     ".sqlite3", ".dat", ".stdout", ".stderr",
@@ -150,7 +151,12 @@ def _look(path: Path, size: int, problems: list[Problem]) -> Log | None:
         return None
     if reader is None:
         return None
-    return Log(path=path, reader=reader.name, size=size, peek=peek(reader.name, head))
+    seen = peek(reader.name, head)
+    if reader.name == "csv" and size > LARGE_TABLE_BYTES and seen.first_step is None:
+        message = f"a table of {size >> 20} MB whose first rows count no steps or epochs: taken for data, not read"
+        problems.append(Problem(source=str(path), kind="unreadable", message=message))
+        return None
+    return Log(path=path, reader=reader.name, size=size, peek=seen)
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -427,6 +427,15 @@ def test_files_that_are_no_logs_are_never_opened(tmp_path: Path, monkeypatch: py
     assert opened == ["log.csv"]
 
 
+def test_a_large_table_without_steps_is_taken_for_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyzer.walking.LARGE_TABLE_BYTES", 1000)
+    (tmp_path / "train.csv").write_text("pixel_1,pixel_2,loss\n" + "0.5,0.25,1\n" * 500)
+    csv(tmp_path / "log.csv", 1, 300)
+    result = discover([tmp_path])
+    assert [run.name for run in result.runs] == [tmp_path.name]
+    assert ["taken for data" in problem.message for problem in result.unreadable] == [True]
+
+
 def test_groups_are_small_and_can_be_sent_to_workers(tmp_path: Path) -> None:
     for number in range(4):
         csv(tmp_path / f"run{number}" / "log.csv", 1, 30)
