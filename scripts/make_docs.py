@@ -36,7 +36,7 @@ FAMILIES = {
 }
 ROWS_SHOWN = 6
 README_COMMAND = "analyzer check fixtures/runs/accelerate-scheduler-stepped-twice"
-MARK = "<!-- generated: {} -->"
+MARK, END = "<!-- generated: {} -->", "<!-- end of {} -->"
 
 
 def main() -> int:
@@ -77,7 +77,7 @@ def stale_pages(pages: dict[Path, str]) -> list[Path]:
 
 def with_generated(path: Path, name: str, text: str) -> str:
     """A hand-written page with the part between its two marks replaced."""
-    mark, end = MARK.format(name), MARK.format(f"end of {name}")
+    mark, end = MARK.format(name), END.format(name)
     page = path.read_text(encoding="utf-8") if path.exists() else f"# {path.stem.capitalize()}\n\n{mark}\n{end}\n"
     before, rest = page.split(mark, 1)
     after = rest.split(end, 1)[1]
