@@ -57,6 +57,7 @@ class Plan:
     max_steps: int | None = None
     samples_per_update: int | None = None  # global batch: B W G
     tokens_per_update: int | None = None
+    asked_for: bool = False  # a person declared the length of the run; else it comes from files that the run left
 
     @property
     def steps_per_epoch(self) -> tuple[Fraction, ...]:
@@ -105,6 +106,7 @@ def plan_of(declared: Declared) -> Plan:
         epochs=epochs,
         max_steps=max_steps,
         samples_per_update=samples,
+        asked_for=any(key in declared and not _derived(declared, key) for key in ("epochs", "max_steps")),
         tokens_per_update=_count(declared.get("tokens_per_step"))
         or (samples * sequence if samples and sequence else None),
     )

@@ -14,6 +14,9 @@ from analyzer.model import Ints, Series
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
+FEWEST = 3
+"""Closing rows that show a spacing."""
+
 
 def epoch_means(timeline: Timeline) -> list[Series]:
     """Series that are written once per epoch, beside a loss that is written more often."""
@@ -41,3 +44,14 @@ def closing_rows_fit(timeline: Timeline, S: Fraction) -> bool:
         if len(residue) == 1 and int(residue[0]) in (0, length - 1) and bool(np.all(np.diff(steps) == length)):
             return True
     return False
+
+
+def closing_lengths(timeline: Timeline) -> list[int]:
+    """Constant spacings of closing rows that stand at k S - 1 or k S, where three or more show it."""
+    found = []
+    for _, steps in closing_steps(timeline):
+        spacing = np.diff(steps)
+        length = int(spacing[0])
+        if len(steps) >= FEWEST and bool(np.all(spacing == length)) and int(steps[0]) % length in (0, length - 1):
+            found.append(length)
+    return sorted({length for length in found if length > 1})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analyzer.clocks.closing_rows import closing_rows_fit, epoch_means
+from analyzer.clocks.closing_rows import closing_lengths, closing_rows_fit, epoch_means
 from analyzer.clocks.epoch_solution import Planned, Solution, solve
 from analyzer.clocks.fractions import Slope, Stretches, bounds_of_stretches, slope_of, stretches
 from analyzer.clocks.global_step import distinct_steps, last_step, updates_done, usual_spacing
@@ -397,6 +397,8 @@ def _planned(timeline: Timeline) -> Planned:
         ends = done is not None and done.low == done.high and done.low in timeline.plan.totals_given(U)
         if on_axis.denominator == 1 and (ends or closing_rows_fit(timeline, on_axis)):
             confirmed.append(on_axis)
+    if not lengths:
+        confirmed = [Fraction(length) for length in closing_lengths(timeline)]
     accumulation = [r.accumulation for r in timeline.plan.readings if r.batches_per_epoch]
     if accumulation:
         return Planned(lengths=lengths, confirmed=tuple(confirmed), largest_denominator=max(accumulation))

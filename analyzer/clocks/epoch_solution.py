@@ -32,7 +32,7 @@ ELSEWHERE = 1.25
 """Cost of labels that change early or late at every boundary; a break at a join costs 1, one inside a session 1.5."""
 UNPLANNED = 1.0
 """Added where the plan names other steps per epoch: the plan would be wrong as well."""
-LARGEST_DENOMINATOR = 16
+LARGEST_DENOMINATOR = 8
 """Of steps per epoch in a run without a plan; a ratio is batches / accumulation."""
 
 
@@ -110,7 +110,7 @@ def _explained(
     trusted = [S for S in planned.confirmed if elsewhere is not None and elsewhere.low <= S <= elsewhere.high]
     if sound is not None and (not trusted or any(sound.low <= S <= sound.high for S in trusted)):
         return replace(sound, anchored=anchored)
-    if sound is not None and elsewhere is not None:  # other witnesses vouch for S, so the boundaries are off
+    if trusted and elsewhere is not None:  # other witnesses vouch for S, so the boundaries are off
         S = trusted[0]
         return replace(elsewhere, low=S, high=S, walk=_single(bounds, S), shifted_origin=True)
     choices: list[tuple[float, Solution]] = []

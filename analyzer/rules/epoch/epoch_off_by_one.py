@@ -108,6 +108,8 @@ def _labelled(offset: int) -> list[tuple[int, int, float]]:
     return [(step, max(0, (step - 1 + offset) // STEPS_PER_EPOCH), falling_loss(step)) for step in range(1, 129)]
 
 
+PLAN = {"steps_per_epoch": STEPS_PER_EPOCH, "epochs": 4}
+
 RULE = Rule(
     code="EPO001",
     name="epoch-off-by-one",
@@ -119,9 +121,15 @@ RULE = Rule(
         "https://github.com/tdrussell/qlora-pipe/pull/42",
     ),
     bad=(
-        Example(title="step // steps_per_epoch on a counter from 1", files=csv_log(HEADER, lambda: _labelled(1))),
         Example(
-            title="the label changes after the first step of the epoch", files=csv_log(HEADER, lambda: _labelled(-1))
+            title="step // steps_per_epoch on a counter from 1",
+            files=csv_log(HEADER, lambda: _labelled(1)),
+            declared=PLAN,
+        ),
+        Example(
+            title="the label changes after the first step of the epoch",
+            files=csv_log(HEADER, lambda: _labelled(-1)),
+            declared=PLAN,
         ),
     ),
     good=(

@@ -23,6 +23,7 @@ What to do
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -32,12 +33,14 @@ from analyzer.clocks.epoch import planned_steps_per_epoch
 from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.clocks.global_step import RunEnd, main_series, updates_done
 from analyzer.clocks.laps import divisor_is_wrong
-from analyzer.model import Finding, Row
+from analyzer.model import Finding, Row, Severity
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import either, number
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
+LIVE_SECONDS = 600.0  # a log written in the last ten minutes may be that of a run in progress,
+LIVE_ROWS = 20  # or in the last twenty spacings of its rows
 HEADER = ("step", "epoch", "loss")
 
 
@@ -126,6 +129,19 @@ def _may_be_short(timeline: Timeline) -> bool:
     return cut or stopped not in (None, False) or partial
 
 
+def _gravity_of_short(timeline: Timeline) -> tuple[Severity, str]:
+    """A run may still be running; and a length that nobody asked for but the run's own files is context."""
+    if not timeline.plan.asked_for:
+        return "note", " by the run's own files: it was interrupted, or still runs"
+    series = main_series(timeline)
+    written = series.wall_time[np.isfinite(series.wall_time)] if series is not None else np.zeros(0)
+    if len(written) > 1:
+        pause = max(LIVE_SECONDS, LIVE_ROWS * float(np.median(np.diff(written))))
+        if 0 <= time.time() - float(written.max()) < pause:
+            return "note", ": it may still be running"
+    return "error", ""
+
+
 def _too_long(timeline: Timeline, done: RunEnd, totals: tuple[int, ...]) -> Finding:
     base = timeline.step_axis.base
     beyond = max(totals) + (1 if base is None else base)
@@ -142,6 +158,7 @@ def _too_long(timeline: Timeline, done: RunEnd, totals: tuple[int, ...]) -> Find
 
 
 def _too_short(done: RunEnd, totals: tuple[int, ...], timeline: Timeline) -> Finding:
+    severity, why = _gravity_of_short(timeline)
     planned = planned_steps_per_epoch(timeline)
     missing = min(total - done.high for total in totals if total > done.high) if max(totals) > done.high else 0
     laps = (
@@ -150,9 +167,9 @@ def _too_short(done: RunEnd, totals: tuple[int, ...], timeline: Timeline) -> Fin
         else ""
     )
     return Finding(
-        severity="error",
+        severity=severity,
         message=f"the run ends at step {done.last_step} after {_updates(done)} updates{laps}, {either(totals)} "
-        "are declared",
+        f"are declared{why}",
         first_step=done.last_step,
         last_step=done.last_step,
         numbers={"updates": done.high, "declared": list(totals), "missing": missing},
@@ -187,9 +204,10 @@ def _by_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             evidence=(row, end),
         )
     elif not _may_be_short(timeline):
+        severity, why = _gravity_of_short(timeline)
         yield Finding(
-            severity="error",
-            message=f"the log ends with epoch {last} after {done} epochs, {number(epochs)} are declared",
+            severity=severity,
+            message=f"the log ends with epoch {last} after {done} epochs, {number(epochs)} are declared{why}",
             tag=series.tag,
             first_step=last,
             last_step=last,
