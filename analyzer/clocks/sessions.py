@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.clocks.writers import rows_of, rows_of_source, training_series
+from analyzer.clocks.writers import rows_of, rows_of_source, training_series, without_repeated_rows
 from analyzer.model import NO_STEP, Floats, Ints, Row, Run, Series, View
 from analyzer.roles import role_of_tag
 
@@ -117,18 +117,19 @@ class _Mark:
 class Account:
     """One view, its joins, and where another run begins in the same place: every clock and the loss start over."""
 
-    view: View  # of one run's rows: the longest run that the view holds
+    view: View  # of one run's rows, each once: the longest run that the view holds
     whole: View  # of all rows
     joins: tuple[tuple[Join, Cut], ...]
     other_runs: tuple[Join, ...] = ()  # indices of these joins count the sessions of the whole view
 
 
 def account_of(view: View, run: Run) -> Account:
-    """Cut one view into lives, and leave out those of other runs."""
+    """Cut one view into lives, and leave out second copies of rows and the lives of other runs."""
+    whole, view = view, without_repeated_rows(view)
     joins = _joins_of_view(view, run)
     others = tuple(join for join, _ in joins if join.step == "fresh")
     if not others:
-        return Account(view=view, whole=view, joins=tuple(joins))
+        return Account(view=view, whole=whole, joins=tuple(joins))
     begins = [cut for join, cut in joins if join.step == "fresh"]
     runs = SessionMap(sessions=_no_sessions(len(begins) + 1),
                       starts=_starts(view, [(cut, number + 1) for number, cut in enumerate(begins)]))
@@ -136,7 +137,7 @@ def account_of(view: View, run: Run) -> Account:
     longest = len(rows) - 1 - int(np.argmax(rows[::-1]))  # the last of equals: what a user would call the run
     series = {tag: rows_of(one, runs.of(one) == longest) for tag, one in view.series.items()}
     kept = replace(view, series={tag: one for tag, one in series.items() if len(one)})
-    return Account(view=kept, whole=view, joins=tuple(_joins_of_view(kept, run)), other_runs=others)
+    return Account(view=kept, whole=whole, joins=tuple(_joins_of_view(kept, run)), other_runs=others)
 
 
 def find_sessions(timeline: Timeline) -> SessionMap:

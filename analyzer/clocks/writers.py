@@ -20,6 +20,7 @@ from analyzer.roles import role_of_tag
 
 ROWS_WITHIN = 3  # rows that each of two files must have inside the other's span of time
 TRAINING_ROLES = ("loss", "learning_rate", "grad_norm", "samples", "tokens", "epoch_loss")
+COPIES_NEEDED = 2
 RETURNS_NEEDED = 3  # an interleaved file returns to the end of an earlier stream; three returns are no accident
 
 
@@ -83,6 +84,25 @@ def rows_of_source(series: Series, source: int) -> slice:
     """The points of one file in a series; files follow one another in written order."""
     begin, end = np.searchsorted(series.source, (source, source + 1))
     return slice(int(begin), int(end))
+
+
+def without_repeated_rows(view: View) -> View:
+    """The view without second copies of rows, where its training loss has rows that repeat the one before.
+
+    A doubled row halves every noise and doubles every count that is taken from the rows.
+    """
+    told = next(iter(training_series(view)), None)
+    if told is None or role_of_tag(told.tag) != "loss" or np.count_nonzero(_copies(told)) < COPIES_NEEDED:
+        return view
+    series = {tag: rows_of(one, ~_copies(one)) for tag, one in view.series.items()}
+    return replace(view, series=series)
+
+
+def _copies(series: Series) -> NDArray[np.bool_]:
+    """Points with step and value of the point before, in the same file."""
+    same = np.zeros(len(series), dtype=np.bool_)
+    same[1:] = (np.diff(series.step) == 0) & (np.diff(series.source) == 0) & (series.value[1:] == series.value[:-1])
+    return same & (series.step != NO_STEP)
 
 
 def rows_of(series: Series, keep: NDArray[np.bool_]) -> Series:

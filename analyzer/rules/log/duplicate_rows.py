@@ -39,8 +39,8 @@ EVIDENCE_PAIRS = 2
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     found = [*_two_loggers(timeline), *_copied_blocks(timeline)]
-    for view in timeline.views:
-        for series in training_series(view):
+    for account in timeline.accounts:
+        for series in training_series(account.whole):
             if role_of_tag(series.tag) not in ("loss", "epoch_loss", "grad_norm") or series.step[0] == NO_STEP:
                 continue
             twice = _repeated(timeline, series)
