@@ -120,25 +120,23 @@ def read_group(group: Group) -> Discovered:
         folder = log.path.parent
         pieces.append(Piece(path=log.path, folder=folder, reading=reading, settings=settings.get(folder, "")))
     runs = [replace(run, notes=group.notes + run.notes) for run in join(group.name, group.root, pieces)]
-    runs = [_with_sidecars(run, group, len(runs)) for run in runs]
+    if group.sidecars:
+        runs = [_with_sidecars(run, group, runs) for run in runs]
     if group.url:
         runs = [_told_by_url(run, group) for run in runs]
         unreadable = [replace(problem, source=_url_for(problem.source, group)) for problem in unreadable]
     return Discovered(runs=tuple(runs), unreadable=tuple(unreadable))
 
 
-def _with_sidecars(run: Run, group: Group, runs_in_group: int) -> Run:
-    if not group.sidecars:
-        return run
-    folders = {Path(source.path).parent for source in run.sources}
-    own = group.sidecars
-    if runs_in_group > 1:
-        # Several runs: a sidecar speaks for the runs of its own folder, and only when that holds no other's logs.
-        shared = {log.path.parent for log in group.logs} - folders
-        own = tuple(path for path in own if path.parent in folders and path.parent not in shared)
-        if len({log.path.parent for log in group.logs}) == 1:
-            own = ()
-    facts, problems = read_beside(own)
+def _with_sidecars(run: Run, group: Group, runs: Sequence[Run]) -> Run:
+    """A run with what its sidecars declare; one that could speak for several runs of the group speaks for none."""
+    others = [_folders_of_logs(other) for other in runs if other is not run]
+    folders = _folders_of_logs(run)
+    facts, problems = read_beside(
+        path
+        for path in group.sidecars
+        if _speaks_for(path, folders) and not any(_speaks_for(path, theirs) for theirs in others)
+    )
     return replace(run, facts=run.facts + facts, problems=run.problems + problems)
 
 
@@ -152,6 +150,16 @@ def _settings_by_folder(group: Group) -> dict[Path, str]:
             with contextlib.suppress(OSError):  # named as a problem where its facts are read
                 found[path.parent] = found.get(path.parent, "") + path.read_text(errors="replace")
     return found
+
+
+def _folders_of_logs(run: Run) -> set[Path]:
+    return {Path(source.path).parent for source in run.sources}
+
+
+def _speaks_for(sidecar: Path, folders: set[Path]) -> bool:
+    """Whether a sidecar lies in a folder of the run's logs or above one, and not beside an earlier checkpoint only."""
+    place = sidecar.parent.parent if sidecar.parent.name in (".hydra", "files") else sidecar.parent
+    return any(place == folder or place in folder.parents for folder in folders)
 
 
 def _told_by_url(run: Run, group: Group) -> Run:

@@ -309,6 +309,24 @@ def test_a_sidecar_beside_a_single_file_is_used(tmp_path: Path) -> None:
     assert ("epochs", 7) in {(fact.key, fact.value) for fact in run.facts}
 
 
+def test_only_the_checkpoint_that_tells_the_run_brings_its_sidecars(tmp_path: Path) -> None:
+    for last in (30, 60, 90):
+        state(tmp_path / f"checkpoint-{last}" / "trainer_state.json", last)
+        (tmp_path / f"checkpoint-{last}" / "training_args.bin").write_bytes(b"x")
+    (run,) = found(tmp_path)
+    assert [Path(p.source).parent.name for p in run.problems if p.kind == "not-read"] == ["checkpoint-90"]
+
+
+def test_hydra_and_wandb_folders_hold_the_configuration_of_the_run_above(tmp_path: Path) -> None:
+    csv(tmp_path / "a" / "log.csv", 1, 30)
+    csv(tmp_path / "b" / "log.csv", 1, 30)
+    (tmp_path / "a" / ".hydra").mkdir()
+    (tmp_path / "a" / ".hydra" / "config.yaml").write_text("optimizer: {lr: 0.5}\n")
+    first, second = found(tmp_path)
+    assert [(fact.key, fact.value) for fact in first.facts] == [("base_lr", 0.5)]
+    assert second.facts == ()
+
+
 def test_a_pickle_is_named_and_never_opened(tmp_path: Path) -> None:
     state(tmp_path / "trainer_state.json", 100)
     (tmp_path / "training_args.bin").write_bytes(pickle.dumps({"lr": 1}))
