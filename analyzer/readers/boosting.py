@@ -14,7 +14,7 @@ from analyzer.readers.text_file import decode, lines_of, plain_head, plain_suffi
 
 # xgboost/callback.py, EvaluationMonitor: "[%d]" and "\t%s:%.5f"; lightgbm/callback.py, log_evaluation: "[%d]\t%s: %g"
 ROUND = re.compile(r"\[(\d+)\]\t(?=[^\t:]+:)")
-METRIC = re.compile(r"([^\t:]+): ?([-+]?[\d.]+(?:e[-+]?\d+)?|-?nan|-?inf)(?=\t|$)", re.I)
+METRIC = re.compile(r"([^\t:]+): ?([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf))(?=\t|$)", re.I | re.ASCII)
 DIALECT = Dialect(step_columns=("round",), counts="step")
 LINES_NEEDED = 2  # one line of this shape is chance
 

@@ -48,7 +48,7 @@ GENERIC = ("step", "epoch")  # patterns that a line of source code or of prose m
 LINES_NEEDED = 3  # fewer lines that look like a step of training are chance
 LINES_OF_A_PROGRAM = 2  # lines of a shape that one program prints
 LONGEST_LINE = 10_000  # characters; nothing that people read is longer
-BYTES_LOOKED_AT = 2 << 20  # of a file whose first lines tell nothing: some programs print their own source first
+BYTES_LOOKED_AT = 1 << 19  # of a file whose first lines tell nothing: some programs print their own source first
 WALL = "timestamp"
 
 Entry = dict[str, Any]
@@ -59,6 +59,7 @@ _ASSIGNED = re.compile(rf"({_NAME})\s*[:=]\s*\[?({_N}){_END}")  # loss: 0.5, Val
 _SPOKEN = re.compile(rf"({_NAME})[ \t:=]+({_N}){_END}")  # loss 0.5, Loss 6.9e+00 (7.0e+00)
 _QUOTED = re.compile(rf"['\"]([^'\"]+)['\"]:\s*['\"]?({_N})['\"]?\s*[,}}]")  # {'loss': 0.5, 'lr': '1e-05'}
 _STAMP = re.compile(r"\s*\[?(\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?)\]?")
+_DIGIT = re.compile(r"\d")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _NO_TAGS = {
     "eta",
@@ -287,14 +288,14 @@ def entries_of(lines: Lines) -> Iterator[tuple[int, str, Entry]]:
     index = -1
     while (index := index + 1) < last:
         line = shown(lines.lines[index])
-        if not any(character.isdigit() for character in line):
+        if not _DIGIT.search(line):
             if _BOX_EDGE.match(line):
                 end, entry = _box(lines.lines[:last], index + 1)
                 if entry:
                     yield index + 2, "box", entry
                     index = end - 1
             continue
-        head = _KERAS_EPOCH.match(line)
+        head = _KERAS_EPOCH.match(line) if "poch" in line else None
         if head:
             keras_epoch = int(head[1])
             yield index + 1, "keras", {"=epochs": int(head[2])}
@@ -304,7 +305,7 @@ def entries_of(lines: Lines) -> Iterator[tuple[int, str, Entry]]:
             if values:
                 yield index + 1, "keras", {"epoch": keras_epoch, **values}
             continue
-        opened = _OLMO.search(line)
+        opened = _OLMO.search(line) if "[step=" in line else None
         if opened:
             end, values = _indented(lines.lines[:last], index + 1)
             if values:
@@ -370,7 +371,13 @@ def _indented(lines: Sequence[str], index: int) -> tuple[int, Entry]:
     return len(lines), entry
 
 
+# Every pattern above needs one of these words; most lines of prose and source have none.
+_ANY_WORD = re.compile(r"step|iter|epoch|batch|update|:::ML|train|valid|^s:\d|\{'|, \S+ avg", re.I)
+
+
 def _by_pattern(patterns: Sequence[Line], text: str) -> tuple[Line, Entry] | None:
+    if not _ANY_WORD.search(text):
+        return None
     for pattern in patterns:
         found = pattern.starts.search(text)
         if not found:
