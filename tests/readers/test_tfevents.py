@@ -432,6 +432,13 @@ def test_a_second_reading_goes_on_where_the_first_ended() -> None:
         assert not second.reading.problems
 
 
+def test_reserved_space_is_read_again_when_it_has_been_written() -> None:
+    content = written(a_run(40))
+    first = scan_stream(io.BytesIO(written(a_run(40)[:20]) + bytes(512)), "log")
+    second = scan_stream(io.BytesIO(content), "log", offset=first.offset, row=first.row)
+    assert logged(second.reading) == [point for point in expected(a_run(40)) if point[4] >= first.row]
+
+
 class Unseekable(io.RawIOBase):
     """A stream that gives a few bytes at a time and cannot go back, as a pipe does."""
 

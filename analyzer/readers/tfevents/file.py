@@ -241,7 +241,9 @@ class _Account:
         if self.untold:
             problems.append(Problem(source=self.name, kind="corrupt",
                                     message=f"{self.untold:,} more damaged places in this file"))
-        offset = next((p.offset for p in problems if p.kind == "truncated" and p.offset is not None), end)
+        # what is half written, or reserved and not yet written, is read again when the file has grown
+        offset = next((p.offset for p in problems if p.offset is not None
+                       and (p.kind == "truncated" or ZERO_TAIL in p.message)), end)
         if not end and not problems and not self.records and not self.first_row:
             problems.append(Problem(source=self.name, kind="truncated", row=0, offset=0, length=0,
                                     message="the file is empty: its writer was stopped before it wrote anything"))
