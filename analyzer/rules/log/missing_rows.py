@@ -175,6 +175,11 @@ def _cadence_changes() -> list[tuple[object, ...]]:
     return [(step, falling_loss(step)) for step in [*range(1, 51), *range(60, 601, 10)]]
 
 
+def _restarts_each_epoch() -> list[tuple[object, ...]]:
+    steps = [313 * epoch + batch for epoch in range(8) for batch in range(50, 313, 50)]
+    return [(step, falling_loss(step)) for step in steps]
+
+
 RULE = Rule(
     code="LOG004",
     name="missing-rows",
@@ -188,11 +193,15 @@ RULE = Rule(
     bad=(
         Example(title="fourteen rows lost, the epochs go on",
                 files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(90, 104)))),
+        Example(title="the logger of a resumed run deleted what was there",
+                files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(1, 130)))),
     ),
     good=(
         Example(title="all rows", files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(0))),
                 why="the cadence has no hole"),
         Example(title="dense at first, then every ten steps", files=csv_log(("step", "loss"), _cadence_changes),
                 why="the cadence changes for good"),
+        Example(title="every fifty batches of each epoch of 313", files=csv_log(("step", "loss"), _restarts_each_epoch),
+                why="the long step comes back at every epoch: the loop counts batches anew"),
     ),
 )

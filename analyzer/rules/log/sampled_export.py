@@ -101,6 +101,15 @@ def _sample() -> list[tuple[object, ...]]:
     return rows
 
 
+def _episodes() -> list[tuple[object, ...]]:
+    state, step, rows = 12345, 0, []
+    for _ in range(300):
+        state = (1103515245 * state + 12345) % 2**31
+        step += 40 + state % 90
+        rows.append((step, falling_loss(step)))
+    return [*rows]
+
+
 RULE = Rule(
     code="LOG007",
     name="sampled-export",
@@ -116,5 +125,7 @@ RULE = Rule(
         Example(title="every tenth row",
                 files=csv_log(("step", "loss"), lambda: [(step, falling_loss(step)) for step in range(10, 3001, 10)]),
                 why="a cadence of ten is no sample"),
+        Example(title="a row an episode", files=csv_log(("step", "loss"), _episodes),
+                why="episodes have lengths of their own, and no two rows are near each other"),
     ),
 )

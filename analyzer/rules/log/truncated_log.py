@@ -60,6 +60,9 @@ RULE = Rule(
     sources=("https://github.com/tensorflow/tensorboard/issues/5116",),
     bad=(Example(title="the last line has no end", files=lambda: {"log.csv": _lines(30) + "31,0.7"}),),
     good=(
+        Example(title="rows of a life that was killed, and the next one's",
+                files=lambda: {"log.csv": _lines(30) + _lines(60)[len(_lines(30)):]},
+                why="the last line is complete"),
         Example(title="complete", files=lambda: {"log.csv": _lines(30)}, why="every row ends with a newline"),
     ),
 )

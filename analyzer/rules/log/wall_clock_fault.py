@@ -185,6 +185,9 @@ RULE = Rule(
     bad=(
         Example(title="the clock is set back by 12 seconds",
                 files=csv_log(("step", "loss", "elapsed"), lambda: _rows(back=12.0))),
+        Example(title="elapsed time is negative",
+                files=csv_log(("step", "loss", "elapsed"), lambda: [
+                    (step, falling_loss(step), 0.5 * step - 300) for step in range(1, 101)])),
     ),
     good=(
         Example(title="elapsed time starts again at a resume", files=csv_log(("step", "loss", "elapsed"), _resumed),

@@ -126,5 +126,8 @@ RULE = Rule(
         Example(title="an evaluation of seven minutes every 400 steps",
                 files=csv_log(("step", "loss", "elapsed"), lambda: _rows(dict.fromkeys(range(400, 2001, 400), 420.0))),
                 why="the pause comes back: it is what the loop does there"),
+        Example(title="ten minutes of compilation before the second row",
+                files=csv_log(("step", "loss", "elapsed"), lambda: _rows({20: 600.0})),
+                why="the first rows of a session may wait for a compiler"),
     ),
 )

@@ -95,6 +95,10 @@ def _rows(slow_from: int, factor: float, every: int = 0) -> list[tuple[object, .
     return rows
 
 
+def _slow_for_a_while() -> list[tuple[object, ...]]:
+    return [(step, falling_loss(step), 0.5 * step + 0.6 * min(max(step - 200, 0), 40)) for step in range(1, 401)]
+
+
 RULE = Rule(
     code="PRF001",
     name="throughput-drop",
@@ -108,5 +112,7 @@ RULE = Rule(
         Example(title="an evaluation every fifty steps",
                 files=csv_log(("step", "loss", "elapsed"), lambda: _rows(500, 1.0, 50)),
                 why="single slow rows do not move a block's median"),
+        Example(title="slow for a tenth of the run", files=csv_log(("step", "loss", "elapsed"), _slow_for_a_while),
+                why="the pace came back"),
     ),
 )

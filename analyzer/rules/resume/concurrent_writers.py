@@ -52,7 +52,8 @@ def _shared_folder(timeline: Timeline, note: str) -> Finding:
 
 
 def _together(timeline: Timeline, found: list[tuple[View, Simultaneous]]) -> Finding:
-    view, pair = found[0]
+    view, pair = min(found, key=lambda one: one[1].kept == one[1].other)  # two files say more than turns in one
+    writers = 1 + sum(name is view for name, _ in found)
     series = view.series[pair.tag]
     kept, other = timeline.run.sources[pair.kept], timeline.run.sources[pair.other]
     step = int(series.step[pair.first_other])
@@ -62,17 +63,17 @@ def _together(timeline: Timeline, found: list[tuple[View, Simultaneous]]) -> Fin
         by = ""
         if None not in (kept.pid, other.pid):
             by = f" (processes {kept.host or '?'}:{kept.pid} and {other.host or '?'}:{other.pid})"
-        how = f"{len(found) + 1} files were written at the same time{by}: {pair.rows} rows of {pair.tag} twice"
+        how = f"{writers} files were written at the same time{by}: {pair.rows} rows of {pair.tag} are there again"
     evidence = tuple(
         timeline.row(series, index, why)
         for index, why in ((pair.first_kept, "first writer"), (pair.first_other, "second writer"))
     )
     return Finding(severity="error", message=f"{how}, from step {step} on", tag=pair.tag, first_step=step,
-                   numbers={"writers": len(found) + 1, "rows": pair.rows}, evidence=evidence)
+                   numbers={"writers": writers, "rows": pair.rows}, evidence=evidence)
 
 
-def _turns() -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
+def _turns() -> list[tuple[int, float]]:
+    rows: list[tuple[int, float]] = []
     for begin in range(1, 101, 10):
         rows += [(step, falling_loss(step)) for step in range(begin, begin + 10)]
         rows += [(step, falling_loss(step + 7)) for step in range(begin, begin + 10)]
@@ -82,6 +83,10 @@ def _turns() -> list[tuple[object, ...]]:
 def _three_resumes() -> list[tuple[object, ...]]:
     lives = ((1, 40), (31, 70), (61, 100), (91, 130))
     return [(step, falling_loss(step)) for first, last in lives for step in range(first, last + 1)]
+
+
+def _batch_counter() -> list[tuple[object, ...]]:
+    return [(batch, epoch, falling_loss(25 * epoch + batch)) for epoch in range(8) for batch in range(25)]
 
 
 RULE = Rule(
@@ -95,9 +100,16 @@ RULE = Rule(
         "https://github.com/Lightning-AI/pytorch-lightning/issues/230",
         "https://github.com/OpenNMT/OpenNMT-py/pull/1557",
     ),
-    bad=(Example(title="two ranks append to one table", files=csv_log(("step", "loss"), _turns)),),
+    bad=(
+        Example(title="two ranks append to one table", files=csv_log(("step", "loss"), _turns)),
+        Example(title="two ranks that log every five steps", files=csv_log(("step", "loss"), lambda: [
+            (5 * step, loss) for step, loss in _turns()])),
+    ),
     good=(
         Example(title="three replays after crashes", files=csv_log(("step", "loss"), _three_resumes),
                 why="the step falls three times but never returns to the end of an earlier stream"),
+        Example(title="a counter that restarts with each epoch",
+                files=csv_log(("step", "epoch", "loss"), _batch_counter),
+                why="every lap begins at the same step: the axis counts batches of an epoch"),
     ),
 )

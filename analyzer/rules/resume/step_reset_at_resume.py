@@ -90,6 +90,11 @@ def _fresh() -> list[tuple[object, ...]]:
     return _rows(1, 60) + _rows(1, 100)
 
 
+def _weights_only() -> list[tuple[object, ...]]:
+    again = [(step, falling_loss(60 + step), round(1e-3 * (1 - step / 500), 8)) for step in range(1, 81)]
+    return _rows(1, 60) + again
+
+
 RULE = Rule(
     code="RES001",
     name="step-reset-at-resume",
@@ -105,8 +110,7 @@ RULE = Rule(
         Example(title="counter restarts while learning rate and loss go on",
                 files=csv_log(("step", "loss", "lr"), lambda: _rows(1, 60) + _rows(61, 120, shift=60))),
         Example(title="weights are loaded, everything else starts again",
-                files=csv_log(("step", "loss", "lr"), lambda: _rows(1, 60) + [
-                    (step, falling_loss(60 + step), lr) for step, _, lr in _rows(1, 80)])),
+                files=csv_log(("step", "loss", "lr"), _weights_only)),
     ),
     good=(
         Example(title="another run in the same file", files=csv_log(("step", "loss", "lr"), _fresh),

@@ -59,6 +59,15 @@ def _rows(first: int, last: int, shift: int = 0) -> list[tuple[object, ...]]:
     return [(step + shift, (step - 1) // 40, falling_loss(step)) for step in range(first, last + 1)]
 
 
+def _schedule_goes_on() -> list[tuple[object, ...]]:
+    rate = {step: round(1e-3 * (1 - step / 400), 9) for step in range(1, 201)}
+    return [(step + (40 if step > 100 else 0), falling_loss(step), rate[step]) for step in rate]
+
+
+def _rarer() -> list[tuple[object, ...]]:
+    return [(step, falling_loss(step)) for step in [*range(1, 101), *range(110, 401, 10)]]
+
+
 RULE = Rule(
     code="RES003",
     name="steps-skipped-at-resume",
@@ -72,10 +81,13 @@ RULE = Rule(
     bad=(
         Example(title="counter jumps by 25 and the epochs do not",
                 files=csv_log(("step", "epoch", "loss"), lambda: _rows(1, 100) + _rows(101, 200, shift=25))),
+        Example(title="counter jumps by 40 and the learning rate does not",
+                files=csv_log(("step", "loss", "lr"), _schedule_goes_on)),
     ),
     good=(
-        Example(title="seven rows of a resumed run's last minute",
-                files=csv_log(("step", "epoch", "loss"), lambda: _rows(1, 200)),
+        Example(title="resumed by a process that logs every ten steps", files=csv_log(("step", "loss"), _rarer),
+                why="the first row of a longer cadence comes later, no step is skipped"),
+        Example(title="every step logged", files=csv_log(("step", "epoch", "loss"), lambda: _rows(1, 200)),
                 why="no step is missing"),
     ),
 )
