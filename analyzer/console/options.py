@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
@@ -104,7 +105,8 @@ def requested(
 
 def codes(values: Iterable[str]) -> tuple[str, ...]:
     """Codes from options that each hold one or several, separated by commas."""
-    return tuple(code.strip() for value in values for code in value.split(",") if code.strip())
+    words = (word.strip() for value in values for word in value.split(","))
+    return tuple(word.upper() if re.fullmatch(r"[A-Za-z]{3}\d{0,3}", word) else word for word in words if word)
 
 
 def checked_codes(chosen: tuple[str, ...], option: str) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def _blocks(report: Report) -> Iterator[str]:
         yield f"- ❌ not read: {code(problem.source)}: {escaped(problem.message)}"
     for note in report.notes:
         yield f"- {escaped(note)}"
-    for one in report.runs:
+    for one in sorted(report.runs, key=_gravity):
         if one.findings:
             yield f"### {code(one.run.name)}"
             yield "\n".join(f"- {label}: {escaped(text)}" for label, text in reconstruction(one.timeline))
@@ -50,6 +50,11 @@ def _blocks(report: Report) -> Iterator[str]:
         more = f" and {len(clean) - CLEAN_RUNS_NAMED} more" if len(clean) > CLEAN_RUNS_NAMED else ""
         yield f"✅ nothing found in {counted(len(clean), 'run')}: {', '.join(clean[:CLEAN_RUNS_NAMED])}{more}"
     yield from _not_checked(report)
+
+
+def _gravity(one: RunReport) -> list[int]:
+    """Sort key: the run with the most errors first, then warnings, then notes; else as they were given."""
+    return [-sum(finding.severity == severity for finding in one.findings) for severity in SIGNS]
 
 
 def _finding(one: RunReport, finding: Finding) -> str:

@@ -20,7 +20,7 @@ def card(rule: Any, look: Look) -> str:
 def _lines(rule: Any, look: Look) -> Iterator[str]:
     yield paint(f"{rule.code} {rule.name}", rule.severity, look) + f"  (at most: {rule.severity})"
     yield ""
-    for paragraph in rule.documentation.strip().split("\n\n"):
+    for paragraph in rule.documentation.replace("``", "`").strip().split("\n\n"):
         yield from _paragraph(paragraph, look)
         yield ""
     if rule.sources:
