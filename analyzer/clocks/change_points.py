@@ -20,6 +20,7 @@ LEAST_RISE = (
     1.3  # the end stands this factor above the lowest level: a restart or a new mixture of data may cost 10..20 %
 )
 RISE_UNITS = 5.0  # and, in logs, this many units of what neighbouring blocks differ by
+RISE_BEFORE = 2.0  # times the largest rise before the lowest stretch: a curve that wanders has risen before
 BAND_UNITS = 3.0  # the lowest stretch reaches so far up
 LEAST_ROWS = 5  # rows that must lie behind the onset
 
@@ -81,7 +82,7 @@ def find_divergence(value: Floats, *, burn_in: int = 0, floor: float = 0.0) -> D
     log = np.log(levels)
     scatter = max(_scatter(log[first:]), floor / lowest)
     units = float(np.log(final / lowest) / scatter) if scatter > 0 else np.inf
-    if units < RISE_UNITS:
+    if units < RISE_UNITS or np.log(final / lowest) < RISE_BEFORE * _largest_rise(log[first : lowest_block + 1]):
         return None
     band = lowest * float(np.exp(min(max(BAND_UNITS * scatter, 0.1), 0.5 * np.log(final / lowest))))
     inside = np.flatnonzero(levels <= band)
@@ -101,6 +102,11 @@ def _scatter(log_levels: Floats) -> float:
     """Typical difference of neighbouring block levels, over the root of two."""
     steps = np.diff(log_levels)
     return float(MAD_TO_SIGMA * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2))
+
+
+def _largest_rise(log_levels: Floats) -> float:
+    """How far the curve has ever stood above an earlier level."""
+    return float(np.max(log_levels - np.minimum.accumulate(log_levels), initial=0.0))
 
 
 def sharpest_shift(value: Floats, *, burn_in: int = 0, context: int = 25) -> int | None:

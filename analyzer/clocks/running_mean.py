@@ -18,6 +18,8 @@ STEEP = -0.45  # slope of log |m_k - m_(k-1)| against log k: -1 for a running me
 LEVEL = 0.2  # that slope and the slope of what is undone, added: -1 for a running mean, +1 for batch losses
 NEGATIVE = 0.02  # share of batch losses that may come out below zero where the logged ones are above it
 FEWEST_EPOCHS = 3
+RESTART = 4.0  # times the late differences: what the curve moves where the mean starts anew
+RESTARTING = 0.7  # share of the epochs that do
 CLEARLY = 0.75  # the labels' own rows are where the mean starts anew, unless others make the batches so much smoother
 BIN_ROWS = 6  # differences that a bin of k must hold
 BINS = 3
@@ -57,9 +59,22 @@ def undo_running_mean(value: Floats, step: Ints, starts: NDArray[np.bool_]) -> U
     before, after = _slope(value, moved, undone.count), _slope(undone.value, moved, undone.count)
     if before is None or after is None or before > STEEP or before + after > LEVEL:
         return None
+    if not _starts_anew(value, moved):
+        return None
     if value.min() > 0 and np.mean(undone.value <= 0) > NEGATIVE:
         return None
     return undone
+
+
+def _starts_anew(value: Floats, starts: NDArray[np.bool_]) -> bool:
+    """The curve moves far more from one epoch to the next than late in the epoch before."""
+    first = np.flatnonzero(starts)
+    jumps = []
+    for low, high in zip(first[:-1].tolist(), first[1:].tolist(), strict=True):
+        late = np.abs(np.diff(value[(low + high) // 2 : high]))
+        if len(late) >= 3:
+            jumps.append(abs(value[high] - value[high - 1]) >= RESTART * float(np.median(late)))
+    return len(jumps) >= FEWEST_EPOCHS - 1 and float(np.mean(jumps)) >= RESTARTING
 
 
 def _counts(step: Ints, starts: NDArray[np.bool_]) -> Ints:

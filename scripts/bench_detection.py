@@ -1,0 +1,265 @@
+"""How well faults in the loss are found, and how often a healthy run raises an alarm.
+
+    python scripts/bench_detection.py [--runs 2000] [--quick] [--write]
+
+Thousands of seeded runs (``simulate_runs.py``) go through the whole audit, all rules at once. Healthy ones give the
+false-alarm rate of every rule, with a 95 % interval; faulty ones the share that is found, by size. Then the spike detector is
+compared with three known ones on the same runs. ``--write`` makes docs/detection.md and its figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import known_detectors
+import simulate_runs as simulate
+from simulate_runs import SimulatedRun
+
+from analyzer.check import audit_run
+from analyzer.clocks.loss import burn_in_of
+from analyzer.clocks.loss_spikes import find_spikes
+from analyzer.config.declared import merge
+from analyzer.model import Run, Series, Source, View
+
+DOCS = Path(__file__).parent.parent / "docs"
+FIGURE = DOCS / "img" / "spike_detectors.png"
+PAGE = DOCS / "detection.md"
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Tally:
+    """Hits out of trials, with the interval that they allow."""
+
+    hits: int = 0
+    of: int = 0
+
+    def add(self, hit: bool) -> None:
+        self.hits += bool(hit)
+        self.of += 1
+
+    @property
+    def share(self) -> float:
+        return self.hits / self.of if self.of else math.nan
+
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval."""
+        z, n, p = 1.96, max(self.of, 1), self.share if self.of else 0.0
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+    def __str__(self) -> str:
+        low, high = self.interval()
+        return f"{100 * self.share:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+@dataclass
+class Results:
+    """Everything that the page shows."""
+
+    healthy: Tally = field(default_factory=Tally)
+    by_rule: dict[str, Tally] = field(default_factory=lambda: collections.defaultdict(Tally))
+    by_kind: dict[str, Tally] = field(default_factory=lambda: collections.defaultdict(Tally))
+    recall: dict[str, dict[str, Tally]] = field(
+        default_factory=lambda: collections.defaultdict(lambda: collections.defaultdict(Tally))
+    )
+    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # detector: (false alarms, recall)
+    marks: dict[str, tuple[float, float]] = field(default_factory=dict)  # at the detector's own threshold
+    alarms: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def logged_run(run: SimulatedRun) -> Run:
+    """The simulated run as a reader would hand it on: a table with a column each, validation at epoch ends."""
+    columns = {
+        "loss": (run.step, run.loss),
+        "epoch": (run.step, run.epoch.astype(np.float64)),
+        "lr": (run.step, run.learning_rate),
+        "grad_norm": (run.step, run.grad_norm),
+        "val_loss": (run.validation_step, run.validation_loss),
+    }
+    series = {tag: _series(tag, step, value) for tag, (step, value) in columns.items() if len(step)}
+    source = Source(path="log.csv", format="csv", records=len(run.step), line_numbers=True)
+    return Run(name="simulated", sources=(source,), views=(View(name="", sources=(0,), series=series),))
+
+
+def _series(tag: str, step: NDArray[np.int64], value: Floats) -> Series:
+    n = len(step)
+    return Series(
+        tag=tag,
+        step=np.array(step, dtype=np.int64),
+        value=np.array(value, dtype=np.float64),
+        wall_time=np.full(n, np.nan),
+        source=np.zeros(n, dtype=np.int32),
+        row=np.array(step, dtype=np.int64) + 1,
+    )
+
+
+def codes_of(run: SimulatedRun) -> list[tuple[str, int | None, int | None, str]]:
+    """Warnings and errors of the whole audit: code, first and last step, message."""
+    report = audit_run(logged_run(run), merge(()))
+    return [(f.code, f.first_step, f.last_step, f.message) for f in report.findings if f.severity != "note"]
+
+
+def audit_healthy(results: Results, runs: int, longest: int) -> None:
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        n = int(np.exp(rng.uniform(np.log(50), np.log(longest))))
+        run = simulate.healthy_run(rng, n=n)
+        found = codes_of(run)
+        results.healthy.add(bool(found))
+        kinds = (run.noise, run.shape, run.logged, f"{10 ** int(math.log10(n))} rows and more")
+        for kind in kinds:
+            results.by_kind[kind].add(bool(found))
+        for code in {code for code, *_ in found}:
+            results.by_rule[code].hits += 1
+        for code, first, _, message in found:
+            results.alarms.append(f"seed {seed} {run.noise} {run.shape} {run.logged} n={n}: {code} @{first} {message}")
+    for tally in results.by_rule.values():
+        tally.of = runs
+
+
+Plant = Callable[[SimulatedRun, np.random.Generator], SimulatedRun]
+
+
+def faults() -> Iterable[tuple[str, str, str, Plant]]:
+    """Title, size, rule that should speak, and how to plant it."""
+    for length in (1, 5, 10, 30):
+        for height in (4.0, 6.0, 8.0, 12.0, 20.0):
+            yield (
+                f"spike of {length} row{'s' if length > 1 else ''}",
+                f"{height:g}",
+                "LOS001",
+                lambda run, rng, h=height, k=length: simulate.with_spike(run, rng, height=h, length=k),
+            )
+    for factor in (1.2, 1.5, 2.0, 4.0):
+        yield "divergence", f"x {factor:g}", "LOS002 LOS004", lambda r, g, f=factor: simulate.with_divergence(r, g, factor=f)
+    for factor in (2.0, 4.0, 8.0):
+        yield "factor", f"x {factor:g}", "LOS004 LOS002", lambda r, g, f=factor: simulate.with_scale_jump(r, g, factor=f)
+    for rise in (0.1, 0.2, 0.5):
+        yield "overfitting", f"+{100 * rise:.0f} %", "LOS006", lambda r, g, x=rise: simulate.with_overfitting(r, g, rise=x)
+
+
+def audit_faulty(results: Results, runs: int, rows: tuple[int, int]) -> None:
+    for title, size, codes, plant in faults():
+        for seed in range(runs):
+            rng = np.random.default_rng(1_000_000 + seed)
+            n = int(np.exp(rng.uniform(np.log(rows[0]), np.log(rows[1]))))
+            noise = simulate.NOISES[seed % len(simulate.NOISES)]
+            run = plant(simulate.healthy_run(rng, n=n, noise=noise, shape=_smooth(rng), logged="every step"), rng)
+            hit = any(code in codes and _near(run, first, last) for code, first, last, _ in codes_of(run))
+            results.recall[title][size].add(hit)
+            results.recall[f"{title}, {noise}"][size].add(hit)
+
+
+def _smooth(rng: np.random.Generator) -> str:
+    return str(rng.choice(("exponential", "power law", "cosine", "flat")))
+
+
+def _near(run: SimulatedRun, first: int | None, last: int | None) -> bool:
+    if run.fault == "overfitting" or run.fault_row is None or first is None:
+        return True
+    n = len(run.loss)
+    slack = max(3, n // 20 if run.fault == "divergence" else n // 100, int(run.truth.get("length", 0)))
+    place = int(run.step[run.fault_row])
+    return first - slack <= place <= max(first, last or first) + slack
+
+
+def compare_detectors(results: Results, runs: int, rows: tuple[int, int]) -> None:
+    """Share of spiked runs found against share of healthy runs with an alarm, at every threshold of every detector."""
+    scores: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in DETECTORS}
+    for seed in range(runs):
+        rng = np.random.default_rng(2_000_000 + seed)
+        n = int(np.exp(rng.uniform(np.log(rows[0]), np.log(rows[1]))))
+        noise = simulate.NOISES[seed % len(simulate.NOISES)]
+        healthy = simulate.healthy_run(rng, n=n, noise=noise, logged="every step")
+        spiked = simulate.with_spike(healthy, rng, height=float(rng.choice((6.0, 8.0, 12.0))), length=int(rng.choice((1, 5, 10))))
+        row, length = int(spiked.fault_row or 0), int(spiked.truth["length"])
+        for name, (score, _) in DETECTORS.items():
+            scores[name][0].append(float(score(healthy.loss).max()))
+            scores[name][1].append(float(score(spiked.loss)[max(0, row - 2) : row + length + 6].max()))
+    for name, (alarms, hits) in scores.items():
+        a, h = np.array(alarms), np.array(hits)
+        thresholds = np.unique(np.concatenate([a, h]))[::-1]
+        results.curves[name] = [(float(np.mean(a >= t)), float(np.mean(h >= t))) for t in thresholds.tolist()]
+        own = DETECTORS[name][1]
+        results.marks[name] = (float(np.mean(a >= own)), float(np.mean(h >= own)))
+
+
+def our_score(loss: Floats) -> Floats:
+    """Minus the logarithm of the spike's p-value, on the rows of the spike; 0 elsewhere."""
+    score = np.zeros(len(loss))
+    for spike in find_spikes(loss, judged_from=burn_in_of(loss), floor=1e-3 * float(np.median(loss)), p_value=1.1, noise_units=3.0):
+        score[spike.first : spike.last + 1] = np.maximum(
+            score[spike.first : spike.last + 1], -math.log10(max(spike.p_value, 1e-30)) + 1e-9 * spike.units
+        )
+    return score
+
+
+DETECTORS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
+    "analyzer (LOS001)": (our_score, -math.log10(5e-3)),
+    "OLMo spike score": (known_detectors.olmo_spike_score, known_detectors.OLMO_THRESHOLD),
+    "llm-foundry KillLossSpike": (known_detectors.kill_loss_spike, known_detectors.KILL_RATIO),
+    "rolling z-score": (known_detectors.rolling_z_score, known_detectors.ROLLING_THRESHOLD),
+}
+
+
+def recall_at(curve: Sequence[tuple[float, float]], alarms: float) -> float:
+    """Best recall of a detector at no more than so many false alarms."""
+    return max((hit for alarm, hit in curve if alarm <= alarms + 1e-12), default=0.0)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=2000, help="healthy runs (default 2000)")
+    parser.add_argument("--faulty", type=int, default=200, help="runs for each fault and size (default 200)")
+    parser.add_argument("--longest", type=int, default=200_000, help="rows of the longest healthy run")
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything, runs of at most 5000 rows")
+    parser.add_argument("--only", choices=("healthy", "faulty", "detectors"), help="one part")
+    parser.add_argument("--write", action="store_true", help="write docs/detection.md and its figure")
+    options = parser.parse_args()
+    if options.quick:
+        options.runs, options.faulty, options.longest = options.runs // 10, options.faulty // 10, 5000
+    results, started = Results(), time.monotonic()
+    if options.only in (None, "healthy"):
+        audit_healthy(results, options.runs, options.longest)
+        print(f"healthy runs with an alarm: {results.healthy}")
+        for code, tally in sorted(results.by_rule.items()):
+            print(f"  {code} {tally}")
+        for kind, tally in results.by_kind.items():
+            print(f"    {kind:22s} {tally}  of {tally.of}")
+        print("\n".join(results.alarms[:40]))
+    if options.only in (None, "faulty"):
+        audit_faulty(results, options.faulty, (300, 20_000 if not options.quick else 3000))
+        for title, sizes in results.recall.items():
+            print(f"{title:40s} " + "  ".join(f"{size}: {100 * tally.share:.0f} %" for size, tally in sizes.items()))
+    if options.only in (None, "detectors"):
+        compare_detectors(results, options.faulty * 5, (300, 20_000 if not options.quick else 3000))
+        for name, (alarm, hit) in results.marks.items():
+            ours = recall_at(results.curves["analyzer (LOS001)"], alarm)
+            print(f"{name:28s} alarms {100 * alarm:5.1f} %  found {100 * hit:5.1f} %  (ours at that rate {100 * ours:5.1f} %)")
+    results.seconds = time.monotonic() - started
+    print(f"{results.seconds:.0f} s")
+    if options.write:
+        from detection_page import draw, write_page
+
+        draw(results, FIGURE)
+        write_page(results, options, PAGE)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
