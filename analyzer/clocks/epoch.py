@@ -287,14 +287,21 @@ def rows_around(timeline: Timeline, labels: Labels, position: int) -> tuple[Row,
 
 
 def _anchor(timeline: Timeline, labels: Labels) -> tuple[int, int, int] | None:
-    """(lowest, highest, label): where the first epoch begins, when the log shows the beginning of the run."""
+    """(lowest, highest, label): where the first epoch begins, when the log shows the beginning of the run.
+
+    A first label of 1 may be the second epoch of a count from 0, unless the epoch is longer than what came before it.
+    """
     axis = timeline.step_axis
     if axis.unit not in ("update", "micro-batch") or int(labels.session[0]) != 0:
         return None
     low, high = (0, 1) if axis.base is None else (axis.base, axis.base)
-    label = round(float(labels.value[0]))
-    if label not in (0, 1) or int(labels.step[0]) - low > max(axis.cadence, usual_spacing(labels.step)) + 1:
+    label, before = round(float(labels.value[0])), int(labels.step[0]) - low
+    if label not in (0, 1) or before > max(axis.cadence, usual_spacing(labels.step)) + 1:
         return None
+    if label == 1 and before > 1:
+        runs = label_runs(labels.step, np.round(labels.value).astype(np.int64), labels.session)
+        if int(np.max(runs.last - runs.first)) + 1 <= before:
+            return None
     return low, high, label
 
 

@@ -84,7 +84,10 @@ def solve(
     if not len(bounds):
         return None
     rooted = _anchored(bounds, anchor) if anchor is not None else bounds
-    ratios = feasible_lengths(rooted, ratio=True) if bounds.scale == 1 else None
+    ratios = feasible_lengths(rooted, ratio=bounds.scale == 1)
+    if ratios is not None and slope is not None:  # accumulation carried over: laps are what the slope says
+        ratios = (max(ratios[0], Fraction(slope.low)), min(ratios[1], Fraction(slope.high)))
+        ratios = ratios if ratios[0] <= ratios[1] else None
     found = _explained(bounds, rooted, lengths, anchor is not None, slope, planned, crossings, ratios)
     return None if found is None else replace(found, ratios=ratios)
 
@@ -100,7 +103,11 @@ def _explained(
     ratios: tuple[Fraction, Fraction] | None,
 ) -> Solution | None:
     sound = _sound(rooted, slope, planned.lengths)
-    if ratios is not None and not (sound is not None and any(sound.low <= S <= sound.high for S in planned.lengths)):
+    if (
+        slope is None
+        and ratios is not None
+        and not (sound is not None and any(sound.low <= S <= sound.high for S in planned.lengths))
+    ):
         ratio = next((S for S in planned.lengths if S.denominator > 1 and ratios[0] <= S <= ratios[1]), None)
         if ratio is not None:
             return Solution(
@@ -108,13 +115,15 @@ def _explained(
             )
     elsewhere = _sound(bounds, slope, planned.lengths) if anchored else None
     trusted = [S for S in planned.confirmed if elsewhere is not None and elsewhere.low <= S <= elsewhere.high]
+    if not planned.lengths and elsewhere is not None and elsewhere.low < elsewhere.high:
+        trusted = []  # a spacing of validations alone picks no length out of several
     if sound is not None and (not trusted or any(sound.low <= S <= sound.high for S in trusted)):
         return replace(sound, anchored=anchored)
     if trusted and elsewhere is not None:  # other witnesses vouch for S, so the boundaries are off
         S = trusted[0]
         return replace(elsewhere, low=S, high=S, walk=_single(bounds, S), shifted_origin=True)
     choices: list[tuple[float, Solution]] = []
-    if ratios is not None and crossings >= LAST_BOUNDARIES:
+    if slope is None and ratios is not None and crossings >= LAST_BOUNDARIES:
         ratio = _simplest(*ratios)
         if 1 < ratio.denominator <= planned.largest_denominator:
             alternating = Solution(

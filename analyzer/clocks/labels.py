@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
 VALIDATION_EPOCH = re.compile(r"^(?:val|valid|validation|eval|test)[/_]epoch(?:_idx|_num)?$", re.I)
+FRACTION_BY_ANOTHER_NAME = re.compile(r"^(?:train[/_])?updates?$", re.I)
+"""fairseq's ``update`` is the epoch plus the share of its batches that are done."""
 FAR = np.iinfo(np.int64).max // 4
 EXACT = 4e-13
 """Relative rounding of a fraction computed in double precision and written in full."""
@@ -53,8 +55,8 @@ def read_labels(timeline: Timeline) -> tuple[Labels, ...]:
         if VALIDATION_EPOCH.match(series.tag):
             continue
         found += _labels(timeline, series, rows_of_validation(timeline, series))
-    for series in timeline.roles.all("step"):
-        if _counts_epochs(series):
+    for tag, series in timeline.view.series.items():
+        if FRACTION_BY_ANOTHER_NAME.match(tag) and _counts_epochs(series):
             found += _labels(timeline, series, np.zeros(len(series), dtype=bool))
     return tuple(sorted(found, key=lambda one: (one.rows_of != "training", -len(one))))
 
