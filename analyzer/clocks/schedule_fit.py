@@ -34,7 +34,7 @@ class Rise:
     end: float  # where it meets the peak
     rows: int
     form: str = "line"
-    start: float = 0.0  # a rate to rise from, when the form is a cosine
+    start: float = 0.0  # the first rate, where it rises by a cosine or is held before a line
 
     def __call__(self, x: Floats, peak: float) -> Floats:
         if self.form == "cosine":
@@ -43,7 +43,8 @@ class Rise:
         if self.form == "log":
             with np.errstate(divide="ignore", invalid="ignore"):
                 return np.where(x - self.zero >= 1, self.slope * np.log(np.maximum(x - self.zero, 1)), 0.0)
-        return self.slope * (x - self.zero)
+        line = self.slope * (x - self.zero)
+        return np.maximum(line, self.start) if self.form == "held line" else line
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -208,6 +209,14 @@ class Parts:
             rise = Rise(slope=slope, zero=-intercept / slope, end=(peak - intercept) / slope, rows=len(x))
             if (np.abs(rise(x, peak) - y) <= FITTED * tolerance).all():
                 found.append(rise)
+        held = int(np.argmax(np.append(y - y[0] > tolerance[0], True)))
+        if not found and held >= 2 and len(x) - held >= 2:  # the first rate was used more than once
+            line = line_through(x[held:], y[held:], tolerance[held:])
+            if line is not None and line[0] > 0:
+                zero, end = -line[1] / line[0], (peak - line[1]) / line[0]
+                rise = Rise(slope=line[0], zero=zero, end=end, rows=len(x) - held, form="held line", start=float(y[0]))
+                if (np.abs(rise(x, peak) - y) <= FITTED * tolerance).all():
+                    found.append(rise)
         if not found:
             found += self._curved_rises(x, y, tolerance, peak)
         return found
@@ -282,7 +291,7 @@ def _one_fall(parts: Parts, rise: Rise | None, family: str, power: float, peaks:
     if last - first < 2:
         return
     rows = first + thinned(last - first)
-    observed_top, observed_low = float(y[parts.top]), float(y[parts.bottom])
+    observed_top, observed_low = float(y.max()), float(y[parts.bottom])
     ended = parts.tail < len(y) or parts.bottom < len(y) - 1
     lows = [observed_low] if ended else []
     lows += [f for f in (*floors, 0.0) if f <= observed_low + tolerance[parts.bottom]]
@@ -418,7 +427,7 @@ def _by_speed(family: str) -> Callable[..., Iterator[Fit]]:
             return
         slope, intercept = line
         low = float(parts.y[-1]) if last < len(parts.y) else 0.0
-        top = float(parts.y[parts.top])
+        top = float(parts.y.max())
 
         def value(at: Floats) -> Floats:
             with np.errstate(all="ignore"):

@@ -18,7 +18,9 @@ from analyzer.clocks.scheduler_search import (
     Known,
     _given,
     axes_for,
+    as_declared,
     best_reference,
+    best_references,
     clock_of,
     clock_of_fit,
     distinct_inner_values,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 LONGEST_GRID = 2_000_000  # counters looked at when a session's own counter is searched
 MOST_SESSIONS = 40
 MOST_CHANGES = 60
+REFERENCES = 6  # declared schedules that a change is looked for against, the longest-lasting first
 NEWTON_STEPS = 6
 CLEARLY = 10  # half widths
 LATE = 0.2  # share of the rows: a rate that stands still for less, at the end, has met a floor
@@ -366,9 +369,6 @@ def inside_a_session(timeline: Timeline, claim: Claim, rows: Observed, sample: O
         return None
     for value, axis, known, fit in references(claim, rows, sample, main):
         x = rows.axes[axis]
-        each = at_every_epoch(timeline, rows, value, axis)
-        if each is not None and known is not None:
-            return clock_of(rows, known, deviations=(each,), explained=float(matches(known, rows).mean()))
         found = changes(value, x, rows.rate, rows.tolerance, shifting=_moves(value, x))
         if not found:
             continue
@@ -385,30 +385,33 @@ def inside_a_session(timeline: Timeline, claim: Claim, rows: Observed, sample: O
     return None
 
 
-def at_every_epoch(timeline: Timeline, rows: Observed, value: Value, axis: str) -> Deviation | None:
+def at_every_epoch(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, main: bool) -> SchedulerClock | None:
     """One extra step, or one missed, at the end of every epoch."""
-    if axis != "step":
+    if not main or claim.family is None or "step" not in rows.axes:
         return None
-    x = rows.axes[axis]
+    x = rows.axes["step"]
     for laps in (rows.axes[name] for name in ("epoch", "lap") if name in rows.axes):
         if laps[-1] - laps[0] < 2:
             continue
         for per_lap in (1.0, -1.0):
             drift = per_lap * (laps - laps[0])
-            if not (np.abs(value(x + drift) - rows.rate) <= rows.tolerance).all():
+            moved = replace(rows, axes={**rows.axes, "step": x + drift})
+            known = as_declared(claim, moved.sample(), moved, main=True)
+            if known is None or known.axis != "step":
                 continue
-            wrong = np.flatnonzero(np.abs(value(x) - rows.rate) > rows.tolerance)
+            given = known.on(rows)
+            wrong = np.flatnonzero(np.abs(given - rows.rate) > rows.tolerance)
             if len(wrong) < 3:
-                continue
+                return None
             shown = dict.fromkeys([int(wrong[0]), int(wrong[len(wrong) // 2]), int(wrong[-1])])
-            given = value(x)
-            return Deviation(
+            deviation = Deviation(
                 kind="per-epoch", step=int(rows.step[wrong[0]]), last_step=int(rows.step[-1]), size=per_lap,
                 what=f"the scheduler moves {per_lap:+g} at every epoch's end: {abs(drift[-1]):g} steps "
                 f"{'ahead' if per_lap > 0 else 'behind'} at step {rows.step[-1]}",
                 numbers={"per_epoch": per_lap, "times": float(abs(drift[-1]))},
                 evidence=tuple(row_of(timeline, rows, place, f"should be {given[place]:.6g}") for place in shown),
             )  # fmt: skip
+            return clock_of(rows, known, deviations=(deviation,), explained=float(1 - len(wrong) / len(rows)))
     return None
 
 
@@ -420,8 +423,7 @@ def _moves(value: Value, x: Floats) -> bool:
 def references(claim: Claim, rows: Observed, sample: Observed, main: bool) -> Iterator[tuple[Value, str, Known | None, Fit | None]]:
     """What to compare with: the declared schedule that holds longest, then one read off the longest possible beginning."""
     if claim.family not in (None, "plateau"):
-        known = best_reference(claim, rows if len(rows) < 5000 else sample, main)
-        if known is not None:
+        for known in best_references(claim, sample, main, wanted=REFERENCES):
             yield known.at, known.axis, known, None
     for axis in ("step", "epoch"):
         if axis in rows.axes:
@@ -606,7 +608,7 @@ def _in_words(
         return
     if not declared and not _moves(value, x[: first.place]):
         return  # levels that nobody declared may be meant so
-    if first.how == "scale" or (first.how == "level" and first.place > 0 and abs(first.size - rows.rate[first.place - 1]) > rows.tolerance[first.place]):
+    if first.how == "scale" or (first.how == "level" and not _held_still(rows, expected, first)):
         now, should = float(rows.rate[first.place]), float(expected[first.place])
         times = f"{now / should:.4g} times" if should > 0 else f"{now:.6g}"
         yield Deviation(
@@ -629,6 +631,15 @@ def _in_words(
             what=f"the rate stands still at {first.size:.6g} from step {step} on",
             numbers={"level": first.size},
         )  # fmt: skip
+
+
+def _held_still(rows: Observed, expected: Floats, change: Change) -> bool:
+    """Whether a level lies between the row before and where the schedule would have gone: it stopped on the way."""
+    if change.place == 0:
+        return True
+    before, should = float(rows.rate[change.place - 1]), float(expected[change.place])
+    slack = 2 * float(rows.tolerance[change.place])
+    return min(before, should) - slack <= change.size <= max(before, should) + slack
 
 
 def _begins_session(rows: Observed, place: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -65,7 +66,7 @@ def read_clock(timeline: Timeline, claim: Claim, rows: Observed, *, main: bool) 
     rows = rows.sharpened()
     sample = rows.sample()
 
-    searches: tuple[Search, ...] = (changes.by_sessions, at_another_rate, frozen, changes.single_rows, with_own_parameters, changes.inside_a_session)
+    searches: tuple[Search, ...] = (changes.by_sessions, at_another_rate, frozen, changes.single_rows, with_own_parameters, changes.at_every_epoch, changes.inside_a_session)
     if claim.family is None:
         searches = (with_own_parameters, changes.by_sessions, changes.inside_a_session)
     for search in searches:
@@ -382,15 +383,19 @@ def clock_of_fit(rows: Observed, fit: Fit, *, deviations: tuple[Deviation, ...] 
 
 def best_reference(claim: Claim, sample: Observed, main: bool) -> Known | None:
     """The declared schedule that follows the log longest: the one to compare with."""
-    best: tuple[int, int] = (0, 0)
-    chosen: Known | None = None
-    for known in hypotheses(claim, sample, peaks_of(claim, sample, main)[0], extras_of(sample, own_totals(claim, sample))):
+    return next(iter(best_references(claim, sample, main, wanted=1)), None)
+
+
+def best_references(claim: Claim, sample: Observed, main: bool, *, wanted: int) -> list[Known]:
+    """The declared schedules that follow the log longest, the best first."""
+    scored: list[tuple[int, int, int, Known]] = []
+    peak, extras = peaks_of(claim, sample, main)[0], extras_of(sample, own_totals(claim, sample))
+    for number, known in enumerate(hypotheses(claim, sample, peak, extras)):
         good = matches(known, sample)
         prefix = int(np.argmin(good)) if not good.all() else len(good)
-        score = (prefix, int(good.sum()))
-        if score > best:
-            best, chosen = score, known
-    return chosen
+        if good.any():
+            scored.append((-prefix, -int(good.sum()), number, known))
+    return [known for *_, known in heapq.nsmallest(wanted, scored, key=lambda one: one[:3])]
 
 
 def evidence_against(timeline: Timeline, rows: Observed, known: Known | None, count: int = 3) -> tuple[int, tuple[Row, ...]]:
@@ -574,9 +579,9 @@ def stands_still(claim: Claim, rows: Observed, fit: Fit, axis: str, reference: K
     """A floor that nobody declares, met while the declared schedule explains every row before it."""
     if fit.floor <= 0 or (claim.min_lr is not None and abs(fit.floor - claim.min_lr) <= 1e-3 * fit.floor):
         return False
-    before = rows.rate > fit.floor + 4 * rows.tolerance
-    before &= np.cumsum(~before) == 0
-    return bool(before.sum() >= 8 and matches(reference, rows)[before].all())
+    moving = np.flatnonzero(np.abs(rows.rate - rows.rate[-1]) > 4 * rows.tolerance)
+    before = slice(0, int(moving[-1]) + 1 if len(moving) else 0)
+    return bool(len(moving) >= 8 and matches(reference, rows.rows(before)).all())
 
 
 def one_row_each(rows: Observed, axis: str) -> Observed:
@@ -662,13 +667,13 @@ def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str, step: in
     """Horizon, warmup or both by one factor."""
     per = "epochs" if axis == "epoch" else "steps"
     totals = (claim.totals if axis == "step" else _given(claim.epochs)) + also_admitted(claim, rows, axis)
-    zero = fit.rise.zero if fit.rise is not None and fit.rise.form == "line" and abs(fit.rise.zero) <= 2 else 0.0
-    zero = round(zero, 3) or 1e-9 if fit.rise is not None and abs(fit.rise.zero) <= 2 else 0.0
+    shown = fit.rise is not None and fit.rise.form in ("line", "held line") and abs(fit.rise.zero) <= 2.1
+    zero = fit.rise.zero if fit.rise is not None and shown else 0.0  # the phase, where the rise starts from zero
     fit = replace(fit, end=fit.end - zero)
     width = fit.rise.end - zero if fit.rise is not None else 0.0
     widths = claim.warmups if axis == "step" else _given(claim.warmup_epochs) or (0.0,)
     end_known = math.isfinite(fit.end) and bool(claim.totals if axis == "step" else claim.epochs)
-    slack = CONVENTION if zero else CONVENTION + 1  # where no rise shows the phase, one more step is open
+    slack = CONVENTION if shown else CONVENTION + 1  # where no rise shows the phase, one more step is open
     end_ok = not end_known or any(abs(fit.end - total) <= slack for total in totals)
     if end_known and claim.family == "cosine" and fit.end > 0:
         end_ok = end_ok or any(abs(fit.end - total - w) <= slack for total in totals for w in widths)
