@@ -8,8 +8,12 @@ pyarrow is not installed, the careful path reads everything.
 
 from __future__ import annotations
 
+import csv
+import importlib.util
+import io
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,10 +40,6 @@ _COLUMN_IN_ERROR = re.compile(r"CSV column #(\d+)")
 
 def parse_large(text: bytes, name: str, problems: Sequence[Problem]) -> Reading | None:
     """A table as a reading, or None when the careful path has to read it."""
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        return None
     if b'"' in text or text.startswith((b"\xff\xfe", b"\xfe\xff", b"#")) or (b"(" in text and b"nan(" in text):
         return None
     text = text.removeprefix(b"\xef\xbb\xbf")
@@ -63,36 +63,50 @@ def parse_large(text: bytes, name: str, problems: Sequence[Problem]) -> Reading 
         return None
     body = memoryview(text)[first_end:last_end]
     tail = text[last_end:].decode("utf-8", errors="replace")
-    parsed = None
-    if b"\0" not in text:
-        parsed = _parsed(body, header, delimiter, sample[1:])
-    if parsed is not None and not _may_hide_headers(parsed, header) and not _may_hide_blank_lines(parsed):
-        rows = np.arange(2, len(parsed[0]) + 2)
-        return _reading(name, problems, header, delimiter, header_line, parsed[1], rows, [], [], tail)
+    with_arrow = importlib.util.find_spec("pyarrow") is not None
+    if with_arrow and b"\0" not in text:
+        parsed = _by_pyarrow(body, header, delimiter, sample[1:])
+        if parsed is not None and not parsed.may_hide_lines:
+            rows = np.arange(2, parsed.rows + 2)
+            return _reading(name, problems, header, delimiter, header_line, parsed.columns, rows, [], [], tail)
     odd = _odd_lines(body, header, delimiter)
     if odd is None:
         return None
     numbers, regular, rows, odd_texts = odd
-    parsed = _parsed(regular, header, delimiter, sample[1:])
-    if parsed is None or len(parsed[0]) != len(rows):
+    parsed = (_by_pyarrow if with_arrow else _by_pandas)(regular, header, delimiter, sample[1:])
+    if parsed is None or parsed.rows != len(rows):
         return None
-    return _reading(name, problems, header, delimiter, header_line, parsed[1], rows, numbers, odd_texts, tail)
+    return _reading(name, problems, header, delimiter, header_line, parsed.columns, rows, numbers, odd_texts, tail)
 
 
-def _parsed(
-    body: Any, header: tuple[str, ...], delimiter: str, sample: Sequence[str]
-) -> tuple[range, dict[str, Any]] | None:
-    """The columns as pyarrow arrays: float64 where every cell converts, else text; None when lines differ in width."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Parsed:
+    rows: int
+    columns: list[Column]
+    may_hide_lines: bool = False  # a repeated header or a blank line may be among the rows
+
+
+def _text_columns(header: tuple[str, ...], delimiter: str, sample: Sequence[str]) -> set[int]:
+    """Columns that hold text in the first lines."""
+    cells = [row for row in (split_row(line, delimiter) for line in sample[:50]) if len(row) == len(header)]
+    return {
+        index
+        for index in range(len(header))
+        if any(
+            cell not in MISSING and number_of(cell) is None and "," not in cell
+            for cell in (row[index].strip() for row in cells)
+        )
+    }
+
+
+def _by_pyarrow(body: Any, header: tuple[str, ...], delimiter: str, sample: Sequence[str]) -> _Parsed | None:
+    """Columns by pyarrow: numbers where every cell converts, else cell by cell; None when lines differ in width."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     indices = [str(index) for index in range(len(header))]
-    kinds: dict[str, Any] = {index: pa.float64() for index in indices}
-    cells = [split_row(line, delimiter) for line in sample[:50]]
-    for index in range(len(header)):
-        told = [row[index].strip() for row in cells if len(row) == len(header)]
-        if any(cell not in MISSING and number_of(cell) is None and "," not in cell for cell in told):
-            kinds[str(index)] = pa.string()
+    text = _text_columns(header, delimiter, sample)
+    kinds = {str(index): pa.string() if index in text else pa.float64() for index in range(len(header))}
     comma = delimiter == ";" and b"," in bytes(body[: 1 << 20])
     for _ in range(len(header) + 1):
         try:
@@ -113,22 +127,49 @@ def _parsed(
                 return None
             kinds[found[1]] = pa.string()
             continue
-        return range(table.num_rows), {name: table.column(index) for index, name in zip(indices, header, strict=True)}
+        arrays = [table.column(index) for index in indices]
+        texts = [array.type == pa.string() for array in arrays]
+        blank = all(is_text or array.null_count for is_text, array in zip(texts, arrays, strict=True))
+        columns = [
+            _column(name, array, table.num_rows, delimiter) for name, array in zip(header, arrays, strict=True) if name
+        ]
+        return _Parsed(rows=table.num_rows, columns=columns, may_hide_lines=texts[0] or blank)
     return None
 
 
-def _may_hide_headers(parsed: tuple[range, dict[str, Any]], header: tuple[str, ...]) -> bool:
-    """Whether a repeated header may hide among the rows: then the first column holds text."""
-    import pyarrow as pa
+def _by_pandas(body: Any, header: tuple[str, ...], delimiter: str, sample: Sequence[str]) -> _Parsed | None:
+    """Columns by pandas, of lines that all have one width; None where NaN could not be told from a missing cell."""
+    if any(spelling in body for spelling in (b"nan", b"NaN", b"NAN", b"Nan")):
+        return None
+    import pandas as pd
 
-    return bool(parsed[1][header[0]].type == pa.string())
-
-
-def _may_hide_blank_lines(parsed: tuple[range, dict[str, Any]]) -> bool:
-    """A blank line reads as a row of missing cells, text or not."""
-    import pyarrow as pa
-
-    return all(column.null_count or column.type == pa.string() for column in parsed[1].values())
+    text = _text_columns(header, delimiter, sample)
+    exact: dict[str, Any] = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(body), header=None, names=range(len(header)), sep=delimiter, quoting=csv.QUOTE_NONE,
+            index_col=False,
+            dtype={index: str if index in text else np.float64 for index in range(len(header))},
+            engine="c",
+            na_values=sorted(MISSING), keep_default_na=False, skip_blank_lines=False, encoding_errors="replace",
+            decimal="," if delimiter == ";" and b"," in bytes(body[: 1 << 20]) else ".", **exact,
+        )  # fmt: skip
+    except (ValueError, OverflowError):
+        return None
+    columns = []
+    for index, name in enumerate(header):
+        if name and index in text:
+            cells = frame[index].fillna("").tolist()
+            held = [at for at, cell in enumerate(cells) if cell]
+            columns.append(
+                column_of_cells(name, held, [cells[at] for at in held], len(frame), decimal_comma=delimiter == ";")
+            )
+        elif name:
+            value = frame[index].to_numpy()
+            there = np.flatnonzero(~np.isnan(value))
+            whole = len(there) == len(value)
+            columns.append(Column(name=name, value=value if whole else value[there], at=None if whole else there))
+    return _Parsed(rows=len(frame), columns=columns)
 
 
 def _odd_lines(
@@ -165,7 +206,7 @@ def _reading(
     header: tuple[str, ...],
     delimiter: str,
     header_line: str,
-    arrays: dict[str, Any],
+    regular: list[Column],
     rows: Ints,
     odd_numbers: list[int],
     odd_texts: list[str],
@@ -178,7 +219,6 @@ def _reading(
     table = collect(lines, not tail, delimiter, name, numbers)
     if table.main != header or len(table.headers) > 1:
         return None
-    regular = [_column(column, array, len(rows), delimiter) for column, array in arrays.items() if column]
     if not table.rows:
         return read_columns(table, regular, rows, name, problems)
     odd = [

