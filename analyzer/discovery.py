@@ -121,23 +121,26 @@ def read_group(group: Group) -> Discovered:
         pieces.append(Piece(path=log.path, folder=folder, reading=reading, settings=settings.get(folder, "")))
     runs = [replace(run, notes=group.notes + run.notes) for run in join(group.name, group.root, pieces)]
     if group.sidecars:
-        runs = [_with_sidecars(run, group, runs) for run in runs]
+        runs = _with_sidecars(runs, group)
     if group.url:
         runs = [_told_by_url(run, group) for run in runs]
         unreadable = [replace(problem, source=_url_for(problem.source, group)) for problem in unreadable]
     return Discovered(runs=tuple(runs), unreadable=tuple(unreadable))
 
 
-def _with_sidecars(run: Run, group: Group, runs: Sequence[Run]) -> Run:
-    """A run with what its sidecars declare; one that could speak for several runs of the group speaks for none."""
-    others = [_folders_of_logs(other) for other in runs if other is not run]
-    folders = _folders_of_logs(run)
-    facts, problems = read_beside(
-        path
-        for path in group.sidecars
-        if _speaks_for(path, folders) and not any(_speaks_for(path, theirs) for theirs in others)
-    )
-    return replace(run, facts=run.facts + facts, problems=run.problems + problems)
+def _with_sidecars(runs: Sequence[Run], group: Group) -> list[Run]:
+    """Runs with what their sidecars declare; one that could speak for several runs of the group speaks for none."""
+    folders = [{Path(source.path).parent for source in run.sources} for run in runs]
+    own: list[list[Path]] = [[] for _ in runs]
+    for path in group.sidecars:
+        spoken_for = [number for number, of_run in enumerate(folders) if _speaks_for(path, of_run)]
+        if len(spoken_for) == 1:
+            own[spoken_for[0]].append(path)
+    found = [read_beside(paths) for paths in own]
+    return [
+        replace(run, facts=run.facts + facts, problems=run.problems + problems)
+        for run, (facts, problems) in zip(runs, found, strict=True)
+    ]
 
 
 def _settings_by_folder(group: Group) -> dict[Path, str]:
@@ -150,10 +153,6 @@ def _settings_by_folder(group: Group) -> dict[Path, str]:
             with contextlib.suppress(OSError):  # named as a problem where its facts are read
                 found[path.parent] = found.get(path.parent, "") + path.read_text(errors="replace")
     return found
-
-
-def _folders_of_logs(run: Run) -> set[Path]:
-    return {Path(source.path).parent for source in run.sources}
 
 
 def _speaks_for(sidecar: Path, folders: set[Path]) -> bool:

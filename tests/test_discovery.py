@@ -280,6 +280,24 @@ def test_a_file_a_tag_is_one_view(tmp_path: Path) -> None:
     assert {tag.rsplit("/", 1)[-1] for tag in view.series} == {"lr", "train_loss"}
 
 
+def test_a_file_a_tag_of_two_runs(tmp_path: Path) -> None:
+    for run, shift in (("one", 0.0), ("two", 0.3)):
+        for tag in ("loss", "lr"):
+            lines = [f"{s},{loss_at(s) + shift}" for s in range(1, 30)]
+            (tmp_path / f"{run}_{tag}.csv").write_text("\n".join([f"step,{tag}", *lines]) + "\n")
+    runs = found(tmp_path)
+    assert [len(run.sources) for run in runs] == [2, 2]
+
+
+def test_two_loggers_of_several_runs_in_one_folder_are_matched_by_their_numbers(tmp_path: Path) -> None:
+    for number, shift in enumerate((0.0, 0.3, 0.6)):
+        csv(tmp_path / f"history_{number}.csv", 1, 50, shift=shift)
+        entries = [{"step": s, "loss": loss_at(s) + shift, "lr": 0.001} for s in range(1, 51)]
+        (tmp_path / f"{2 - number}.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    pairs = {frozenset(Path(source.path).stem for source in run.sources) for run in found(tmp_path)}
+    assert pairs == {frozenset(pair) for pair in (("history_0", "2"), ("history_1", "1"), ("history_2", "0"))}
+
+
 # Facts beside the logs
 
 

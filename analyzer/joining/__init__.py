@@ -7,6 +7,7 @@ history.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,39 +47,42 @@ def _bind(kinds: list[list[Account]]) -> list[list[Account]]:
     """Put the accounts of different loggers together: alone by their place, among several by their numbers."""
     kinds = sorted(kinds, key=len, reverse=True)
     runs = [[account] for account in kinds[0]]
+    if all(len(kind) == 1 for kind in kinds):
+        return [[kind[0] for kind in kinds]]
+    runs_with: dict[float, list[int]] = {}  # a loss, to four decimals -> the runs that logged it
+    sizes = [_note_losses(runs_with, number, account) for number, (account,) in enumerate(runs)]
     for kind in kinds[1:]:
-        if len(runs) == 1 and len(kind) == 1:
-            runs[0].append(kind[0])
-            continue
         for account in kind:
-            shares = [max(_equal_losses(account, other) for other in run) for run in runs]
-            best = int(np.argmax(shares))
-            if shares[best] >= SAME_VALUES:
+            losses = _losses(account)
+            votes = Counter(number for loss in losses.tolist() for number in runs_with.get(loss, ()))
+            best, equal = max(votes.items(), key=lambda vote: vote[1], default=(0, 0))
+            if equal and equal >= SAME_VALUES * min(len(losses), sizes[best]):
                 twin = runs[best][0].view
                 account.notes.append(f"{account.view} tells the same numbers as {twin}: one run seen twice")
                 runs[best].append(account)
                 continue
             home = [run for run in runs if run[0].pieces[0].folder == account.pieces[0].folder]
-            if len(home) == 1 and len(runs) > 1 and not _losses(account).size:
+            if len(home) == 1 and len(runs) > 1 and not len(losses):
                 home[0].append(account)
             else:
+                sizes.append(_note_losses(runs_with, len(runs), account))
                 runs.append([account])
     return runs
 
 
+def _note_losses(runs_with: dict[float, list[int]], number: int, account: Account) -> int:
+    losses = _losses(account).tolist()
+    for loss in losses:
+        runs_with.setdefault(loss, []).append(number)
+    return len(losses)
+
+
 def _losses(account: Account) -> Floats:
+    """Every loss that an account tells, once, to four decimals: what loggers of one run have in common."""
     roles = ("loss", "epoch_loss", "validation_loss")
     found = [s.value for piece in account.pieces for s in piece.series if role_of_tag(s.tag) in roles]
     values = np.concatenate(found) if found else np.empty(0)
-    return values[np.isfinite(values)]
-
-
-def _equal_losses(one: Account, two: Account) -> float:
-    """Share of the shorter account's losses that the other has too, to four decimals."""
-    a, b = np.unique(np.round(_losses(one), 4)), np.unique(np.round(_losses(two), 4))
-    if not len(a) or not len(b):
-        return 0.0
-    return len(np.intersect1d(a, b)) / min(len(a), len(b))
+    return np.unique(np.round(values[np.isfinite(values)], 4))
 
 
 def _titles(name: str, root: Path, runs: list[list[Account]]) -> list[str]:

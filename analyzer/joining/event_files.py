@@ -158,6 +158,8 @@ def _continued_in_next_folder(accounts: list[Account]) -> list[Account]:
 
 def _byte_copy(one: Piece, two: Piece) -> bool:
     """Whether two event files hold the same records, their wall times included."""
+    if one.reading.source.start_time != two.reading.source.start_time:
+        return False
     a, b = {s.tag: s for s in one.series}, {s.tag: s for s in two.series}
     return bool(a) and a.keys() == b.keys() and all(
         same_values(a[tag].step, b[tag].step) and same_values(a[tag].value, b[tag].value)

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from analyzer.joining.accounts import SAME_TAGS, Account, Piece, goes_on_from, is_beginning_of, place_of, points_in
+from analyzer.roles import role_of_tag
 
 SPLIT_WORD = re.compile(r"(?i)(?:^|[_.-])(train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|test|dev)(?=[_.-]|$)")
 TENSORBOARD_EXPORT = re.compile(r"^(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+?)(?: ?\(\d+\))?\.csv$")
 
 
+@dataclass(kw_only=True, eq=False)
+class _Kind:
+    """Accounts of one kind, and where to look for one that a new account could belong to."""
+
+    accounts: list[Account]
+    by_first_row: dict[tuple[float, ...], list[Account]] = field(default_factory=dict)
+    begins: set[int] = field(default_factory=set)  # first steps; runs of a sweep all begin at the same
+
+
 def table_kinds(pieces: Sequence[Piece]) -> list[list[Account]]:
     """Accounts of all other formats, those of one kind together."""
-    kinds: list[list[Account]] = []
+    kinds: list[_Kind] = []
     for account in _families(pieces):
-        for kind in kinds:
-            if _same_kind(kind[0], account):
-                _add_to_kind(kind, account)
-                break
-        else:
-            kinds.append([account])
-    return kinds
+        kind = next((kind for kind in kinds if _same_kind(kind.accounts[0], account)), None)
+        if kind is None:
+            kind = _Kind(accounts=[])
+            kinds.append(kind)
+        _add_to_kind(kind, account)
+    return [kind.accounts for kind in kinds]
 
 
 def _families(pieces: Sequence[Piece]) -> list[Account]:
@@ -55,8 +65,9 @@ def _family(piece: Piece) -> tuple[str, ...]:
     tags = [s.tag for s in piece.series]
     if piece.path.suffix == ".csv" and len(tags) == 1:
         last = re.escape(tags[0].split("/")[-1])
-        if re.search(rf"(?:^|[_/]){last}$", piece.path.stem):  # DeepSpeed's monitor: Train_Samples_lr.csv has step, lr
-            return ("a file a tag", str(piece.folder))
+        match = re.search(rf"^(.*?)[_-]?{last}$", piece.path.stem)
+        if match:  # DeepSpeed's monitor: Train_Samples_lr.csv has the columns step and lr
+            return ("a file a tag", str(piece.folder), match[1])
     return ("file", str(piece.path))
 
 
@@ -73,25 +84,55 @@ def _split_of(account: Account) -> str:
     return match[1].lower()[:2] if match and len(account.pieces) == 1 else ""
 
 
-def _add_to_kind(kind: list[Account], account: Account) -> None:
+def _add_to_kind(kind: _Kind, account: Account) -> None:
+    first_row = _first_row(account)
+    begin = int(first_row[0])
+    if not (_read_twice(kind.by_first_row.get(first_row, []), account) or _resumed(kind, account, begin)):
+        kind.accounts.append(account)
+        kind.by_first_row.setdefault(first_row, []).append(account)
+    kind.begins.add(begin)
+
+
+def _first_row(account: Account) -> tuple[float, ...]:
+    """First step and value of the losses, or of the first tag: equal for copies of one table."""
+    series = [s for piece in account.pieces[:1] for s in piece.series if len(s)]
+    losses = [s for s in series if role_of_tag(s.tag) in ("loss", "epoch_loss", "validation_loss")]
+    chosen = min(losses or series, key=lambda s: s.tag, default=None)
+    return (float(chosen.step[0]), float(chosen.value[0])) if chosen is not None else (0.0,)
+
+
+def _read_twice(others: Sequence[Account], account: Account) -> bool:
+    """Whether one of the accounts holds the same rows, or some of them; the longer one is kept."""
     piece = account.pieces[0]
-    for other in kind:
+    for other in others:
         last = other.pieces[-1]
-        single = len(account.pieces) == len(other.pieces) == 1
-        if single and (is_beginning_of(piece, last) or is_beginning_of(last, piece)):
-            longer, shorter = (last, piece) if points_in(last) >= points_in(piece) else (piece, last)
-            rows = {s.tag: len(s) for s in longer.series}
-            word = "the same numbers as" if all(len(s) == rows[s.tag] for s in shorter.series) else "the beginning of"
-            other.pieces = [longer]
-            other.view = longer.path.name
-            other.notes.append(f"{shorter.path.name} holds {word} {longer.path.name}: read once")
-            return
+        if len(account.pieces) != 1 or len(other.pieces) != 1:
+            continue
+        if not (is_beginning_of(piece, last) or is_beginning_of(last, piece)):
+            continue
+        longer, shorter = (last, piece) if points_in(last) >= points_in(piece) else (piece, last)
+        rows = {s.tag: len(s) for s in longer.series}
+        word = "the same numbers as" if all(len(s) == rows[s.tag] for s in shorter.series) else "the beginning of"
+        other.pieces = [longer]
+        other.view = longer.path.name
+        other.notes.append(f"{shorter.path.name} holds {word} {longer.path.name}: read once")
+        return True
+    return False
+
+
+def _resumed(kind: _Kind, account: Account, begin: int) -> bool:
+    """Whether the account goes on where another one ends, or the other way round; then they are one."""
+    if kind.begins <= {begin}:
+        return False
+    piece = account.pieces[0]
+    for other in kind.accounts:
+        last = other.pieces[-1]
         if goes_on_from(other.pieces, piece):
-            other.pieces.append(piece)
+            other.pieces += account.pieces
             other.notes.append(f"{place_of(piece)} goes on where {place_of(last)} ends: one run, resumed")
-            return
-        if goes_on_from([piece], last) and len(other.pieces) == 1:
-            other.pieces.insert(0, piece)
+            return True
+        if len(other.pieces) == 1 and goes_on_from(account.pieces, last):
+            other.pieces[:0] = account.pieces
             other.notes.append(f"{place_of(last)} goes on where {place_of(piece)} ends: one run, resumed")
-            return
-    kind.append(account)
+            return True
+    return False
