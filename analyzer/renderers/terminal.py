@@ -25,6 +25,7 @@ from analyzer.renderers.wording import (
 
 STYLES = {"error": "1;31", "warning": "1;33", "note": "1;36", "title": "1", "dim": "2", "gutter": "34", "good": "32"}
 ROWS_SHOWN = 8  # of the evidence; a finding should need fewer
+UNREAD_SHOWN = 5  # of the files that could not be read, where others could
 RUNS_IN_FULL = 1  # with more runs, one without findings is one line
 
 
@@ -46,8 +47,11 @@ def _lines(report: Report, look: Look) -> Iterator[str]:
     else:
         for one in report.runs:
             yield from _run(one, look, in_full=look.verbose or len(report.runs) <= RUNS_IN_FULL)
-    for problem in report.unreadable:
+    shown = report.unreadable if look.verbose or not report.runs else report.unreadable[:UNREAD_SHOWN]
+    for problem in shown:
         yield from _unread(problem, look)
+    if len(shown) < len(report.unreadable):
+        yield f"not read: {len(report.unreadable) - len(shown)} more files (-v names them)"
     for note in report.notes:
         yield from _wrapped(f"note: {visible(note)}", look, style="note", label=5)
     if not look.quiet and report.runs:

@@ -34,8 +34,13 @@ def number(value: Any) -> str:
 
 
 def rounded(value: Any, digits: int = 6) -> str:
-    """A derived number, to as many digits as are worth reading."""
-    return number(value) if isinstance(value, (int, str, Fraction)) or value is None else f"{float(value):.{digits}g}"
+    """A derived number, to as many digits as are worth reading; a count in full, never as 1e+06."""
+    if isinstance(value, (int, str, Fraction)) or value is None:
+        return number(value)
+    value = float(value)
+    if math.isfinite(value) and abs(value) >= 10 ** (digits - 1):
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}"
 
 
 def interval(low: Any, high: Any) -> str:
