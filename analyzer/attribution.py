@@ -18,8 +18,14 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "LOG003": ("EPO002", "EPO004", "EPO005", "RES002"),
     "LOG004": ("EPO001", "EPO004", "EPO005", "RES003"),
     # Every clock that hangs on a lost counter is wrong with it.
-    "RES001": ("EPO", "SCH001", "SCH003", "SCH004", "SCH005", "SCH006", "RES002", "RES005", "RES006", "RES007", "LOG003"),
-    "RES003": ("EPO", "SCH001", "SCH003", "SCH004", "SCH005", "SCH006", "RES005", "RES006", "LOG004"),
+    "RES001": (
+        "EPO", "SCH001", "SCH003", "SCH004", "SCH005", "SCH006",
+        "RES002", "RES005", "RES006", "RES007", "RES009", "LOG003",
+    ),
+    "RES003": (
+        "EPO", "SCH001", "SCH003", "SCH004", "SCH005", "SCH006",
+        "RES004", "RES005", "RES006", "RES009", "LOG004",
+    ),
     "RES007": ("RES002",),
     "RES008": ("LOG003", "LOG004", "LOG005", "LOS", "GRD", "RES001", "RES002", "RES003", "EPO", "SCH", "PRF"),
     "LOS003": ("LOS001", "LOS002", "LOS004", "LOS005"),

@@ -13,7 +13,7 @@ import numpy as np
 
 from analyzer.clocks.sessions import usual_cadence
 from analyzer.clocks.writers import training_series
-from analyzer.model import NO_STEP, Ints, Row, Series
+from analyzer.model import NO_STEP, Floats, Ints, Row, Series
 from analyzer.roles import role_of_tag
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ RARE = 0.05  # more long steps than this share of the rows: the cadence is not r
 NEAR = 0.3  # a witness speaks when what it moved is within 30 % of one of the two expectations
 ROWS_FOR_A_SLOPE = 12
 ROWS_EACH_SIDE = 4  # a smooth schedule is straight over so few rows
+ROWS_OF_A_PACE = 25  # on each side of a gap
 GAPS_JUDGED = 200
 
 Verdict = Literal["rows missing", "counter jumped", "unknown"]
@@ -150,7 +151,7 @@ def _testimony(
             if verdict != "unknown":
                 said.append((verdict, f"{tag} {_moved(verdict)}", ()))
     if join is None and np.isfinite(main.wall_time).all():
-        verdict = _slope_verdict(main.wall_time, at, steps)
+        verdict = _wall_verdict(main.wall_time, at, steps)
         if verdict != "unknown":
             said.append((verdict, f"the wall clock {_moved(verdict)}", ()))
     return said
@@ -205,6 +206,21 @@ def _slope_verdict(value: np.ndarray, at: int, steps: float) -> Verdict:
     if abs(ratio - 1) <= NEAR * min(1.0, steps - 1):
         return "counter jumped"
     return "rows missing" if abs(ratio - steps) <= NEAR * steps else "unknown"
+
+
+def _wall_verdict(wall: Floats, at: int, steps: float) -> Verdict:
+    """Whether the gap took as long as its steps would; paces are noisy, so it must also be longer than all near it."""
+    passed = np.diff(wall[max(0, at - ROWS_OF_A_PACE) : at + 2 + ROWS_OF_A_PACE])
+    place = min(at, ROWS_OF_A_PACE)
+    others = np.delete(passed, place)
+    if len(others) < ROWS_FOR_A_SLOPE or steps < 3:
+        return "unknown"
+    usual, longest = float(np.median(others)), float(others.max())
+    if usual <= 0:
+        return "unknown"
+    if passed[place] > max(longest, 0.6 * steps * usual):
+        return "rows missing"
+    return "counter jumped" if passed[place] < min(2.5, 0.4 * steps) * usual else "unknown"
 
 
 def _by_laps(series: Series, main: Series, at: int, cadence: int) -> Verdict:
