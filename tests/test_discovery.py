@@ -218,9 +218,10 @@ def test_a_checkpoint_alone_does_not_tell_how_the_run_ended(tmp_path: Path) -> N
     (run,) = found(tmp_path)
     assert run.sources[0].unfinished
     assert "may have gone on" in said(run)
-    state(tmp_path / "trainer_state.json", 100)
-    (run,) = found(tmp_path)
-    assert not run.sources[0].unfinished
+    for last in (tmp_path / "checkpoint-100" / "trainer_state.json", tmp_path / "trainer_state.json"):
+        state(last, 100)
+        (run,) = found(tmp_path)
+        assert not run.sources[0].unfinished
 
 
 def test_checkpoints_of_different_runs_stay_apart(tmp_path: Path) -> None:

@@ -28,13 +28,20 @@ def state_accounts(pieces: Sequence[Piece]) -> list[Account]:
     for account in accounts:
         account.notes = _merged_notes(account.notes)
         main = account.pieces[0]
-        if "/" in _label(main):
+        if "/" in _label(main) and not _reached_its_end(main):
             source = replace(main.reading.source, unfinished=True)
             account.pieces[0] = replace(main, reading=replace(main.reading, source=source))
             account.notes.append(f"known from {_label(main)} only: the run may have gone on behind it")
         if len(accounts) > 1:
             account.notes.append(f"{len(accounts)} trainer states without a common history lie here: runs of their own")
     return accounts
+
+
+def _reached_its_end(piece: Piece) -> bool:
+    """Whether a checkpoint was saved at the step that its state declares as the last."""
+    number = re.search(r"\d+$", piece.folder.name)
+    planned = [fact.value for fact in piece.reading.facts if fact.key == "max_steps"]
+    return number is not None and bool(planned) and int(number[0]) >= planned[0]
 
 
 def _merged_notes(notes: list[str]) -> list[str]:
