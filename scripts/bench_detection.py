@@ -29,7 +29,7 @@ from simulate_runs import SimulatedRun
 
 from analyzer.check import audit_run
 from analyzer.clocks.loss import burn_in_of
-from analyzer.clocks.loss_spikes import find_spikes
+from analyzer.clocks.loss_spikes import P_VALUE, find_spikes
 from analyzer.config.declared import merge
 from analyzer.model import Run, Series, Source, View
 
@@ -210,7 +210,7 @@ def our_score(loss: Floats) -> Floats:
 
 
 DETECTORS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
-    "analyzer (LOS001)": (our_score, -math.log10(5e-3)),
+    "analyzer (LOS001)": (our_score, -math.log10(P_VALUE)),
     "OLMo spike score": (known_detectors.olmo_spike_score, known_detectors.OLMO_THRESHOLD),
     "llm-foundry KillLossSpike": (known_detectors.kill_loss_spike, known_detectors.KILL_RATIO),
     "rolling z-score": (known_detectors.rolling_z_score, known_detectors.ROLLING_THRESHOLD),
