@@ -310,7 +310,8 @@ def collect(
     last = len(lines)
     for index, line in records(lines):
         line_number = numbers[index - 1] if numbers else index
-        if (not line.strip() and delimiter not in line) or (line.startswith("#") and not table.headers):
+        blank = not line.strip() and (delimiter == " " or delimiter not in line)
+        if blank or (line.startswith("#") and not table.headers):
             continue
         if "\0" in line:
             _read_around_nul(table, line_number, line)

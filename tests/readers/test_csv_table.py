@@ -111,6 +111,15 @@ def test_delimiters_padding_marks_and_line_ends(text: str, delimiter: str) -> No
     assert not reading.problems
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", " "])
+def test_blank_lines_cost_nothing(delimiter: str) -> None:
+    rows = [["step", "loss"], ["1", "0.5"], ["2", "0.4"], ["3", "0.3"]]
+    lines = [delimiter.join(row) for row in rows]
+    reading = read("\n".join([*lines[:2], "", "   ", *lines[2:]]) + "\n")
+    assert points(reading, "loss") == [(1, 0.5, 2), (2, 0.4, 5), (3, 0.3, 6)]
+    assert not reading.problems
+
+
 def test_utf16_of_a_powershell_redirect() -> None:
     assert points(read("step,loss\n1,0.5\n2,0.4\n".encode("utf-16")), "loss") == [(1, 0.5, 2), (2, 0.4, 3)]
 
