@@ -24,13 +24,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.accounts import Comparison, comparisons
-from analyzer.model import Finding, Problem
+from analyzer.model import NO_STEP, Finding, Problem
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss
 from analyzer.rules.log.where import first_row_after, last_row_before
 from analyzer.timeline import Timeline
 
 REPLACED = "\ufffd"  # what a decoder writes for bytes that are no text
+LINES_LEFT_OUT = 3
 DENSE = 0.95  # share of the rows in which a column has a number before one that lacks it is damage
 
 
@@ -41,9 +42,24 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             by_source.setdefault(problem.source, []).append(problem)
     for problems in by_source.values():
         yield _damaged(timeline, problems)
+    if not by_source:
+        yield from _damaged_names(timeline)
     for pair in comparisons(timeline):
         if len(pair.differs):
             yield _told_otherwise(timeline, pair)
+
+
+def _damaged_names(timeline: Timeline) -> Iterator[Finding]:
+    """Columns or keys whose name holds bytes that are no text."""
+    for view in timeline.run.views:
+        for tag, series in view.series.items():
+            if REPLACED in tag and len(series):
+                yield Finding(
+                    severity="warning", message=f"the name {tag!r} holds bytes that are no text: it was overwritten",
+                    tag=tag, first_step=None if series.step[0] == NO_STEP else int(series.step[0]),
+                    numbers={"rows": len(series)}, evidence=(timeline.row(series, 0, "under the damaged name"),),
+                )
+                return
 
 
 def _told_otherwise(timeline: Timeline, pair: Comparison) -> Finding:
@@ -62,9 +78,10 @@ def _told_otherwise(timeline: Timeline, pair: Comparison) -> Finding:
 
 
 def _overwritten(timeline: Timeline, problem: Problem) -> bool:
-    """Whether a row that could not be read as its neighbours are lost cells that every other row of its file has.
+    """Whether one of few rows that could not be read as their neighbours was lost, or lost cells that all others have.
 
-    A first row with fewer cells is a habit of writers that know their columns later.
+    A first row with fewer cells is a habit of writers that know their columns later, and many lines of another kind
+    are what else a program printed.
     """
     if REPLACED in problem.message:
         return True
@@ -72,8 +89,11 @@ def _overwritten(timeline: Timeline, problem: Problem) -> bool:
     every = [series for view in timeline.run.views for series in view.series.values()]
     columns = [series.row[np.isin(series.source, indices)] for series in every]
     rows = np.unique(np.concatenate(columns)) if columns else np.zeros(0, dtype=np.int64)
-    if problem.row is None or problem.row not in rows or problem.row <= rows[0]:
+    if problem.row is None or not len(rows) or not rows[0] < problem.row < rows[-1]:
         return False
+    if problem.row not in rows:
+        left_out = int(rows[-1] - rows[0]) + 1 - len(rows)
+        return left_out <= max(LINES_LEFT_OUT, (1 - DENSE) * len(rows))
     return any(len(own) >= DENSE * len(rows) and problem.row not in own for own in columns)
 
 
@@ -84,7 +104,7 @@ def _damaged(timeline: Timeline, problems: list[Problem]) -> Finding:
     more = "" if len(problems) == 1 else f" ({len(problems)} places in this file, the first is told)"
     lost = sum(problem.length or 0 for problem in problems)
     return Finding(
-        severity="error",
+        severity="error" if first.kind == "corrupt" else "warning",
         message=f"{first.message}{more}",
         first_step=rows[0].step if rows else None,
         last_step=rows[-1].step if rows else None,
