@@ -65,7 +65,7 @@ class Fit:
     clamp: bool = True
     parameters: dict[str, float | tuple[float, ...]] = field(default_factory=dict)
     value: Callable[[Floats], Floats]
-    explained: float = 1.0
+    held: int = 0  # rows on the plateau before the fall
 
     def __call__(self, x: Floats) -> Floats:
         after = self.value(x)
@@ -82,7 +82,7 @@ def named(fit: Fit) -> tuple[str, dict[str, float | tuple[float, ...] | str]]:
     if fit.rise is not None and fit.rise.form == "cosine" and fit.family == "cosine":
         return "one-cycle", parameters
     begins = fit.rise.end if fit.rise is not None else 0.0
-    if fit.family in ("linear", "cosine", "1-sqrt") and fit.start > begins + max(2.0, 0.05 * fit.end) and math.isfinite(fit.end):
+    if fit.held >= 2 and fit.family in ("linear", "cosine", "1-sqrt") and fit.start > begins + max(2.0, 0.05 * fit.end) and math.isfinite(fit.end):
         return "wsd", {**parameters, "decay_steps": fit.end - fit.start, "shape": fit.family}
     return fit.family, parameters
 
@@ -403,7 +403,7 @@ def _refined(
 def _joined(parts: Parts, rise: Rise | None, **fields: object) -> Fit:
     """A fit with its warmup in front; the hand-over lies between the last rising row and the row at the top."""
     hand_over = float(parts.x[parts.top]) if rise is not None else -np.inf
-    return Fit(rise=rise, hand_over=hand_over, **fields)  # type: ignore[arg-type]
+    return Fit(rise=rise, hand_over=hand_over, held=parts.top_end - parts.top, **fields)  # type: ignore[arg-type]
 
 
 def _by_speed(family: str) -> Callable[..., Iterator[Fit]]:

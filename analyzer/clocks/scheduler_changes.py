@@ -369,7 +369,12 @@ def inside_a_session(timeline: Timeline, claim: Claim, rows: Observed, sample: O
         return None
     for value, axis, known, fit in references(claim, rows, sample, main):
         x = rows.axes[axis]
-        found = changes(value, x, rows.rate, rows.tolerance, shifting=_moves(value, x))
+        shifting = _moves(value, x)
+        thin = sample.axes[axis]
+        on_sample = kept_until(value, thin, sample.rate, sample.tolerance, 0)
+        if on_sample < len(thin) and not changes(value, thin, sample.rate, sample.tolerance, shifting=shifting):
+            continue  # no need to look at every row
+        found = changes(value, x, rows.rate, rows.tolerance, shifting=shifting)
         if not found:
             continue
         deviations = tuple(_in_words(timeline, claim, rows, value, axis, found, declared=known is not None))
@@ -565,9 +570,9 @@ def _ways_on(
             end = kept_until(moved, x, y, tolerance, place)
             yield Change(place=place, rows=end - place, how="shift", size=c), moved
     now = current(x[ahead])
-    best = int(np.argmax(now))
-    if now[best] > 0:
-        factor = float(y[place + best] / now[best])
+    weight = now / tolerance[ahead] ** 2
+    if now.max() > 0:
+        factor = float(np.sum(weight * y[ahead]) / np.sum(weight * now))
         if factor > 0 and abs(factor - 1) > 1e-3:
 
             def scaled(at: Floats, factor: float = factor, current: Value = current) -> Floats:
