@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analyzer.model import Report, Run
+    from analyzer.planning import Plan
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "audit", "compare", "read"]
+__all__ = ["__version__", "audit", "compare", "plan", "read"]
 
 
 def read(path: str | Path) -> list[Run]:
@@ -33,6 +34,18 @@ def audit(run: Run, *, declared: Mapping[str, Any] | None = None, select: Iterab
 
     own = [checked_fact(key, value, "declared=") for key, value in (declared or {}).items()]
     return Report(runs=(audit_run(run, merge(own, run.facts), select=select),), version=__version__)
+
+
+def plan(**facts: Any) -> Plan:
+    """Every reading of a declaration: ``analyzer.plan(dataset_size=50_000, batch_size=128, epochs=20).readings``.
+
+    Raises:
+        ValueError: for a key that nobody knows.
+    """
+    from analyzer.config.declared import checked_fact, merge
+    from analyzer.planning import plan_of
+
+    return plan_of(merge([checked_fact(key, value, "plan()") for key, value in facts.items()]))
 
 
 def compare(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from analyzer.clocks.wall_time import WallClock
     from analyzer.clocks.writers import Simultaneous
     from analyzer.config.declared import Declared
-    from analyzer.plan import Plan
+    from analyzer.planning import Plan
     from analyzer.roles import Roles
 
 
@@ -73,7 +73,7 @@ class Timeline:
 
     @cached_property
     def plan(self) -> Plan:
-        from analyzer.plan import plan_of
+        from analyzer.planning import plan_of
 
         return plan_of(self.declared)
 

@@ -42,7 +42,7 @@ def command(declare: tuple[str, ...], config: Path | None, output_format: str, *
     from analyzer.config.declared import facts_from_options, merge
     from analyzer.config.files import BadConfig, settings_for
     from analyzer.console.output import look_of_stdout, say
-    from analyzer.plan import plan_of
+    from analyzer.planning import plan_of
     from analyzer.renderers.plan_text import as_json, as_text
 
     given = [f"{key}={value}" for key, value in facts.items() if value is not None]

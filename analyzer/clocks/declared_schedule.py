@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.clocks.schedules import Schedule, Span, WarmupForm
 
 if TYPE_CHECKING:
-    from analyzer.plan import Reading
+    from analyzer.planning import Reading
     from analyzer.timeline import Timeline
 
 # Names as frameworks spell them, without case and punctuation, and what they mean here.

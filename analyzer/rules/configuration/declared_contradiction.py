@@ -25,7 +25,7 @@ from typing import Any
 
 from analyzer.config.declared import Declared
 from analyzer.model import Finding, Row
-from analyzer.plan import plan_of
+from analyzer.planning import plan_of
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import either
 from analyzer.rules.examples import csv_log, falling_loss
