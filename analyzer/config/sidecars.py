@@ -136,8 +136,9 @@ def _one_line(error: Exception) -> str:
 
 def facts_of_file(name: str, mapping: Mapping[str, Any]) -> tuple[Fact, ...]:
     """Facts of one file, by what kind of file it is."""
-    if "model_type" in mapping or "architectures" in mapping or "transformers_version" in mapping:
-        return ()  # the model's configuration, not the training's
+    of_a_model = {"model_type", "architectures", "transformers_version"} & set(mapping)
+    if of_a_model and "per_device_train_batch_size" not in mapping:
+        return ()  # the model's configuration, not the training's; W&B writes both into one
     if name in ("all_results.json", "train_results.json"):
         samples = mapping.get("train_samples")  # the example scripts of transformers: rows of the training set
         return (Fact(key="dataset_size", value=int(samples), found_in=f"{name}: train_samples"),) if samples else ()

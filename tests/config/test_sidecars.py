@@ -135,6 +135,10 @@ TRANSLATED = {
         },
         {"epochs": 3, "base_lr": 1e-4},
     ),
+    "W&B with the model's configuration": (
+        {"model_type": {"value": "gpt2"}, "per_device_train_batch_size": {"value": 4}, "max_steps": {"value": 2}},
+        {"batch_size": 4, "max_steps": 2},
+    ),
     "timm with a cool-down": (
         {"sched": "cosine", "epochs": 90, "cooldown_epochs": 10, "warmup_epochs": 5, "lr": None, "lr_base": 0.1},
         {"scheduler": "cosine", "warmup_epochs": 5},

@@ -1,0 +1,58 @@
+"""Joining whatever readers may hand over: never an exception, nothing told twice, nothing lost without a note."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.joining import Piece, join
+from analyzer.model import NO_STEP, Series, Source
+from analyzer.readers import Reading
+
+TAGS = st.sampled_from(["loss", "lr", "epoch", "val_loss", "losses/all", "accuracy"])
+FOLDERS = ["", "train", "validation", "checkpoint-5", "checkpoint-60", "losses_all_a"]
+FILES = ["a.csv", "b.csv", "train_loss.csv", "run-a-tag-loss.csv", "events.1", "x.json"]
+STEPS = st.sampled_from([NO_STEP, 0, 1, 5, 10, 60])
+VALUES = st.floats(allow_nan=True, allow_infinity=True, width=32)
+
+
+@st.composite
+def series(draw: st.DrawFn) -> Series:
+    rows = draw(st.integers(min_value=0, max_value=30))
+    first, values = draw(STEPS), draw(st.lists(VALUES, min_size=rows, max_size=rows))
+    step = np.full(rows, NO_STEP) if first == NO_STEP else np.arange(first, first + rows)
+    wall = draw(st.sampled_from([np.nan, 1e9, 1e9 + 20, 1e9 + 500]))
+    return Series(tag=draw(TAGS), step=step.astype(np.int64), value=np.array(values, dtype=np.float64),
+                  wall_time=wall + np.arange(rows, dtype=np.float64), source=np.zeros(rows, dtype=np.int32),
+                  row=np.arange(rows, dtype=np.int64))
+
+
+@st.composite
+def pieces(draw: st.DrawFn) -> Piece:
+    form = draw(st.sampled_from(["tfevents", "csv", "json-lines", "trainer-state", "wandb-run", "stdout"]))
+    folder = Path("/root") / draw(st.sampled_from(FOLDERS))
+    path = folder / draw(st.sampled_from(FILES))
+    found = {one.tag: one for one in draw(st.lists(series(), max_size=3))}
+    source = Source(path=str(path), format=form, start_time=draw(st.sampled_from([None, 1e9, 1e9 + 400])),
+                    pid=draw(st.sampled_from([None, 1, 2])))
+    return Piece(path=path, folder=folder, reading=Reading(source=source, series=tuple(found.values())))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(pieces(), min_size=1, max_size=6))
+def test_any_pieces_make_runs_that_hold_each_point_once(given_pieces: list[Piece]) -> None:
+    runs = join("group", Path("/root"), given_pieces)
+    assert runs
+    points = sum(len(s) for run in runs for view in run.views for s in view.series.values())
+    assert points <= sum(len(s) for piece in given_pieces for s in piece.series)
+    sources = sum(len(run.sources) for run in runs)
+    if sources < len(given_pieces):
+        assert any(run.notes for run in runs)
+    for run in runs:
+        assert sorted(index for view in run.views for index in view.sources) == list(range(len(run.sources)))
+        for view in run.views:
+            assert all(set(s.source.tolist()) <= set(view.sources) for s in view.series.values())
+            assert all(run.sources[index].view == view.name for index in view.sources)
