@@ -22,6 +22,7 @@ from analyzer.roles import role_of_tag
 
 Counts = Literal["step", "samples", "tokens", "epoch", "row", "call"]
 
+NO_LOG = "not a training log: no column counts steps or epochs, and none is a loss or a learning rate"
 LARGEST_STEP = 2**53  # beyond it a float no longer tells neighbouring integers apart
 ABSOLUTE_SECONDS = (978_307_200.0, 4_102_444_800.0)  # 2001-01-01 .. 2100-01-01, in seconds since 1970
 ROWS_FOR_A_RHYTHM = 20  # rows below which irregular gaps prove nothing
@@ -160,6 +161,11 @@ def choose_axis(columns: Sequence[Column], rows: int, dialect: Dialect) -> Axis:
 
 def _counts_of(name: str) -> Counts | None:
     return next((counts for counts, pattern, _ in _COMPILED_AXES if pattern.search(normal(name))), None)
+
+
+def is_long_form(name: str) -> bool:
+    """Whether a column of this name may hold the values of a long table."""
+    return _VALUE_COLUMNS.search(name.strip()) is not None
 
 
 def names_an_axis(name: str) -> bool:
@@ -385,7 +391,7 @@ def why_not_a_log(columns: Sequence[Column], rows: int, axis: Axis) -> str | Non
     if axis.column is None and not any(
         role_of_tag(one.name) in ("loss", "validation_loss", "epoch_loss", "learning_rate") for one in numeric
     ):
-        return "not a training log: no column counts steps or epochs, and none is a loss or a learning rate"
+        return NO_LOG
     if all(one.name == axis.column for one in numeric):
         return f"not a training log: no column of numbers beside {axis.column!r}"
     return None

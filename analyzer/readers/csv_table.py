@@ -17,7 +17,15 @@ import numpy as np
 
 from analyzer.model import Ints, Marker, Problem, Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.columns import Column, Dialect, interpret, names_an_axis, seconds_of_stamp
+from analyzer.readers.columns import (
+    NO_LOG,
+    Column,
+    Dialect,
+    interpret,
+    is_long_form,
+    names_an_axis,
+    seconds_of_stamp,
+)
 from analyzer.readers.text_file import (
     decode,
     lines_of,
@@ -474,6 +482,8 @@ def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
     if reason:
         return unreadable(name, "csv", reason, unpacked.problems)
     text = unpacked.data
+    if len(text) >= FAST_FROM and no_log_by_its_header(text):
+        return unreadable(name, "csv", NO_LOG, unpacked.problems)
     if len(text) >= fast_from:
         from analyzer.readers.large_table import parse_large
 
@@ -481,6 +491,14 @@ def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
         if reading is not None:
             return reading
     return parse_text(decode(text), name, unpacked.problems)
+
+
+def no_log_by_its_header(text: bytes) -> bool:
+    """Whether a large table names nothing that a log has: data sets are told by their first line, not read whole."""
+    lines = lines_of(decode(text[: 1 << 16])).lines[:LINES_SNIFFED]
+    lines = [line for line in lines if line.strip() and not line.startswith("#")]
+    header = unique_names(split_row(lines[0], sniff_delimiter(lines))) if lines else ()
+    return not any(names_an_axis(name) or role_of_tag(name) or is_long_form(name) for name in header)
 
 
 def parse_text(text: str, name: str, problems: Sequence[Problem] = ()) -> Reading:

@@ -422,3 +422,9 @@ def test_every_number_reads_back_bit_for_bit(rows: list[tuple[int, float]]) -> N
     reading = read("step,loss\n" + "".join(f"{step},{value!r}\n" for step, value in rows))
     if reading.source.step_column:
         assert [(step, value) for step, value, _ in points(reading, "loss")] == rows
+
+
+def test_a_large_data_set_is_told_by_its_header() -> None:
+    reading = read("pixel0,pixel1,label\n" + "0,255,7\n" * 150_000)
+    assert kinds(reading) == ["unreadable"]
+    assert "not a training log" in reading.problems[0].message
