@@ -84,12 +84,24 @@ def solve(
     if not len(bounds):
         return None
     rooted = _anchored(bounds, anchor) if anchor is not None else bounds
-    ratios = feasible_lengths(rooted, ratio=bounds.scale == 1)
-    if ratios is not None and slope is not None:  # accumulation carried over: laps are what the slope says
-        ratios = (max(ratios[0], Fraction(slope.low)), min(ratios[1], Fraction(slope.high)))
-        ratios = ratios if ratios[0] <= ratios[1] else None
+    ratios = _ratios(rooted, slope, planned)
     found = _explained(bounds, rooted, lengths, anchor is not None, slope, planned, crossings, ratios)
     return None if found is None else replace(found, ratios=ratios)
+
+
+def _ratios(bounds: Bounds, slope: Slope | None, planned: Planned) -> tuple[Fraction, Fraction] | None:
+    """S of laps that may alternate in length; of the two ways to label a divided update, the one the plan confirms."""
+    if slope is not None:  # accumulation carried over: laps are what the slope says
+        whole = feasible_lengths(bounds)
+        if whole is None:
+            return None
+        low, high = max(whole[0], Fraction(slope.low)), min(whole[1], Fraction(slope.high))
+        return (low, high) if low <= high else None
+    ways = [feasible_lengths(bounds, ratio="up"), feasible_lengths(bounds, ratio="down")]
+    found = [way for way in ways if way is not None]
+    ratios = [S for S in planned.lengths if S.denominator > 1]
+    confirmed = [way for way in found if any(way[0] <= S <= way[1] for S in ratios)]
+    return next(iter([*confirmed, *found]), None)
 
 
 def _explained(

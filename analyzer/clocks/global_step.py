@@ -125,7 +125,7 @@ def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tupl
         return 1, "the first row is step 1"
     totals = timeline.plan.total_steps
     last = last_step(timeline) or 0
-    if first > 0 and last in totals and last + 1 not in totals:
+    if first > 0 and totals == (last,):  # with several readings, one of them is met by chance
         return 1, f"the last row is step {last}, the planned number of updates"
     return None, f"rows every {cadence} steps fit a count from 0 and a count from 1"
 
@@ -136,7 +136,7 @@ def last_step(timeline: Timeline) -> int | None:
     if series is None:
         return None
     roles = timeline.roles
-    shared = [series, *roles.all("learning_rate"), *roles.all("grad_norm"), *roles.all("epoch")]
+    shared = [series, *roles.all("learning_rate"), *roles.all("grad_norm")]
     highest = [int(one.step.max()) for one in shared if len(one) and int(one.step.max()) != NO_STEP]
     return max(highest, default=None)
 
@@ -147,6 +147,7 @@ class RunEnd:
 
     last_step: int
     low: int
+    seen: int  # at most so many, if nothing came behind the last row
     high: int
     evidence: Row
 
@@ -159,7 +160,7 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
         return None
     if axis.unit == "sample":
         done = round(last / axis.per_update)
-        return RunEnd(last_step=last, low=done, high=done, evidence=_row_at(timeline, last))
+        return RunEnd(last_step=last, low=done, seen=done, high=done, evidence=_row_at(timeline, last))
     distinct = distinct_steps(series.step)
     spacing = max(1, axis.cadence, *np.diff(distinct[-2:]).tolist())
     enough = len(distinct) >= FEWEST_ROWS
@@ -168,17 +169,21 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
         for one in timeline.view.series.values()
         if len(one) and last < int(one.step.max()) <= last + spacing
     ]
-    closed = bool(closing) or any(re.search(r"(?:^|/)train_runtime$", tag) for tag in timeline.view.series)
+    closed = any(re.search(r"(?:^|/)train_runtime$", tag) for tag in timeline.view.series)
     end = max(closing, default=last)
     counted = _counter_saved(timeline)
     if counted is not None and end <= counted < end + spacing:  # the state file's own counter, behind the last row
-        return RunEnd(last_step=counted, low=counted, high=counted, evidence=_row_at(timeline, end))
+        evidence = _row_at(timeline, end)
+        return RunEnd(last_step=counted, low=counted, seen=counted, high=counted, evidence=evidence)
     earliest = end - 1 if closing and end - last > 1 else last
     base_low, base_high = (1, 0) if axis.base is None else (axis.base, axis.base)
+    seen = end - base_high + 1
+    unseen = 0 if closed else last + spacing - 1 - end if enough else UNSEEN
     return RunEnd(
         last_step=end,
         low=earliest - base_low + 1,
-        high=end - base_high + 1 + (0 if closed and enough else spacing - 1 if enough else UNSEEN),
+        seen=seen,
+        high=seen + max(0, unseen),
         evidence=_row_at(timeline, end),
     )
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,11 +134,12 @@ def bounds_of_runs(runs: LabelRuns) -> Bounds:
     )
 
 
-def feasible_lengths(bounds: Bounds, *, ratio: bool = False) -> tuple[Fraction, Fraction] | None:
+def feasible_lengths(bounds: Bounds, *, ratio: Literal["", "up", "down"] = "") -> tuple[Fraction, Fraction] | None:
     """All S for which one offset makes every bound true, as [low, high]; None when there is no such S.
 
     Args:
-        ratio: S need not be whole: a boundary may lie between two steps, and the label changes with the next one.
+        ratio: S need not be whole: a boundary may lie inside an update, and the label changes with the next one ("up":
+            an update belongs to the epoch in which it begins) or with this one ("down": in which it ends).
 
     The upper end is UNBOUNDED steps where nothing bounds S from above.
     """
@@ -147,7 +149,11 @@ def feasible_lengths(bounds: Bounds, *, ratio: bool = False) -> tuple[Fraction, 
     a, a_label = bounds.low[below], bounds.low_label[below]
     b, b_label = bounds.high[above], bounds.high_label[above]
     if ratio and scale == 1:
-        a, b, scale = a * FINE - FINE + 1, b * FINE, FINE
+        a, b, scale = a * FINE, b * FINE, FINE
+        if ratio == "up":
+            a = a - FINE + 1
+        else:
+            b = b + FINE - 1
     low, high = Fraction(scale, 2), Fraction(UNBOUNDED * scale)
     if not len(a) or not len(b):
         return low / scale, high / scale

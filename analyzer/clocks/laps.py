@@ -39,6 +39,6 @@ def divisor_is_wrong(timeline: Timeline, clock: EpochClock) -> str:
         if closing_rows_fit(timeline, U):
             return "validation runs at the planned epoch ends"
         totals = timeline.plan.totals_given(U)
-        if done is not None and epochs and any(done.low <= total <= done.high for total in totals):
+        if done is not None and epochs and any(done.low <= total <= done.seen for total in totals):
             return "the run has the planned length"
     return ""

@@ -147,7 +147,9 @@ def faulty(seed: int, fault: str) -> Simulated:
     if setup.remainder == "carry" and setup.batches % setup.accumulation:
         setup.remainder = "step"
     setup.declaration = rng.choice(["full", "updates"])
-    setup.labels = "integer"
+    counted = ("length", "extra epoch", "short", "data", "geometry")
+    setup.labels = rng.choice(["integer", "micro-batches"]) if fault in counted else "integer"
+    setup.decimals = rng.choice([None, 3, 4])
     done = updates(setup)
     per_epoch = max(update.number for update in done if update.epoch == 0)
     label: Callable[[Update], int] = lambda update: update.epoch  # noqa: E731
@@ -274,7 +276,7 @@ def _label(setup: Setup, update: Update, label: Callable[[Update], int], divisor
     if setup.labels == "integer":
         return str(label(update) + setup.label_base)
     if setup.labels == "micro-batches":
-        value = update.epoch + update.fraction
+        value = label(update) + update.fraction
     else:
         length = Fraction(setup.batches, setup.accumulation) if setup.remainder == "carry" else Fraction(per_epoch)
         value = Fraction(update.number) / (divisor or length)
