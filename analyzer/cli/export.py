@@ -48,7 +48,8 @@ def command(request: Request, output: Path | None) -> None:
     table = long_table(timelines)
     if output is None:
         for lines in csv_lines(table):
-            say(lines)
+            # names from logs go unchanged into a file or a pipe, and never into a terminal
+            say("\n".join(visible(line) for line in lines.split("\n")) if sys.stdout.isatty() else lines)
         return
     points = sum(len(series) for one in timelines for view in one.run.views for series in view.series.values())
     with replacing(output) as temporary:
