@@ -78,17 +78,17 @@ def goes_on_from(before: Sequence[Piece], after: Piece) -> bool:
     With another configuration beside it only a file that goes on without a seam does.
     """
     first, later = steps_of(before), steps_of([after])
-    if len(first) < 2 or not len(later):
+    if not len(first) or not len(later):
         return False
     rises = np.diff(first)
     cadence = int(np.median(rises[rises > 0])) if (rises > 0).any() else 1
     begins = int(later.min())
     if before[-1].settings != after.settings and not 0 < begins - int(first.max()) <= cadence:
         return False
-    return (
-        int(first.min()) + 2 * cadence <= begins <= int(first.max()) + max(10 * cadence, int(np.ptp(first)) // 2)
-        and int(later.max()) >= int(first.max())
-    )
+    begin, end = int(first.min()), int(first.max())
+    behind = end < begins <= end + max(10 * cadence, (end - begin) // 2)
+    within = begin + 2 * cadence <= begins <= end
+    return (behind or within) and int(later.max()) >= end
 
 
 def share_tags(one: Piece, two: Piece) -> bool:
