@@ -47,8 +47,9 @@ def undo_running_mean(value: Floats, step: Ints, starts: NDArray[np.bool_]) -> U
     usual = 10 * float(np.median(np.abs(value)))  # a divergence must not outvote the healthy epochs
     best: tuple[float, NDArray[np.bool_], Undone] | None = None
     for shift in SHIFTS:
-        moved = np.roll(starts, shift)
-        moved[0] = True
+        moved = np.zeros_like(starts)
+        moved[np.clip(np.flatnonzero(starts) + shift, 0, len(starts) - 1)] = True
+        moved[[0, -1]] = True, bool(starts[-1])
         count = _counts(step, moved)
         batch = _undo(value, moved, count)
         rough = float(np.mean(np.abs(np.diff(np.clip(batch, -usual, usual)))))

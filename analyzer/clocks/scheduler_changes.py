@@ -306,7 +306,7 @@ def single_rows(timeline: Timeline, claim: Claim, rows: Observed, sample: Observ
     peak = peaks_of(claim, rows, main)[0]
     for known in hypotheses(claim, sample, peak, extras_of(sample), offsets=(*OFFSETS, -2)):
         good = matches(known, sample)
-        if good.sum() < max(5, 0.6 * len(good)):
+        if not good.all() and not _are_single(good):
             continue
         good = matches(known, rows)
         if good.all() or not _are_single(good) or _few_warmup_rows(known, rows, good) or not _clearly_off(rows, known.on(rows), np.flatnonzero(~good)):
@@ -372,8 +372,11 @@ def inside_a_session(timeline: Timeline, claim: Claim, rows: Observed, sample: O
         shifting = _moves(value, x)
         thin = sample.axes[axis]
         on_sample = kept_until(value, thin, sample.rate, sample.tolerance, 0)
-        if on_sample < len(thin) and not changes(value, thin, sample.rate, sample.tolerance, shifting=shifting):
-            continue  # no need to look at every row
+        if on_sample < len(thin):
+            told = changes(value, thin, sample.rate, sample.tolerance, shifting=shifting)
+            if not told:
+                continue  # no need to look at every row
+            shifting = shifting and told[0].how == "shift"
         found = changes(value, x, rows.rate, rows.tolerance, shifting=shifting)
         if not found:
             continue

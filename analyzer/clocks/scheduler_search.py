@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.clocks.declared_schedule import ENDS, Candidate, Claim, Extras, candidates
+from analyzer.clocks.declared_schedule import ENDS, USUAL_FLOORS, Candidate, Claim, Extras, candidates
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify, line_through, named
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
@@ -390,7 +390,10 @@ def best_references(claim: Claim, sample: Observed, main: bool, *, wanted: int) 
     """The declared schedules that follow the log longest, the best first."""
     scored: list[tuple[int, int, int, Known]] = []
     peak, extras = peaks_of(claim, sample, main)[0], extras_of(sample, own_totals(claim, sample))
-    for number, known in enumerate(hypotheses(claim, sample, peak, extras)):
+    guesses = [extras]
+    if claim.min_lr is None and claim.family in ENDS:
+        guesses.append(replace(extras, usual_floors=True))
+    for number, known in enumerate(known for guess in guesses for known in hypotheses(claim, sample, peak, guess)):
         good = matches(known, sample)
         prefix = int(np.argmin(good)) if not good.all() else len(good)
         if good.any():
@@ -675,6 +678,9 @@ def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str, step: in
     end_known = math.isfinite(fit.end) and bool(claim.totals if axis == "step" else claim.epochs)
     slack = CONVENTION if shown else CONVENTION + 1  # where no rise shows the phase, one more step is open
     end_ok = not end_known or any(abs(fit.end - total) <= slack for total in totals)
+    if end_known and fit.family == "linear" and claim.min_lr is None and fit.floor == 0 and math.isfinite(fit.start):
+        floors = [fit.end - share * (fit.end - fit.start) for share in USUAL_FLOORS]
+        end_ok = end_ok or any(abs(end - total) <= slack for end in floors for total in totals)
     if end_known and claim.family == "cosine" and fit.end > 0:
         end_ok = end_ok or any(abs(fit.end - total - w) <= slack for total in totals for w in widths)
     planned = claim.totals if axis == "step" else _given(claim.epochs)

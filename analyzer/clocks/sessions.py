@@ -125,7 +125,7 @@ class Account:
 
 def account_of(view: View, run: Run) -> Account:
     """Cut one view into lives, and leave out second copies of rows and the lives of other runs."""
-    whole, view = view, without_repeated_rows(view)
+    whole, view = view, without_repeated_rows(_with_steps(view))
     joins = _joins_of_view(view, run)
     others = tuple(join for join, _ in joins if join.step == "fresh")
     if not others:
@@ -138,6 +138,15 @@ def account_of(view: View, run: Run) -> Account:
     series = {tag: rows_of(one, runs.of(one) == longest) for tag, one in view.series.items()}
     kept = replace(view, series={tag: one for tag, one in series.items() if len(one)})
     return Account(view=kept, whole=whole, joins=tuple(_joins_of_view(kept, run)), other_runs=others)
+
+
+def _with_steps(view: View) -> View:
+    """The view without single rows that were logged without a step (a prediction after training)."""
+    without = {tag: one.step == NO_STEP for tag, one in view.series.items()}
+    if not any(rows.any() and not rows.all() for rows in without.values()):
+        return view
+    series = {tag: one if without[tag].all() else rows_of(one, ~without[tag]) for tag, one in view.series.items()}
+    return replace(view, series=series)
 
 
 def find_sessions(timeline: Timeline) -> SessionMap:
@@ -311,7 +320,8 @@ def _not_laps(step: Ints, falls: Ints) -> NDArray[np.bool_]:
 def _elapsed_restarts(series: Series, source: int) -> list[int]:
     """Rows at which a column of elapsed seconds starts again near its beginning."""
     mine = rows_of_source(series, source)
-    value, row = series.value[mine], series.row[mine]
+    known = np.isfinite(series.value[mine])
+    value, row = series.value[mine][known], series.row[mine][known]
     if len(value) < 3:
         return []
     falls = np.flatnonzero(np.diff(value) < 0) + 1
@@ -327,7 +337,7 @@ def _epoch_falls_at_a_step_told_twice(series: Series, source: int) -> list[int]:
     step, value, row = series.step[mine], series.value[mine], series.row[mine]
     if len(step) < 3 or step[0] == NO_STEP:
         return []
-    falls = np.flatnonzero((np.diff(value) < 0) & (np.diff(step) == 0)) + 1
+    falls = np.flatnonzero((value[1:] < value[:-1]) & (step[1:] == step[:-1])) + 1
     return [int(at) for at in row[falls]] if len(falls) <= min(LIVES_AT_MOST, max(1, len(step) // 100)) else []
 
 
@@ -352,9 +362,11 @@ def _long_pauses(series: Series, source: int) -> list[int]:
 
 def _joins_of_view(view: View, run: Run) -> list[tuple[Join, Cut]]:
     """The joins that one view shows, each classified from this view alone."""
-    marks = _marks(view, run)
     references = training_series(view)
-    if not marks or not references:
+    if not references or references[0].step[0] == NO_STEP:
+        return []
+    marks = _marks(view, run)
+    if not marks:
         return []
     starts = _starts(view, [(mark.cut, n + 1) for n, mark in enumerate(marks)])
     whole = SessionMap(sessions=_no_sessions(len(marks) + 1), starts=starts)
@@ -437,7 +449,7 @@ def _witnesses(view: View, parts: Mapping[str, Ints], number: int) -> dict[str, 
         if role not in ("loss", "learning_rate", "epoch") or role in found:
             continue
         cut, end = int(parts[series.tag][number + 1]), int(parts[series.tag][number + 2])
-        if cut < 2 or cut == end or (role == "epoch" and np.array_equal(series.value, series.step)):
+        if cut < 2 or cut == end or series.step[0] == NO_STEP or (role == "epoch" and np.array_equal(series.value, series.step)):
             continue
         begin = max(0, cut - ROWS_REMEMBERED)
         judge = _loss_witness if role == "loss" else _exact_witness
@@ -490,6 +502,10 @@ def _loss_in_the_middle(step: Ints, before: Floats, step_after: Ints, after: Flo
 
 def _exact_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) -> Witness:
     """Whether a noise-free value goes on from the end of the first life, or is what the first life had at this step."""
+    known = np.isfinite(before)
+    step, before = step[known], before[known]
+    if len(before) < 2 or not np.isfinite(after[0]):
+        return "unknown"
     end, value = float(before[-1]), float(after[0])
     at = np.flatnonzero(step <= step_after[0])
     there = float(before[at[-1]]) if len(at) else float(before[0])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from analyzer.clocks.sessions import usual_cadence
-from analyzer.clocks.writers import training_series
+from analyzer.clocks.writers import rows_of, training_series
 from analyzer.model import NO_STEP, Floats, Ints, Row, Series
 from analyzer.roles import role_of_tag
 
@@ -139,14 +139,17 @@ def _testimony(
         return [("rows missing", damaged, ())]
     last, following = int(main.step[at]), int(main.step[at + 1])
     steps = (following - last) / cadence
-    for tag, series in timeline.view.series.items():
+    for tag, column in timeline.view.series.items():
         role = role_of_tag(tag)
+        if role not in ("epoch", "samples", "tokens", "learning_rate"):
+            continue
+        series = rows_of(column, np.isfinite(column.value))
         if role == "epoch":
             fractional = bool(np.any(series.value != np.floor(series.value)))
             verdict = _by_slope(series, main, at, steps) if fractional else _by_laps(series, main, at, cadence)
             if verdict != "unknown":
                 said.append((verdict, f"{tag} {_moved(verdict)}", ()))
-        elif role in ("samples", "tokens", "learning_rate"):
+        else:
             verdict = _by_slope(series, main, at, steps)
             if verdict != "unknown":
                 said.append((verdict, f"{tag} {_moved(verdict)}", ()))
@@ -199,8 +202,8 @@ def _slope_verdict(value: np.ndarray, at: int, steps: float) -> Verdict:
         return "unknown"
     before, after = moved[max(0, place - ROWS_EACH_SIDE) : place], moved[place + 1 : place + 1 + ROWS_EACH_SIDE]
     near = np.concatenate([before, after])
-    usual = float(np.median(near))
-    if len(near) < 4 or usual == 0 or float(np.median(np.abs(near - usual))) > 0.25 * abs(usual):
+    usual = float(np.median(near)) if len(near) >= 4 else 0.0
+    if usual == 0 or float(np.median(np.abs(near - usual))) > 0.25 * abs(usual):
         return "unknown"
     ratio = float(moved[place]) / usual
     if abs(ratio - 1) <= NEAR * min(1.0, steps - 1):

@@ -123,4 +123,4 @@ def at_rows_of(series: Series, column: Series) -> Floats | None:
     found = keys[at] == wanted
     if np.count_nonzero(found) < 0.9 * len(wanted):
         return None
-    return np.where(found, value[at], np.nan)
+    return np.where(found & np.isfinite(value[at]), value[at], np.nan)

@@ -139,7 +139,11 @@ def _pair_of_files(view: View, sources: Sequence[Source], first: int, second: in
         return None
     series = told[0]
     tag = series.tag
-    mine, theirs = np.flatnonzero(series.source == first), np.flatnonzero(series.source == second)
+    counted = series.step != NO_STEP
+    mine = np.flatnonzero(counted & (series.source == first))
+    theirs = np.flatnonzero(counted & (series.source == second))
+    if not len(mine) or not len(theirs):
+        return None
     if not _same_time(series, mine, theirs):
         return None
     common, at_mine, at_theirs = np.intersect1d(series.step[mine], series.step[theirs], return_indices=True)
