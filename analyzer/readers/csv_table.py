@@ -226,7 +226,7 @@ def records(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 def sniff_delimiter(lines: Sequence[str]) -> str:
     """The delimiter that splits the first lines into the most even rows: comma, semicolon, tab, bar or blanks."""
-    sample = [line for line in lines[:LINES_SNIFFED] if line.strip() and "\0" not in line]
+    sample = [line for line in lines[:LINES_SNIFFED] if line.strip() and "\0" not in line and line[0] != "#"]
 
     def evenness(delimiter: str) -> tuple[float, int]:
         widths = [len(split_row(line, delimiter)) for line in sample]
@@ -316,10 +316,14 @@ def collect(
     widths: dict[int, int] = {}
     short: list[tuple[int, tuple[str, ...], int]] = []
     last = len(lines)
+    comment = ""
     for index, line in records(lines):
         line_number = numbers[index - 1] if numbers else index
         blank = not line.strip() and (delimiter == " " or delimiter not in line)
-        if blank or (line.startswith("#") and not table.headers):
+        if blank:
+            continue
+        if line.startswith("#") and not table.headers:
+            comment = line.lstrip("# ")
             continue
         if "\0" in line:
             _read_around_nul(table, line_number, line)
@@ -327,10 +331,13 @@ def collect(
         cells = split_row(line, delimiter)
         cut = index + line.count("\n") == last and not complete and not _ends_with_a_closing_quote(line)
         if not table.main:
-            names = unique_names(cells)
+            commented = split_row(comment, delimiter)  # numpy.savetxt writes its header as a comment
+            behind = len(commented) == len(cells) and looks_like_header(commented) and number_of(cells[0]) is not None
+            names = unique_names(commented if behind else cells)
             table.main = names
             table.set_header(names)
-            continue
+            if not behind:
+                continue
         if cut:
             _read_cut_row(table, line_number, cells)
             continue
@@ -573,9 +580,13 @@ def recognises(path: Path, head: bytes) -> bool:
 
 def looks_like_a_log_table(lines: Sequence[str]) -> bool:
     """Whether lines begin with a header that names an axis and go on with rows of as many cells, mostly numbers."""
+    comments = [line for line in lines if line.startswith("#")]
+    lines = [line for line in lines if not line.startswith("#")]
     if len(lines) < 3:
         return False
     delimiter = sniff_delimiter(lines[:-1])
+    if comments and number_of(split_row(lines[0], delimiter)[0] if lines[0].strip() else "") is not None:
+        lines = [comments[-1].lstrip("# "), *lines]
     header = unique_names(split_row(lines[0], delimiter))
     if len(header) < 2 or not looks_like_header(header) or not any(names_an_axis(name) for name in header):
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,6 +119,13 @@ def test_blank_lines_cost_nothing(delimiter: str) -> None:
     reading = read("\n".join([*lines[:2], "", "   ", *lines[2:]]) + "\n")
     assert points(reading, "loss") == [(1, 0.5, 2), (2, 0.4, 5), (3, 0.3, 6)]
     assert not reading.problems
+
+
+def test_comments_before_the_table_and_a_header_in_one() -> None:
+    table = "step loss\n1 0.5\n2 0.4\n3 0.3\n"
+    for text in ("# made by me\n" + table, "# " + table, "#" + table):
+        assert [value for _, value, _ in points(read(text), "loss")] == [0.5, 0.4, 0.3]
+        assert recognises(Path("log.txt"), text.encode())
 
 
 def test_utf16_of_a_powershell_redirect() -> None:
@@ -351,8 +359,6 @@ RECOGNISED = [
 
 @pytest.mark.parametrize(("name", "head", "expected"), RECOGNISED)
 def test_recognised(name: str, head: bytes, expected: bool) -> None:
-    from pathlib import Path
-
     assert recognises(Path(name), head) is expected
 
 
