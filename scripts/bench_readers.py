@@ -407,8 +407,8 @@ def page(found: dict[str, Any]) -> str:
     """docs/performance.md."""
     lines = [
         "# How fast", "",
-        "Written by `scripts/bench_readers.py`; not by hand. Every number is the median of up to five runs (one or three "
-        "where a table was measured in a hurry), each in a process of its own, the contenders taking turns.", "",
+        "Written by `scripts/bench_readers.py`; not by hand. Every number is the median of up to five runs (one or "
+        "three where a table was measured in a hurry), each in a process of its own, the contenders taking turns.", "",
         f"Machine: {processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}; "
         f"{datetime.date.today().isoformat()}.", "",
         f"Versions: {versions()}.", "",
