@@ -60,6 +60,10 @@ def _megatron(path: tuple[str, ...], key: str | None, value: Any, names: Mapping
     stops_early = any(_is_set(names.get(name)) for name in ("exit_interval", "exit_duration_in_mins"))
     if key == "num_classes" or (key == "warmup_steps" and warmup_elsewhere) or (key == "max_steps" and stops_early):
         return None, value
+    if key == "scheduler" and _is_set(names.get("lr_decay_samples")):
+        return None, value  # its horizon is in samples
+    if path[-1] == "lr_decay_iters" and _is_set(value):
+        return "scheduler_params", {"lr_decay_iters": value}
     if key in ("global_batch_size", "max_steps") and _is_set(names.get("rampup_batch_size")):
         return None, value  # grows while it trains
     return key, value
@@ -68,7 +72,9 @@ def _megatron(path: tuple[str, ...], key: str | None, value: Any, names: Mapping
 def _nanogpt(path: tuple[str, ...], key: str | None, value: Any, names: Mapping[str, Any]) -> tuple[str | None, Any]:
     """nanoGPT: no schedule at all unless decay_lr; the loop runs one iteration more than max_iters, from 0."""
     if path == ("decay_lr",):
-        return "scheduler", "cosine" if value else "constant"
+        return "scheduler", "nanogpt-cosine" if value else "constant"
+    if path == ("lr_decay_iters",) and names.get("decay_lr"):
+        return "scheduler_params", {"lr_decay_iters": value}
     if key in ("warmup_steps", "min_lr") and not names.get("decay_lr"):
         return None, value
     return key, value

@@ -110,6 +110,24 @@ TRANSLATED = {
         },
         {"scheduler": "cosine", "base_lr": 3e-4, "batch_size": 2, "global_batch_size": 256},
     ),
+    "nanoGPT with its schedule": (
+        {
+            "learning_rate": 6e-4,
+            "max_iters": 5000,
+            "decay_lr": True,
+            "warmup_iters": 100,
+            "lr_decay_iters": 4000,
+            "min_lr": 6e-5,
+        },
+        {
+            "base_lr": 6e-4,
+            "max_steps": 5000,
+            "scheduler": "nanogpt-cosine",
+            "warmup_steps": 100,
+            "scheduler_params": {"lr_decay_iters": 4000},
+            "min_lr": 6e-5,
+        },
+    ),
     "Megatron in iterations": (
         {"train_iters": 500, "exit_interval": None, "lr_decay_style": "WSD", "lr_warmup_iters": 10},
         {"max_steps": 500, "scheduler": "WSD", "warmup_steps": 10},
