@@ -631,12 +631,12 @@ def columns_of_entries(entries: Sequence[Mapping[str, Any]]) -> list[Column]:
 
     Entries of one shape (the same keys) are taken together, so that no Python code runs for each number.
     """
-    shapes: dict[tuple[str, ...], list[int]] = {}
-    for position, keys in enumerate(map(tuple, entries)):
-        try:
-            shapes[keys].append(position)
-        except KeyError:
-            shapes[keys] = [position]
+    shapes: dict[tuple[str, ...], Sequence[int]] = dict.fromkeys(map(tuple, entries), range(len(entries)))
+    if len(shapes) > 1:
+        by_shape: dict[tuple[str, ...], list[int]] = {keys: [] for keys in shapes}
+        for position, keys in enumerate(map(tuple, entries)):
+            by_shape[keys].append(position)
+        shapes = dict(by_shape)
     parts: dict[str, list[tuple[Ints, list[Any]]]] = {}
     for keys, positions in shapes.items():
         alike = entries if len(shapes) == 1 else [entries[position] for position in positions]
