@@ -449,8 +449,10 @@ def _witnesses(view: View, parts: Mapping[str, Ints], number: int) -> dict[str, 
         if role not in ("loss", "learning_rate", "epoch") or role in found:
             continue
         cut, end = int(parts[series.tag][number + 1]), int(parts[series.tag][number + 2])
-        if cut < 2 or cut == end or series.step[0] == NO_STEP or (role == "epoch" and np.array_equal(series.value, series.step)):
+        if cut < 2 or cut == end or series.step[0] == NO_STEP:
             continue
+        if role == "epoch" and np.array_equal(series.value, series.step):
+            continue  # the axis itself, no second clock
         begin = max(0, cut - ROWS_REMEMBERED)
         judge = _loss_witness if role == "loss" else _exact_witness
         before, after = slice(begin, cut), slice(cut, end)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer.auditing import audit_run
@@ -14,7 +14,8 @@ from analyzer.clocks.sessions import falls_of_the_step, usual_cadence
 from analyzer.clocks.writers import split_streams, training_series
 from analyzer.config.declared import merge
 from analyzer.discovery import discover
-from analyzer.model import Series
+from analyzer.model import NO_STEP, Run, Series, Source, View
+from analyzer.timeline import Timeline
 from tests.clocks.made_runs import Loop, follow_on, table, timeline_of, write_events
 
 RULES = ("RES001", "RES002", "RES003", "RES008", "LOG003", "LOG004", "LOG005", "LOG007", "PRF")
@@ -192,3 +193,41 @@ def test_a_lost_counter_is_found(loop: Loop, at: float, events: bool, tmp_path_f
     found = [finding for run in discover([folder]).runs
              for finding in audit_run(run, merge((), run.facts), select=RULES).findings]
     assert [finding.code for finding in found if finding.severity != "note"] == ["RES001"]
+
+
+steps = st.one_of(
+    st.lists(st.integers(0, 30), max_size=40), st.integers(1, 60).map(lambda n: list(range(0, 5 * n, 5))),
+    st.lists(st.sampled_from([NO_STEP, 1, 2, 3]), max_size=20),
+)
+numbers = st.one_of(st.floats(allow_nan=True, allow_infinity=True, width=32), st.integers(0, 5).map(float))
+
+
+@st.composite
+def any_view(draw: st.DrawFn) -> View:
+    """Two files with any steps, values and times under tags that play a part."""
+    series = {}
+    for tag in draw(st.lists(st.sampled_from(["loss", "lr", "epoch", "elapsed", "val_loss"]), unique=True)):
+        files = [draw(steps) for _ in range(2)]
+        step = np.array(files[0] + files[1], dtype=np.int64)
+        count = len(step)
+        value = np.array(draw(st.lists(numbers, min_size=count, max_size=count)), dtype=np.float64)
+        wall = np.array(draw(st.lists(st.floats(1.6e9, 1.8e9), min_size=count, max_size=count)), dtype=np.float64)
+        row = np.concatenate([np.arange(len(one), dtype=np.int64) for one in files])
+        source = np.repeat(np.arange(2, dtype=np.int32), [len(one) for one in files])
+        series[tag] = Series(tag=tag, step=step, value=value, wall_time=wall, source=source, row=row)
+    return View(name="any", sources=(0, 1), series=series)
+
+
+@given(view=any_view(), files=st.sampled_from(["tfevents", "csv"]), same=st.booleans())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.filterwarnings("error::RuntimeWarning:analyzer.clocks.sessions")
+def test_every_point_of_any_log_has_a_session(view: View, files: str, same: bool) -> None:
+    sources = tuple(Source(path=f"a/{n}", format=files, host="h", pid=1 if same else n) for n in range(2))
+    run = Run(name="any", sources=sources, views=(view,))
+    sessions = Timeline(run=run, declared=merge((), ()))
+    for series in view.series.values():
+        session = sessions.session_map.of(series)
+        assert len(session) == len(series)
+        assert np.all(np.diff(session) >= 0)
+        assert not len(session) or session.max() < len(sessions.sessions)
+    assert len(sessions.joins) == len(sessions.sessions) - 1

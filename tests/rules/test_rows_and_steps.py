@@ -170,3 +170,15 @@ def test_a_block_that_was_copied_into_the_file(block: tuple[int, int], tmp_path:
     write_events(tmp_path, [point for point in points if point[1] <= block[1]] + copied + behind)
     (finding,) = findings(tmp_path)
     assert (finding.code, finding.severity, finding.numbers["rows"]) == ("LOG003", "warning", block[1] - block[0] + 1)
+
+
+@pytest.mark.parametrize(("line", "codes"), [
+    pytest.param("200,0.7\ufffd\ufffd1,1e-4", ["LOG002"], id="a cell with bytes that are no text"),
+    pytest.param("200,0.7", ["LOG002"], id="a row cut short, and rows behind it"),
+    pytest.param("200,0.7,201,0.7,1e-4", ["LOG002"], id="two rows run into one"),
+    pytest.param("200,nan,1e-4", [], id="a loss that is not a number"),
+])
+def test_a_damaged_line_in_a_table(line: str, codes: list[str], tmp_path: Path) -> None:
+    rows = [f"{step},{falling_loss(step)},1e-4" if step != 200 else line for step in range(1, 401)]
+    (tmp_path / "log.csv").write_text("step,loss,lr\n" + "\n".join(rows) + "\n")
+    assert loud(tmp_path) == codes

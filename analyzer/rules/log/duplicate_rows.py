@@ -74,7 +74,8 @@ def rows_copied(account: Account) -> Iterator[tuple[Join, Series, Ints, Ints]]:
         series = view.series[join.tag] if join.tag else None
         if series is None:
             continue
-        begin = int(np.flatnonzero((series.source == join.cut[0]) & (series.row >= join.cut[1]))[0])
+        later = (series.source > join.cut[0]) | ((series.source == join.cut[0]) & (series.row >= join.cut[1]))
+        begin = int(np.argmax(later)) if later.any() else len(series)
         _, first, second = np.intersect1d(series.step[:begin], series.step[begin:], return_indices=True)
         second += begin
         times = times_of(series, view.series)

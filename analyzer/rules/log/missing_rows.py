@@ -45,6 +45,13 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if looks_sampled(timeline):
         yield Unchecked(reason="the log is a down-sampled export; the original log would show every row")
         return
+    main = next((series for series in training_series(timeline.view) if series.step[0] != NO_STEP), None)
+    if main is None or regular_cadence(main.step, timeline.session_map.of(main)) is None:
+        lacking = list(_only_in_the_other_account(timeline))
+        yield from lacking
+        if not lacking:
+            yield Unchecked(reason="no series of regular cadence: nothing can be said to be missing between its rows")
+        return
     gaps = [jump for jump in step_jumps(timeline)
             if jump.verdict == "rows missing" or (jump.verdict == "unknown" and jump.join is None)]
     inside = [jump for jump in gaps if jump.join is None]

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.wall_time import unit_of
-from analyzer.clocks.writers import training_series
+from analyzer.clocks.writers import rows_of, training_series
 from analyzer.model import NO_STEP, Finding, Floats, Ints, Series
 from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
@@ -40,6 +40,9 @@ FACTOR_WARNED = 5.0
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    if timeline.wall is None:
+        yield Unchecked(reason="the log has no times; event files or a column of times would show its clock")
+        return
     backwards = list(_backwards(timeline))
     if backwards:
         yield max(backwards, key=lambda finding: finding.numbers["seconds"])
@@ -76,7 +79,8 @@ def _fell(timeline: Timeline, series: Series, time: Floats, falls: Ints, what: s
 
 def _elapsed(timeline: Timeline) -> Iterator[Finding]:
     """Columns of seconds since the start of the process: negative, falling, or suddenly a thousand times larger."""
-    for tag, series in timeline.view.series.items():
+    for tag, column in timeline.view.series.items():
+        series = rows_of(column, np.isfinite(column.value))
         if role_of_tag(tag) != "elapsed" or len(series) < 3 or unit_of(series.value) is not None:
             continue
         session = timeline.session_map.of(series)
@@ -145,9 +149,11 @@ def _throughput_of_another_session(timeline: Timeline) -> Iterator[Finding]:
     made = last_session.last_step - timeline.sessions[-2].last_step
     for tag, series in timeline.view.series.items():
         runtime = timeline.view.series.get(tag.replace("steps_per_second", "runtime"))
-        if not tag.endswith("train_steps_per_second") or runtime is None or not len(runtime):
+        if not tag.endswith("train_steps_per_second") or runtime is None or not len(runtime) or not len(series):
             continue
         steps, total = float(series.value[-1] * runtime.value[-1]), last_session.last_step
+        if not np.isfinite(steps) or runtime.value[-1] <= 0:
+            return
         if made <= 0 or total <= made or abs(steps - total) > 0.02 * total or steps < 1.2 * made:
             return
         rate = made / float(runtime.value[-1])

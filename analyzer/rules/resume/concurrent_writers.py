@@ -45,7 +45,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 
 def _shared_folder(timeline: Timeline, note: str) -> Finding:
-    series = max(timeline.view.series.values(), key=len)
+    series = max(timeline.view.series.values(), key=len, default=None)
+    if series is None or not len(series):
+        return Finding(severity="note", message=note)
     ends = ((0, "first row of this run"), (len(series) - 1, "its last row"))
     return Finding(severity="note", message=note, tag=series.tag, first_step=int(series.step[0]),
                    last_step=int(series.step[-1]), evidence=tuple(timeline.row(series, at, why) for at, why in ends))

@@ -70,10 +70,11 @@ def _level_off(timeline: Timeline, join: Join) -> float | None:
     first, second = pairs_at_a_replay(timeline, join, loss)
     if len(first) < PAIRS_NEEDED:
         return None
-    difference = loss.value[second] - loss.value[first]
-    difference = difference[np.isfinite(difference)]
-    if len(difference) < PAIRS_NEEDED:
+    finite = np.isfinite(loss.value[first]) & np.isfinite(loss.value[second])
+    first, second = first[finite], second[finite]
+    if len(first) < PAIRS_NEEDED:
         return None
+    difference = loss.value[second] - loss.value[first]
     mean = float(np.mean(difference))
     error = float(np.std(difference)) / np.sqrt(len(difference))
     level = float(np.median(np.abs(loss.value[first])))
