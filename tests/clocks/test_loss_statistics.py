@@ -1,0 +1,154 @@
+"""The mathematics behind the loss rules, on curves whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.clocks.change_points import find_divergence, is_integer_like, same_noise, sharpest_shift, shift_at
+from analyzer.clocks.extreme_tail import chance_of_maximum
+from analyzer.clocks.loss import burn_in_of
+from analyzer.clocks.loss_spikes import find_spikes
+from analyzer.clocks.running_mean import undo_running_mean
+from analyzer.model import Floats
+
+
+def noise(n: int, seed: int = 0) -> Floats:
+    return np.random.default_rng(seed).standard_normal(n)
+
+
+def descent(n: int) -> Floats:
+    return 2.0 + 6.0 * np.exp(-np.arange(n) / (0.1 * n))
+
+
+def spiked(height: float, length: int, n: int = 2000, at: int = 1200) -> Floats:
+    loss = descent(n) + 0.05 * noise(n)
+    loss[at : at + length] += 0.05 * height
+    return loss
+
+
+@pytest.mark.parametrize(("height", "length"), [(12, 1), (8, 5), (6, 10), (6, 30), (8, 50)])
+def test_spikes_of_many_lengths_are_found_where_they_are(height: float, length: int) -> None:
+    (spike,) = find_spikes(spiked(height, length), judged_from=200)
+    assert abs(spike.first - 1200) <= max(1, length // 3)
+    assert abs(spike.last - (1200 + length - 1)) <= max(1, length // 3)
+    assert spike.p_value < 0.01
+
+
+def staircase(n: int) -> Floats:
+    return 3.0 * 0.6 ** (np.arange(n) // (n // 5)) * (1 + 0.02 * noise(n))
+
+
+def ringing(n: int) -> Floats:
+    ring = np.exp(-np.arange(n) / 20) * np.maximum(0, np.sin(2 * np.pi * np.arange(n) / 12))
+    return descent(n) * (1 + 5 * ring) + 0.05 * noise(n)
+
+
+HEALTHY = {
+    "descent": descent(2000) + 0.05 * noise(2000),
+    "staircase at epochs": staircase(2000),
+    "ringing at the start": ringing(2000),
+    "heavy tail": 2.0 + 0.05 * np.random.default_rng(3).standard_t(4, 3000),
+    "log-normal": np.exp(0.3 * noise(3000, 4)),
+    "a rise that lasts": np.concatenate([np.full(500, 1.0), np.full(500, 2.0)]) + 0.05 * noise(1000),
+    "constant": np.full(500, 0.7),
+    "smooth": descent(400),
+}
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_no_spike_where_there_is_none(name: str) -> None:
+    loss = HEALTHY[name]
+    assert find_spikes(loss, judged_from=burn_in_of(loss), floor=1e-3 * float(np.median(loss))) == []
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 12, 30])
+def test_short_curves_are_never_judged_wrongly(n: int) -> None:
+    loss = 1 + 0.1 * noise(n)
+    assert find_spikes(loss) == []
+    assert find_divergence(loss) is None if n else True
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.01, 100.0), st.integers(0, 1000))
+def test_a_spike_does_not_depend_on_the_unit_of_the_loss(unit: float, seed: int) -> None:
+    loss = descent(600) + 0.05 * noise(600, seed)
+    loss[400:405] += 1.0
+    plain, scaled = find_spikes(loss, judged_from=100), find_spikes(unit * loss, judged_from=100)
+    assert [(s.first, s.last) for s in plain] == [(s.first, s.last) for s in scaled]
+
+
+def test_the_tail_is_the_runs_own() -> None:
+    light = chance_of_maximum(noise(2000), 6.0, of=2000)
+    heavy = chance_of_maximum(np.random.default_rng(1).standard_t(3, 2000), 6.0, of=2000)
+    assert light < 0.01 < 0.3 < heavy
+    assert chance_of_maximum(noise(20), 100.0, of=20) == 1.0
+
+
+def test_censored_maxima_make_the_tail_no_lighter() -> None:
+    values = np.sort(np.random.default_rng(2).standard_t(3, 1000))
+    cut = chance_of_maximum(values[:-5], 9.0, of=1000)
+    censored = chance_of_maximum(values[:-5], 9.0, of=1000, censored=5)
+    assert censored >= cut
+
+
+@pytest.mark.parametrize(("factor", "onset"), [(1.6, 600), (3.0, 500), (50.0, 700)])
+def test_divergence_and_its_onset(factor: float, onset: int) -> None:
+    n = 1000
+    rise = factor ** np.clip((np.arange(n) - onset) / 40, 0, 1)
+    found = find_divergence((descent(n) + 0.05 * noise(n)) * rise, burn_in=150)
+    assert found is not None
+    assert abs(found.onset - onset) <= 30
+    assert found.final / found.lowest == pytest.approx(factor, rel=0.1)
+
+
+@pytest.mark.parametrize("name", [name for name in HEALTHY if name != "a rise that lasts"])
+def test_no_divergence_where_there_is_none(name: str) -> None:
+    assert find_divergence(HEALTHY[name], burn_in=burn_in_of(HEALTHY[name])) is None
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8, 16])
+def test_an_integer_factor_is_measured_and_placed(factor: int) -> None:
+    loss = descent(800) * np.exp(0.1 * noise(800)) * np.where(np.arange(800) >= 500, factor, 1)
+    row = sharpest_shift(loss, burn_in=150)
+    assert row is not None and abs(row - 500) <= 1
+    shift = shift_at(loss, row)
+    assert shift is not None and shift.factor == factor
+    assert is_integer_like(shift) and same_noise(shift)
+
+
+def test_long_curves_are_searched_in_blocks() -> None:
+    n = 60_000
+    loss = descent(n) * np.exp(0.1 * noise(n)) * np.where(np.arange(n) >= 40_321, 4, 1)
+    row = sharpest_shift(loss, burn_in=5000)
+    assert row is not None and abs(row - 40_321) <= 1
+
+
+def running_mean_of(batch: Floats, epoch: int) -> Floats:
+    return np.concatenate([np.cumsum(part) / np.arange(1, len(part) + 1) for part in np.split(batch, len(batch) // epoch)])
+
+
+def test_a_running_mean_is_undone() -> None:
+    batch = 1 + 0.2 * noise(400)
+    starts = np.arange(400) % 40 == 0
+    undone = undo_running_mean(running_mean_of(batch, 40), np.arange(1, 401), starts)
+    assert undone is not None
+    np.testing.assert_allclose(undone.value, batch, atol=1e-9)
+    np.testing.assert_array_equal(undone.count, np.arange(400) % 40 + 1)
+
+
+def test_a_running_mean_whose_labels_come_a_row_late_is_undone() -> None:
+    batch = 1 + 0.2 * noise(400)
+    late = np.roll(np.arange(400) % 40 == 0, 1)
+    late[0] = True
+    undone = undo_running_mean(running_mean_of(batch, 40), np.arange(1, 401), late)
+    assert undone is not None
+    np.testing.assert_allclose(undone.value, batch, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_batch_losses_are_left_alone(seed: int) -> None:
+    loss = descent(400) + 0.2 * noise(400, seed)
+    assert undo_running_mean(loss, np.arange(1, 401), np.arange(400) % 40 == 0) is None

@@ -1,0 +1,148 @@
+"""The loss, gradient and epoch-mean rules on small logs: what must be said, and what must not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analyzer.auditing import audit_run
+from analyzer.config.declared import facts_from_options, merge
+from analyzer.discovery import discover
+from analyzer.model import Finding
+from analyzer.rules.examples import table
+
+RULES = ("LOS", "GRD", "RES007", "EPO007")
+Column = Callable[[int], object]
+
+
+@pytest.fixture(autouse=True)
+def rules_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANALYZER_DEBUG", "1")
+
+
+def findings(folder: Path, text: str, *declared: str) -> list[Finding]:
+    (folder / "log.csv").write_text(text)
+    (run,) = discover([folder]).runs
+    return list(audit_run(run, merge(facts_from_options(declared), run.facts), select=RULES).findings)
+
+
+def loud(folder: Path, text: str, *declared: str) -> list[str]:
+    return [f.code for f in findings(folder, text, *declared) if f.severity != "note"]
+
+
+def log(n: int, **columns: Column) -> str:
+    return table(("step", *columns), [(s, *(column(s) for column in columns.values())) for s in range(1, n + 1)])
+
+
+NOISE = np.random.default_rng(7).standard_normal(5000)
+
+
+def healthy(step: int) -> float:
+    return round((0.6 + 3.0 * float(np.exp(-step / 40))) * (1 + 0.05 * float(NOISE[step])), 6)
+
+
+def test_one_spike_is_one_finding_with_its_rows(tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, log(500, loss=lambda s: healthy(s) + (2.0 if 300 <= s < 304 else 0.0)))
+    assert (found.code, found.first_step, found.last_step) == ("LOS001", 300, 303)
+    assert [row.step for row in found.evidence][0] == 299 and found.evidence[-1].step == 304
+
+
+def test_two_spikes_are_one_finding(tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, log(500, loss=lambda s: healthy(s) + (2.0 if s in (250, 251, 400, 401) else 0.0)))
+    assert found.code == "LOS001" and found.numbers["spikes"] == 2
+
+
+def test_a_spike_names_what_moved_with_it(tmp_path: Path) -> None:
+    text = log(
+        500,
+        loss=lambda s: healthy(s) + (2.0 if 300 <= s < 304 else 0.0),
+        grad_norm=lambda s: 9.0 if 300 <= s < 304 else round(1 + 0.1 * abs(float(NOISE[-s])), 4),
+    )
+    (found,) = findings(tmp_path, text)
+    assert "gradient norm is" in found.message
+
+
+@pytest.mark.parametrize(
+    ("title", "loss", "code"),
+    [
+        ("rises for good", lambda s: healthy(s) * (1 + 0.01 * max(0, s - 300)), "LOS002"),
+        ("NaN to the end", lambda s: healthy(s) if s < 400 else "nan", "LOS003"),
+        ("times four", lambda s: healthy(s) * (4 if s >= 300 else 1), "LOS004"),
+        ("zero to the end", lambda s: healthy(s) if s < 400 else 0.0, "LOS005"),
+    ],
+)
+def test_lasting_faults_have_one_name(tmp_path: Path, title: str, loss: Column, code: str) -> None:
+    assert loud(tmp_path, log(500, loss=loss)) == [code]
+
+
+def test_a_learning_rate_jump_makes_it_a_divergence(tmp_path: Path) -> None:
+    text = log(500, loss=lambda s: healthy(s) * (4 if s >= 300 else 1), lr=lambda s: 0.1 if s >= 300 else 0.001)
+    (found,) = [f for f in findings(tmp_path, text) if f.severity != "note"]
+    assert found.code == "LOS002" and "learning rate jumps" in found.message
+
+
+@pytest.mark.parametrize(
+    ("title", "columns"),
+    [
+        ("healthy", {"loss": healthy}),
+        ("negative loss", {"loss": lambda s: round(float(NOISE[s]), 4)}),
+        ("a factor of a tenth", {"loss": lambda s: healthy(s) * (1.1 if s >= 300 else 1)}),
+        ("a reward beside it", {"loss": lambda s: healthy(s) * (3 if s % 97 < 5 else 1), "rollout/ep_rew_mean": float}),
+        ("gradient skips of a loss scaler", {"loss": healthy, "grad_norm": lambda s: "inf" if s % 200 == 50 else 1.0 + s % 3}),
+        ("loss that reaches zero", {"loss": lambda s: max(0.0, round(3 * 0.9**s, 4))}),
+    ],
+)
+def test_silence(tmp_path: Path, title: str, columns: dict[str, Column]) -> None:
+    assert loud(tmp_path, log(500, **columns)) == []
+
+
+def two_sessions(second: Callable[[int], float], resumed_at: int = 251, died_at: int = 250) -> str:
+    first = [(s, healthy(s)) for s in range(1, died_at + 1)]
+    return table(("step", "loss"), first) + table(("step", "loss"), [(s, second(s)) for s in range(resumed_at, 501)])
+
+
+def test_fresh_weights_at_a_join(tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, two_sessions(lambda s: healthy(s - 250)))
+    assert (found.code, found.first_step, found.join) == ("RES007", 251, 0)
+
+
+def test_a_clean_resume_is_silent(tmp_path: Path) -> None:
+    assert loud(tmp_path, two_sessions(healthy)) == []
+
+
+def test_an_exact_replay_is_silent(tmp_path: Path) -> None:
+    assert loud(tmp_path, two_sessions(healthy, resumed_at=201)) == []
+
+
+def test_an_offset_on_replayed_steps(tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, two_sessions(lambda s: round(1.3 * healthy(s), 6), resumed_at=201))
+    assert found.code == "RES007" and "same steps" in found.message
+    assert {row.why for row in found.evidence} == {"first session", "same step, second session"}
+
+
+def test_a_first_mean_divided_by_all_steps(tmp_path: Path) -> None:
+    rows = [(s, round(healthy(s) * (20 / s if s == 1020 else 1), 4)) for s in range(20, 2001, 20)]
+    (found,) = findings(tmp_path, table(("step", "loss"), rows))
+    assert (found.code, found.first_step, found.join) == ("RES007", 1020, None)
+
+
+def windows(share: float) -> str:
+    """Epochs of 13 updates; the last of each holds 6 of 8 micro-batches."""
+    rows = [(s, s / 13, round((1 + 0.02 * float(NOISE[s])) * (share if s % 13 == 0 else 1), 5)) for s in range(1, 79)]
+    return table(("step", "epoch", "loss"), rows)
+
+
+GEOMETRY = ("dataset_size=204", "batch_size=2", "grad_accumulation=8")
+
+
+def test_a_last_window_divided_by_a_full_one(tmp_path: Path) -> None:
+    (found,) = [f for f in findings(tmp_path, windows(0.75), *GEOMETRY) if f.severity != "note"]
+    assert (found.code, found.first_step) == ("EPO007", 13)
+    assert found.numbers["expected"] == 0.75
+
+
+def test_a_last_window_divided_by_its_own_number(tmp_path: Path) -> None:
+    assert loud(tmp_path, windows(1.0), *GEOMETRY) == []
