@@ -84,13 +84,14 @@ def running_scale(residual: Floats, width: int = SCALE_BLOCKS) -> Floats:
     The median keeps a chunk that holds the spike from setting the scale that the spike is measured with.
     """
     n = len(residual)
-    size = n // max(1, n // width)
-    if n < 5 * width:  # too few chunks for a median of five: a window around each value
-        windows = np.median(sliding_window_view(np.abs(residual), min(width, n)), axis=1)
-        return MAD_TO_SIGMA * windows[np.clip(np.arange(n) - min(width, n) // 2, 0, len(windows) - 1)]
-    chunks = n // size
+    chunks = max(1, n // width)
+    size = n // chunks
     table = np.abs(residual[: chunks * size].reshape(chunks, size))
     mads = np.partition(table, size // 2, axis=1)[:, size // 2]
+    if chunks == 1:
+        return np.full(n, MAD_TO_SIGMA * mads[0])
+    if chunks < 5:
+        return np.full(n, MAD_TO_SIGMA * np.median(mads))
     padded = np.concatenate([mads[2:0:-1], mads, mads[-2:-4:-1]])
     smooth = MAD_TO_SIGMA * np.median(sliding_window_view(padded, 5), axis=1)
     if n > DENSE:
