@@ -51,7 +51,7 @@ class Source:
     line_numbers: bool = False  # `Series.row` is a line number of a text file that an editor can open
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Series:
     """All points of one tag in one view, as parallel arrays in written order (sources in order of their start).
 
@@ -75,6 +75,9 @@ class Series:
 
     def __len__(self) -> int:
         return len(self.step)
+
+    def __repr__(self) -> str:
+        return f"Series({self.tag!r}, {len(self)} points)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +206,7 @@ class RunReport:
     silenced: tuple[Finding, ...] = ()  # known findings, by configuration or baseline
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Report:
     """The audit of everything that was asked for."""
 
@@ -218,6 +221,9 @@ class Report:
         from analyzer.frames import findings_frame
 
         return findings_frame(self)
+
+    def __repr__(self) -> str:
+        return f"Report({len(self.runs)} runs, {sum(len(one.findings) for one in self.runs)} findings)"
 
     def _repr_html_(self) -> str:
         from analyzer.renderers.notebook import render

@@ -83,6 +83,36 @@ CELLS: dict[str, list[tuple[str, str]]] = {
             "panel.legend();",
         ),
     ],
+    "compare_runs_fairly": [
+        (
+            "markdown",
+            "# Is the larger batch better?\n\n"
+            "Two runs of one model on the same data, with batches of 16 and of 64. Which one looks better depends on what is "
+            "held equal: after the same number of updates the larger batch has seen four times the data.",
+        ),
+        (
+            "code",
+            "import analyzer\n\n"
+            'runs = [analyzer.read(f"../fixtures/compare/batch-{batch}")[0] for batch in (16, 64)]\n'
+            "declared = [dict(dataset_size=1920, batch_size=batch, world_size=1, grad_accumulation=1, epochs=8) "
+            "for batch in (16, 64)]\n"
+            "for run, facts in zip(runs, declared):\n"
+            "    frame = run.to_frame()\n"
+            "    print(run.name, int(frame.step.max()), 'updates;', "
+            "analyzer.plan(**facts).readings[0].steps_per_epoch, 'a lap')",
+        ),
+        ("markdown", "On equal footing, each axis for itself. First by updates:"),
+        ("code", 'analyzer.compare(*runs, by=["updates"])'),
+        ("markdown", "Then by epochs, which here is the same as by samples. The order turns round."),
+        ("code", 'analyzer.compare(*runs, by=["epochs"])'),
+        ("markdown", "Both logs are sound: the difference is no artefact of a clock."),
+        (
+            "code",
+            "for run, facts in zip(runs, declared):\n"
+            "    report = analyzer.audit(run, declared=facts)\n"
+            "    print(run.name, len(report.findings[report.findings.severity != 'note']), 'findings')",
+        ),
+    ],
 }
 
 

@@ -12,7 +12,7 @@ from analyzer.cli import main
 
 RUNS = Path(__file__).resolve().parents[1] / "fixtures" / "runs"
 EXPECTED = {
-    "transformers-30-epochs": [],
+    "transformers-30-epochs": ["LOS006"],
     "detectron2-started-twice": [],
     "lightning-data-position-lost": ["RES004"],
     "accelerate-scheduler-stepped-twice": ["SCH002"],
