@@ -406,10 +406,15 @@ def _planned(timeline: Timeline) -> Planned:
             confirmed.append(on_axis)
     if not lengths:
         confirmed = [Fraction(length) for length in closing_lengths(timeline)]
-    accumulation = [r.accumulation for r in timeline.plan.readings if r.batches_per_epoch]
-    if accumulation:
-        return Planned(lengths=lengths, confirmed=tuple(confirmed), largest_denominator=max(accumulation))
-    return Planned(lengths=lengths, confirmed=tuple(confirmed))
+    sized = [reading for reading in timeline.plan.readings if reading.batches_per_epoch]
+    if not sized:
+        return Planned(lengths=lengths, confirmed=tuple(confirmed))
+    return Planned(
+        lengths=lengths,
+        confirmed=tuple(confirmed),
+        divided=tuple({Fraction(r.batches_per_epoch or 0, r.accumulation) for r in sized}),
+        largest_denominator=max(reading.accumulation for reading in sized),
+    )
 
 
 def _from_closing_rows(timeline: Timeline) -> EpochClock | None:

@@ -26,8 +26,9 @@ GEOMETRY_SHARE = 0.05
 """A second S differs by at least so many steps and this share: less is a label that changes early or late."""
 
 
-ALTERNATING = 0.5
-"""Cost of laps that alternate in length: accumulation carried over the epoch's end, packing."""
+ALTERNATING = 0.6
+"""Cost of laps that alternate in length: accumulation carried over the epoch's end, packing. With UNPLANNED it is more
+than one break inside a session, unless the ratio is the plan's own batches / accumulation."""
 ELSEWHERE = 1.25
 """Cost of labels that change early or late at every boundary; a break at a join costs 1, one inside a session 1.5."""
 UNPLANNED = 1.0
@@ -42,6 +43,7 @@ class Planned:
 
     lengths: tuple[Fraction, ...] = ()
     confirmed: tuple[Fraction, ...] = ()  # those that rows at the epochs' ends, or the run's end, bear out
+    divided: tuple[Fraction, ...] = ()  # batches / accumulation of every reading, whatever becomes of the remainder
     largest_denominator: int = LARGEST_DENOMINATOR  # of a ratio that the accumulation can give
 
     def strangeness(self, found: Solution) -> float:
@@ -141,8 +143,9 @@ def _explained(
             alternating = Solution(
                 low=ratios[0], high=ratios[1], walk=_single(rooted, ratio), bounds=rooted, anchored=anchored
             )
-            choices.append((ALTERNATING + planned.strangeness(alternating), alternating))
-    if elsewhere is not None and crossings >= 2:
+            known = any(S.denominator > 1 and ratios[0] <= S <= ratios[1] for S in planned.divided)
+            choices.append((ALTERNATING + (0.0 if known else planned.strangeness(alternating)), alternating))
+    if elsewhere is not None and crossings >= (2 if planned.lengths else LAST_BOUNDARIES):
         choices.append((ELSEWHERE + planned.strangeness(elsewhere), replace(elsewhere, shifted_origin=True)))
     if not choices or min(choices, key=lambda one: one[0])[0] > 1.0:
         broken = _broken(rooted, lengths, slope, planned.lengths)

@@ -197,8 +197,10 @@ def faulty(seed: int, fault: str) -> Simulated:
     elif fault == "data":
         lost = rng.randint(max(2, setup.cadence + 1), max(per_epoch - 2, setup.cadence + 2))
         at = boundary + lost
-        again = [Update(number=u.number + lost, epoch=u.epoch, fraction=u.fraction, last_of_epoch=u.last_of_epoch)
-                 for u in done[boundary:]]
+        again = [
+            Update(number=u.number + lost, epoch=u.epoch, fraction=u.fraction, last_of_epoch=u.last_of_epoch)
+            for u in done[boundary:]
+        ]
         result = _written(rng, setup, [*done[:at], *again], label, cut=at)
         result.step = at + setup.step_base
         result.visible = lost < per_epoch - 1 - setup.cadence
@@ -213,8 +215,10 @@ def faulty(seed: int, fault: str) -> Simulated:
         setup.epochs = max(setup.epochs, at // per_epoch + 3)
         later = updates(setup, batches=max(2 * setup.accumulation, setup.batches // 2))
         first_of_epoch = next(i for i, u in enumerate(later) if u.epoch == at // per_epoch)
-        again = [Update(number=at + 1 + i, epoch=u.epoch, fraction=u.fraction, last_of_epoch=u.last_of_epoch)
-                 for i, u in enumerate(later[first_of_epoch:])]
+        again = [
+            Update(number=at + 1 + i, epoch=u.epoch, fraction=u.fraction, last_of_epoch=u.last_of_epoch)
+            for i, u in enumerate(later[first_of_epoch:])
+        ]
         result = _written(rng, setup, [*done[:at], *again], label, cut=at)
         result.step = at + setup.step_base
     else:
@@ -256,8 +260,11 @@ def _written(
             shown = setup.cadence == 1 or step % setup.cadence == setup.residue
             if shown or (setup.first_row and update.number == 1):
                 lines.append(f"{step},{_label(setup, update, label, divisor, per_epoch)},{value:.6f},")
-            closes = update.last_of_epoch if setup.validation == "epoch" else (
-                setup.validation == "steps" and update.number % every == 0)
+            closes = (
+                update.last_of_epoch
+                if setup.validation == "epoch"
+                else (setup.validation == "steps" and update.number % every == 0)
+            )
             if closes:
                 at_step = update.epoch + setup.label_base if validation_at_epoch else step
                 text = _label(setup, update, label, divisor, per_epoch)

@@ -1,0 +1,77 @@
+"""What the step axis counts, and how many updates a log shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyzer.clocks.global_step import updates_done, usual_spacing
+from analyzer.config.declared import checked_fact, merge
+from analyzer.discovery import discover
+from analyzer.timeline import Timeline
+
+
+def timeline_of(folder: Path, header: str, rows: list[str], **facts: Any) -> Timeline:
+    (folder / "log.csv").write_text("\n".join([header, *rows]) + "\n")
+    (run,) = discover([folder]).runs
+    own = [checked_fact(key, value, "--declare") for key, value in facts.items()]
+    return Timeline(run=run, declared=merge(own, run.facts))
+
+
+def losses(steps: range | list[int]) -> list[str]:
+    return [f"{step},{0.5 + 1 / (step + 1):.6f}" for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("steps", "facts", "base"),
+    [
+        pytest.param(range(1, 50), {}, 1, id="every step from 1"),
+        pytest.param(range(50), {}, 0, id="every step from 0"),
+        pytest.param([1, *range(10, 101, 10)], {}, 1, id="1, then multiples of ten"),
+        pytest.param([0, *range(9, 100, 10)], {}, 0, id="0, then one below multiples of ten"),
+        pytest.param(range(10, 101, 10), {}, None, id="multiples of ten fit both"),
+        pytest.param(range(10, 101, 10), {"max_steps": 100}, 1, id="the last row is the planned end"),
+        pytest.param(range(0, 101, 10), {"max_steps": 100}, None, id="a row at 0 and one at the planned end"),
+        pytest.param(range(7, 100, 10), {"max_steps": 98}, None, id="one below the planned end proves nothing"),
+    ],
+)
+def test_base(steps: range | list[int], facts: dict[str, Any], base: int | None, tmp_path: Path) -> None:
+    assert timeline_of(tmp_path, "step,loss", losses(steps), **facts).step_axis.base == base
+
+
+def test_lightning_counts_from_zero(tmp_path: Path) -> None:
+    rows = [f"{step},{0.5 + 1 / step:.6f},0.1" for step in range(49, 500, 50)]
+    axis = timeline_of(tmp_path, "step,train_loss,lr-SGD", rows).step_axis
+    assert axis.base == 0 and axis.cadence == 50
+
+
+def test_examples_as_step(tmp_path: Path) -> None:
+    timeline = timeline_of(
+        tmp_path, "step,loss", losses(range(24, 4321, 24)), dataset_size=720, batch_size=24, epochs=6, drop_last=False
+    )
+    assert timeline.step_axis.unit == "sample" and timeline.step_axis.per_update == 24
+    done = updates_done(timeline)
+    assert done is not None and done.high == 180
+
+
+@pytest.mark.parametrize(
+    ("steps", "low", "high"),
+    [
+        pytest.param(range(1, 101), 100, 100, id="every step"),
+        pytest.param([1, *range(10, 101, 10)], 100, 109, id="nine more may follow"),
+        pytest.param([100], 100, 2**40, id="one row says nothing of what follows"),
+    ],
+)
+def test_updates_done(steps: list[int], low: int, high: int, tmp_path: Path) -> None:
+    done = updates_done(timeline_of(tmp_path, "step,loss", losses(steps)))
+    assert done is not None and done.low == low and done.high >= high
+
+
+def test_usual_spacing_is_the_most_frequent() -> None:
+    import numpy as np
+
+    assert usual_spacing(np.array([1, 10, 20, 30, 37, 40, 50])) == 10
+    assert usual_spacing(np.array([5])) == 1
+    assert usual_spacing(np.array([0, 10**12, 2 * 10**12, 3])) == 10**12
