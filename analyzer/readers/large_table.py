@@ -112,7 +112,7 @@ def _by_pyarrow(body: Any, header: tuple[str, ...], delimiter: str, sample: Sequ
         try:
             table = arrow_csv.read_csv(
                 pa.BufferReader(pa.py_buffer(body)),
-                read_options=arrow_csv.ReadOptions(column_names=indices, block_size=4 << 20),
+                read_options=arrow_csv.ReadOptions(column_names=indices, block_size=1 << 20),
                 parse_options=arrow_csv.ParseOptions(delimiter=delimiter, quote_char=False, ignore_empty_lines=False),
                 convert_options=arrow_csv.ConvertOptions(
                     column_types=kinds,
