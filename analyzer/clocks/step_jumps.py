@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analyzer.clocks.sessions import usual_cadence
+from analyzer.clocks.witnesses import usual_cadence
 from analyzer.clocks.writers import rows_of, training_series
 from analyzer.model import NO_STEP, Floats, Ints, Row, Series
 from analyzer.roles import role_of_tag

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer.auditing import audit_run
-from analyzer.clocks.sessions import falls_of_the_step, usual_cadence
+from analyzer.clocks.session_cuts import falls_of_the_step
+from analyzer.clocks.witnesses import usual_cadence
 from analyzer.clocks.writers import split_streams, training_series
 from analyzer.config.declared import merge
 from analyzer.discovery import discover

@@ -27,8 +27,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.accounts import comparisons
-from analyzer.clocks.sessions import usual_cadence
 from analyzer.clocks.step_jumps import StepJump, regular_cadence, step_jumps
+from analyzer.clocks.witnesses import usual_cadence
 from analyzer.clocks.writers import training_series
 from analyzer.model import NO_STEP, Finding
 from analyzer.rules import Example, Rule, Unchecked

@@ -1,0 +1,106 @@
+"""What the other clocks did where the step counter broke: did the state go on, go back, or start over?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from analyzer.model import Floats, Ints
+
+StepChange = Literal["continued", "replayed", "reset", "skipped", "fresh"]
+Witness = Literal["goes on", "goes back", "starts over", "unknown"]
+
+GOES_ON = 0.35  # position of the second life's first loss: 0 is the end of the first life, 1 its start
+STARTS_OVER = 0.65
+LOSS_ROWS = 5  # rows whose median is a level at the edge of a session
+PAIRS_NEEDED = 8  # rows of equal step that both lives told
+PAIR_ERRORS = 6.0  # standard errors of their mean difference; neighbouring losses are not independent
+
+
+def step_went_back(first: int, last: int, start: int, cadence: int, witnesses: Mapping[str, Witness]) -> StepChange:
+    """Replay, reset or another run, for a step that goes back.
+
+    A counter is reset when a state goes on: learning rate, epoch or (at the very start, where it differs most) loss.
+    """
+    exact = {said for role, said in witnesses.items() if role != "loss"}
+    at_start = first < start + max(cadence, 1)
+    if not at_start:
+        if "goes on" in exact:
+            return "replayed" if "goes back" in exact else "reset"
+        return "reset" if witnesses.get("loss") == "goes on" else "replayed"
+    if "goes on" in exact or witnesses.get("loss") == "goes on":
+        return "reset"
+    return "fresh"
+
+
+def usual_cadence(step: Ints) -> int:
+    """The most frequent rise of the step."""
+    rises = np.diff(step)
+    rises = rises[rises > 0]
+    if not len(rises):
+        return 1
+    values, counts = np.unique(rises, return_counts=True)
+    return int(values[np.argmax(counts)])
+
+
+def loss_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) -> Witness:
+    """Where the second life's first loss lies between the first life's start and end.
+
+    When the step goes back into the middle of the first life, the losses of equal steps are compared in pairs instead:
+    a replay tells them again, a state that goes on lies below them by as much as the loss fell in between.
+    """
+    finite, finite_after = np.isfinite(before), np.isfinite(after)
+    step, before, step_after, after = step[finite], before[finite], step_after[finite_after], after[finite_after]
+    if len(before) < 2 or not len(after):
+        return "unknown"
+    if step[0] + usual_cadence(step) <= step_after[0] <= step[-1]:
+        return _loss_in_the_middle(step, before, step_after, after)
+    rows = max(1, min(LOSS_ROWS, len(before) // 4, len(after) // 4))
+    last_rows = max(rows, min(LOSS_ROWS, len(before) // 2))
+    begin, end = float(np.median(before[:rows])), float(np.median(before[-last_rows:]))
+    noise = 1.4826 * float(np.median(np.abs(np.diff(before[len(before) // 2 :])))) if len(before) > 5 else 0.0
+    if abs(begin - end) <= max(3 * noise / np.sqrt(rows), 1e-12 * abs(begin)):
+        return "unknown"
+    position = (float(np.median(after[:rows])) - end) / (begin - end)
+    if position <= GOES_ON:
+        return "goes on"
+    return "starts over" if position >= STARTS_OVER else "unknown"
+
+
+def _loss_in_the_middle(step: Ints, before: Floats, step_after: Ints, after: Floats) -> Witness:
+    # A step told by several lives counts as the last of them told it; steps of another phase lie between two rows.
+    told_at, index = np.unique(step[::-1], return_index=True)
+    inside = step_after <= told_at[-1]
+    again = after[inside]
+    if len(again) < PAIRS_NEEDED:
+        return "unknown"
+    told = np.interp(step_after[inside], told_at, before[::-1][index])
+    difference = again - told
+    error = float(np.std(difference)) / np.sqrt(len(difference)) + 1e-12 * float(np.abs(told).max())
+    rows = min(LOSS_ROWS, len(told) // 2)
+    fell = float(np.median(told[:rows]) - np.median(told[-rows:]))
+    moved = float(np.median(told[:rows]) - np.median(again[:rows]))
+    if float(np.mean(difference)) < -PAIR_ERRORS * error and fell > 0 and moved > 0.5 * fell:
+        return "goes on"
+    return "goes back" if abs(float(np.mean(difference))) < error * 3 and fell > PAIR_ERRORS * error else "unknown"
+
+
+def exact_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) -> Witness:
+    """Whether a noise-free value goes on from the end of the first life, or is what the first life had at this step."""
+    known = np.isfinite(before)
+    step, before = step[known], before[known]
+    if len(before) < 2 or not np.isfinite(after[0]):
+        return "unknown"
+    end, value = float(before[-1]), float(after[0])
+    at = np.flatnonzero(step <= step_after[0])
+    there = float(before[at[-1]]) if len(at) else float(before[0])
+    usual = float(np.median(np.abs(np.diff(before[-20:])))) if len(before) > 2 else 0.0
+    if abs(there - end) <= 4 * usual or there == end:
+        return "unknown"  # both would be the same
+    if abs(value - end) <= 2 * usual + 1e-9 * abs(end):
+        return "goes on"
+    if abs(value - there) <= 2 * usual + 1e-9 * abs(there):
+        return "starts over" if not len(at) or at[-1] <= 1 else "goes back"
+    return "unknown"
