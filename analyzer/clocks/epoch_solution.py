@@ -136,6 +136,8 @@ def _explained(
     if trusted and elsewhere is not None:  # other witnesses vouch for S, so the boundaries are off
         S = trusted[0]
         return replace(elsewhere, low=S, high=S, walk=_single(bounds, S), shifted_origin=True)
+    if elsewhere is not None and not planned.lengths and crossings < LAST_BOUNDARIES:
+        return elsewhere  # two boundaries and no plan: early labels and alternating laps look alike
     choices: list[tuple[float, Solution]] = []
     if slope is None and ratios is not None and crossings >= LAST_BOUNDARIES:
         ratio = _simplest(*ratios)
@@ -145,7 +147,7 @@ def _explained(
             )
             known = any(S.denominator > 1 and ratios[0] <= S <= ratios[1] for S in planned.divided)
             choices.append((ALTERNATING + (0.0 if known else planned.strangeness(alternating)), alternating))
-    if elsewhere is not None and crossings >= (2 if planned.lengths else LAST_BOUNDARIES):
+    if elsewhere is not None and crossings >= 2:
         choices.append((ELSEWHERE + planned.strangeness(elsewhere), replace(elsewhere, shifted_origin=True)))
     if not choices or min(choices, key=lambda one: one[0])[0] > 1.0:
         broken = _broken(rooted, lengths, slope, planned.lengths)

@@ -1,10 +1,11 @@
 """The upper tail of a statistic, learnt from the run itself.
 
-With it one false-alarm budget holds for Gaussian and for heavy-tailed noise alike. The law is Tukey's g-and-h: a normal
-score z becomes median + A z exp(g z/2 + h z^2/2); g makes it skew, h makes its tail heavy (Hoaglin 1985). It is fitted to
-quantiles of the upper half with their own covariance, so that outliers do not bend it, and what the run does not know
-about its tail is averaged over: a short log must not pretend to. Against a generalised Pareto on the largest tenth, which
-sees a fifth of these rows, it finds twice as many single rows of six noise units at the same false-alarm rate.
+With it one false-alarm budget holds for Gaussian and for heavy-tailed noise alike. The law is Tukey's g-and-h: a
+normal score z becomes median + A z exp(g z/2 + h z^2/2); g makes it skew, h makes its tail heavy (Hoaglin 1985). It
+is fitted to quantiles of the upper half with their own covariance, so that outliers do not bend it, and what the run
+does not know about its tail is averaged over: a short log must not pretend to. Against a generalised Pareto on the
+largest tenth, which sees a fifth of these rows, it finds twice as many single rows of six noise units at the same
+false-alarm rate.
 """
 
 from __future__ import annotations

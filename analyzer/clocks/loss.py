@@ -110,7 +110,8 @@ def baseline_of(timeline: Timeline, series: Series) -> LossBaseline:
 def epoch_starts(timeline: Timeline, series: Series, rows: Ints) -> NDArray[np.bool_] | None:
     """True where the epoch label of a row differs from the row before, shape (m,); None without labels.
 
-    Labels are taken from the same rows of the file where they stand there, else from the last label at or before the step.
+    Labels are taken from the same rows of the file where they stand there, else from the last label at or before the
+    step.
     """
     labels = timeline.roles.first("epoch")
     if labels is None or len(labels) < 2 or len(rows) < 2:

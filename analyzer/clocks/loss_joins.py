@@ -314,7 +314,8 @@ def _rare(loss: LossBaseline, position: int, length: int, rise: float, units: fl
 
 
 def rises(log: Floats, before: int, after: int) -> Floats:
-    """Median of ``after`` rows minus the median of the ``before`` rows ahead of them, at every row from ``before`` on."""
+    """Median of ``after`` rows minus the median of the ``before`` rows ahead of them, at every row from ``before``
+    on."""
     if len(log) < before + after:
         return np.zeros(0)
     ahead = np.median(sliding_window_view(log, before), axis=1)[: len(log) - before - after + 1]

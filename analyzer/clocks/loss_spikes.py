@@ -1,9 +1,9 @@
 """Transient peaks of a curve: rows that stand above what lies before *and* after them.
 
 A top-hat on block medians: the excess of a block is its median minus the larger of the levels before and after it.
-Descent, staircase and divergence cannot make it positive. Blocks of many lengths find one row of twenty noise units and
-fifty rows of three. The excess is judged on the raw loss (in logs a spike of 19 noise units over 30 % noise is one of 6)
-in units of its own local scale, against the run's own tail.
+Descent, staircase and divergence cannot make it positive. Blocks of many lengths find one row of twenty noise units
+and fifty rows of three. The excess is judged on the raw loss (in logs a spike of 19 noise units over 30 % noise is
+one of 6) in units of its own local scale, against the run's own tail.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ P_VALUE = 1e-2  # chance that the run's own tail reaches so far anywhere in the 
 
 @dataclass(frozen=True, kw_only=True)
 class Spike:
-    """Rows [first, last] of the curve stand ``height`` above ``level``; ``units`` noise units of blocks of ``length``."""
+    """Rows [first, last] of the curve stand ``height`` above ``level``; ``units`` noise units of blocks of
+    ``length``."""
 
     first: int
     last: int

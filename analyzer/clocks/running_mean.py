@@ -1,8 +1,8 @@
 """Losses that are logged as the mean of the epoch so far, and the batch losses behind them.
 
-Keras' batch logs, allennlp's ``loss`` and many progress bars write m_k = (b_1 + ... + b_k) / k, which starts anew with each
-epoch. Such a curve falls in a saw-tooth that is nobody's fault, and one bad batch shows in all rows to the epoch's end.
-The batch loss is b_k = k m_k - (k-1) m_(k-1).
+Keras' batch logs, allennlp's ``loss`` and many progress bars write m_k = (b_1 + ... + b_k) / k, which starts anew
+with each epoch. Such a curve falls in a saw-tooth that is nobody's fault, and one bad batch shows in all rows to the
+epoch's end. The batch loss is b_k = k m_k - (k-1) m_(k-1).
 """
 
 from __future__ import annotations

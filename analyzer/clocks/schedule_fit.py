@@ -99,8 +99,8 @@ def line_through(x: Floats, u: Floats, sigma: Floats) -> tuple[float, float] | N
     good = np.isfinite(u) & np.isfinite(sigma) & (sigma > 0)
     if good.sum() < 2:
         return None
-    x, u, weight = x[good], u[good], 1.0 / sigma[good] ** 2
-    weight = weight / weight.max()
+    x, u, sigma = x[good], u[good], sigma[good]
+    weight = (sigma.min() / sigma) ** 2
     mean_x, mean_u = np.average(x, weights=weight), np.average(u, weights=weight)
     spread = float(np.average((x - mean_x) ** 2, weights=weight))
     if spread <= 0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.declared_schedule import ENDS, Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, agrees, identify
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
@@ -41,6 +41,7 @@ LONGEST_GRID = 2_000_000  # counters looked at when a session's own counter is s
 MOST_SESSIONS = 40
 MOST_CHANGES = 60
 REFERENCES = 6  # declared schedules that a change is looked for against, the longest-lasting first
+FEWEST_AFTER = 3  # rows that a change must last
 NEWTON_STEPS = 6
 CLEARLY = 10  # half widths
 LATE = 0.2  # share of the rows: a rate that stands still for less, at the end, has met a floor
@@ -380,7 +381,7 @@ def inside_a_session(timeline: Timeline, claim: Claim, rows: Observed, sample: O
         found = changes(value, x, rows.rate, rows.tolerance, shifting=shifting)
         if not found:
             continue
-        deviations = tuple(_in_words(timeline, claim, rows, value, axis, found, declared=known is not None))
+        deviations = tuple(_in_words(timeline, claim, rows, value, axis, found, known))
         if not deviations:
             continue
         if known is not None:
@@ -430,7 +431,7 @@ def _moves(value: Value, x: Floats) -> bool:
 
 def references(claim: Claim, rows: Observed, sample: Observed, main: bool) -> Iterator[tuple[Value, str, Known | None, Fit | None]]:
     """What to compare with: the declared schedule that holds longest, then one read off the longest possible beginning."""
-    if claim.family not in (None, "plateau"):
+    if claim.family not in (None, "plateau") and (claim.totals or claim.family not in ENDS):
         for known in best_references(claim, sample, main, wanted=REFERENCES):
             yield known.at, known.axis, known, None
     for axis in ("step", "epoch"):
@@ -486,7 +487,7 @@ def changes(value: Value, x: Floats, y: Floats, tolerance: Floats, *, shifting: 
         if not options:
             return []
         change, after = max(options, key=lambda option: (option[0].rows, option[0].how == "single"))
-        if change.rows < min(3, len(x) - place) and change.how != "single":
+        if change.rows < FEWEST_AFTER and change.how != "single":
             return []
         found.append(change)
         current = after
@@ -593,9 +594,9 @@ def _ways_on(
 
 
 def _in_words(
-    timeline: Timeline, claim: Claim, rows: Observed, value: Value, axis: str, found: list[Change], *, declared: bool
+    timeline: Timeline, claim: Claim, rows: Observed, value: Value, axis: str, found: list[Change], known: Known | None
 ) -> Iterator[Deviation]:
-    x = rows.axes[axis]
+    x, declared = rows.axes[axis], known is not None
     first = found[0]
     expected = value(x)
     step = int(rows.step[first.place])
@@ -607,7 +608,9 @@ def _in_words(
     join = rows.joins.get(int(rows.session[first.place])) if _begins_session(rows, first.place) else None
     if all(change.how == "single" for change in found):
         wrong = np.concatenate([np.arange(change.place, change.place + int(change.size)) for change in found])
-        if not _clearly_off(rows, expected, wrong):
+        good = np.ones(len(rows), dtype=bool)
+        good[wrong] = False
+        if not _clearly_off(rows, expected, wrong) or (known is not None and _few_warmup_rows(known, rows, good)):
             return
         yield _isolated(timeline, rows, expected, wrong)
         return

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Search = Callable[["Timeline", Claim, Observed, Observed, bool], SchedulerClock | None]
 
 OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1
+NEVER = 1e12  # an end beyond any log
 LATE = -2  # steps counted from 1, and a scheduler that lags one update: DeepSpeed's warmup schedules
 ESTIMATED = 1.5  # half widths, where a factor or the warmup's start was itself read off the log
 OTHER_PEAK = 1e-3  # relative; printed rates have three digits at least
@@ -66,7 +67,16 @@ def read_clock(timeline: Timeline, claim: Claim, rows: Observed, *, main: bool) 
     rows = rows.sharpened()
     sample = rows.sample()
 
-    searches: tuple[Search, ...] = (changes.by_sessions, at_another_rate, frozen, changes.single_rows, with_own_parameters, changes.at_every_epoch, changes.inside_a_session)
+    searches: tuple[Search, ...] = (
+        changes.by_sessions,
+        at_another_rate,
+        frozen,
+        changes.single_rows,
+        by_a_whole_epoch,
+        with_own_parameters,
+        changes.at_every_epoch,
+        changes.inside_a_session,
+    )
     if claim.family is None:
         searches = (with_own_parameters, changes.by_sessions, changes.inside_a_session)
     for search in searches:
@@ -132,7 +142,8 @@ def hypotheses(
     known_phase = counted_laps(rows)
     for candidate in candidates(claim, peak, extras):
         for axis in axes_for(candidate.unit, rows):
-            for offset in (*offsets, LATE) if axis == "step" else offsets if axis not in known_phase else (0,):
+            wide = axis == "step" or (axis == "epoch" and rows.axes[axis][0] >= 1)
+            for offset in (0,) if axis in known_phase else (*offsets, LATE) if wide else offsets:
                 yield Known(schedule=candidate.schedule, axis=axis, unit=candidate.unit, offset=offset)
 
 
@@ -144,6 +155,8 @@ def counted_laps(rows: Observed) -> tuple[str, ...]:
 
 def peaks_of(claim: Claim, rows: Observed, main: bool) -> list[float]:
     top = float(rows.rate.max())
+    if top <= 0:
+        return _given(claim.base_lr) and [claim.base_lr or 0.0] or [1.0]
     if claim.base_lr is None:
         return [top]
     return [claim.base_lr] if main and abs(top - claim.base_lr) < 1e-9 * top else [claim.base_lr, top]
@@ -200,8 +213,11 @@ def own_totals(claim: Claim, rows: Observed) -> tuple[float, ...]:
     axis = rows.axes.get("step")
     if axis is None:
         return ()
-    fit = identify(axis, rows.rate, rows.tolerance, families=(claim.family,), peaks=_given(claim.base_lr), floors=_given(claim.min_lr))
+    falls = ("linear", "cosine", "1-sqrt") if claim.family == "wsd" else (claim.family,)
+    fit = identify(axis, rows.rate, rows.tolerance, families=falls, peaks=_given(claim.base_lr), floors=_given(claim.min_lr))
     found = [] if fit is None or not math.isfinite(fit.end) else [float(round(fit.end)) + k for k in (0, -1, 1)]
+    if claim.family == "wsd":
+        found.append(NEVER)
     return (*found, float(axis[-1]), float(axis[-1]) + 1)
 
 
@@ -239,12 +255,39 @@ def first_value_twice(timeline: Timeline, rows: Observed, known: Known) -> Itera
     )  # fmt: skip
 
 
+def by_a_whole_epoch(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, main: bool) -> SchedulerClock | None:
+    """A schedule in epochs that runs one epoch late, or early, from the first row on."""
+    phased = counted_laps(sample)
+    if not main or claim.family is None or "step" not in rows.axes or rows.axes["step"][0] > 1 + np.median(np.diff(rows.step)):
+        return None
+    for axis in phased:
+        for candidate in candidates(claim, peaks_of(claim, rows, main)[0], extras_of(sample)):
+            for offset in (-1, 1) if candidate.unit == "epoch" and rows.axes[axis][0] == 0 else ():
+                known = Known(schedule=candidate.schedule, axis=axis, unit="epoch", offset=offset)
+                if not matches(known, sample).all() or not matches(known, rows).all():
+                    continue
+                on_time = replace(known, offset=0)
+                wrong = np.flatnonzero(~matches(on_time, rows))
+                given = on_time.on(rows)
+                if len(wrong) < 3:
+                    continue
+                late = offset < 0
+                what = f"the scheduler is one epoch {'late' if late else 'early'}: {rows.rate[wrong[0]]:.6g} at step {rows.step[wrong[0]]} instead of {given[wrong[0]]:.6g}"
+                deviation = Deviation(
+                    kind="lag" if late else "lead", step=int(rows.step[wrong[0]]), last_step=int(rows.step[-1]), size=float(offset),
+                    what=what, numbers={"epochs": offset}, severity="error" if late else "warning",
+                    evidence=tuple(row_of(timeline, rows, int(k), f"should be {given[k]:.6g}") for k in dict.fromkeys((wrong[0], wrong[-1]))),
+                )  # fmt: skip
+                return clock_of(rows, known, deviations=(deviation,))
+    return None
+
+
 def other_peak(timeline: Timeline, claim: Claim, rows: Observed, known: Known, main: bool) -> Iterator[Deviation]:
     """The declared schedule at another height."""
     from analyzer.clocks.scheduler import rates_of
 
     height, declared = known.schedule.peak * known.scale, claim.base_lr
-    if not main or not declared or abs(height / declared - 1) < OTHER_PEAK:
+    if not main or not declared or height <= 0 or abs(height / declared - 1) < OTHER_PEAK:
         return
     if any(abs(float(np.nanmax(series.value)) / declared - 1) < OTHER_PEAK for series in rates_of(timeline) if len(series)):
         return
@@ -440,7 +483,8 @@ def at_another_rate(timeline: Timeline, claim: Claim, rows: Observed, sample: Ob
     """The declared schedule, stepped k times per update or in the other unit."""
     if claim.family in (None, "plateau", "constant") and not (claim.family == "constant" and claim.warmup_declared):
         return None
-    if distinct_inner_values(rows) < FEWEST_DISTINCT:
+    drops = np.count_nonzero(np.abs(np.diff(rows.rate)) > 2 * rows.tolerance[1:])
+    if distinct_inner_values(rows) < FEWEST_DISTINCT and not (claim.family == "step" and drops >= 2):
         return None
     extras = extras_of(sample)
     extras = replace(extras, furthest=extras.furthest * max(rate for rate, _ in named_rates(claim)))
@@ -473,7 +517,8 @@ def at_another_rate(timeline: Timeline, claim: Claim, rows: Observed, sample: Ob
 def _other_rates(claim: Claim, rows: Observed, both: list[Candidate]) -> Iterator[tuple[Known, str]]:
     declared_unit = claim.unit
     for candidate in both:
-        if candidate.unit == "step" and "epoch" in rows.axes and declared_unit != "epoch" and "step" in rows.axes:
+        open_unit = declared_unit is None and claim.family in ("step", "exponential")
+        if candidate.unit == "step" and "epoch" in rows.axes and declared_unit != "epoch" and "step" in rows.axes and not open_unit:
             for offset in OFFSETS:
                 yield (
                     Known(schedule=candidate.schedule, axis="epoch", unit="step", offset=offset),
@@ -685,7 +730,8 @@ def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str, step: in
         end_ok = end_ok or any(abs(fit.end - total - w) <= slack for total in totals for w in widths)
     planned = claim.totals if axis == "step" else _given(claim.epochs)
     near = min(planned, key=lambda total: abs(fit.end - total)) if end_known else math.nan
-    warm_ok = not warmup_is_seen(rows, fit, axis, widths) or any(abs(width - w) <= CONVENTION for w in widths)
+    peak_known = claim.base_lr is not None or height_is_seen(rows, fit, axis, fit.peak)
+    warm_ok = not peak_known or not warmup_is_seen(rows, fit, axis, widths) or any(abs(width - w) <= CONVENTION for w in widths)
     if not warm_ok and not end_ok and widths and max(widths) > 0:
         k_end, k_warm = near / fit.end, max(widths) / max(width, 1e-9)
         if abs(k_end / k_warm - 1) < 0.05:
