@@ -81,13 +81,33 @@ def folders_of(
                 folder.logs.append(log)
         if folder.logs or folder.sidecars:
             folders.append(folder)
+    _drop_links_to_logs(folders)
     return folders, looked_at
+
+
+def _drop_links_to_logs(folders: list[Folder]) -> None:
+    """Read a file once that links lead to: under its own name, unless that has no suffix (the cache of a hub)."""
+    if not any(log.path.is_symlink() for folder in folders for log in folder.logs):
+        return
+    kept: dict[str, tuple[Folder, Log]] = {}
+    for folder, log in [(one, log) for one in folders for log in one.logs]:
+        target = os.path.realpath(log.path)
+        other = kept.setdefault(target, (folder, log))
+        if other[1] is log:
+            continue
+        worse, better = ((folder, log), other) if _telling(other[1]) >= _telling(log) else (other, (folder, log))
+        worse[0].logs.remove(worse[1])
+        kept[target] = better
+
+
+def _telling(log: Log) -> tuple[bool, bool]:
+    return bool(log.path.suffix), not log.path.is_symlink()
 
 
 def _walk(
     root: Path, exclude: Sequence[str], problems: list[Problem]
 ) -> Iterator[tuple[Folder, list[os.DirEntry[str]], bool]]:
-    """Every folder once, in the order of names. Links to what lies below the root anyway are not followed."""
+    """Every folder once, in the order of names. Links to folders below or above the root are not followed."""
     real_root = os.path.realpath(root)
     seen = {real_root}
     waiting = [Folder(parts=(), path=root)]
@@ -105,12 +125,11 @@ def _walk(
         store = "meta.yaml" in names and bool(names & {"metrics", "params"})
         for entry in entries:
             try:
-                if entry.is_symlink():
+                if entry.is_symlink() and entry.is_dir():
                     target = os.path.realpath(entry.path)
-                    if target in seen or target.startswith(real_root + os.sep) or not os.path.exists(target):
-                        continue
-                    if entry.is_dir() and real_root.startswith(target + os.sep):
-                        continue  # a loop: the link leads above the root
+                    common = os.path.commonpath([target, real_root])
+                    if target in seen or common in (target, real_root):
+                        continue  # below the root and walked anyway, or a loop that leads above it
                     seen.add(target)
                 if entry.is_file():
                     files.append(entry)

@@ -441,6 +441,24 @@ def test_links_that_loop_are_not_followed(tmp_path: Path) -> None:
     assert len(found(tmp_path)) == 1
 
 
+def test_links_into_a_store_of_nameless_files_are_read_once(tmp_path: Path) -> None:
+    state(tmp_path / "blobs" / "3f2a", 100)
+    for revision in ("one", "two"):
+        (tmp_path / "snapshots" / revision).mkdir(parents=True)
+        os.symlink(tmp_path / "blobs" / "3f2a", tmp_path / "snapshots" / revision / "trainer_state.json")
+    csv(tmp_path / "log.csv", 1, 30)
+    os.symlink(tmp_path / "log.csv", tmp_path / "latest.csv")
+    assert [Path(source.path).name for run in found(tmp_path) for source in run.sources] == [
+        "log.csv", "trainer_state.json"
+    ]
+
+
+def test_a_link_to_the_whole_disk_is_not_followed(tmp_path: Path) -> None:
+    csv(tmp_path / "log.csv", 1, 30)
+    os.symlink("/", tmp_path / "disk")
+    assert len(found(tmp_path)) == 1
+
+
 def test_a_link_to_a_run_elsewhere_is_followed(tmp_path: Path) -> None:
     csv(tmp_path / "elsewhere" / "metrics.csv", 1, 30)
     (tmp_path / "here").mkdir()
