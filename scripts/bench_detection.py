@@ -3,8 +3,8 @@
     python scripts/bench_detection.py [--runs 2000] [--quick] [--write]
 
 Thousands of seeded runs (``simulate_runs.py``) go through the whole audit, all rules at once. Healthy ones give the
-false-alarm rate of every rule, with a 95 % interval; faulty ones the share that is found, by size. Then the spike detector is
-compared with three known ones on the same runs. ``--write`` makes docs/detection.md and its figure.
+false-alarm rate of every rule, with a 95 % interval; faulty ones the share that is found, by size. Then the spike
+detector is compared with three known ones on the same runs. ``--write`` makes docs/detection.md and its figure.
 """
 
 from __future__ import annotations
@@ -146,11 +146,14 @@ def faults() -> Iterable[tuple[str, str, str, Plant]]:
                 lambda run, rng, h=height, k=length: simulate.with_spike(run, rng, height=h, length=k),
             )
     for factor in (1.2, 1.5, 2.0, 4.0):
-        yield "divergence", f"x {factor:g}", "LOS002 LOS004", lambda r, g, f=factor: simulate.with_divergence(r, g, factor=f)
+        plant = lambda r, g, f=factor: simulate.with_divergence(r, g, factor=f)  # noqa: E731
+        yield "divergence", f"x {factor:g}", "LOS002 LOS004", plant
     for factor in (2.0, 4.0, 8.0):
-        yield "factor", f"x {factor:g}", "LOS004 LOS002", lambda r, g, f=factor: simulate.with_scale_jump(r, g, factor=f)
+        plant = lambda r, g, f=factor: simulate.with_scale_jump(r, g, factor=f)  # noqa: E731
+        yield "factor", f"x {factor:g}", "LOS004 LOS002", plant
     for rise in (0.1, 0.2, 0.5):
-        yield "overfitting", f"+{100 * rise:.0f} %", "LOS006", lambda r, g, x=rise: simulate.with_overfitting(r, g, rise=x)
+        plant = lambda r, g, x=rise: simulate.with_overfitting(r, g, rise=x)  # noqa: E731
+        yield "overfitting", f"+{100 * rise:.0f} %", "LOS006", plant
 
 
 def audit_faulty(results: Results, runs: int, rows: tuple[int, int]) -> None:
@@ -186,8 +189,9 @@ def compare_detectors(results: Results, runs: int, rows: tuple[int, int]) -> Non
         n = int(np.exp(rng.uniform(np.log(rows[0]), np.log(rows[1]))))
         noise = simulate.NOISES[seed % len(simulate.NOISES)]
         healthy = simulate.healthy_run(rng, n=n, noise=noise, logged="every step")
-        spiked = simulate.with_spike(healthy, rng, height=float(rng.choice((6.0, 8.0, 12.0))), length=int(rng.choice((1, 5, 10))))
-        row, length = int(spiked.fault_row or 0), int(spiked.truth["length"])
+        height, length = float(rng.choice((6.0, 8.0, 12.0))), int(rng.choice((1, 5, 10)))
+        spiked = simulate.with_spike(healthy, rng, height=height, length=length)
+        row = int(spiked.fault_row or 0)
         for name, (score, _) in DETECTORS.items():
             scores[name][0].append(float(score(healthy.loss).max()))
             scores[name][1].append(float(score(spiked.loss)[max(0, row - 2) : row + length + 6].max()))
@@ -202,7 +206,8 @@ def compare_detectors(results: Results, runs: int, rows: tuple[int, int]) -> Non
 def our_score(loss: Floats) -> Floats:
     """Minus the logarithm of the spike's p-value, on the rows of the spike; 0 elsewhere."""
     score = np.zeros(len(loss))
-    for spike in find_spikes(loss, judged_from=burn_in_of(loss), floor=1e-3 * float(np.median(loss)), p_value=1.1, noise_units=3.0):
+    floor = 1e-3 * float(np.median(loss))
+    for spike in find_spikes(loss, judged_from=burn_in_of(loss), floor=floor, p_value=1.1, noise_units=3.0):
         score[spike.first : spike.last + 1] = np.maximum(
             score[spike.first : spike.last + 1], -math.log10(max(spike.p_value, 1e-30)) + 1e-9 * spike.units
         )
@@ -250,7 +255,7 @@ def main() -> int:
         compare_detectors(results, options.faulty * 5, (300, 20_000 if not options.quick else 3000))
         for name, (alarm, hit) in results.marks.items():
             ours = recall_at(results.curves["analyzer (LOS001)"], alarm)
-            print(f"{name:28s} alarms {100 * alarm:5.1f} %  found {100 * hit:5.1f} %  (ours at that rate {100 * ours:5.1f} %)")
+            print(f"{name:28s} alarms {100 * alarm:5.1f} %  found {100 * hit:5.1f} %  (ours then {100 * ours:5.1f} %)")
     results.seconds = time.monotonic() - started
     print(f"{results.seconds:.0f} s")
     if options.write:

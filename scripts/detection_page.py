@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ def draw(results: Results, path: Path) -> None:
     axes.axvline(1.0, color="#999999", linewidth=0.8, linestyle=":")
     axes.set_xlabel("healthy runs with an alarm, %")
     axes.set_ylabel("spikes found, %")
-    axes.set_title("Spikes of 6, 8 and 12 noise units over 1, 5 and 10 rows; dots: each detector's own threshold", fontsize=9)
+    axes.set_title("Spikes of 6, 8 and 12 noise units over 1, 5 and 10 rows; dots: own thresholds", fontsize=9)
     axes.legend(loc="lower right", frameon=False, fontsize=9)
     axes.grid(alpha=0.25)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,14 +61,20 @@ def _lines(results: Results, options: argparse.Namespace) -> list[str]:
     lines = [
         "# How well faults in the loss are found",
         "",
-        "Written by `scripts/bench_detection.py --write`; every number below comes from that run.",
-        f"{options.runs} healthy runs of 50 to {options.longest} rows and {options.faulty} runs for each fault and size,",
-        "seeded, with Gaussian, Student-t, log-normal and autocorrelated noise, went through the whole audit, all rules at once.",
+        *_text(
+            "Written by `scripts/bench_detection.py --write`; every number below comes from that run.",
+            f"{options.runs} healthy runs of 50 to {options.longest} rows and {options.faulty} for each fault and size,",
+            "seeded, with Gaussian, Student-t, log-normal and autocorrelated noise,",
+            "went through the whole audit, all rules at once.",
+        ),
         "",
         "## False alarms",
         "",
-        "Healthy runs with at least one warning or error, and the share by rule, with Wilson's 95 % interval. The budget is one",
-        "run in a hundred, all rules together. The noise of a healthy run is 0.3 to 30 % of its loss.",
+        *_text(
+            "Healthy runs with at least one warning or error, and the share by rule, with Wilson's 95 % interval.",
+            "The budget is one run in a hundred, all rules together.",
+            "The noise of a healthy run is 0.3 to 30 % of its loss.",
+        ),
         "",
         "| rule | healthy runs with an alarm |",
         "|---|---|",
@@ -80,8 +87,11 @@ def _lines(results: Results, options: argparse.Namespace) -> list[str]:
         "",
         "## Spikes found",
         "",
-        "Height in noise units: standard deviations of the noise of single rows at that place. One row of six units cannot be told from",
-        "the tail of a run with heavy-tailed noise, whatever the method: such runs have rows like it by themselves. Five such rows can.",
+        *_text(
+            "Height in noise units: standard deviations of the noise of single rows at that place.",
+            "One row of six units cannot be told from the tail of a run with heavy-tailed noise, whatever the method:",
+            "such runs have rows like it by themselves. Five such rows can.",
+        ),
         "",
         *_recall_table(spikes),
         "",
@@ -100,12 +110,15 @@ def _lines(results: Results, options: argparse.Namespace) -> list[str]:
             for size, tally in sizes.items()
         ),
         "",
-        "A divergence is asked for from a factor of 1.3 on, overfitting from a rise of 15 %: below that they are meant to be silent.",
+        "A divergence is asked for from a factor of 1.3 on, overfitting from a rise of 15 %: below that they are silent.",
         "",
         "## Beside detectors that run inside training frameworks",
         "",
-        "The same runs, each as it is and with one spike of 6, 8 or 12 noise units over 1, 5 or 10 rows. The known detectors look at",
-        "the past only, as they must; an audit may look at what comes after. Their definitions are in `scripts/known_detectors.py`.",
+        *_text(
+            "The same runs, each as it is and with one spike of 6, 8 or 12 noise units over 1, 5 or 10 rows.",
+            "The known detectors look at the past only, as they must; an audit may look at what comes after.",
+            "Their definitions are in `scripts/known_detectors.py`.",
+        ),
         "",
         "| detector | healthy runs with an alarm | spikes found | found by `loss-spike` at that rate of alarms |",
         "|---|---|---|---|",
@@ -119,9 +132,16 @@ def _lines(results: Results, options: argparse.Namespace) -> list[str]:
         "",
         "## What this does not say",
         "",
-        "Simulated noise is tamer than that of real runs, and its truth is ours. `docs/real-logs.md` has what was said about real logs.",
+        *_text(
+            "Simulated noise is tamer than that of real runs, and its truth is ours.",
+            "`docs/real-logs.md` has what was said about real logs.",
+        ),
     ]
     return lines
+
+
+def _text(*sentences: str) -> list[str]:
+    return textwrap.wrap(" ".join(sentences), 118, break_on_hyphens=False)
 
 
 def _recall_table(spikes: dict) -> list[str]:  # type: ignore[type-arg]
@@ -136,7 +156,8 @@ def _recall_table(spikes: dict) -> list[str]:  # type: ignore[type-arg]
 def _noise_table(results: Results, size: str) -> list[str]:
     noises = sorted({title.split(", ")[1] for title in results.recall if title.startswith("spike") and ", " in title})
     lengths = [title for title in results.recall if title.startswith("spike") and "," not in title]
-    lines = ["| noise | " + " | ".join(title.split(" of ")[1] for title in lengths) + " |", "|---|" + "---|" * len(lengths)]
+    heads = " | ".join(title.split(" of ")[1] for title in lengths)
+    lines = [f"| noise | {heads} |", "|---|" + "---|" * len(lengths)]
     for noise in noises:
         cells = (results.recall[f"{title}, {noise}"][size].share for title in lengths)
         lines.append(f"| {noise} | " + " | ".join(f"{100 * share:.0f} %" for share in cells) + " |")

@@ -1,8 +1,8 @@
 """Seeded training runs with known truth: healthy ones of many kinds, and ones with a planted fault in the loss.
 
-The noise families are those that training losses show: Gaussian (large batches), Student-t and log-normal (small batches,
-hard examples), autocorrelated (data in order, running averages). A healthy run may ring at its start, fall in steps at
-its epochs, be logged as a running mean, sparsely, or with four digits: none of this is a fault.
+The noise families are those that training losses show: Gaussian (large batches), Student-t and log-normal (small
+batches, hard examples), autocorrelated (data in order, running averages). A healthy run may ring at its start, fall
+in steps at its epochs, be logged as a running mean, sparsely, or with four digits: none of this is a fault.
 """
 
 from __future__ import annotations

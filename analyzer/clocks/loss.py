@@ -129,8 +129,7 @@ def epoch_starts(timeline: Timeline, series: Series, rows: Ints) -> NDArray[np.b
         if np.any(np.diff(labels.step) < 0):
             return None
         epoch = whole[np.maximum(np.searchsorted(labels.step, series.step[rows], side="right") - 1, 0)]
-    starts = np.append(True, np.diff(epoch) != 0)
-    return starts
+    return np.append(True, np.diff(epoch) != 0)
 
 
 def _place(series: Series) -> Ints:

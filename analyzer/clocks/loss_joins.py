@@ -284,9 +284,10 @@ def _by_level(loss: LossBaseline, position: int, end: int, join: int) -> JoinCha
         rise = float(np.median(after[:length])) - level
         units = rise / (noise * 1.2533 * np.sqrt(1 / length + 1 / len(before)))
         wanted = ROW_NOISE_UNITS if length == 1 else NOISE_UNITS
+        if best is not None and units <= best[0]:
+            continue
         if rise >= LEAST_RISE and units >= wanted and _rare(loss, position, length, rise, units, wanted):
-            if best is None or units > best[0]:
-                best = (units, length, rise)
+            best = (units, length, rise)
     if best is None:
         return None
     units, length, rise = best

@@ -216,7 +216,7 @@ def find_spikes(
         floor: smallest scale, in the unit of the curve: the precision of the numbers.
         judged_from: rows before this (the burn-in) lend their scale, but no spike may begin there.
     """
-    scans = [one for one in all_scans(value, floor)]
+    scans = all_scans(value, floor)
     if not scans:
         return []
     tests = len({one.length for one in scans})

@@ -127,7 +127,8 @@ def test_long_curves_are_searched_in_blocks() -> None:
 
 
 def running_mean_of(batch: Floats, epoch: int) -> Floats:
-    return np.concatenate([np.cumsum(part) / np.arange(1, len(part) + 1) for part in np.split(batch, len(batch) // epoch)])
+    parts = np.split(batch, len(batch) // epoch)
+    return np.concatenate([np.cumsum(part) / np.arange(1, len(part) + 1) for part in parts])
 
 
 def test_a_running_mean_is_undone() -> None:

@@ -1,21 +1,22 @@
 """The epoch's mean loss, or the loss of its last window, gives the smaller last batch the wrong weight.
 
 What it checks
-    Two places where a smaller last batch is averaged wrongly. Where batch losses and epoch means are both logged: is the
-    epoch's mean the mean over batches, although the last batch holds fewer samples? And at epoch ends: is the loss of the
-    last row a constant share of its neighbours, the share of the last accumulation window or of the last batch?
+    Two places where a smaller last batch is averaged wrongly. Where batch losses and epoch means are both logged: is
+    the epoch's mean the mean over batches, although the last batch holds fewer samples? And at epoch ends: is the
+    loss of the last row a constant share of its neighbours, the share of the last accumulation window or of the last
+    batch?
 
 Why it matters
-    A mean over batches gives the samples of a last batch of 3 in 50 seventeen times the weight of the others. A last window
-    that is divided by the full number of micro-batches also scales its gradient: that update is too small.
+    A mean over batches gives the samples of a last batch of 3 in 50 seventeen times the weight of the others. A last
+    window that is divided by the full number of micro-batches also scales its gradient: that update is too small.
 
 When it is silent
-    When batches have one size, when some batch rows are missing, when both means agree within the written precision, and
-    when too few epochs tell.
+    When batches have one size, when some batch rows are missing, when both means agree within the written precision,
+    and when too few epochs tell.
 
 What to do
-    Weight batch losses with their sizes (``batch_size=`` in Lightning's ``self.log``, ``loss * len(batch)`` in a loop of your
-    own); divide a last window by the number of micro-batches that it really holds.
+    Weight batch losses with their sizes (``batch_size=`` in Lightning's ``self.log``, ``loss * len(batch)`` in a loop
+    of your own); divide a last window by the number of micro-batches that it really holds.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def _compare(timeline: Timeline, batches: Series, means: Series, rows: int, last
         severity="warning",
         message=(
             f"{means.tag} is the mean over {rows} batches, although the last holds {last} of {update} samples:"
-            f" at step {int(means.step[index])} it says {means.value[index]:.6g}, the mean over samples is {weighted:.6g}"
+            f" at step {int(means.step[index])} it says {means.value[index]:.6g},"
+            f" the mean over samples is {weighted:.6g}"
             f" ({len(by_batch)} of {told} epochs that can tell)"
         ),
         tag=means.tag,

@@ -4,8 +4,8 @@ What it checks
     Whether at least nine in ten gradient norms are one and the same number, the largest of all.
 
 Why it matters
-    The column shows the norm after clipping: it says nothing about the gradient, and explosions stay invisible. If nearly
-    every update is clipped, the threshold sets the step length and the learning rate loses its meaning.
+    The column shows the norm after clipping: it says nothing about the gradient, and explosions stay invisible. If
+    nearly every update is clipped, the threshold sets the step length and the learning rate loses its meaning.
 
 When it is silent
     When the norm varies, and when it stands at zero.

@@ -1,15 +1,15 @@
 """The gradient norm grows by orders of magnitude and stays there, or becomes infinite.
 
 What it checks
-    Whether the gradient norm ends thirty times above the level that it had, for at least five rows, or is infinite or NaN
-    to the end, while the loss itself is still a number.
+    Whether the gradient norm ends thirty times above the level that it had, for at least five rows, or is infinite or
+    NaN to the end, while the loss itself is still a number.
 
 Why it matters
     Weights move as far as the clipping lets them, or out of the basin: a divergence follows within a few updates.
 
 When it is silent
-    Single high rows: clipping exists for them. Single NaN or infinite norms: a loss scaler skips these updates. When the
-    loss is lost too, that finding is made instead.
+    Single high rows: clipping exists for them. Single NaN or infinite norms: a loss scaler skips these updates. When
+    the loss is lost too, that finding is made instead.
 
 What to do
     Clip the gradient norm, lower the learning rate or lengthen the warmup; look for a layer without normalisation.
@@ -58,7 +58,10 @@ def _lost(timeline: Timeline, series: Series) -> Finding | None:
     first = int(finite[-1]) + 1
     return Finding(
         severity="warning",
-        message=f"{series.tag} is no finite number from step {int(series.step[first])} to the end ({len(series) - first} rows)",
+        message=(
+            f"{series.tag} is no finite number from step {int(series.step[first])} to the end"
+            f" ({len(series) - first} rows)"
+        ),
         tag=series.tag,
         first_step=int(series.step[first]),
         last_step=int(series.step[-1]),
@@ -89,7 +92,8 @@ def _grown(timeline: Timeline, series: Series) -> Finding | None:
     return Finding(
         severity="warning",
         message=(
-            f"{series.tag} rises from about {usual:.3g} to {value[top]:.3g} and stays at least {LASTING_FACTOR:.0f} times as high"
+            f"{series.tag} rises from about {usual:.3g} to {value[top]:.3g}"
+            f" and stays at least {LASTING_FACTOR:.0f} times as high"
             f" from step {int(series.step[rows[first]])} to the end"
         ),
         tag=series.tag,

@@ -1,8 +1,8 @@
 """The gradient norm is exactly zero, or a millionth of what it was, to the end.
 
 What it checks
-    Whether the last ten or more gradient norms are zero or below a millionth of the median before, while the loss has not
-    come down to zero itself.
+    Whether the last ten or more gradient norms are zero or below a millionth of the median before, while the loss has
+    not come down to zero itself.
 
 Why it matters
     Nothing is learnt any more: dead units, a detached graph, a frozen model or labels that are all ignored.

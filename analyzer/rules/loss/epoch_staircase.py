@@ -1,12 +1,12 @@
 """The training loss falls in steps at epoch boundaries and hardly within epochs.
 
 What it checks
-    Whether the level of the loss drops at each of at least two epoch boundaries by more than its scatter, and these drops
-    together are most of what it falls behind the first of them.
+    Whether the level of the loss drops at each of at least two epoch boundaries by more than its scatter, and these
+    drops together are most of what it falls behind the first of them.
 
 Why it matters
-    It is no fault of the log: the model meets each sample again and has memorised it. It is an independent witness of where
-    epochs end, and a sign that the validation loss is the number to watch.
+    It is no fault of the log: the model meets each sample again and has memorised it. It is an independent witness of
+    where epochs end, and a sign that the validation loss is the number to watch.
 
 When it is silent
     With fewer than two boundaries, without an exact epoch clock, and when the loss falls within epochs as well.
@@ -64,7 +64,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     yield Finding(
         severity="note",
         message=(
-            f"{loss.series.tag} falls in steps at the {len(at)} epoch boundaries, by {100 * (1 - np.exp(-drops.min())):.0f} to"
+            f"{loss.series.tag} falls in steps at the {len(at)} epoch boundaries,"
+            f" by {100 * (1 - np.exp(-drops.min())):.0f} to"
             f" {100 * (1 - np.exp(-drops.max())):.0f} % each, first at step {int(step[first])}: samples seen again"
         ),
         tag=loss.series.tag,

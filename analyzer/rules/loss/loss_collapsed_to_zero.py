@@ -5,9 +5,9 @@ What it checks
     smallest number that the log can write.
 
 Why it matters
-    A cross-entropy is never exactly zero. The zeros are NaN in disguise (the Trainer's ``logging_nan_inf_filter`` writes
-    what it held before), an empty batch whose labels are all ignored, or a loss that is no longer computed; a gradient
-    norm that stands at the clipping threshold or is NaN says the same.
+    A cross-entropy is never exactly zero. The zeros are NaN in disguise (the Trainer's ``logging_nan_inf_filter``
+    writes what it held before), an empty batch whose labels are all ignored, or a loss that is no longer computed; a
+    gradient norm that stands at the clipping threshold or is NaN says the same.
 
 When it is silent
     When the loss came down to zero by itself: values before the zeros are within a few units of the last written digit.
@@ -24,7 +24,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.loss import ZERO_TAIL_ROWS
-from analyzer.model import NO_STEP, Finding, Series
+from analyzer.model import NO_STEP, Finding, Row, Series
 from analyzer.precision import half_width
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
@@ -52,7 +52,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return  # zeros are an everyday value of this loss (a hinge, an auxiliary term)
     rows = len(finite) - int(nonzero[-1]) - 1
     step = int(series.step[first])
-    message = f"{series.tag} is exactly 0 from step {step} to the end ({rows} rows); the row before has {series.value[before[-1]]:.4g}"
+    last = float(series.value[before[-1]])
+    message = f"{series.tag} is exactly 0 from step {step} to the end ({rows} rows); the row before has {last:.4g}"
     witness, evidence = _gradient(timeline, step)
     yield Finding(
         severity="error",
@@ -69,14 +70,14 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     )
 
 
-def _gradient(timeline: Timeline, step: int) -> tuple[str, tuple]:  # type: ignore[type-arg]
+def _gradient(timeline: Timeline, step: int) -> tuple[str, tuple[Row, ...]]:
     norm = timeline.roles.first("grad_norm")
     if norm is None:
         return "", ()
     return _gradient_words(timeline, norm, step)
 
 
-def _gradient_words(timeline: Timeline, norm: Series, step: int) -> tuple[str, tuple]:  # type: ignore[type-arg]
+def _gradient_words(timeline: Timeline, norm: Series, step: int) -> tuple[str, tuple[Row, ...]]:
     later = np.flatnonzero(norm.step >= step)
     if len(later) < ZERO_TAIL_ROWS:
         return "", ()

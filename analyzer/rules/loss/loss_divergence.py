@@ -1,8 +1,8 @@
 """The training loss rises and does not come back.
 
 What it checks
-    Whether the loss leaves the band of its lowest stretch and stays above it to the end: block medians (2.5 % of the run
-    each) against the lowest, by a factor of at least 1.3 and 8 units of what neighbouring blocks differ by.
+    Whether the loss leaves the band of its lowest stretch and stays above it to the end: block medians (2.5 % of the
+    run each) against the lowest, by a factor of at least 1.3 and 8 units of what neighbouring blocks differ by.
 
 Why it matters
     Everything after the onset is lost compute, and the last checkpoint is not the best.

@@ -1,15 +1,16 @@
 """The training loss becomes NaN or infinite.
 
 What it checks
-    Whether any value of a training or validation loss is NaN or infinite, from which step on, and whether it comes back.
+    Whether any value of a training or validation loss is NaN or infinite, from which step on, and whether it comes
+    back.
 
 Why it matters
     One NaN in the weights stays there: every later step costs compute and teaches nothing, and the checkpoints written
     from then on are lost. In fp16 runs a single non-finite loss that the loss scaler skips is harmless.
 
 When it is silent
-    Empty cells of a table are not NaN. A loss that is exactly zero while the gradient norm is NaN (the Trainer's filter)
-    is told as loss-collapsed-to-zero.
+    Empty cells of a table are not NaN. A loss that is exactly zero while the gradient norm is NaN (the Trainer's
+    filter) is told as loss-collapsed-to-zero.
 
 What to do
     Go back to the last checkpoint before the step; look at the batch of that step, at the learning rate and at
@@ -86,9 +87,9 @@ RULE = Rule(
     name="loss-not-finite",
     severity="error",
     check=check,
-    help="go back to the last checkpoint before this step; look at its batch, the learning rate and half-precision overflow",
+    help="go back to the last checkpoint before this step; look at its batch, the learning rate and fp16 overflow",
     sources=(
-        "https://github.com/huggingface/transformers/blob/main/src/transformers/training_args.py (logging_nan_inf_filter)",
+        "https://huggingface.co/docs/transformers/main_classes/trainer (logging_nan_inf_filter)",
         "https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.EarlyStopping.html (check_finite)",
     ),
     bad=(

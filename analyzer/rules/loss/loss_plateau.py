@@ -1,8 +1,8 @@
 """The loss has not moved for most of the run, at a learning rate that has not come down.
 
 What it checks
-    Whether the level of the loss is the same, within 1 %, in each of the last three fifths of the run, after a descent, while
-    the learning rate stays at no less than half of its peak.
+    Whether the level of the loss is the same, within 1 %, in each of the last three fifths of the run, after a
+    descent, while the learning rate stays at no less than half of its peak.
 
 Why it matters
     At a constant learning rate the noise of the gradient sets the level: a decay would lower it, or the run could have
@@ -54,8 +54,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     yield Finding(
         severity="note",
         message=(
-            f"{loss.series.tag} stays at {parts[4]:.4g}, within {100 * SAME:.0f} %, from step {loss.step(start)} to the end,"
-            " and the learning rate does not come down"
+            f"{loss.series.tag} stays at {parts[4]:.4g}, within {100 * SAME:.0f} %,"
+            f" from step {loss.step(start)} to the end, and the learning rate does not come down"
         ),
         tag=loss.series.tag,
         first_step=loss.step(start),
@@ -72,7 +72,10 @@ def _log(decays: bool) -> list[tuple[object, ...]]:
     def rate(step: int) -> float:
         return round(0.001 * (1 - step / 401), 8) if decays else 0.001
 
-    return [(s, round(falling_loss(min(20 * s, 2000)) + 0.002 * (((s * 7919) % 101) / 50 - 1), 6), rate(s)) for s in range(1, 401)]
+    def loss(step: int) -> float:
+        return round(falling_loss(min(20 * step, 2000)) + 0.002 * (((step * 7919) % 101) / 50 - 1), 6)
+
+    return [(s, loss(s), rate(s)) for s in range(1, 401)]
 
 
 RULE = Rule(

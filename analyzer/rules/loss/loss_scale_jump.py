@@ -5,12 +5,12 @@ What it checks
     its relative noise: what is multiplied keeps it, what is trained differently does not.
 
 Why it matters
-    The number is a sum where a mean was meant (or the other way round): a division by the accumulation steps, the devices
-    or the logging interval is missing. If the gradient is scaled with it, so is the learning rate.
+    The number is a sum where a mean was meant (or the other way round): a division by the accumulation steps, the
+    devices or the logging interval is missing. If the gradient is scaled with it, so is the learning rate.
 
 When it is silent
-    When the learning rate moves at the same row, when the change comes gradually or does not last, and when the noise is
-    too large to tell the factor.
+    When the learning rate moves at the same row, when the change comes gradually or does not last, and when the noise
+    is too large to tell the factor.
 
 What to do
     Compare what the code divides by before and after this step: gradient accumulation, world size, logging interval.

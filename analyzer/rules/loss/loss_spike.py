@@ -5,16 +5,16 @@ What it checks
     1 to 200 rows, judged in units of their local scatter and against the tail that the run itself shows.
 
 Why it matters
-    A spike costs steps until the model has recovered, and spikes that grow more frequent announce a divergence. Its cause
-    is usually a few bad batches, a learning rate that is too high, or optimizer moments that went stale.
+    A spike costs steps until the model has recovered, and spikes that grow more frequent announce a divergence. Its
+    cause is usually a few bad batches, a learning rate that is too high, or optimizer moments that went stale.
 
 When it is silent
     Descent, steps at epochs, divergence and ringing in the first descent are no spikes. A run whose noise has a heavy
     tail needs a higher peak. What happens at a resume is told as loss-jump-at-resume.
 
 What to do
-    Look at the batches of these rows and at the gradient norm. If it comes back: clip gradients, lower the learning rate
-    or the second-moment decay, or skip the batches.
+    Look at the batches of these rows and at the gradient norm. If it comes back: clip gradients, lower the learning
+    rate or the second-moment decay, or skip the batches.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ RULE = Rule(
     name="loss-spike",
     severity="warning",
     check=check,
-    help="look at the batches and the gradient norm of these rows; clip gradients or lower the learning rate if it returns",
+    help="look at the batches and the gradient norm of these rows; if it returns, clip or lower the learning rate",
     sources=(
         "https://arxiv.org/abs/2501.00656 (OLMo 2, section 3: spike score)",
         "https://arxiv.org/abs/2204.02311 (PaLM, section 5.1: spikes and skipped batches)",

@@ -1,15 +1,15 @@
 """The validation loss turned long before the end.
 
 What it checks
-    Whether the validation loss has its minimum before 70 % of the evaluations and ends at least 15 % above it, beyond its
-    own scatter, while the training loss does not rise with it.
+    Whether the validation loss has its minimum before 70 % of the evaluations and ends at least 15 % above it, beyond
+    its own scatter, while the training loss does not rise with it.
 
 Why it matters
     The last checkpoint is not the best one, and everything behind the minimum was spent on memorising.
 
 When it is silent
-    With fewer than eight evaluations, when the training loss rises too (that is a divergence), and when the rise is within
-    the scatter from one evaluation to the next.
+    With fewer than eight evaluations, when the training loss rises too (that is a divergence), and when the rise is
+    within the scatter from one evaluation to the next.
 
 What to do
     Take the checkpoint of the minimum; stop early, or train with more data or regularisation.

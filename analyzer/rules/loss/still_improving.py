@@ -1,12 +1,12 @@
 """The run ended while the loss was still falling and the learning rate was still high.
 
 What it checks
-    Whether the loss fell by at least 3 % from the last but one fifth of the run to the last, five standard errors or more,
-    and the learning rate ended at no less than half of its peak.
+    Whether the loss fell by at least 3 % from the last but one fifth of the run to the last, five standard errors or
+    more, and the learning rate ended at no less than half of its peak.
 
 Why it matters
-    A schedule that was not run to its end leaves the gain of its decay on the table: comparisons with runs that finished
-    are not on equal footing.
+    A schedule that was not run to its end leaves the gain of its decay on the table: comparisons with runs that
+    finished are not on equal footing.
 
 When it is silent
     When the learning rate is not logged or came down, in short runs, and when the loss levels off.
@@ -54,8 +54,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     yield Finding(
         severity="note",
         message=(
-            f"{loss.series.tag} was still falling when the run ended: {before:.4g} in the last but one fifth, {last:.4g} in"
-            f" the last, with the learning rate at {100 * ended:.0f} % of its peak"
+            f"{loss.series.tag} was still falling when the run ended: {before:.4g} in the last but one fifth,"
+            f" {last:.4g} in the last, with the learning rate at {100 * ended:.0f} % of its peak"
         ),
         tag=loss.series.tag,
         first_step=loss.step(start),

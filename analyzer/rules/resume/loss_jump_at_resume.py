@@ -6,13 +6,13 @@ What it checks
     loss divided by the global step, and a curve that starts over at its first value.
 
 Why it matters
-    A checkpoint restores weights, optimizer moments, scheduler, data position and scaler. What was forgotten shows here:
-    a loss back at its start is another set of weights (a wrong key, ``strict=False``), a bump that heals in tens of rows
-    is a lost optimizer state, a lasting offset is another data mixture or precision.
+    A checkpoint restores weights, optimizer moments, scheduler, data position and scaler. What was forgotten shows
+    here: a loss back at its start is another set of weights (a wrong key, ``strict=False``), a bump that heals in
+    tens of rows is a lost optimizer state, a lasting offset is another data mixture or precision.
 
 When it is silent
-    When the rows agree within the run's own scatter, when the new session repeats the old rows exactly, and at joins that
-    start another run. A clean factor is told as loss-scale-jump.
+    When the rows agree within the run's own scatter, when the new session repeats the old rows exactly, and at joins
+    that start another run. A clean factor is told as loss-scale-jump.
 
 What to do
     Load the checkpoint and evaluate it before the first update; compare with the loss that was logged when it was
@@ -77,7 +77,10 @@ def _what(loss: LossBaseline, change: JoinChange) -> str:
     tag, before, after = loss.series.tag, f"{change.before:.4g}", f"{change.after:.4g}"
     if change.kind == "row":
         early, late = change.pairs[0]
-        return f"{tag} at step {loss.step(late)} is {after} where the first session has {before}; other rows of the replay are identical"
+        return (
+            f"{tag} at step {loss.step(late)} is {after} where the first session has {before};"
+            " other rows of the replay are identical"
+        )
     if change.kind == "transient":
         early, late = change.pairs[0]
         return (
@@ -86,11 +89,11 @@ def _what(loss: LossBaseline, change: JoinChange) -> str:
         )
     if change.kind == "divided":
         return (
-            f"{tag} is {after} in one row, {change.after / change.before:.3g} of the {before} around it: the logging interval"
-            " over the step, as when the first mean behind a resume is divided by all steps"
+            f"{tag} is {after} in one row, {change.after / change.before:.3g} of the {before} around it:"
+            " the logging interval over the step, as when the first mean behind a resume is divided by all steps"
         )
     if change.kind == "fresh":
-        return f"{tag} jumps from about {before} back to {after} and falls again, and so does the validation loss: other weights"
+        return f"{tag} jumps from about {before} back to {after} and falls again, and so does the validation loss"
     if change.kind == "offset":
         return f"{tag} stands above the first session at the same steps, {after} against {before} at its worst"
     back = f", back at step {loss.step(change.last)}" if change.recovered else ", and it does not come back"
