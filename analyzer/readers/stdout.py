@@ -416,11 +416,13 @@ def _entry(pattern: Line, found: re.Match[str], text: str) -> Entry | None:
 
 
 def _pairs(pattern: re.Pattern[str], text: str, renamed: Mapping[str, str]) -> Entry:
+    """Names and numbers of a line; a printed dictionary says what each number is, so none of its names is left out."""
     values: Entry = {}
+    quoted = pattern is _QUOTED
     for name, number in pattern.findall(text):
         name = renamed.get(name, name.strip())
-        if name.lower() not in _NO_TAGS and name not in values:
-            values[name] = float(number)
+        if (quoted or name.lower() not in _NO_TAGS) and name not in values:
+            values[name] = _number(number) if quoted else float(number)
     return values
 
 
