@@ -21,6 +21,7 @@ from analyzer.roles import role_of_tag
 ROWS_WITHIN = 3  # rows that each of two files must have inside the other's span of time
 TRAINING_ROLES = ("loss", "learning_rate", "grad_norm", "samples", "tokens", "epoch_loss")
 COPIES_NEEDED = 2
+ALONE = 0.1  # share of a writer's rows at steps of its own: a life of its own that overlapped with the next one
 RETURNS_NEEDED = 3  # an interleaved file returns to the end of an earlier stream; three returns are no accident
 
 
@@ -32,10 +33,11 @@ class Simultaneous:
     kept: int  # index into Run.sources
     other: int  # the same as ``kept`` when both wrote into one file
     tag: str
-    first_kept: int  # index into the raw series of ``tag``
+    first_kept: int  # index into the raw series of ``tag``: the first row while both wrote
     first_other: int
-    rows: int  # rows of ``tag`` that the other writer wrote
+    rows: int  # rows of ``tag`` that the other writer wrote meanwhile
     equal_values: bool  # at equal steps the values are equal to the last bit
+    alone: tuple[int, int] | None = None  # the other wrote many steps below or above these, and they stay in the view
 
 
 def simultaneous_writers(view: View, sources: Sequence[Source]) -> tuple[Simultaneous, ...]:
@@ -54,11 +56,15 @@ def without_other_writers(view: View, pairs: Sequence[Simultaneous]) -> View:
     """The view with one writer's rows only."""
     if not pairs:
         return view
-    dropped = {pair.other for pair in pairs if pair.other != pair.kept}
+    dropped = {pair.other for pair in pairs if pair.other != pair.kept and pair.alone is None}
+    partly = [pair for pair in pairs if pair.other != pair.kept and pair.alone is not None]
     shared = [pair.kept for pair in pairs if pair.other == pair.kept and pair.kept not in dropped]
     series = {}
     for tag, one in view.series.items():
         keep = ~np.isin(one.source, list(dropped))
+        for pair in partly:
+            low, high = pair.alone or (0, 0)
+            keep &= (one.source != pair.other) | (one.step < low) | (one.step > high)
         for source in shared:
             mine = np.flatnonzero(one.source == source)
             streams = split_streams(one.step[mine])
@@ -159,8 +165,16 @@ def _pair_of_files(view: View, sources: Sequence[Source], first: int, second: in
         same_process = equal
     kept, other = (first, second) if len(mine) >= len(theirs) else (second, first)
     rows = (mine, theirs) if kept == first else (theirs, mine)
+    wall = series.wall_time
+    begin = max(float(np.nanmin(wall[part])) for part in rows)
+    end = min(float(np.nanmax(wall[part])) for part in rows)
+    first_kept, first_other = (int(part[np.argmax(wall[part] >= begin)]) for part in rows)
+    step, steps = series.step[rows[0]], series.step[rows[1]]
+    outside = np.count_nonzero((steps < step.min()) | (steps > step.max()))
+    alone = (int(step.min()), int(step.max())) if outside > max(ROWS_WITHIN, ALONE * len(steps)) else None
+    meanwhile = int(np.count_nonzero((wall[rows[1]] >= begin) & (wall[rows[1]] <= end)))
     return Simultaneous(kind="loggers" if same_process else "processes", kept=kept, other=other, tag=tag,
-                        first_kept=int(rows[0][0]), first_other=int(rows[1][0]), rows=len(rows[1]), equal_values=equal)
+                        first_kept=first_kept, first_other=first_other, rows=meanwhile, equal_values=equal, alone=alone)
 
 
 def _span_of_time(view: View, source: int) -> tuple[float, float]:

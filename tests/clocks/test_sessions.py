@@ -119,6 +119,19 @@ def test_two_processes_are_no_resume_and_the_clocks_read_one(tmp_path: Path) -> 
     assert sum(len(series) for series in timeline.run.views[0].series.values()) == 2400
 
 
+def test_an_old_process_that_lives_on_loses_only_what_it_wrote_meanwhile(tmp_path: Path) -> None:
+    old = Loop().points(0, 250)
+    write_events(tmp_path, old, pid=1)
+    write_events(tmp_path, Loop().points(200, 400, begin=old[0][3] + 115), pid=2)
+    timeline = timeline_of(tmp_path)
+    (pair,) = timeline.writers[0]
+    assert pair.kind == "processes"
+    assert pair.alone is not None
+    loss = training_series(timeline.view)[0]
+    assert len(np.unique(loss.step)) == 400
+    assert [join.step for join in timeline.joins] == ["continued"]
+
+
 @pytest.mark.parametrize(("steps", "cuts"), [
     pytest.param([[1, 2, 3, 4]], [], id="rising"),
     pytest.param([[1, 2, 3, 2, 3, 4]], [3], id="one fall"),

@@ -34,6 +34,7 @@ from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.rules.log.duplicate_rows import rows_copied
 from analyzer.timeline import Timeline
 
+TOLD_ONE_BY_ONE = 3
 PAIRS_NEEDED = 8  # fewer pairs cannot tell another level from noise
 STANDARD_ERRORS = 6.0  # of the mean difference of pairs; losses of neighbouring steps are not independent
 RELATIVE = 0.02  # and at least 2 % of the loss, the size at which anybody would call it another level
@@ -41,35 +42,54 @@ RELATIVE = 0.02  # and at least 2 % of the loss, the size at which anybody would
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     copied = {join.cut for account in timeline.accounts for join, _, _, _ in rows_copied(account)}
-    for join in timeline.joins:
-        if join.step != "replayed" or join.cut in copied:
-            continue
-        off = _level_off(timeline, join)
-        agreed = "the second telling agrees with the first" if off is None else (
-            f"the loss of the second telling is off by {off:+.3g} on average")
-        marked = "; a session marker declares it" if join.marked else ""
-        yield Finding(
-            severity="note" if off is None else "warning",
-            message=f"steps {join.first_step_after} to {join.last_step_before} are logged twice ({join.how_known}): "
-            f"{join.overlap} rows overlap, {agreed}{marked}",
-            tag=join.tag,
-            first_step=join.first_step_after,
-            last_step=join.last_step_before,
-            numbers={"rows": join.overlap, **({} if off is None else {"mean_difference": off})},
-            evidence=join.evidence,
-            join=join.index,
-        )
+    replays = [join for join in timeline.joins if join.step == "replayed" and join.cut not in copied]
+    off = {join.index: _level_off(timeline, join) for join in replays}
+    clean = [join for join in replays if not off[join.index]]
+    yield from (_replay(join, off[join.index]) for join in replays if off[join.index])
+    if len(clean) > TOLD_ONE_BY_ONE:
+        yield _many(clean)
+    else:
+        yield from (_replay(join, off[join.index]) for join in clean)
+
+
+def _replay(join: Join, off: float | None) -> Finding:
+    agreed = "too few to compare their losses" if off is None else "the second telling agrees with the first"
+    if off:
+        agreed = f"the loss of the second telling is off by {off:+.3g} on average"
+    marked = "; a session marker declares it" if join.marked else ""
+    return Finding(
+        severity="warning" if off else "note",
+        message=f"steps {join.first_step_after} to {join.last_step_before} are logged twice ({join.how_known}): "
+        f"{join.overlap} row{'s overlap' if join.overlap > 1 else ' overlaps'}, {agreed}{marked}",
+        tag=join.tag,
+        first_step=join.first_step_after,
+        last_step=join.last_step_before,
+        numbers={"rows": join.overlap, **({"mean_difference": off} if off else {})},
+        evidence=join.evidence,
+        join=join.index,
+    )
+
+
+def _many(clean: list[Join]) -> Finding:
+    """A job that was killed and resumed again and again."""
+    first, last = min(join.first_step_after for join in clean), max(join.last_step_before for join in clean)
+    rows = sum(join.overlap for join in clean)
+    return Finding(
+        severity="note",
+        message=f"steps are logged again after {len(clean)} resumes between step {first} and step {last}: {rows} rows "
+        f"overlap, and agree where they can be compared",
+        tag=clean[0].tag, first_step=first, last_step=last, numbers={"rows": rows, "joins": len(clean)},
+        evidence=tuple(row for join in clean[:TOLD_ONE_BY_ONE] for row in join.evidence),
+    )
 
 
 def _level_off(timeline: Timeline, join: Join) -> float | None:
-    """Mean difference of the loss between second and first telling, where it is beyond noise."""
+    """Mean difference of the loss between second and first telling; 0 within noise, None for too few pairs."""
     view = next((view for view in timeline.views if view.name == join.view), timeline.view)
     loss = next((series for series in training_series(view) if role_of_tag(series.tag) == "loss"), None)
     if loss is None:
         return None
     first, second = pairs_at_a_replay(timeline, join, loss)
-    if len(first) < PAIRS_NEEDED:
-        return None
     finite = np.isfinite(loss.value[first]) & np.isfinite(loss.value[second])
     first, second = first[finite], second[finite]
     if len(first) < PAIRS_NEEDED:
@@ -78,7 +98,7 @@ def _level_off(timeline: Timeline, join: Join) -> float | None:
     mean = float(np.mean(difference))
     error = float(np.std(difference)) / np.sqrt(len(difference))
     level = float(np.median(np.abs(loss.value[first])))
-    return mean if abs(mean) > max(STANDARD_ERRORS * error, RELATIVE * level) else None
+    return mean if abs(mean) > max(STANDARD_ERRORS * error, RELATIVE * level) else 0.0
 
 
 def pairs_at_a_replay(timeline: Timeline, join: Join, series: Series) -> tuple[np.ndarray, np.ndarray]:
