@@ -68,7 +68,9 @@ class Claim:
 
 def family_of(name: str) -> str | None:
     """The family of a scheduler's name, or None."""
-    return FAMILIES.get(re.sub(r"[^a-z0-9]", "", re.sub(r"^.*lr_scheduler\.|^get_|_schedule(?=_with)", "", name.lower())))
+    return FAMILIES.get(
+        re.sub(r"[^a-z0-9]", "", re.sub(r"^.*lr_scheduler\.|^get_|_schedule(?=_with)", "", name.lower()))
+    )
 
 
 def number(value: Any) -> float | None:
@@ -102,7 +104,9 @@ def read_claim(timeline: Timeline) -> Claim:
     readings = followed_readings(timeline)
     per_epoch = tuple(sorted({float(r.steps_per_epoch) for r in readings if r.steps_per_epoch}))
     totals = tuple(sorted({float(r.total_steps) for r in readings if r.total_steps}))
-    own_total = _first(params, "num_training_steps", "total_steps", "lr_decay_iters", "T_max", "t_initial", "total_iters", "max_steps")
+    own_total = _first(
+        params, "num_training_steps", "total_steps", "lr_decay_iters", "T_max", "t_initial", "total_iters", "max_steps"
+    )
     warm = _first(params, "warmup_iters", "warmup_steps", "num_warmup_steps", "warmup_t")
     warmup_epochs = number(declared.get("warmup_epochs"))
     declared_warm = number(declared.get("warmup_steps"))
@@ -168,7 +172,9 @@ def followed_readings(timeline: Timeline) -> tuple[Reading, ...]:
     return readings
 
 
-def _warmups(steps: float | None, epochs: float | None, ratio: float | None, total: float | None, per_epoch: Any) -> list[float]:
+def _warmups(
+    steps: float | None, epochs: float | None, ratio: float | None, total: float | None, per_epoch: Any
+) -> list[float]:
     if steps is not None and 0 < steps < 1 and total:
         ratio, steps = steps, None
     if steps is not None and steps > 0:
@@ -211,7 +217,11 @@ def candidates(claim: Claim, peak: float, extras: Extras) -> Iterator[Candidate]
     """
     if claim.family is None:
         return
-    units = (claim.unit,) if claim.unit else (("epoch", "step") if claim.family in ("step", "exponential") else ("step", "epoch"))
+    units = (
+        (claim.unit,)
+        if claim.unit
+        else (("epoch", "step") if claim.family in ("step", "exponential") else ("step", "epoch"))
+    )
     for unit in units:
         for total, width in _lengths(claim, unit):
             for schedule in shapes(claim, peak, total, width, extras):
@@ -280,7 +290,13 @@ def shapes(claim: Claim, peak: float, total: float | None, width: float, extras:
             for floor in floors:
                 for power in powers:
                     blank = Schedule(
-                        family=family, peak=peak, floor=floor or 0.0, warmup=width, total=end, power=power, cycles=cycles[0]
+                        family=family,
+                        peak=peak,
+                        floor=floor or 0.0,
+                        warmup=width,
+                        total=end,
+                        power=power,
+                        cycles=cycles[0],
                     )
                     yield from spanned(blank, claim, extras)
     elif family == "inverse-sqrt":
@@ -323,7 +339,9 @@ def warmed(blank: Schedule, claim: Claim, extras: Extras) -> Iterator[Schedule]:
         yield blank
         return
     for start in _starts(claim, extras):
-        forms: tuple[WarmupForm, ...] = ("p/W", "(p+1)/W", "(p+1)/(W+1)") if start == 0 else ("p/W", "p/(W-1)", "constant")
+        forms: tuple[WarmupForm, ...] = (
+            ("p/W", "(p+1)/W", "(p+1)/(W+1)") if start == 0 else ("p/W", "p/(W-1)", "constant")
+        )
         for form in forms:
             yield replace(blank, warmup_form=form, warmup_start=start)
     for form in ("log", "cosine"):
@@ -350,7 +368,9 @@ def spanned(blank: Schedule, claim: Claim, extras: Extras) -> Iterator[Schedule]
     key = re.sub(r"[^a-z]", "", claim.name.lower())
     over = extras.furthest > blank.total + 1
     may_rise = blank.family == "cosine" and over and not key.startswith(CLAMPED)
-    spans: tuple[Span, ...] = ("T-W", "T-W, ahead", "T-1") if blank.warmup <= 0 else ("T-W", "T-W, ahead", "whole", "T-W-1", "T")
+    spans: tuple[Span, ...] = (
+        ("T-W", "T-W, ahead", "T-1") if blank.warmup <= 0 else ("T-W", "T-W, ahead", "whole", "T-W-1", "T")
+    )
     if key.startswith("timm") and not claim.params.get("warmup_prefix"):
         spans = ("whole", "T-W")
     for span in spans:
@@ -412,14 +432,20 @@ def _one_cycles(blank: Schedule, claim: Claim, total: float | None, extras: Extr
                     yield replace(one, warmup=pct * end, total=end)  # fastai
 
 
-def _stable(blank: Schedule, claim: Claim, total: float | None, floors: list[float | None], extras: Extras) -> Iterator[Schedule]:
+def _stable(
+    blank: Schedule, claim: Claim, total: float | None, floors: list[float | None], extras: Extras
+) -> Iterator[Schedule]:
     length = _first(claim.params, "num_decay_steps", "decay_steps", "wsd_decay_steps")
     shape = claim.params.get("decay_type") or claim.params.get("lr_wsd_decay_style")
     for end in (total,) if total is not None else extras.totals:
         lengths = [length] if length else [end - blank.warmup, *(round(share * end) for share in (0.1, 0.2))]
         for decay in dict.fromkeys(lengths):
             for floor in floors:
-                for one in (shape,) if shape in ("linear", "cosine", "1-sqrt") else ("linear", "cosine", "1-sqrt", "halving"):
+                for one in (
+                    (shape,) if shape in ("linear", "cosine", "1-sqrt") else ("linear", "cosine", "1-sqrt", "halving")
+                ):
                     yield from warmed(
-                        replace(blank, family="wsd", total=end, decay_steps=decay, shape=one, floor=floor or 0.0), claim, extras
+                        replace(blank, family="wsd", total=end, decay_steps=decay, shape=one, floor=floor or 0.0),
+                        claim,
+                        extras,
                     )

@@ -141,7 +141,12 @@ def _axes(timeline: Timeline, kept: Observed) -> dict[str, Floats]:
     axis = timeline.step_axis
     step = kept.step.astype(np.float64)
     source = timeline.run.sources[int(kept.series.source[0])]
-    counts_epochs = axis.unit == "epoch" or source.step_axis == "epoch" or kept.series.tag.startswith("epoch_")
+    counts_epochs = (
+        axis.unit == "epoch"
+        or source.step_axis == "epoch"
+        or kept.series.tag.startswith("epoch_")
+        or _logged_by_epoch(timeline, kept)
+    )
     if counts_epochs:
         axes = {"epoch": step}
         per_epoch = _updates_per_epoch(timeline)
@@ -160,6 +165,17 @@ def _axes(timeline: Timeline, kept: Observed) -> dict[str, Floats]:
     if by_label is not None and by_count is not None and (axes["epoch"] != by_count).any():
         axes["lap"] = by_count
     return axes
+
+
+def _logged_by_epoch(timeline: Timeline, kept: Observed) -> bool:
+    """One row per epoch, numbered like the epochs, while the loss counts far further: a monitor with an axis of its own."""
+    loss, labels = timeline.roles.first("loss"), timeline.roles.first("epoch")
+    if loss is None or labels is None or not len(loss) or not np.isfinite(labels.value).any():
+        return False
+    laps = float(np.nanmax(labels.value) - np.nanmin(labels.value))
+    span = float(kept.step.max() - kept.step.min())
+    one_by_one = bool((np.diff(kept.step) == 1).all())
+    return one_by_one and abs(span - laps) <= 1 and float(loss.step.max()) >= 2 * (float(kept.step.max()) + 1)
 
 
 def _updates_per_epoch(timeline: Timeline) -> float | None:

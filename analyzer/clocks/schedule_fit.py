@@ -82,7 +82,12 @@ def named(fit: Fit) -> tuple[str, dict[str, float | tuple[float, ...] | str]]:
     if fit.rise is not None and fit.rise.form == "cosine" and fit.family == "cosine":
         return "one-cycle", parameters
     begins = fit.rise.end if fit.rise is not None else 0.0
-    if fit.held >= 2 and fit.family in ("linear", "cosine", "1-sqrt") and fit.start > begins + max(2.0, 0.05 * fit.end) and math.isfinite(fit.end):
+    if (
+        fit.held >= 2
+        and fit.family in ("linear", "cosine", "1-sqrt")
+        and fit.start > begins + max(2.0, 0.05 * fit.end)
+        and math.isfinite(fit.end)
+    ):
         return "wsd", {**parameters, "decay_steps": fit.end - fit.start, "shape": fit.family}
     return fit.family, parameters
 
@@ -244,7 +249,9 @@ class Parts:
             slope = float(np.sum(y[good] * logs[good]) / np.sum(logs[good] ** 2))
             if slope <= 0:
                 continue
-            rise = Rise(slope=slope, zero=zero, end=zero + float(np.exp(min(peak / slope, 700))), rows=len(x), form="log")
+            rise = Rise(
+                slope=slope, zero=zero, end=zero + float(np.exp(min(peak / slope, 700))), rows=len(x), form="log"
+            )
             if (np.abs(rise(x, peak) - y) <= tolerance).all():
                 found.append(rise)
                 break
@@ -284,7 +291,9 @@ def _falls(family: str) -> Callable[..., Iterator[Fit]]:
     return fits
 
 
-def _one_fall(parts: Parts, rise: Rise | None, family: str, power: float, peaks: tuple[float, ...], floors: tuple[float, ...]) -> Iterator[Fit]:
+def _one_fall(
+    parts: Parts, rise: Rise | None, family: str, power: float, peaks: tuple[float, ...], floors: tuple[float, ...]
+) -> Iterator[Fit]:
     x, y, tolerance = parts.x, parts.y, parts.tolerance
     last = min(parts.tail, parts.bottom + 1)
     first = parts.top_end if parts.top_end > parts.top else parts.top
@@ -317,7 +326,9 @@ def _one_fall(parts: Parts, rise: Rise | None, family: str, power: float, peaks:
                 yield _falling(parts, rise, family, power, height, bottom, s, e)
 
 
-def _with_ends(parts: Parts, rise: Rise | None, family: str, power: float, top: float, low: float, rows: NDArray[np.int64]) -> Iterator[Fit]:
+def _with_ends(
+    parts: Parts, rise: Rise | None, family: str, power: float, top: float, low: float, rows: NDArray[np.int64]
+) -> Iterator[Fit]:
     y, tolerance = parts.y[rows], parts.tolerance[rows]
     with np.errstate(all="ignore"):
         share = np.clip((y - low) / (top - low), 0.0, 1.0)
@@ -343,7 +354,9 @@ def _with_ends(parts: Parts, rise: Rise | None, family: str, power: float, top: 
         yield _falling(parts, rise, family, power, top, low, start, end)
 
 
-def _falling(parts: Parts, rise: Rise | None, family: str, power: float, top: float, low: float, start: float, end: float) -> Fit:
+def _falling(
+    parts: Parts, rise: Rise | None, family: str, power: float, top: float, low: float, start: float, end: float
+) -> Fit:
     clamp = not (family == "cosine" and parts.bottom < len(parts.y) - 1 and parts.tail == len(parts.y))
 
     def value(at: Floats) -> Floats:
@@ -352,7 +365,18 @@ def _falling(parts: Parts, rise: Rise | None, family: str, power: float, top: fl
         return low + (top - low) * decay_shape(family, r, power)
 
     parameters: dict[str, float | tuple[float, ...]] = {"power": power} if family == "polynomial" else {}
-    return _joined(parts, rise, family=family, peak=top, floor=low, value=value, start=start, end=end, clamp=clamp, parameters=parameters)
+    return _joined(
+        parts,
+        rise,
+        family=family,
+        peak=top,
+        floor=low,
+        value=value,
+        start=start,
+        end=end,
+        clamp=clamp,
+        parameters=parameters,
+    )
 
 
 def _refined(
@@ -369,7 +393,12 @@ def _refined(
         return None
     guess = {"top": height, "low": bottom, "start": first.start, "end": first.end}
     weight = 1 / np.maximum(parts.tolerance[rows], 1e-15)
-    unit = {"top": 1e-6 * top, "low": 1e-6 * top, "start": 1e-6 * (first.end - first.start), "end": 1e-6 * (first.end - first.start)}
+    unit = {
+        "top": 1e-6 * top,
+        "low": 1e-6 * top,
+        "start": 1e-6 * (first.end - first.start),
+        "end": 1e-6 * (first.end - first.start),
+    }
 
     def model(at: dict[str, float]) -> Floats:
         r = np.clip((x - at["start"]) / max(at["end"] - at["start"], 1e-9), 0, 1)
@@ -386,7 +415,10 @@ def _refined(
         scale = np.maximum(np.linalg.norm(jacobian, axis=0), 1e-300)
         change = np.linalg.lstsq(jacobian / scale, (y - now) * weight, rcond=1e-13)[0] / scale
         for damping in (1.0, 0.3, 0.1):
-            moved = {**guess, **{name: guess[name] + damping * float(step) for name, step in zip(free, change, strict=True)}}
+            moved = {
+                **guess,
+                **{name: guess[name] + damping * float(step) for name, step in zip(free, change, strict=True)},
+            }
             better = moved["end"] > moved["start"] and misfit(moved) < error
             if better:
                 break
@@ -434,12 +466,22 @@ def _by_speed(family: str) -> Callable[..., Iterator[Fit]]:
                 if family == "exponential":
                     return np.maximum(np.exp(intercept + slope * at), low)
                 if family == "inverse-sqrt":
-                    return np.minimum(np.maximum(1 / np.sqrt(np.maximum(intercept + slope * at, 1e-300)), low), top * (1 + 1e-9))
+                    return np.minimum(
+                        np.maximum(1 / np.sqrt(np.maximum(intercept + slope * at, 1e-300)), low), top * (1 + 1e-9)
+                    )
                 return 1 / np.maximum(intercept + slope * at, 1e-300)
 
         for rise in parts.rises():
-            yield _joined(parts, rise, family=family, peak=top, floor=low, value=value, start=float(parts.x[first]),
-                          parameters={"slope": slope, "intercept": intercept})  # fmt: skip
+            yield _joined(
+                parts,
+                rise,
+                family=family,
+                peak=top,
+                floor=low,
+                value=value,
+                start=float(parts.x[first]),
+                parameters={"slope": slope, "intercept": intercept},
+            )
 
     return fits
 
@@ -469,7 +511,16 @@ def _stairs(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], p
     if regular:
         parameters["step_size"] = float(np.median(gaps))
     for rise in parts.rises():
-        yield _joined(parts, rise, family="step", peak=float(level[0]), floor=0.0, value=value, start=float(places[0]), parameters=parameters)
+        yield _joined(
+            parts,
+            rise,
+            family="step",
+            peak=float(level[0]),
+            floor=0.0,
+            value=value,
+            start=float(places[0]),
+            parameters=parameters,
+        )
 
 
 def _restarts(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], power: float | None) -> Iterator[Fit]:
@@ -482,7 +533,10 @@ def _restarts(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...],
         return
     first = slice(0, int(jumps[0]))
     head = next(
-        identified(x[first], y[first], tolerance[first], families=("cosine",), peaks=(*peaks, float(y.max())), floors=floors), None
+        identified(
+            x[first], y[first], tolerance[first], families=("cosine",), peaks=(*peaks, float(y.max())), floors=floors
+        ),
+        None,
     )
     if head is None or not math.isfinite(head.end):
         return
@@ -492,13 +546,28 @@ def _restarts(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...],
     ratio = 1.0 if len(lengths) < 2 else float(round(lengths[1] / lengths[0]))
     length = head.end - origin
     for mult in dict.fromkeys((ratio, 1.0, 2.0)):
-        cycles = Schedule(family="warm-restarts", peak=head.peak, floor=head.floor, step_size=length, cycle_mult=max(mult, 1.0), gamma=1.0)
+        cycles = Schedule(
+            family="warm-restarts",
+            peak=head.peak,
+            floor=head.floor,
+            step_size=length,
+            cycle_mult=max(mult, 1.0),
+            gamma=1.0,
+        )
 
         def value(at: Floats, cycles: Schedule = cycles) -> Floats:
             return cycles(np.maximum(at - origin, 0.0))
 
-        yield Fit(family="warm-restarts", peak=head.peak, floor=head.floor, rise=head.rise, hand_over=head.hand_over, start=origin,
-                  value=value, parameters={"step_size": length, "cycle_mult": mult})  # fmt: skip
+        yield Fit(
+            family="warm-restarts",
+            peak=head.peak,
+            floor=head.floor,
+            rise=head.rise,
+            hand_over=head.hand_over,
+            start=origin,
+            value=value,
+            parameters={"step_size": length, "cycle_mult": mult},
+        )
 
 
 def _zigzag(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], power: float | None) -> Iterator[Fit]:
@@ -518,12 +587,20 @@ def _zigzag(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], p
     for bottom in dict.fromkeys((*floors, low)):
         origin = (bottom - rising[1]) / rising[0]
         width, back = (high - bottom) / rising[0], (bottom - high) / falling[0]
-        teeth = Schedule(family="cyclic", peak=high, floor=bottom, step_size=round(width, 6), timescale=round(back, 6), gamma=1.0)
+        teeth = Schedule(
+            family="cyclic", peak=high, floor=bottom, step_size=round(width, 6), timescale=round(back, 6), gamma=1.0
+        )
 
         def value(at: Floats, teeth: Schedule = teeth, origin: float = origin) -> Floats:
             return teeth(at - round(origin, 6))
 
-        yield Fit(family="cyclic", peak=high, floor=bottom, value=value, parameters={"step_size": width, "step_size_down": back})
+        yield Fit(
+            family="cyclic",
+            peak=high,
+            floor=bottom,
+            value=value,
+            parameters={"step_size": width, "step_size_down": back},
+        )
 
 
 RESTART_JUMP = 0.3  # of the whole height, between two rows

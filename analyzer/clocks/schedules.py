@@ -188,7 +188,11 @@ def _warm_restarts(schedule: Schedule, p: Floats) -> Floats:
         cycle = np.floor(np.log(after / first * (mult - 1) + 1 + 1e-12) / np.log(mult) + 1e-9)
         length = first * mult**cycle
         inside = after - first * (mult**cycle - 1) / (mult - 1)
-    height = (schedule.peak - schedule.floor) * schedule.gamma**cycle if schedule.gamma != 1.0 else schedule.peak - schedule.floor
+    height = (
+        (schedule.peak - schedule.floor) * schedule.gamma**cycle
+        if schedule.gamma != 1.0
+        else schedule.peak - schedule.floor
+    )
     value = schedule.floor + height * 0.5 * (1 + np.cos(np.pi * np.clip(inside / length, 0.0, 1.0)))
     return np.where(p < schedule.warmup, schedule._warming(p), value) if schedule.warmup > 0 else value
 

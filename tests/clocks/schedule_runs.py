@@ -152,7 +152,14 @@ def made_run(seed: int, fault: Fault | None = None) -> Made | None:
     every = 1 if total < 400 else int(random.choice([1, 5, 10]))
     kept = (update + base) % every == 0
     digits = random.choice([0, 5, 9])
-    recipe = {"family": family, "total": total, "warmup": schedule.warmup, "every": every, "digits": digits, "declared": declared}
+    recipe = {
+        "family": family,
+        "total": total,
+        "warmup": schedule.warmup,
+        "every": every,
+        "digits": digits,
+        "declared": declared,
+    }
     first_of_second = None if cut is None else int(kept[:cut].sum())
     timeline = timeline_of(
         (update + base)[kept], rate[kept], declared, digits=int(digits) or None, cut=first_of_second,

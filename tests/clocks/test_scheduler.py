@@ -65,7 +65,9 @@ def test_a_real_schedule_is_identified_from_its_values(one: dict[str, Any]) -> N
         assert clock.min_lr == pytest.approx(truth["floor"], rel=1e-3)
     for name in ("gamma", "step_size", "cycle_mult", "decay_steps"):
         if name in truth:
-            assert clock.parameters[name] == pytest.approx(truth[name], rel=1e-3, abs=1.01 if name == "decay_steps" else 1e-6)
+            assert clock.parameters[name] == pytest.approx(
+                truth[name], rel=1e-3, abs=1.01 if name == "decay_steps" else 1e-6
+            )
     if "milestones" in truth:
         assert [m - shift for m in clock.parameters["milestones"]] == truth["milestones"]
 

@@ -20,12 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from analyzer.clocks.scheduler import findings_of
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss, table
 from analyzer.rules.schedule.deviations import NO_RATE, finding
-from analyzer.clocks.scheduler import findings_of
 from analyzer.timeline import Timeline
 
 
@@ -81,7 +81,12 @@ RULE = Rule(
         Example(title="the position doubles", files=lambda: _resumed(81, 80), declared=DECLARED),
     ),
     good=(
-        Example(title="restored", files=lambda: _resumed(101, 0), declared=DECLARED, why="the schedule goes on as if nothing had been"),
+        Example(
+            title="restored",
+            files=lambda: _resumed(101, 0),
+            declared=DECLARED,
+            why="the schedule goes on as if nothing had been",
+        ),
         Example(
             title="restored, nothing declared",
             files=lambda: _resumed(61, 0),

@@ -47,12 +47,16 @@ RULE = Rule(
     bad=(
         Example(
             title="cut to a tenth by hand",
-            files=rate_log(lambda p: Schedule(family="cosine", peak=1e-3, total=200)(p) * np.where(p >= 120, 0.1, 1.0), 200),
+            files=rate_log(
+                lambda p: Schedule(family="cosine", peak=1e-3, total=200)(p) * np.where(p >= 120, 0.1, 1.0), 200
+            ),
             declared={"scheduler": "cosine", "max_steps": 200, "base_lr": 1e-3},
         ),
         Example(
             title="single rows off, nothing declared",
-            files=rate_log(lambda p: Schedule(family="linear", peak=1e-3, total=200)(p) * np.where(p == 120, 0.1, 1.0), 200),
+            files=rate_log(
+                lambda p: Schedule(family="linear", peak=1e-3, total=200)(p) * np.where(p == 120, 0.1, 1.0), 200
+            ),
             declared={},
         ),
     ),
@@ -60,7 +64,12 @@ RULE = Rule(
         Example(
             title="a step schedule",
             files=rate_log(Schedule(family="step", peak=1e-3, gamma=0.1, step_size=60), 200),
-            declared={"scheduler": "StepLR", "scheduler_params": {"step_size": 60, "gamma": 0.1}, "scheduler_interval": "step", "base_lr": 1e-3},
+            declared={
+                "scheduler": "StepLR",
+                "scheduler_params": {"step_size": 60, "gamma": 0.1},
+                "scheduler_interval": "step",
+                "base_lr": 1e-3,
+            },
             why="the drops are the schedule's own",
         ),
         Example(

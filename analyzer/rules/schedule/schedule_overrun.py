@@ -46,7 +46,9 @@ RULE = Rule(
             title="a cosine rises again",
             files=rate_log(Schedule(family="cosine", peak=1e-3, total=100, clamp=False), 150),
         ),
-        Example(title="zero to the end", files=rate_log(Schedule(family="linear", peak=1e-3, warmup=10, total=100), 150)),
+        Example(
+            title="zero to the end", files=rate_log(Schedule(family="linear", peak=1e-3, warmup=10, total=100), 150)
+        ),
     ),
     good=(
         Example(

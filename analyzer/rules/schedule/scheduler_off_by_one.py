@@ -46,7 +46,9 @@ RULE = Rule(
     bad=(
         Example(
             title="an extra step at each epoch's end",
-            files=rate_log(lambda p: Schedule(family="linear", peak=1e-3, total=200)(p + np.floor(p / 20)), 180, per_epoch=20),
+            files=rate_log(
+                lambda p: Schedule(family="linear", peak=1e-3, total=200)(p + np.floor(p / 20)), 180, per_epoch=20
+            ),
             declared={"scheduler": "linear", "max_steps": 200, "base_lr": 1e-3},
         ),
         Example(

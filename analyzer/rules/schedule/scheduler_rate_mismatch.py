@@ -54,7 +54,13 @@ RULE = Rule(
         Example(
             title="stepped per micro-batch",
             files=rate_log(lambda p: Schedule(family="cosine", peak=1e-3, warmup=40, total=200)(4 * p), 200),
-            declared={"scheduler": "cosine", "warmup_steps": 40, "max_steps": 200, "base_lr": 1e-3, "grad_accumulation": 4},
+            declared={
+                "scheduler": "cosine",
+                "warmup_steps": 40,
+                "max_steps": 200,
+                "base_lr": 1e-3,
+                "grad_accumulation": 4,
+            },
         ),
     ),
     good=(
@@ -66,8 +72,15 @@ RULE = Rule(
         ),
         Example(
             title="by epochs, as declared",
-            files=rate_log(lambda p: Schedule(family="exponential", peak=0.1, gamma=0.9)(np.floor(p / 20)), 200, per_epoch=20),
-            declared={"scheduler": "ExponentialLR", "scheduler_params": {"gamma": 0.9}, "scheduler_interval": "epoch", "base_lr": 0.1},
+            files=rate_log(
+                lambda p: Schedule(family="exponential", peak=0.1, gamma=0.9)(np.floor(p / 20)), 200, per_epoch=20
+            ),
+            declared={
+                "scheduler": "ExponentialLR",
+                "scheduler_params": {"gamma": 0.9},
+                "scheduler_interval": "epoch",
+                "base_lr": 0.1,
+            },
             why="a schedule declared in epochs moves once per epoch",
         ),
     ),

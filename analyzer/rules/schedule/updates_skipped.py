@@ -60,9 +60,17 @@ RULE = Rule(
         "https://pytorch.org/docs/stable/amp.html#torch.amp.GradScaler.step",
         "https://github.com/NVIDIA/Megatron-LM/blob/main/megatron/training/training.py (skipped iterations do not step)",
     ),
-    bad=(Example(title="one update in twenty is skipped", files=rate_log(lambda p: LINEAR(p - _skipping(0.05)), 400), declared=DECLARED),),
+    bad=(
+        Example(
+            title="one update in twenty is skipped",
+            files=rate_log(lambda p: LINEAR(p - _skipping(0.05)), 400),
+            declared=DECLARED,
+        ),
+    ),
     good=(
-        Example(title="none is skipped", files=rate_log(LINEAR, 400), declared=DECLARED, why="the position follows the step"),
+        Example(
+            title="none is skipped", files=rate_log(LINEAR, 400), declared=DECLARED, why="the position follows the step"
+        ),
         Example(
             title="three skipped updates",
             files=rate_log(lambda p: LINEAR(p - _skipping(0.0075)), 400),

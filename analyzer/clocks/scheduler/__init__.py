@@ -81,7 +81,7 @@ def read_scheduler_clocks(timeline: Timeline) -> tuple[SchedulerClock, ...]:
     """Identify and invert the schedule of every learning-rate series of the view."""
     from analyzer.clocks.declared_schedule import read_claim
     from analyzer.clocks.learning_rate import observe
-    from analyzer.clocks.scheduler_search import read_clock
+    from analyzer.clocks.scheduler.search import read_clock
 
     claim = read_claim(timeline)
     clocks = []
@@ -97,7 +97,12 @@ def rates_of(timeline: Timeline) -> tuple[Series, ...]:
     found = timeline.roles.all("learning_rate")
     if found:
         return found
-    others = (series for view in timeline.run.views for tag, series in view.series.items() if role_of_tag(tag) == "learning_rate")
+    others = (
+        series
+        for view in timeline.run.views
+        for tag, series in view.series.items()
+        if role_of_tag(tag) == "learning_rate"
+    )
     return tuple(sorted(others, key=len, reverse=True))[:1]
 
 

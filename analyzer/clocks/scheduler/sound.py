@@ -1,0 +1,180 @@
+"""What may still be said of a run that follows its schedule: another height, a phase, rows past the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.scheduler import Deviation, SchedulerClock, rates_of
+from analyzer.clocks.scheduler.known import Known, best_reference, clock_of, evidence_against, matches, row_of
+
+if TYPE_CHECKING:
+    from analyzer.timeline import Timeline
+
+OTHER_PEAK = 1e-3  # relative; printed rates have three digits at least
+CONVENTION = 1.5  # steps by which horizon and warmup may differ and still be a convention
+FEWEST_PAST_END = 3  # rows; one row at the very end is a logger's habit
+
+
+def above_the_peak(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) -> Iterator[Deviation]:
+    """Rates that no schedule explains, some of them above the declared peak."""
+    if claim.family not in ("linear", "cosine", "polynomial", "step", "exponential") or not claim.base_lr:
+        return
+    if claim.min_lr is not None and claim.min_lr >= claim.base_lr:
+        return
+    top = int(np.argmax(rows.rate))
+    reference = best_reference(claim, sample, main=True)
+    if rows.rate[top] <= claim.base_lr * (1 + OTHER_PEAK) + 2 * rows.tolerance[top] or reference is None:
+        return
+    if np.count_nonzero(matches(reference, rows)) < 2:
+        return
+    first, evidence = evidence_against(timeline, rows, reference)
+    yield Deviation(
+        kind="peak",
+        step=int(rows.step[first]),
+        last_step=int(rows.step[-1]),
+        evidence=evidence,
+        what=f"the rates follow no {claim.name} schedule and rise to {rows.rate[top]:.6g} at {rows.step[top]}, "
+        f"above the declared peak {claim.base_lr:.6g}",
+        numbers={"observed": float(rows.rate[top]), "declared": claim.base_lr},
+    )
+
+
+def sound(timeline: Timeline, claim: Claim, rows: Observed, known: Known, *, main: bool) -> SchedulerClock:
+    """The clock of a run that follows its declaration; a phase other than the framework's is a note."""
+    deviations = [*other_peak(timeline, claim, rows, known, main)]
+    if not deviations and main:
+        deviations = [*first_value_twice(timeline, rows, known)] or [*phase_note(timeline, rows, known)]
+    if main and known.axis == "step":
+        end = known.schedule.total if known.schedule.span != "T" else known.schedule.total + known.schedule.warmup
+        deviations += overrun(
+            timeline, rows, end / known.rate - known.offset, known.schedule.floor, planned=own_plan(timeline)
+        )
+    return clock_of(rows, known, deviations=tuple(deviations))
+
+
+def first_value_twice(timeline: Timeline, rows: Observed, known: Known) -> Iterator[Deviation]:
+    """A counter of -1 at the first row: the first rate is used twice, and everything is one late."""
+    p = known.rate * (rows.axes[known.axis] + known.offset)
+    if p[0] >= 0 or len(rows) < 3 or abs(rows.rate[1] - rows.rate[0]) > rows.tolerance[0]:
+        return
+    on_time = known.at(rows.axes[known.axis] - p[0])
+    wrong = np.flatnonzero(np.abs(on_time - rows.rate) > rows.tolerance)
+    if not len(wrong):
+        return
+    unit = known.unit
+    yield Deviation(
+        kind="lag" if unit == "epoch" else "phase",
+        step=int(rows.step[wrong[0]]),
+        last_step=int(rows.step[-1]),
+        size=-1.0,
+        what=f"the scheduler is one {unit} late from the start: {rows.rate[0]:.6g} is used twice, at {rows.step[0]} and {rows.step[1]}",
+        numbers={"steps": -1},
+        evidence=tuple(
+            row_of(timeline, rows, k, f"should be {on_time[k]:.6g}")
+            for k in dict.fromkeys((int(wrong[0]), int(wrong[-1])))
+        ),
+        severity="error" if unit == "epoch" else "note",
+    )
+
+
+def other_peak(timeline: Timeline, claim: Claim, rows: Observed, known: Known, main: bool) -> Iterator[Deviation]:
+    """The declared schedule at another height."""
+    height, declared = known.schedule.peak * known.scale, claim.base_lr
+    if not main or not declared or height <= 0 or abs(height / declared - 1) < OTHER_PEAK:
+        return
+    if any(
+        abs(float(np.nanmax(series.value)) / declared - 1) < OTHER_PEAK for series in rates_of(timeline) if len(series)
+    ):
+        return
+    moving = np.flatnonzero(np.abs(rows.rate * declared / height - rows.rate) > rows.tolerance)
+    place = int(moving[0]) if len(moving) else 0
+    top = int(np.argmax(rows.rate))
+    evidence = (
+        row_of(timeline, rows, place, f"should be {rows.rate[place] * declared / height:.6g}"),
+        row_of(timeline, rows, top, f"highest; {declared:.6g} is declared"),
+    )
+    yield Deviation(
+        kind="peak",
+        step=int(rows.step[place]),
+        last_step=int(rows.step[-1]),
+        evidence=evidence,
+        what=f"the rate peaks at {height:.6g}, {declared:.6g} is declared ({height / declared:.4g} times)",
+        numbers={"observed": height, "declared": declared},
+    )
+
+
+def own_plan(timeline: Timeline) -> tuple[int, ...]:
+    """Totals of the plan itself, without a scheduler's own parameters."""
+    return timeline.plan.total_steps
+
+
+def overrun(
+    timeline: Timeline, rows: Observed, end: float, floor: float, *, planned: tuple[int, ...]
+) -> Iterator[Deviation]:
+    """Rows past the end of a schedule whose rate rises again, or is zero."""
+    x, y = rows.axes["step"], rows.rate
+    after = np.flatnonzero(x > end + CONVENTION)
+    if (
+        not math.isfinite(end)
+        or len(after) < FEWEST_PAST_END
+        or any(abs(end - total) <= CONVENTION for total in planned)
+    ):
+        return
+    risen = after[y[after] > floor + 4 * rows.tolerance[after] + 1e-9]
+    if len(risen) >= FEWEST_PAST_END:
+        place, top = int(risen[0]), int(risen[np.argmax(y[risen])])
+        what = f"the schedule ends at {end:.6g}, and the rate rises again to {y[top]:.6g} at step {rows.step[top]}"
+        evidence = (
+            row_of(timeline, rows, place, "rises again"),
+            row_of(timeline, rows, top, "the highest after the end"),
+        )
+    elif floor == 0 and (np.abs(y[after]) <= rows.tolerance[after]).all():
+        place = int(after[0])
+        what = f"the rate is 0 from step {rows.step[place]} to the end ({len(after)} of {len(rows)} rows): the schedule was over at {end:.6g}"
+        evidence = (row_of(timeline, rows, place, "zero"), row_of(timeline, rows, len(rows) - 1, "still zero"))
+    else:
+        return
+    yield Deviation(
+        kind="overrun",
+        step=int(rows.step[place]),
+        last_step=int(rows.step[-1]),
+        what=what,
+        evidence=evidence,
+        numbers={"end": end, "rows_after": len(after)},
+        severity="error" if planned else "warning",
+    )
+
+
+def phase_note(timeline: Timeline, rows: Observed, known: Known) -> Iterator[Deviation]:
+    """Logged one step ahead, by a writer that is not known for it."""
+    if known.axis != "step" or known.unit != "step" or int(rows.step[0]) != 1 or known.offset != 0:
+        return
+    source = timeline.run.sources[int(rows.series.source[0])]
+    if (source.framework or "") in ("deepspeed", "megatron", "composer") or rows.series.tag in (
+        "learning-rate",
+        "Train/Samples/lr",
+    ):
+        return
+    used = replace(known, offset=-1)
+    head = rows.rows(slice(0, 400))
+    wrong = np.flatnonzero(~matches(used, head))
+    if not len(wrong):
+        return
+    first = int(wrong[0])
+    given = float(used.on(head)[first])
+    yield Deviation(
+        kind="phase",
+        step=int(rows.step[first]),
+        size=1.0,
+        what=f"every rate is that of the next update: step {rows.step[first]} logs {rows.rate[first]:.6g}, "
+        f"the schedule gives update {rows.step[first]} {given:.6g}",
+        evidence=(row_of(timeline, rows, first, f"used at this step: {given:.6g}"),),
+        severity="note",
+    )
