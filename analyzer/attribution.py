@@ -26,6 +26,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
         "EPO", "SCH001", "SCH003", "SCH004", "SCH005", "SCH006",
         "RES004", "RES005", "RES006", "RES009", "LOG004",
     ),
+    "RES006": ("EPO004",),
     "RES007": ("RES002",),
     "RES008": ("LOG003", "LOG004", "LOG005", "LOS", "GRD", "RES001", "RES002", "RES003", "EPO", "SCH", "PRF"),
     "LOS003": ("LOS001", "LOS002", "LOS004", "LOS005"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -159,8 +160,8 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
     if series is None or last is None or axis.unit not in ("update", "sample"):
         return None
     if axis.unit == "sample":
-        done = round(last / axis.per_update)
-        return RunEnd(last_step=last, low=done, seen=done, high=done, evidence=_row_at(timeline, last))
+        done, unseen = round(last / axis.per_update), math.ceil(axis.cadence / axis.per_update) - 1
+        return RunEnd(last_step=last, low=done, seen=done, high=done + unseen, evidence=_row_at(timeline, last))
     distinct = distinct_steps(series.step)
     spacing = max(1, axis.cadence, *np.diff(distinct[-2:]).tolist())
     enough = len(distinct) >= FEWEST_ROWS

@@ -11,7 +11,8 @@ Why it matters
 
 When it is silent
     Without dataset_size and batch_size (or steps_per_epoch), when one reading explains the labels, when only the
-    divisor of a fractional label is wrong (EPO006), and from a resume on that changed the batch (RES009).
+    divisor of a fractional label is wrong (EPO006), and from a resume on that changed the batch (RES009). A number of
+    devices or an accumulation that was not declared and would explain the log is named in a note.
 
 What to do
     Compare len(loader) with the declared numbers: drop_last, limit_train_batches, sharding, packing.
@@ -28,12 +29,15 @@ from analyzer.clocks.epoch import EpochClock, planned_steps_per_epoch
 from analyzer.clocks.global_step import updates_done
 from analyzer.clocks.labels import Labels
 from analyzer.clocks.laps import divisor_is_wrong
-from analyzer.model import Finding, Row
+from analyzer.config.declared import Declared
+from analyzer.model import Fact, Finding, Row
+from analyzer.planning import plan_of
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import either, interval
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
+MOST_UNDECLARED = 64  # devices, or micro-batches per update, that an incomplete declaration may have left out
 HEADER = ("step", "epoch", "loss")
 
 
@@ -58,12 +62,13 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
     if counts_micro_batches(timeline, clock):
         return
+    unsaid = _explained_by_what_is_not_declared(timeline, clock)
     labels = clock.labels
     rows = _two_boundaries(timeline, labels)
     done = updates_done(timeline)
     yield Finding(
-        severity="error",
-        message=f"{interval(clock.low, clock.high)} steps per epoch, the declaration gives {either(planned)}"
+        severity="note" if unsaid else "error",
+        message=f"{interval(clock.low, clock.high)} steps per epoch, the declaration gives {either(planned)}{unsaid}"
         + (f"; the run ends at step {done.last_step}" if done else ""),
         tag=clock.tag,
         first_step=rows[1].step if len(rows) > 1 else None,
@@ -75,6 +80,22 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         },
         evidence=(*rows, *((done.evidence,) if done else ())),
     )
+
+
+def _explained_by_what_is_not_declared(timeline: Timeline, clock: EpochClock) -> str:
+    """The devices or accumulation that nobody declared and that would give the log's own number; "" when none does."""
+    declared = timeline.declared
+    if "batch_size" not in declared or "dataset_size" not in declared or "steps_per_epoch" in declared:
+        return ""
+    for key in ("grad_accumulation", "world_size"):
+        if key in declared or "global_batch_size" in declared:
+            continue
+        for count in range(2, MOST_UNDECLARED + 1):
+            fact = Fact(key=key, value=count, found_in="supposed")
+            supposed = plan_of(Declared(facts={**declared.facts, key: fact}))
+            if any(clock.admits(U) for U in supposed.steps_per_epoch):
+                return f" with {key} undeclared; {key} = {count} would explain it"
+    return ""
 
 
 def counts_micro_batches(timeline: Timeline, clock: EpochClock) -> bool:
@@ -141,6 +162,12 @@ RULE = Rule(
             files=csv_log(HEADER, lambda: _laps(31, 124)),
             declared={"dataset_size": 1000, "batch_size": 32, "epochs": 4},
             why="31 and 32 are both readings of the declaration",
+        ),
+        Example(
+            title="an accumulation that nobody declared",
+            files=csv_log(HEADER, lambda: _laps(8, 32)),
+            declared={"dataset_size": 1000, "batch_size": 32, "drop_last": False, "epochs": 4},
+            why="grad_accumulation = 4 would give 8 steps per epoch: a note says so",
         ),
         Example(
             title="carried accumulation, undeclared",
