@@ -49,7 +49,7 @@ RULE = Rule(
             files=rate_log(
                 lambda p: Schedule(family="linear", peak=1e-3, total=200)(p + np.floor(p / 20)), 180, per_epoch=20
             ),
-            declared={"scheduler": "linear", "max_steps": 200, "base_lr": 1e-3},
+            declared={"scheduler": "linear", "max_steps": 200, "base_lr": 1e-3, "early_stopping": 1},
         ),
         Example(
             title="one step missed",
