@@ -231,6 +231,8 @@ def _by_laps(series: Series, main: Series, at: int, cadence: int) -> Verdict:
     low, high = int(main.step[at]), int(main.step[at + 1])
     jump = high - low - cadence
     changes = np.flatnonzero(np.diff(series.value) > 0) + 1
+    if len(series) and 0 <= series.step[0] <= cadence:
+        changes = np.concatenate([[0], changes])  # the log starts with the run: its first row begins a lap
     begin = series.step[changes]
     label = series.value[changes]
     before, after = np.flatnonzero(begin <= low), np.flatnonzero(begin > high)
