@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,6 @@ DECLARED = {
 
 
 def audited(producer: str) -> RunReport:
-    if producer == "wandb-offline" and importlib.util.find_spec("wandb") is None:
-        pytest.skip("reading .wandb files needs the extra `wandb`")
     (run,) = analyzer.read(SAME_RUN / producer)
     return analyzer.audit(run, declared=DECLARED).runs[0]
 
