@@ -228,7 +228,8 @@ def transformers_schedules() -> Iterator[dict[str, Any]]:
     ) -> dict[str, Any]:
         facts = {"scheduler": name, "base_lr": PEAK, "max_steps": STEPS, "warmup_steps": warmup, **(declared or {})}
         suffix = "-" + "-".join(str(v) for v in options.values()) if options else ""
-        call = f"get_scheduler({name!r}, num_warmup_steps={warmup}, num_training_steps={STEPS}{', ' + str(options) if options else ''})"
+        extra = f", {options}" if options else ""
+        call = f"get_scheduler({name!r}, num_warmup_steps={warmup}, num_training_steps={STEPS}{extra})"
         return entry(f"hf-{name}-{warmup}{suffix}", library, call, record(name, warmup, **options), facts, truth)
 
     for warmup in (0, WARMUP):

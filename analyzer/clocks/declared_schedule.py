@@ -15,30 +15,28 @@ if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
 # Names as frameworks spell them, without case and punctuation, and what they mean here.
-FAMILIES: dict[str, str] = {
-    "constant": "constant", "none": "constant", "no": "constant", "fixed": "constant", "constantlr": "constant",
-    "constantschedule": "constant", "constantwithwarmup": "constant", "warmuplr": "constant",
-    "linear": "linear", "lineardecay": "linear", "linearwithwarmup": "linear", "warmupdecaylr": "linear", "linearwarmup": "linear",
-    "cosine": "cosine", "cosineannealinglr": "cosine", "cosineannealing": "cosine", "nanogptcosine": "cosine",
-    "timmcosinelrscheduler": "cosine", "cosinelrscheduler": "cosine", "cosinedecay": "cosine", "cosinewithwarmup": "cosine",
-    "cosinewithminlr": "cosine", "cosinewarmupwithminlr": "cosine", "warmupcosinelr": "cosine", "warmupcosine": "cosine",
-    "warmupcosinedecayschedule": "cosine", "warmupcosinedecay": "cosine", "linearwarmupcosineannealing": "cosine",
-    "linearwarmupcosineannealinglr": "cosine", "coswithwarmup": "cosine", "cosinescheduler": "cosine", "cosinedecayschedule": "cosine",
-    "cosinewithrestarts": "restarts", "cosinewithhardrestarts": "restarts",
-    "cosineannealingwarmrestarts": "warm-restarts", "cosinedecayrestarts": "warm-restarts", "sgdr": "warm-restarts",
-    "cosineannealingwithrestarts": "warm-restarts",
-    "polynomial": "polynomial", "polynomiallr": "polynomial", "polynomialdecay": "polynomial", "poly": "polynomial", "polylr": "polynomial",
-    "polylrscheduler": "polynomial", "timmpolylrscheduler": "polynomial",
-    "inversesqrt": "inverse-sqrt", "inversesquareroot": "inverse-sqrt", "noam": "inverse-sqrt", "rsqrt": "inverse-sqrt", "noamlr": "inverse-sqrt",
-    "exponential": "exponential", "exponentiallr": "exponential", "exponentialdecay": "exponential",
-    "steplr": "step", "step": "step", "multisteplr": "step", "multistep": "step", "steplrscheduler": "step", "timmsteplrscheduler": "step",
-    "multisteplrscheduler": "step", "piecewiseconstantdecay": "step", "piecewiseconstant": "step", "piecewiseconstantschedule": "step",
-    "inversetimedecay": "inverse-time",
-    "cosineonecycle": "one-cycle", "linearonecycle": "one-cycle", "linearonecycleschedule": "one-cycle", "onecyclelr": "one-cycle", "onecycle": "one-cycle", "fitonecycle": "one-cycle", "cosineonecycleschedule": "one-cycle",
-    "cycliclr": "cyclic", "cyclic": "cyclic", "triangular": "cyclic",
-    "wsd": "wsd", "warmupstabledecay": "wsd", "trapezoidal": "wsd",
-    "reducelronplateau": "plateau", "plateau": "plateau",
-}  # fmt: skip
+NAMES: dict[str, str] = {
+    "constant": "constant none no fixed constantlr constantschedule constantwithwarmup warmuplr",
+    "linear": "linear lineardecay linearwithwarmup warmupdecaylr linearwarmup",
+    "cosine": "cosine cosineannealinglr cosineannealing nanogptcosine timmcosinelrscheduler cosinelrscheduler "
+    "cosinedecay cosinewithwarmup cosinewithminlr cosinewarmupwithminlr warmupcosinelr warmupcosine "
+    "warmupcosinedecayschedule warmupcosinedecay linearwarmupcosineannealing "
+    "linearwarmupcosineannealinglr coswithwarmup cosinescheduler cosinedecayschedule",
+    "restarts": "cosinewithrestarts cosinewithhardrestarts",
+    "warm-restarts": "cosineannealingwarmrestarts cosinedecayrestarts sgdr cosineannealingwithrestarts",
+    "polynomial": "polynomial polynomiallr polynomialdecay poly polylr polylrscheduler timmpolylrscheduler",
+    "inverse-sqrt": "inversesqrt inversesquareroot noam rsqrt noamlr",
+    "exponential": "exponential exponentiallr exponentialdecay",
+    "step": "steplr step multisteplr multistep steplrscheduler timmsteplrscheduler multisteplrscheduler "
+    "piecewiseconstantdecay piecewiseconstant piecewiseconstantschedule",
+    "inverse-time": "inversetimedecay",
+    "one-cycle": "cosineonecycle linearonecycle linearonecycleschedule onecyclelr onecycle fitonecycle "
+    "cosineonecycleschedule",
+    "cyclic": "cycliclr cyclic triangular",
+    "wsd": "wsd warmupstabledecay trapezoidal",
+    "plateau": "reducelronplateau plateau",
+}
+FAMILIES = {name: family for family, names in NAMES.items() for name in names.split()}
 ENDS = ("linear", "cosine", "restarts", "polynomial", "one-cycle", "wsd")
 USUAL_FLOORS = (0.1, 0.05, 0.01, 0.2, 0.001)  # of the peak: Chinchilla's tenth and its relatives
 CLAMPED = ("timm", "nanogpt", "warmupcosine", "cosinedecay", "coswithwarmup")
@@ -433,7 +431,7 @@ def _one_cycles(blank: Schedule, claim: Claim, total: float | None, extras: Extr
 
 
 def _stable(
-    blank: Schedule, claim: Claim, total: float | None, floors: list[float | None], extras: Extras
+    blank: Schedule, claim: Claim, total: float | None, floors: list[float], extras: Extras
 ) -> Iterator[Schedule]:
     length = _first(claim.params, "num_decay_steps", "decay_steps", "wsd_decay_steps")
     shape = claim.params.get("decay_type") or claim.params.get("lr_wsd_decay_style")

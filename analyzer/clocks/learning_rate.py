@@ -61,7 +61,7 @@ class Observed:
         )
 
     def sharpened(self) -> Observed:
-        """A few levels written with one digit (0.1, 0.01) are taken as written: rounding would have left more of them."""
+        """A few levels written with one digit (0.1, 0.01) are taken as written: rounding would have left more."""
         if self.series.written_as == "float32" or len(np.unique(self.rate)) > FEW_LEVELS:
             return self
         return replace(self, tolerance=np.minimum(self.tolerance, LEVEL_PRECISION * np.abs(self.rate) + 1e-12))
@@ -168,7 +168,7 @@ def _axes(timeline: Timeline, kept: Observed) -> dict[str, Floats]:
 
 
 def _logged_by_epoch(timeline: Timeline, kept: Observed) -> bool:
-    """One row per epoch, numbered like the epochs, while the loss counts far further: a monitor with an axis of its own."""
+    """One row per epoch, numbered like the epochs, while the loss counts far further: an axis of its own."""
     loss, labels = timeline.roles.first("loss"), timeline.roles.first("epoch")
     if loss is None or labels is None or not len(loss) or not np.isfinite(labels.value).any():
         return False

@@ -1,9 +1,9 @@
 """Identify a schedule from its values alone: every family has a form u(rate) that is linear in the step.
 
 Linear decay is the rate itself; cosine ``acos(2 (rate - m) / (M - m) - 1) / pi``; a power ``1 - rate^(1/power)``;
-exponential its logarithm; inverse square root ``rate^-2``; inverse time ``1 / rate``; warmup the rate itself. A straight
-line through u gives start and end of the decay at once; whole numbers are tried first, and a fit is believed only if it
-passes through the interval of every row.
+exponential its logarithm; inverse square root ``rate^-2``; inverse time ``1 / rate``; warmup the rate itself. A
+straight line through u gives start and end of the decay at once; whole numbers are tried first, and a fit is believed
+only if it passes through the interval of every row.
 """
 
 from __future__ import annotations
@@ -294,7 +294,7 @@ def _falls(family: str) -> Callable[..., Iterator[Fit]]:
 def _one_fall(
     parts: Parts, rise: Rise | None, family: str, power: float, peaks: tuple[float, ...], floors: tuple[float, ...]
 ) -> Iterator[Fit]:
-    x, y, tolerance = parts.x, parts.y, parts.tolerance
+    y, tolerance = parts.y, parts.tolerance
     last = min(parts.tail, parts.bottom + 1)
     first = parts.top_end if parts.top_end > parts.top else parts.top
     if last - first < 2:
@@ -382,7 +382,7 @@ def _falling(
 def _refined(
     parts: Parts, family: str, power: float, top: float, low: float, rows: NDArray[np.int64], free: tuple[str, ...]
 ) -> tuple[float, float, float, float] | None:
-    """Top, floor, start and end by Gauss-Newton from the linearised line: where no row stands at the top or the floor."""
+    """Top, floor, start, end by Gauss-Newton from the linearised line: where no row stands at the top or floor."""
     x, y = parts.x[rows], parts.y[rows]
     if len(rows) < len(free) + 2:
         return None

@@ -6,8 +6,9 @@ integer. What a log shows at step s is ``schedule(rate * s + offset)``; the offs
 
 Formulas, each read in the source named beside it:
 
-- torch ``torch/optim/lr_scheduler.py``: StepLR, MultiStepLR, ExponentialLR, PolynomialLR, CosineAnnealingLR (rises again
-  past its end), CosineAnnealingWarmRestarts, OneCycleLR (phases end at ``pct * total - 1`` and ``total - 1``), CyclicLR.
+- torch ``torch/optim/lr_scheduler.py``: StepLR, MultiStepLR, ExponentialLR, PolynomialLR, CosineAnnealingLR (rises
+  again past its end), CosineAnnealingWarmRestarts, OneCycleLR (phases end at ``pct * total - 1`` and ``total - 1``),
+  CyclicLR.
 - transformers ``optimization.py``: linear, cosine, cosine_with_restarts, polynomial, inverse_sqrt, warmup_stable_decay.
 - Keras ``optimizers/schedules/learning_rate_schedule.py``: ExponentialDecay, InverseTimeDecay, PolynomialDecay,
   CosineDecay (its ``decay_steps`` exclude the warmup). optax ``schedules/_schedule.py`` (there they include it).
@@ -35,7 +36,7 @@ WarmupForm = Literal[
 ]
 Span = Literal[
     "T-W",  # from p = W to p = T
-    "T-W, ahead",  # the same, one ahead: (p - W + 1) / (T - W): transformers cosine_warmup_with_min_lr, DeepSpeed cosine
+    "T-W, ahead",  # one ahead, (p - W + 1) / (T - W): transformers cosine_warmup_with_min_lr, DeepSpeed cosine
     "T",  # from p = W on, over T further steps: Keras' CosineDecay, warmup added in front
     "whole",  # from p = 0 to T, warmup only covers its beginning: timm without prefix
     "T-1",  # from p = 0 to p = T - 1
@@ -198,7 +199,7 @@ def _warm_restarts(schedule: Schedule, p: Floats) -> Floats:
 
 
 def _one_cycle(schedule: Schedule, p: Floats) -> Floats:
-    """Up from ``warmup_start`` at 0 to the peak at ``warmup``, down to ``floor`` at ``total`` (torch: both one earlier)."""
+    """Up from ``warmup_start`` at 0 to the peak at ``warmup``, down to ``floor`` at ``total`` (torch: one earlier)."""
     up = np.clip(p / max(schedule.warmup, 1e-9), 0.0, 1.0)
     down = np.clip((p - schedule.warmup) / max(schedule.total - schedule.warmup, 1e-9), 0.0, 1.0)
     if schedule.shape == "cosine":

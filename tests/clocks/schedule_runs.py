@@ -53,7 +53,11 @@ def timeline_of(
 
     def series(tag: str, value: Floats) -> Series:
         return Series(
-            tag=tag, step=step.astype(np.int64), value=value.astype(np.float64), wall_time=wall.copy(), source=source.copy(),
+            tag=tag,
+            step=step.astype(np.int64),
+            value=value.astype(np.float64),
+            wall_time=wall.copy(),
+            source=source.copy(),
             row=row.astype(np.int64), written_as="float32" if digits is None else "decimal",
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The scheduler clock: schedules of real libraries are identified, healthy runs are silent, planted faults are named."""
+"""The scheduler clock: real schedules are identified, healthy runs are silent, planted faults are named."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
 """The scheduler clock: which schedule wrote the learning rates, and where its own counter stood at every row.
 
-The learning rate is a noise-free function of the scheduler's counter. Every schedule that the declaration admits is tried
-first, in every convention; if one passes through all rows the clock is sound. Then, in this order: the same schedule with
-another rate or unit; one read off the log itself, with its own horizon and warmup; the sessions with counters of their
-own; a change inside a session; single rows beside an otherwise exact schedule. What is found first is the first cause, and
-its consequences are not told as faults of their own.
+The learning rate is a noise-free function of the scheduler's counter. Every schedule that the declaration admits is
+tried first, in every convention; if one passes through all rows the clock is sound. Then, in this order: the sessions
+with counters of their own; another rate or unit; a rate that stands still; single rows beside an exact schedule; one
+epoch late; a schedule read off the log itself, with its own horizon and warmup; a step more at every epoch's end; a
+change inside a session. What is found first is the first cause, and its consequences are not told as faults of their
+own.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class SchedulerClock:
     min_lr: float = 0.0
     warmup_steps: tuple[float, float] | None = None
     total_steps: tuple[float, float] | None = None
-    parameters: Mapping[str, float | tuple[float, ...]] = field(default_factory=dict)
+    parameters: Mapping[str, float | tuple[float, ...] | str] = field(default_factory=dict)
     rate: float = 1.0  # scheduler steps per optimizer update
     offset: int = 0  # position = rate * (step + offset) on the log's axis
     unit: str = "step"  # what the scheduler counts: "step" or "epoch"

@@ -49,7 +49,11 @@ def by_a_whole_epoch(
                 if len(wrong) < 3:
                     continue
                 late = offset < 0
-                what = f"the scheduler is one epoch {'late' if late else 'early'}: {rows.rate[wrong[0]]:.6g} at step {rows.step[wrong[0]]} instead of {given[wrong[0]]:.6g}"
+                here = int(wrong[0])
+                what = (
+                    f"the scheduler is one epoch {'late' if late else 'early'}: {rows.rate[here]:.6g} at step "
+                    f"{rows.step[here]} instead of {given[here]:.6g}"
+                )
                 deviation = Deviation(
                     kind="lag" if late else "lead",
                     step=int(rows.step[wrong[0]]),

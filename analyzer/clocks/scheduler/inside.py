@@ -61,7 +61,7 @@ def inside_a_session(
 def references(
     claim: Claim, rows: Observed, sample: Observed, main: bool
 ) -> Iterator[tuple[Value, str, Known | None, Fit | None]]:
-    """What to compare with: the declared schedule that holds longest, then one read off the longest possible beginning."""
+    """What to compare with: the declared schedules that hold longest, then one read off the longest beginning."""
     if claim.family not in (None, "plateau") and (claim.totals or claim.family not in ENDS):
         for known in best_references(claim, sample, main, wanted=REFERENCES):
             yield known.at, known.axis, known, None
@@ -82,7 +82,7 @@ def longest_beginning(claim: Claim, sample: Observed, axis: str) -> Fit | None:
             x[:count],
             y[:count],
             tolerance[:count],
-            families=families,  # type: ignore[arg-type]
+            families=families,
             peaks=stated(claim.base_lr),
             floors=stated(claim.min_lr),
         )
@@ -150,7 +150,8 @@ def _in_words(
                 step=step,
                 last_step=last,
                 evidence=evidence,
-                what=f"the rate stands still at {first.size:.6g} from step {step} on, {claim.min_lr:.6g} is the declared floor",
+                what=f"the rate stands still at {first.size:.6g} from step {step} on, "
+                f"{claim.min_lr:.6g} is the declared floor",
                 numbers={"observed": first.size, "declared": claim.min_lr},
             )
             return
@@ -221,7 +222,10 @@ def _shifts_in_words(
     if (sizes < 0).all() and len(places) >= 2:
         count = int(-sizes.sum())
         share = count / max(int(rows.step[-1] - rows.step[0]), 1)
-        what = f"the scheduler falls behind the step counter by {count} in {len(places)} places ({100 * share:.2g} % of the steps)"
+        what = (
+            f"the scheduler falls behind the step counter by {count} in {len(places)} places "
+            f"({100 * share:.2g} % of the steps)"
+        )
         yield Deviation(
             kind="skipped",
             step=step,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def with_own_parameters(
     timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, main: bool
 ) -> SchedulerClock | None:
-    """One schedule through the whole run, read off the log: compare its horizon, warmup, height with the declaration."""
+    """One schedule through the whole run, read off the log, and what it has different from the declaration."""
     if claim.family == "constant" and not claim.warmup_declared:
         return None
     if (np.diff(rows.step) <= 0).any():
@@ -74,9 +74,9 @@ def whole_fit(claim: Claim, rows: Observed, sample: Observed, axis: str) -> Fit 
             if agrees(fit, rows.axes[axis], rows.rate, rows.tolerance).all() and not only_at_joins(rows, fit):
                 return fit
     if claim.family in (None, "step"):  # drops are placed by every row, not by some of them
-        fit = identify(rows.axes[axis], rows.rate, rows.tolerance, families=("step",))
-        if fit is not None and agrees(fit, rows.axes[axis], rows.rate, rows.tolerance).all():
-            return fit
+        drops = identify(rows.axes[axis], rows.rate, rows.tolerance, families=("step",))
+        if drops is not None and agrees(drops, rows.axes[axis], rows.rate, rows.tolerance).all():
+            return drops
     return None
 
 
@@ -140,7 +140,8 @@ def compared(
             step=step,
             last_step=last,
             evidence=evidence,
-            what=f"the rate peaks at {fit.peak:.6g}, {claim.base_lr:.6g} is declared ({fit.peak / claim.base_lr:.4g} times)",
+            what=f"the rate peaks at {fit.peak:.6g}, {claim.base_lr:.6g} is declared "
+            f"({fit.peak / claim.base_lr:.4g} times)",
             numbers={"observed": fit.peak, "declared": claim.base_lr},
         )
         return
@@ -176,7 +177,7 @@ def warmup_is_seen(rows: Observed, fit: Fit, axis: str, declared: tuple[float, .
 
 
 def also_admitted(claim: Claim, rows: Observed, axis: str) -> tuple[float, ...]:
-    """Totals that excuse a horizon: the length that the run really has, where the plan is off; ``max_steps`` as written.
+    """Totals that excuse a horizon: the length that the run really has, where the plan is off; ``max_steps``.
 
     A run that ends as planned admits no other total.
     """
@@ -225,7 +226,8 @@ def lengths_compared(
                 last_step=last,
                 size=k_warm,
                 evidence=evidence,
-                what=f"the scheduler advances {k_warm:.4g} times per update: warmup ends at {width:.6g} of {max(widths):.6g}, "
+                what=f"the scheduler advances {k_warm:.4g} times per update: "
+                f"warmup ends at {width:.6g} of {max(widths):.6g}, "
                 f"the decay at {fit.end:.6g} of {near:.6g}",
                 numbers={"rate": k_warm, "warmup": width, "total": fit.end, "declared_total": near},
             )
@@ -237,7 +239,8 @@ def lengths_compared(
             step=step,
             last_step=last,
             evidence=evidence,
-            what=f"the schedule was built for {fit.end:.6g} {per}, {near:.6g} are planned (ratio {fit.end / near:.4g}){tail}",
+            what=f"the schedule was built for {fit.end:.6g} {per}, {near:.6g} are planned "
+            f"(ratio {fit.end / near:.4g}){tail}",
             numbers={"schedule_steps": fit.end, "planned_steps": near, "ratio": fit.end / near},
         )
         return
@@ -248,8 +251,8 @@ def lengths_compared(
             step=int(rows.step[top]),
             last_step=last,
             evidence=evidence,
-            what=f"the declared peak {claim.base_lr:.6g} is never reached: {rows.rate[top]:.6g} at step {rows.step[top]} is the "
-            f"highest, where a warmup of {fit.peak / fit.rise.slope if fit.rise else 0:.4g} steps gives way to the decay",
+            what=f"the declared peak {claim.base_lr:.6g} is never reached: {rows.rate[top]:.6g} at {rows.step[top]} "
+            "is the highest, where the warmup gives way to the decay",
             numbers={"highest": float(rows.rate[top]), "declared": claim.base_lr},
         )
         return
@@ -265,7 +268,8 @@ def lengths_compared(
             last_step=last,
             evidence=evidence,
             severity="note",
-            what=f"the schedule ends at {fit.end:.6g}, {near:.6g} {per} are planned: one off, no convention that is known here",
+            what=f"the schedule ends at {fit.end:.6g}, {near:.6g} {per} are planned: "
+            "one off, no convention that is known here",
             numbers={"schedule_steps": fit.end, "planned_steps": near},
         )
         return

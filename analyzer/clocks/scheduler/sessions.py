@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -210,7 +211,7 @@ def _joins_judged(timeline: Timeline, rows: Observed, known: Known, lives: list[
     x = rows.axes[known.axis]
     cadence = float(np.median(np.abs(np.diff(x)))) if len(x) > 1 else 1.0
     before = lives[0].shift
-    for previous, life in zip(lives, lives[1:], strict=False):
+    for previous, life in pairwise(lives):
         join = rows.joins.get(int(rows.session[life.first]))
         step, last = int(rows.step[life.first]), int(rows.step[life.last - 1])
         value = replace(known, offset=before).at(x[life.first : life.last])

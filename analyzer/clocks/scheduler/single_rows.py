@@ -71,7 +71,8 @@ def rows_beside(timeline: Timeline, rows: Observed, value: Floats, wrong: np.nda
         kind="isolated",
         step=int(rows.step[first]),
         last_step=int(rows.step[wrong[-1]]),
-        what=f"{count} an otherwise exact schedule: {rows.rate[first]:.6g} at step {rows.step[first]} instead of {value[first]:.6g}",
+        what=f"{count} an otherwise exact schedule: {rows.rate[first]:.6g} at step {rows.step[first]} "
+        f"instead of {value[first]:.6g}",
         numbers={"rows": len(wrong), "observed": float(rows.rate[first]), "expected": float(value[first])},
         evidence=tuple(row_of(timeline, rows, place, f"should be {value[place]:.6g}") for place in shown),
     )

@@ -74,7 +74,8 @@ def first_value_twice(timeline: Timeline, rows: Observed, known: Known) -> Itera
         step=int(rows.step[wrong[0]]),
         last_step=int(rows.step[-1]),
         size=-1.0,
-        what=f"the scheduler is one {unit} late from the start: {rows.rate[0]:.6g} is used twice, at {rows.step[0]} and {rows.step[1]}",
+        what=f"the scheduler is one {unit} late from the start: {rows.rate[0]:.6g} is used twice, "
+        f"at {rows.step[0]} and {rows.step[1]}",
         numbers={"steps": -1},
         evidence=tuple(
             row_of(timeline, rows, k, f"should be {on_time[k]:.6g}")
@@ -137,7 +138,10 @@ def overrun(
         )
     elif floor == 0 and (np.abs(y[after]) <= rows.tolerance[after]).all():
         place = int(after[0])
-        what = f"the rate is 0 from step {rows.step[place]} to the end ({len(after)} of {len(rows)} rows): the schedule was over at {end:.6g}"
+        what = (
+            f"the rate is 0 from step {rows.step[place]} to the end ({len(after)} of {len(rows)} rows): "
+            f"the schedule was over at {end:.6g}"
+        )
         evidence = (row_of(timeline, rows, place, "zero"), row_of(timeline, rows, len(rows) - 1, "still zero"))
     else:
         return

@@ -57,7 +57,7 @@ def _resumed(second: int, shift: int) -> Mapping[str, str]:
 
     schedule = Schedule(family="linear", peak=1e-3, warmup=20, total=200)
     step = np.arange(1, 201)
-    rate = schedule(step - 1.0 + np.where(step >= second, shift, 0))
+    rate = schedule((step - 1 + np.where(step >= second, shift, 0)).astype(np.float64))
     rows = [[int(s), falling_loss(int(s)), float(f"{r:.10g}")] for s, r in zip(step, rate, strict=True)]
     header = ["step", "loss", "lr"]
     return {"log.csv": table(header, rows[: second - 1]) + table(header, rows[second - 1 :])}

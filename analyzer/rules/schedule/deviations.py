@@ -14,7 +14,10 @@ from analyzer.rules.examples import falling_loss, table
 from analyzer.timeline import Timeline
 
 NO_RATE = "no learning rate in the log: log it, or name its tag with --role learning_rate=TAG"
-UNKNOWN = "the learning rate follows no schedule that is known here: declare scheduler, base_lr, warmup_steps and max_steps or epochs"
+UNKNOWN = (
+    "the learning rate follows no schedule that is known here: "
+    "declare scheduler, base_lr, warmup_steps and max_steps or epochs"
+)
 
 
 def told(timeline: Timeline, *kinds: Kind) -> Iterator[Finding | Unchecked]:
@@ -63,7 +66,7 @@ def rate_log(
 
     def files() -> Mapping[str, str]:
         step = np.arange(1, steps + 1)
-        values = rate(step - 1.0)
+        values = rate((step - 1).astype(np.float64))
         kept = [i for i in range(steps) if (i + 1) % every == 0]
         header = ["step", "loss", "lr"] if per_epoch is None else ["step", "epoch", "loss", "lr"]
         rows = []

@@ -38,7 +38,7 @@ RULE = Rule(
     check=check,
     help="give the schedule the run's full length, or stop at its end",
     sources=(
-        "https://github.com/pytorch/pytorch/blob/main/torch/optim/lr_scheduler.py (CosineAnnealingLR has period 2 T_max)",
+        "https://github.com/pytorch/pytorch/blob/main/torch/optim/lr_scheduler.py (period 2 T_max)",
         "https://github.com/huggingface/diffusers/issues/3954",
     ),
     bad=(

@@ -58,7 +58,7 @@ RULE = Rule(
     help="look at the loss scale and the gradient norm of these steps; lower the initial scale, or train in bf16",
     sources=(
         "https://pytorch.org/docs/stable/amp.html#torch.amp.GradScaler.step",
-        "https://github.com/NVIDIA/Megatron-LM/blob/main/megatron/training/training.py (skipped iterations do not step)",
+        "https://github.com/NVIDIA/Megatron-LM/blob/main/megatron/training/training.py (skipped iterations)",
     ),
     bad=(
         Example(
