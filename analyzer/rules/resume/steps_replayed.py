@@ -53,7 +53,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 
 def _replay(join: Join, off: float | None) -> Finding:
-    agreed = "too few to compare their losses" if off is None else "the second telling agrees with the first"
+    agreed = "not enough losses to compare" if off is None else "the second telling agrees with the first"
     if off:
         agreed = f"the loss of the second telling is off by {off:+.3g} on average"
     marked = "; a session marker declares it" if join.marked else ""
