@@ -25,10 +25,16 @@ BAND_UNITS = 3.0  # the lowest stretch reaches so far up
 LEAST_ROWS = 5  # rows that must lie behind the onset
 
 FACTORS = tuple(range(2, 65))  # what a forgotten division multiplies a loss by: accumulation, devices, logging steps
+SHIFT_ROWS = (6, 10, 20, 40)  # on either side
+GOOD_RATIO_ERROR = 0.03  # with it there is no need for more rows
+BACK_ROWS = 5
+NOISE_OF_STEP = 10.0  # a level of so many rows scatters by a tenth of the step
 MOST_BLOCKS = 20_000  # a longer curve is searched in so many blocks
 RATIO_ERRORS = 3.0  # standard errors within which the ratio is an integer
-WORST_RATIO_ERROR = 0.15  # of the ratio: with more an integer means nothing
-NOISE_RATIO = 1.8  # log-noise before and after may differ by this factor
+WORST_RATIO_ERROR = 0.17  # of the ratio: with more an integer means nothing
+LEAST_EDGE = 0.6  # share of the step
+LEAST_NOISE = 0.02  # in log-loss: below it a curve is smooth, and its noise says nothing
+NOISE_RATIO = 1.5  # log-noise before and after may differ by this factor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +59,9 @@ class LevelShift:
     down: bool
     noise_before: float
     noise_after: float
-    sharpness: float
+    noise_error: float  # standard error of the log of their ratio
+    sharpness: float  # step over the noise of single rows
+    edge: float  # share of the step that lies between the three rows before and the three after
 
 
 def block_levels(value: Floats) -> tuple[int, Floats]:
@@ -110,7 +118,7 @@ def _largest_rise(log_levels: Floats) -> float:
 
 
 def sharpest_shift(value: Floats, *, burn_in: int = 0, context: int = 25) -> int | None:
-    """Row at which the medians of the log-loss before and after differ most; None when too short.
+    """Row at which the median of the log-loss rises most; None when too short. A loss falls fast for good reasons.
 
     A long curve is searched in blocks, and only the neighbourhood of the best block row by row.
     """
@@ -124,7 +132,7 @@ def sharpest_shift(value: Floats, *, burn_in: int = 0, context: int = 25) -> int
     context = int(min(context, max(5, (len(blocks) - first) // 3)))
     levels = np.median(sliding_window_view(blocks, context), axis=1)
     # Block i: levels[i - context] lies wholly before it, levels[i] from it on.
-    change = np.abs(levels[context:] - levels[:-context])
+    change = levels[context:] - levels[:-context]
     if first > context:
         change[: first - context] = 0.0
     if not len(change):
@@ -137,7 +145,7 @@ def sharpest_shift(value: Floats, *, burn_in: int = 0, context: int = 25) -> int
         return middle
     near = sliding_window_view(log[low - 3 : high + 3], 3)
     shorts = np.median(near, axis=1)
-    edge = low + int(np.abs(shorts[3 : 3 + high - low] - shorts[: high - low]).argmax())
+    edge = low + int((shorts[3 : 3 + high - low] - shorts[: high - low]).argmax())
     # Least deviation over the neighbours settles the exact row.
     rows = list(range(max(2, edge - 4), min(n - 2, edge + 5)))
     return rows[int(np.argmin([_two_level_cost(log, row, context) for row in rows]))]
@@ -148,30 +156,74 @@ def _two_level_cost(log: Floats, row: int, context: int) -> float:
     return float(np.abs(before - np.median(before)).sum() + np.abs(after - np.median(after)).sum())
 
 
-def shift_at(value: Floats, row: int, *, burn_in: int = 0, before: int = 40, after: int = 40) -> LevelShift | None:
-    """How the level of a positive curve differs across ``row``."""
-    log = np.log(value)
-    left, right = log[max(burn_in, row - before) : row], log[row : row + after]
-    if len(left) > 4 and np.median(left) < left[-1] - 0.2 < np.median(right):
+def shift_at(value: Floats, row: int, *, burn_in: int = 0) -> LevelShift | None:
+    """How the level of a positive curve differs across ``row``, on as few rows as tell: a descent bends on long ones."""
+    found = None
+    for rows in SHIFT_ROWS:
+        shift = _shift_on(value, row, burn_in, rows)
+        if shift is None or (found is not None and shift.error >= found.error):
+            break
+        found = shift
+        if shift.error <= GOOD_RATIO_ERROR:
+            break
+    return found
+
+
+def _shift_on(value: Floats, row: int, burn_in: int, rows: int) -> LevelShift | None:
+    log = np.log(value[max(burn_in, row - rows) : row + rows])
+    left, right = log[: row - max(burn_in, row - rows)], log[row - max(burn_in, row - rows) :]
+    if len(left) > 4 and len(right) and np.median(left) < left[-1] - 0.2 < np.median(right):
         left = left[:-1]  # a mean over rows of both sides
     if len(left) < 4 or len(right) < 4:
         return None
-    noise_before, noise_after = _noise(left), _noise(right)
+    wide = np.log(value[max(burn_in, row - SHIFT_ROWS[-1]) : row]), np.log(value[row : row + SHIFT_ROWS[-1]])
+    noise_before, noise_after = _noise(wide[0]), _noise(wide[1])
     step = float(np.median(right) - np.median(left))
+    descent = _common_slope(left, right) * (len(left) + len(right)) / 2  # goes on and is no part of the step
+    step -= descent
+    edge = float(np.median(right[:3]) - np.median(left[-3:]))
     error = 1.2533 * float(np.hypot(noise_before / np.sqrt(len(left)), noise_after / np.sqrt(len(right))))
     ratio = float(np.exp(step))
-    factor = max(2, round(ratio if ratio > 1 else 1 / ratio))
     pooled = max(np.hypot(noise_before, noise_after) / np.sqrt(2), 1e-6)
     return LevelShift(
         row=row,
         ratio=ratio,
-        error=max(error, 1e-4),
-        factor=factor,
+        error=max(float(np.hypot(error, 0.25 * descent)), 1e-4),
+        factor=max(2, round(ratio if ratio > 1 else 1 / ratio)),
         down=ratio < 1,
         noise_before=noise_before,
         noise_after=noise_after,
-        sharpness=abs(step) / pooled,
+        noise_error=float(1.2 * np.sqrt(1 / len(wide[0]) + 1 / len(wide[1]))),
+        sharpness=float(abs(step) / pooled),
+        edge=edge / step if step else 0.0,
     )
+
+
+def comes_back(value: Floats, shift: LevelShift, burn_in: int) -> bool:
+    """Behind the step the curve falls by half of it more than it fell on as many rows before: it recovers."""
+    reach = min(len(value) - shift.row, shift.row - burn_in)
+    before, after = np.log(value[shift.row - reach : shift.row]), np.log(value[shift.row :])
+    step = float(np.log(shift.ratio))
+    length = max(BACK_ROWS, int((NOISE_OF_STEP * shift.noise_after / step) ** 2))
+    length = min(length, reach // 3, len(after) // 3)
+    if length < 2:
+        return False
+    levels = np.median(after[: len(after) // length * length].reshape(-1, length), axis=1)
+    fell = float(np.median(before[:length]) - np.median(before[-length:]))
+    return bool(levels[0] - levels[1:].min() > 0.5 * step + 1.5 * max(fell, 0.0))
+
+
+def _common_slope(left: Floats, right: Floats) -> float:
+    """Slope per row that both sides share: the smaller of the two, zero where they differ in sign."""
+    if min(len(left), len(right)) < 8:
+        return 0.0
+    slopes = [float(np.polyfit(np.arange(len(side)), np.clip(side, *_inner(side)), 1)[0]) for side in (left, right)]
+    return min(slopes, key=abs) if slopes[0] * slopes[1] > 0 else 0.0
+
+
+def _inner(side: Floats) -> tuple[float, float]:
+    low, high = np.quantile(side, [0.1, 0.9])
+    return float(low), float(high)
 
 
 def _noise(log: Floats) -> float:
@@ -185,11 +237,15 @@ def is_integer_like(shift: LevelShift) -> bool:
     ratio = 1 / shift.ratio if shift.down else shift.ratio
     if ratio < 1.7 or shift.factor > FACTORS[-1] or shift.error > WORST_RATIO_ERROR:
         return False
-    return abs(np.log(ratio / shift.factor)) <= max(RATIO_ERRORS * shift.error, 0.01)
+    return abs(np.log(ratio / shift.factor)) <= max(RATIO_ERRORS * shift.error, 0.02)
+
+
+def is_sharp(shift: LevelShift) -> bool:
+    """The step lies between two rows, give or take the noise of three: a ramp does not."""
+    return shift.edge >= LEAST_EDGE
 
 
 def same_noise(shift: LevelShift) -> bool:
     """The scatter of the log-loss is the same on both sides: what is multiplied keeps it."""
-    least = 1e-3
-    low, high = sorted((max(shift.noise_before, least), max(shift.noise_after, least)))
-    return high <= NOISE_RATIO * low
+    low, high = sorted((max(shift.noise_before, LEAST_NOISE), max(shift.noise_after, LEAST_NOISE)))
+    return bool(high <= NOISE_RATIO * np.exp(2 * shift.noise_error) * low)

@@ -14,8 +14,10 @@ import numpy as np
 from analyzer.clocks.change_points import (
     Divergence,
     LevelShift,
+    comes_back,
     find_divergence,
     is_integer_like,
+    is_sharp,
     same_noise,
     sharpest_shift,
     shift_at,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
 LOG_NOISE = 0.6  # scatter of the log-loss from which a row of three times the loss is nothing special
+LEAST_FACTOR_AT_JOIN = 3  # a lost state may well double the loss for a while
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
 
 
@@ -47,6 +50,8 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
         return LossEvents()
     joins = (*changes_at_joins(loss, timeline), *restarts_without_a_join(loss, timeline))
     scale = _scale_jump(loss)
+    if scale is not None and scale.factor < LEAST_FACTOR_AT_JOIN and _explained(scale.row, joins):
+        scale = None
     if scale is not None:
         joins = tuple(change for change in joins if abs(change.position - scale.row) > NEAR_JOIN_ROWS)
     divergence = None
@@ -97,10 +102,6 @@ def _scale_jump(loss: LossBaseline) -> LevelShift | None:
     if np.any(np.abs(loss.learning_rate_moves - row) <= near):
         return None
     shift = shift_at(loss.value, row, burn_in=loss.burn_in)
-    if shift is None or shift.down or not is_integer_like(shift) or not same_noise(shift):
+    if shift is None or shift.down or not (is_integer_like(shift) and same_noise(shift) and is_sharp(shift)):
         return None
-    after = loss.value[row:]
-    lasting = float(np.median(after[len(after) // 2 :])) / float(np.median(loss.value[max(0, row - 40) : row]))
-    if lasting < 1 + 0.5 * (shift.ratio - 1):
-        return None
-    return shift
+    return None if comes_back(loss.value, shift, loss.burn_in) else shift
