@@ -111,14 +111,16 @@ def shifts_throughout(value: Value, x: Floats, y: Floats, tolerance: Floats) -> 
     last_told = np.maximum.accumulate(np.where(telling, np.arange(len(x)), -1))
     whole = np.where(last_told >= 0, np.round(shift)[last_told], 0.0)
     whole = np.where(np.abs(value(x) - y) <= tolerance, np.where(telling, whole, _held(whole, telling)), whole)
+    lost = np.abs(value(x + whole) - y) > tolerance
+    whole = np.where(lost, np.round(shift), whole)  # before it moves at all: the first update was skipped
     if not (np.abs(value(x + whole) - y) <= tolerance).all():
         return []
     starts = np.flatnonzero(np.diff(whole, prepend=0.0) != 0)
     if not len(starts):
         return []
     lengths = np.diff(np.append(starts, len(x)))
-    in_turn = (lengths[:-2] == 1) & (lengths[1:-1] == 1) & (lengths[2:] == 1)
-    if len(starts) > 0.25 * len(x) or in_turn.any():  # a counter that changes with every row is no counter
+    in_turn = np.append((lengths[:-1] == 1) & (lengths[1:] == 1), False)
+    if len(starts) > 0.25 * len(x) or in_turn[-3:].any():  # a counter that changes with every row to the end is none
         return []
     sizes = np.concatenate([[0.0], whole[starts]])
     if (sizes[2:] == sizes[:-2]).any() and (lengths[:-1][sizes[2:] == sizes[:-2]] <= SINGLE_ROWS).any():

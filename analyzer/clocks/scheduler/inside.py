@@ -15,6 +15,7 @@ from analyzer.clocks.scheduler.changes import Change, Value, changes, kept_until
 from analyzer.clocks.scheduler.known import Known, best_references, clock_of, clock_of_fit, matches, row_of, stated
 from analyzer.clocks.scheduler.parameters import lengths_compared
 from analyzer.clocks.scheduler.single_rows import clearly_off, few_warmup_rows, rows_beside
+from analyzer.clocks.scheduler.sound import MOST_AT_THE_START
 from analyzer.model import Floats, Row
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def _shifts_in_words(
             numbers={"per_epoch": float(sizes[0]), "times": len(places)},
         )
         return
-    if (sizes < 0).all() and len(places) >= 2:
+    if (sizes < 0).all() and (len(places) >= 2 or (places[0] <= 1 and -sizes[0] <= MOST_AT_THE_START)):
         count = int(-sizes.sum())
         share = count / max(int(rows.step[-1] - rows.step[0]), 1)
         what = (

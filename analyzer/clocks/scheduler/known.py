@@ -257,7 +257,7 @@ def best_references(claim: Claim, sample: Observed, main: bool, *, wanted: int) 
     for number, known in enumerate(known for guess in guesses for known in hypotheses(claim, sample, peak, guess)):
         good = matches(known, sample)
         prefix = int(np.argmin(good)) if not good.all() else len(good)
-        if good.any():
+        if good.any() or number == 0:
             scored.append((-prefix, -int(good.sum()), number, known))
     return [known for *_, known in heapq.nsmallest(wanted, scored, key=lambda one: one[:3])]
 

@@ -14,7 +14,7 @@ from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.scheduler.known import Known, best_reference, clock_of_fit, evidence_against, matches, stated
-from analyzer.clocks.scheduler.sound import CONVENTION, OTHER_PEAK, overrun, own_plan
+from analyzer.clocks.scheduler.sound import CONVENTION, MOST_AT_THE_START, OTHER_PEAK, overrun, own_plan
 from analyzer.model import Row
 
 if TYPE_CHECKING:
@@ -176,6 +176,22 @@ def warmup_is_seen(rows: Observed, fit: Fit, axis: str, declared: tuple[float, .
     return bool(np.count_nonzero(rows.axes[axis] < max(declared, default=0.0) - 1) >= 2)
 
 
+def moved_by(claim: Claim, fit: Fit, widths: tuple[float, ...], totals: tuple[float, ...]) -> float | None:
+    """Steps by which a schedule with the declared lengths starts late; None when its lengths are others."""
+    if fit.rise is not None:
+        if fit.rise.form not in ("line", "held line") or fit.rise.rows < 3:
+            return None
+        late, begins = fit.rise.zero, fit.rise.end - fit.rise.zero
+        if not any(abs(begins - width) <= CONVENTION for width in widths):
+            return None
+    else:
+        late = fit.start
+        if not math.isfinite(late) or claim.base_lr is None or claim.warmup_declared:
+            return None
+    fits = any(abs(fit.end - late - total) <= CONVENTION for total in totals)
+    return late if fits and abs(late) > CONVENTION + 1 else None
+
+
 def also_admitted(claim: Claim, rows: Observed, axis: str) -> tuple[float, ...]:
     """Totals that excuse a horizon: the length that the run really has, where the plan is off; ``max_steps``.
 
@@ -217,6 +233,22 @@ def lengths_compared(
         or not warmup_is_seen(rows, fit, axis, widths)
         or any(abs(width - w) <= CONVENTION for w in widths)
     )
+    behind = moved_by(claim, fit, widths, totals)
+    if not end_ok and not shown and behind is not None:
+        few = 0 < behind <= MOST_AT_THE_START
+        where = "behind" if behind > 0 else "ahead of"
+        yield Deviation(
+            kind="skipped" if few else "lag" if behind > 0 else "lead",
+            step=step,
+            last_step=last,
+            size=-behind,
+            evidence=evidence,
+            severity="note" if few else "error",
+            what=f"the scheduler is {abs(behind):.4g} steps {where} the step counter from the start: "
+            "warmup and decay are as declared, and all of it is moved",
+            numbers={"skipped" if few else "steps": behind, "share": behind / max(float(last), 1.0)},
+        )
+        return
     if not warm_ok and not end_ok and widths and max(widths) > 0:
         k_end, k_warm = near / fit.end, max(widths) / max(width, 1e-9)
         if abs(k_end / k_warm - 1) < 0.05:

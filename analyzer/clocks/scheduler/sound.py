@@ -17,6 +17,7 @@ from analyzer.clocks.scheduler.known import Known, best_reference, clock_of, evi
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
+MOST_AT_THE_START = 50  # updates that a loss scaler may skip before it has found its scale
 OTHER_PEAK = 1e-3  # relative; printed rates have three digits at least
 CONVENTION = 1.5  # steps by which horizon and warmup may differ and still be a convention
 FEWEST_PAST_END = 3  # rows; one row at the very end is a logger's habit
