@@ -3,7 +3,7 @@
 What it checks
     Event files of one folder whose rows overlap in time and in step and that different processes opened; and text
     logs in which the step falls and then returns to exactly the end of an earlier stream, again and again: two
-    streams of rows in turns. A note names a second training that was written into the same folder later.
+    streams of rows in turns.
 
 Why it matters
     Every value is there twice, from two states of the model. Means, counts and curves mix both, and a viewer that
@@ -39,18 +39,6 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     ]
     if found:
         yield _together(timeline, found)
-    for note in timeline.run.notes:
-        if note.startswith("another run in the same folder"):
-            yield _shared_folder(timeline, note)
-
-
-def _shared_folder(timeline: Timeline, note: str) -> Finding:
-    series = max(timeline.view.series.values(), key=len, default=None)
-    if series is None or not len(series):
-        return Finding(severity="note", message=note)
-    ends = ((0, "first row of this run"), (len(series) - 1, "its last row"))
-    return Finding(severity="note", message=note, tag=series.tag, first_step=int(series.step[0]),
-                   last_step=int(series.step[-1]), evidence=tuple(timeline.row(series, at, why) for at, why in ends))
 
 
 def _together(timeline: Timeline, found: list[tuple[View, Simultaneous]]) -> Finding:

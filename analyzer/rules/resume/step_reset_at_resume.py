@@ -31,6 +31,9 @@ from analyzer.rules.log.duplicate_rows import rows_copied
 from analyzer.timeline import Timeline
 
 
+OWN_FOLDER = "give every run a directory of its own"
+
+
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     for join in timeline.joins:
         if join.step == "reset":
@@ -41,6 +44,29 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         if others:
             yield _another_run(others[0], len(others))
             return
+
+
+    for note in timeline.run.notes:
+        if note.startswith("another run in the same folder"):
+            yield _shared_folder(timeline, note)
+
+
+def _shared_folder(timeline: Timeline, note: str) -> Finding:
+    """A file that discovery took for a run of its own, because nothing in it goes on from the files before."""
+    series = max(timeline.view.series.values(), key=len, default=None)
+    if series is None or not len(series):
+        return Finding(severity="note", message=note, help=OWN_FOLDER)
+    ends = ((0, "first row of this run"), (len(series) - 1, "its last row"))
+    evidence = tuple(timeline.row(series, at, why) for at, why in ends)
+    return Finding(
+        severity="note",
+        message=note,
+        tag=series.tag,
+        first_step=int(series.step[0]),
+        last_step=int(series.step[-1]),
+        evidence=evidence,
+        help=OWN_FOLDER,
+    )
 
 
 def _reset(join: Join) -> Finding:
@@ -78,7 +104,7 @@ def _another_run(join: Join, count: int) -> Finding:
         first_step=join.first_step_after,
         numbers={"last_step_before": join.last_step_before},
         evidence=join.evidence,
-        help="give every run a directory of its own",
+        help=OWN_FOLDER,
     )
 
 
