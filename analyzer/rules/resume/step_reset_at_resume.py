@@ -30,7 +30,6 @@ from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.rules.log.duplicate_rows import rows_copied
 from analyzer.timeline import Timeline
 
-
 OWN_FOLDER = "give every run a directory of its own"
 
 
