@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 ROWS_BEFORE = 25  # whose median is the level that the session before had reached
 LENGTHS = (1, 2, 3, 5, 8, 15)  # first rows behind the join, a level each: a lost optimizer shows for a few rows only
-NOISE_UNITS = 5.0  # at a known place; a search over a thousand rows needs 5.5 and a tail
+NOISE_UNITS = 4.0  # at a known place; a search needs more, and a tail
 ROW_NOISE_UNITS = 8.0  # for a single row, whose noise may have a heavy tail
 LEAST_RISE = 0.12  # in log-loss: a tenth comes and goes with the data order
 ELSEWHERE = 0.01  # share of the run's other rows at which as much may happen
-FEW_ROWS = 60  # with fewer other rows to compare with, noise units alone must decide, and be twice as many
+FEW_ROWS = 60  # with fewer other rows to compare with, noise units alone must decide
+FEW_ROWS_FACTOR = 1.2  # and be so many times as many
 MAD_TO_SIGMA = 1.4826
 
 MOST_LOSSES = 5  # series looked at beside the main one
@@ -65,7 +66,7 @@ def changes_at_joins(loss: LossBaseline, timeline: Timeline) -> tuple[JoinChange
         if join.step == "fresh":
             continue
         end = loss.joins[number + 1][0] if number + 1 < len(loss.joins) else len(loss.value)
-        paired = join.step in ("replayed", "continued") and join.overlap > 0
+        paired = join.step in ("replayed", "continued") and join.overlap >= FEWEST_PAIRS
         change = None
         if paired:
             change = _by_pairs(loss, position, end, index)
@@ -310,7 +311,7 @@ def _rare(loss: LossBaseline, position: int, length: int, rise: float, units: fl
     rows = np.arange(len(elsewhere)) + ROWS_BEFORE
     other = elsewhere[(rows >= loss.burn_in) & (np.abs(rows - position) > ROWS_BEFORE + length)]
     if len(other) < FEW_ROWS:
-        return units >= 1.5 * wanted
+        return units >= FEW_ROWS_FACTOR * wanted
     return float(np.mean(other >= rise)) <= ELSEWHERE
 
 
