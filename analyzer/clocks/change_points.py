@@ -118,7 +118,7 @@ def _largest_rise(log_levels: Floats) -> float:
 
 
 def sharpest_shift(value: Floats, *, burn_in: int = 0, context: int = 25) -> int | None:
-    """Row at which the median of the log-loss rises most; None when too short. A loss falls fast for good reasons.
+    """Row at which the median of the log-loss rises most; None when too short. It falls fast for good reasons.
 
     A long curve is searched in blocks, and only the neighbourhood of the best block row by row.
     """
