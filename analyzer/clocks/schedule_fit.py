@@ -405,7 +405,8 @@ def _refined(
         return at["low"] + (at["top"] - at["low"]) * decay_shape(family, r, power)
 
     def misfit(at: dict[str, float]) -> float:
-        return float(np.sum(((y - model(at)) * weight) ** 2))
+        with np.errstate(over="ignore"):
+            return float(np.sum(((y - model(at)) * weight) ** 2))
 
     error = misfit(guess)
     for _ in range(GAUSS_NEWTON_STEPS):

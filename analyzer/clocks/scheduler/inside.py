@@ -31,16 +31,19 @@ def inside_a_session(
     """A schedule that holds up to one row and is left there."""
     if not main:
         return None
-    for value, axis, known, fit in references(claim, rows, sample, main):
-        x = rows.axes[axis]
-        shifting = moves(value, x)
+    possible = []
+    for order, (value, axis, known, fit) in enumerate(references(claim, rows, sample, main)):
+        shifting = moves(value, rows.axes[axis])
         thin = sample.axes[axis]
-        on_sample = kept_until(value, thin, sample.rate, sample.tolerance, 0)
-        if on_sample < len(thin):
+        told = None
+        if kept_until(value, thin, sample.rate, sample.tolerance, 0) < len(thin):
             told = changes(value, thin, sample.rate, sample.tolerance, shifting=shifting)
             if not told:
                 continue  # no need to look at every row
             shifting = shifting and told[0].how == "shift"
+        possible.append((known is None, len(told or ()), order, value, axis, known, fit, shifting))
+    for _, _, _, value, axis, known, fit, shifting in sorted(possible, key=lambda one: one[:3]):
+        x = rows.axes[axis]
         found = changes(value, x, rows.rate, rows.tolerance, shifting=shifting)
         if not found:
             continue

@@ -259,7 +259,13 @@ def best_references(claim: Claim, sample: Observed, main: bool, *, wanted: int) 
         prefix = int(np.argmin(good)) if not good.all() else len(good)
         if good.any() or number == 0:
             scored.append((-prefix, -int(good.sum()), number, known))
-    return [known for *_, known in heapq.nsmallest(wanted, scored, key=lambda one: one[:3])]
+    if wanted == 1:
+        return [known for *_, known in heapq.nsmallest(1, scored, key=lambda one: one[:3])]
+    by_form: dict[str, Known] = {}
+    for *_, known in sorted(scored, key=lambda one: one[:3]):
+        by_form.setdefault(known.schedule.warmup_form, known)
+    best = [known for *_, known in heapq.nsmallest(wanted, scored, key=lambda one: one[:3])]
+    return list({id(known): known for known in (*best[:2], *by_form.values(), *best[2:])}.values())[:wanted]
 
 
 def evidence_against(
