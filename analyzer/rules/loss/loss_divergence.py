@@ -2,7 +2,8 @@
 
 What it checks
     Whether the loss leaves the band of its lowest stretch and stays above it to the end: block medians (2.5 % of the
-    run each) against the lowest, by a factor of at least 1.3 and 8 units of what neighbouring blocks differ by.
+    run each) against the lowest, by a factor of at least 1.3 and five units of what neighbouring blocks differ by in
+    logs, and twice as far as it had ever risen before.
 
 Why it matters
     Everything after the onset is lost compute, and the last checkpoint is not the best.
