@@ -84,7 +84,7 @@ def plan_of(declared: Declared) -> Plan:
     max_steps = _count(declared.get("max_steps"))
     if epochs and max_steps and _derived(declared, "max_steps") and not _derived(declared, "epochs"):
         max_steps = None  # the framework's own result, not what was asked for
-    batch = _count(declared.get("batch_size"))
+    batch = _count(declared.get("batch_size")) or None
     devices = _count(declared.get("world_size")) or 1
     accumulation = _accumulation(declared, batch, devices)
     declared_global = _count(declared.get("global_batch_size"))

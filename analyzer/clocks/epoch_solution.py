@@ -21,6 +21,10 @@ LAST_BOUNDARIES = 3
 """Boundaries that a ratio must pass through: two can be hit by choosing offset and slope."""
 MEASURED = Fraction(3, 2)
 """Greatest over least S of a part of the labels that is said to measure a lap."""
+FEW_LENGTHS = 256
+"""Whole S that are tried on both sides of a change."""
+MOST_WALKS = 40_000
+"""Bounds walked, over all places of a change inside a session: beyond it only joins are tried."""
 GEOMETRY_STEPS = 2
 GEOMETRY_SHARE = 0.05
 """A second S differs by at least so many steps and this share: less is a label that changes early or late."""
@@ -251,10 +255,12 @@ def _two_lengths(
     bounds: Bounds, lengths: Mapping[int, int], slope: Slope | None, preferred: tuple[Fraction, ...], cost: float
 ) -> Solution | None:
     """A change of S at a join, or a lasting one inside a session, where it spares breaks."""
+    if len(lengths) > FEW_LENGTHS:
+        return None  # laps so loosely measured show no second length
     opens = np.nonzero(np.diff(bounds.session) != 0)[0] + 1
     places = {int(k): 1.0 for k in opens}
     starts = np.nonzero(np.diff(bounds.start) != 0)[0] + 1
-    if len(starts) <= 200:
+    if len(starts) * len(bounds) <= MOST_WALKS:
         for k in starts.tolist():
             places.setdefault(int(k), INSIDE)
     found: list[tuple[float, int, Solution, Solution]] = []
