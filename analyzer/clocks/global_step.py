@@ -116,7 +116,9 @@ def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tupl
     first = int(distinct[0])
     second = int(distinct[1]) if len(distinct) > 1 else None
     lightning = any(LIGHTNING_TAG.match(tag) for tag in timeline.view.series)
-    if (framework in ZERO_BASED or lightning) and float(np.mean(steps % cadence == cadence - 1)) > 0.5:
+    every_step_from_1 = cadence == 1 and first == 1  # a table of one's own with that logger's columns
+    zero_based = (framework in ZERO_BASED or lightning) and not every_step_from_1
+    if zero_based and float(np.mean(steps % cadence == cadence - 1)) > 0.5:
         return 0, f"{framework if framework in ZERO_BASED else 'Lightning'} writes the first update as step 0"
     if framework in ONE_BASED:
         return 1, f"{framework} counts updates from 1"

@@ -184,6 +184,7 @@ def _second_counter(timeline: Timeline) -> _Mixed | None:
     if timeline.step_axis.unit not in ("update", "micro-batch"):
         return None
     accumulation = {reading.accumulation for reading in timeline.plan.readings}
+    accumulation.add(timeline.declared.get("grad_accumulation"))
     for series in timeline.roles.all("step"):
         usable = np.nonzero((series.step != NO_STEP) & np.isfinite(series.value))[0]
         if len(usable) < 3 or np.any(series.value[usable] != np.round(series.value[usable])):

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.wall_time import unit_of
+from analyzer.clocks.wall_time import SECONDS_NOW, unit_of
 from analyzer.clocks.writers import rows_of, training_series
 from analyzer.model import NO_STEP, Finding, Floats, Ints, Series
 from analyzer.roles import role_of_tag
@@ -114,6 +114,19 @@ def _record_times_in_another_unit(timeline: Timeline) -> Iterator[Finding]:
             if not known.any():
                 continue
             large = known & (time >= MILLISECONDS)
+            small = known & (time * 1000 >= SECONDS_NOW[0]) & (time * 1000 < SECONDS_NOW[1])
+            since_1970 = (time >= SECONDS_NOW[0]) & (time < SECONDS_NOW[1])
+            if small.any() and since_1970.any():  # a column read as milliseconds, and seconds in some of its rows
+                at = max(int(np.argmax(small)), int(np.argmax(since_1970)))
+                yield Finding(
+                    severity="warning",
+                    message=f"times are in two units: {np.count_nonzero(small)} of {np.count_nonzero(known)} rows are "
+                    f"a thousand times smaller than the others, which changes at step {series.step[at]}",
+                    tag=series.tag, first_step=int(series.step[at]), numbers={"rows": int(np.count_nonzero(small))},
+                    evidence=(timeline.row(series, at - 1, f"at {time[at - 1]:.0f}"),
+                              timeline.row(series, at, f"at {time[at]:.0f}")),
+                )
+                return
             if not large.any():
                 continue
             at = int(np.argmax(large))
@@ -191,6 +204,10 @@ RULE = Rule(
     bad=(
         Example(title="the clock is set back by 12 seconds",
                 files=csv_log(("step", "loss", "elapsed"), lambda: _rows(back=12.0))),
+        Example(title="a time stamp in seconds, then in milliseconds",
+                files=csv_log(("step", "loss", "timestamp"), lambda: [
+                    (step, falling_loss(step), (1_700_000_000 + 30 * step) * (1000 if step >= 70 else 1))
+                    for step in range(1, 101)])),
         Example(title="elapsed time is negative",
                 files=csv_log(("step", "loss", "elapsed"), lambda: [
                     (step, falling_loss(step), 0.5 * step - 300) for step in range(1, 101)])),
@@ -198,6 +215,10 @@ RULE = Rule(
     good=(
         Example(title="elapsed time starts again at a resume", files=csv_log(("step", "loss", "elapsed"), _resumed),
                 why="a new process counts its own seconds"),
+        Example(title="time stamps in milliseconds throughout",
+                files=csv_log(("step", "loss", "timestamp"), lambda: [
+                    (step, falling_loss(step), (1_700_000_000 + 30 * step) * 1000) for step in range(1, 101)]),
+                why="one unit in all rows; which one is the logger's affair"),
         Example(title="an NTP adjustment of less than a second",
                 files=csv_log(("step", "loss", "elapsed"), lambda: _rows(back=0.8)),
                 why="below two seconds nothing that is computed from the times changes"),

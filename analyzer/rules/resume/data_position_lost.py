@@ -28,13 +28,16 @@ from analyzer.clocks.data_order import repeated_pattern
 from analyzer.clocks.epoch import Break, EpochClock
 from analyzer.clocks.labels import relabelled_steps
 from analyzer.clocks.laps import divisor_is_wrong
-from analyzer.model import Finding
+from analyzer.model import NO_STEP, Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import interval
 from analyzer.rules.examples import falling_loss, table
 from analyzer.timeline import Timeline
 
 HEADER = ("step", "epoch", "loss")
+MOST_FALLS = 3  # of a count of samples; more often it counts within the epoch
+FEWEST_ROWS = 3  # before the fall: fewer do not show that the count is one from the start of the run
+EVENLY = 0.02  # relative: a total of samples is a multiple of the step
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -49,7 +52,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             yield _finding(timeline, account, lost)
         if found:
             return
-    if found:
+    told = list(_samples_start_over(timeline))
+    if told:
+        yield from told
         return
     for join in timeline.joins:
         repeat = repeated_pattern(timeline, join)
@@ -74,6 +79,39 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         found += 1
     if not found and (clock is None or clock.labels is None) and not timeline.joins:
         yield Unchecked(reason="one session, and no epoch labels in the log")
+
+
+def _samples_start_over(timeline: Timeline) -> Iterator[Finding]:
+    """A total of samples or tokens that begins again while the step goes on."""
+    for series in (*timeline.roles.all("samples"), *timeline.roles.all("tokens")):
+        usable = np.nonzero((series.step != NO_STEP) & np.isfinite(series.value))[0]
+        step, value = series.step[usable].astype(np.float64), series.value[usable]
+        falls = np.nonzero((np.diff(value) < 0) & (np.diff(step) > 0))[0] + 1
+        if not 1 <= len(falls) <= MOST_FALLS or falls[0] < FEWEST_ROWS or np.any(value < 0):
+            continue
+        at = int(falls[0])
+        per_step = value[1:at] / np.maximum(step[1:at], 1.0)
+        made = step[at] - step[at - 1]
+        if np.ptp(per_step) > EVENLY * per_step[0] or value[at] > 2 * per_step[0] * made:
+            continue  # a count within the epoch, or one that goes back by some batches only
+        session = timeline.session_map.of(series)[usable]
+        join = next(
+            (j.index for j in timeline.joins if session[at] != session[at - 1] and j.after == session[at]), None
+        )
+        yield Finding(
+            severity="error",
+            message=f"{series.tag} begins again at {value[at]:.0f} at step {step[at]:.0f} behind {value[at - 1]:.0f}, "
+            "and the steps go on: the data are read from their beginning again",
+            tag=series.tag,
+            first_step=int(step[at]),
+            numbers={"before": float(value[at - 1]), "after": float(value[at])},
+            evidence=(
+                timeline.row(series, int(usable[at - 1]), "last of the count"),
+                timeline.row(series, int(usable[at]), "begins again"),
+            ),
+            join=join,
+        )
+        return
 
 
 def _is_data(timeline: Timeline, account: EpochClock, lost: Break) -> bool:
@@ -155,6 +193,14 @@ def _two_lives(late: int) -> dict[str, str]:
     return {"log.csv": table(HEADER, first) + table(HEADER, second)}
 
 
+def _samples(restart: bool, per_epoch: bool = False) -> dict[str, str]:
+    rows = []
+    for step in range(10, 401, 10):
+        seen = (step - 1) % 80 + 1 if per_epoch else step - (200 if restart and step > 200 else 0)
+        rows.append((step, falling_loss(step), 64 * seen))
+    return {"log.csv": table(("step", "loss", "consumed_samples"), rows)}
+
+
 RULE = Rule(
     code="RES004",
     name="data-position-lost",
@@ -169,12 +215,23 @@ RULE = Rule(
     bad=(
         Example(title="the epoch starts over", files=lambda: _two_lives(20)),
         Example(title="the rest of the epoch is lost", files=lambda: _two_lives(-15)),
+        Example(title="the count of samples begins again", files=lambda: _samples(restart=True)),
     ),
     good=(
         Example(
             title="the epoch goes on",
             files=lambda: _two_lives(0),
             why="boundaries stay where the first session had them",
+        ),
+        Example(
+            title="samples of the whole run",
+            files=lambda: _samples(restart=False),
+            why="a multiple of the step in every row",
+        ),
+        Example(
+            title="samples of the epoch",
+            files=lambda: _samples(restart=False, per_epoch=True),
+            why="a count that begins again in every epoch is meant so",
         ),
         Example(
             title="resumed at an epoch's end",
