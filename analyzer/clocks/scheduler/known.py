@@ -225,13 +225,14 @@ def clock_of_fit(
     rise = fit.rise
     x = rows.axes[axis]
     family, parameters = named(fit)
+    unsure = end_known_to(rows, fit, x)
     return SchedulerClock(
         series=rows.series,
         family=family,
         peak_lr=fit.peak,
         min_lr=fit.floor,
         warmup_steps=(rise.end, rise.end) if rise is not None else None,
-        total_steps=(fit.end, fit.end) if math.isfinite(fit.end) else None,
+        total_steps=(fit.end - unsure, fit.end + unsure) if math.isfinite(fit.end) else None,
         parameters=parameters,
         unit="epoch" if axis == "epoch" else "step",
         position=_spread(rows, x),
@@ -240,6 +241,22 @@ def clock_of_fit(
         deviations=deviations,
         distinct_steps=rows.step,
     )
+
+
+def end_known_to(rows: Observed, fit: Fit, x: Floats) -> float:
+    """Steps by which the end of a linear or cosine decay may be off: as good as the best row; below half a step, 0."""
+    if fit.family not in ("linear", "cosine") or not math.isfinite(fit.end) or not math.isfinite(fit.start):
+        return 0.0
+    width = max(fit.end - fit.start, 1e-9)
+    done = (x - fit.start) / width
+    falling = (done > 0) & (done < 1)
+    if not falling.any():
+        return 0.0
+    done, height = done[falling], fit.peak - fit.floor
+    slant = 0.5 * np.pi * np.sin(np.pi * done) if fit.family == "cosine" else np.ones_like(done)
+    per_step = height * slant * done / width  # change of the rate at a row, for one step that the end is later
+    off = float(np.min(rows.tolerance[falling] / np.maximum(per_step, 1e-300)))
+    return 0.0 if off < 0.5 else off
 
 
 def best_reference(claim: Claim, sample: Observed, main: bool) -> Known | None:
