@@ -47,6 +47,13 @@ def test_lightning_counts_from_zero(tmp_path: Path) -> None:
     assert axis.base == 0 and axis.cadence == 50
 
 
+def test_a_table_with_those_columns_that_counts_every_step_from_one(tmp_path: Path) -> None:
+    rows = [f"{(step - 1) // 20},{step},{0.5 + 1 / step:.6f}" for step in range(1, 101)]
+    (tmp_path / "metrics.csv").write_text("epoch,step,train_loss\n" + "\n".join(rows) + "\n")
+    (run,) = discover([tmp_path]).runs
+    assert Timeline(run=run, declared=merge([], run.facts)).step_axis.base == 1
+
+
 def test_examples_as_step(tmp_path: Path) -> None:
     timeline = timeline_of(
         tmp_path, "step,loss", losses(range(24, 4321, 24)), dataset_size=720, batch_size=24, epochs=6, drop_last=False
