@@ -11,12 +11,17 @@ from typing import Any, Literal
 
 import numpy as np
 
+from analyzer.clocks.scheduler.reference import declared_rates
 from analyzer.model import NO_STEP, Finding, Floats, Ints, RunReport, Series
+
+TIME_UNITS = (("seconds", 1.0), ("minutes", 60.0), ("hours", 3600.0), ("days", 86400.0))
+WIDEST_LAP = 1.25  # longest over shortest steps per epoch that a line is drawn for: beyond, it would say nothing
+ROWS_MARKED = 6  # of one finding on one chart
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Line:
-    """One curve in written order, arrays of shape (n,). ``x`` has "step" and, where known, "time" in hours."""
+    """One curve in written order, arrays of shape (n,). ``x``: "step" and, where known, "time" in the chart's unit."""
 
     name: str
     x: Mapping[str, Floats]
@@ -24,8 +29,9 @@ class Line:
     session: Ints | None = None  # index of the session of every point; None: one
     source: Ints | None = None  # index into RunReport.run.sources; None for a computed curve
     row: Ints | None = None
-    style: Literal["observed", "expected", "level"] = "observed"
+    style: Literal["observed", "expected", "declared", "level"] = "observed"
     stepped: bool = False
+    tag: str = ""  # the series that it was read from; empty for a curve beside it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +59,12 @@ class Chart:
     reading: str = ""  # one sentence: how to read it
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # see scales_of
     timed: bool = False  # every line knows its times
-    x_label: str = "step"
+    time_unit: str = "hours"
+    by_time: bool = False  # drawn against time, whatever the others are drawn against
+
+    @property
+    def x_label(self) -> str:
+        return f"{self.time_unit} since the first record" if self.by_time else "step"
 
 
 def charts_of(report: RunReport) -> tuple[Chart, ...]:
@@ -85,9 +96,10 @@ def keep_extremes(values: Floats, limit: int, always: Sequence[int] = ()) -> Int
 
 def _line(report: RunReport, series: Series, name: str | None = None, y: Floats | None = None, **kind: Any) -> Line:
     observed = y is None
+    kind.setdefault("tag", series.tag if observed else "")
     return Line(
         name=name or series.tag,
-        x=_axes(series),
+        x=_axes(series, report),
         y=series.value if y is None else y,
         session=report.timeline.session_map.of(series),
         source=series.source.astype(np.int64) if observed else None,
@@ -96,13 +108,25 @@ def _line(report: RunReport, series: Series, name: str | None = None, y: Floats 
     )
 
 
-def _axes(series: Series) -> dict[str, Floats]:
-    """The points of a series by step and, where known, by hours since its first record."""
+def _axes(series: Series, report: RunReport) -> dict[str, Floats]:
+    """The points of a series by step and, where known, by time since the run's first record."""
     known = series.step != NO_STEP
     axes = {"step": np.where(known, series.step, np.arange(len(series))).astype(np.float64)}
     if np.isfinite(series.wall_time).any():
-        axes["time"] = (series.wall_time - np.nanmin(series.wall_time)) / 3600.0
+        started, _, seconds = _times(report)
+        axes["time"] = (series.wall_time - started) / seconds
     return axes
+
+
+def _times(report: RunReport) -> tuple[float, str, float]:
+    """First record of the run, and the unit that its length is read in: name, seconds."""
+    series = report.timeline.roles.first("loss") or next(iter(report.timeline.view.series.values()), None)
+    times = series.wall_time[np.isfinite(series.wall_time)] if series is not None else np.empty(0)
+    if not len(times):
+        return 0.0, *TIME_UNITS[0]
+    first, last = float(times.min()), float(times.max())
+    name, seconds = [unit for unit in TIME_UNITS if last - first >= 2 * unit[1] or unit is TIME_UNITS[0]][-1]
+    return first, name, seconds
 
 
 def scales_of(report: RunReport) -> dict[str, tuple[float, float]]:
@@ -151,29 +175,47 @@ def _product(timeline: Any, needed: tuple[str, ...], optional: tuple[str, ...]) 
 
 
 def _chart(report: RunReport, *, key: str, lines: Sequence[Line], families: tuple[str, ...], **words: Any) -> Chart:
-    steps = lines[0].x["step"]
-    timed = all("time" in line.x for line in lines)
     marks = tuple(
-        mark
-        for finding in report.findings
-        if finding.code.startswith(families)
-        for mark in _marks(finding, steps, lines[0].y)
+        mark for finding in report.findings if finding.code.startswith(families) for mark in _marks(finding, lines)
     )
-    joins = tuple(float(join.first_step_after) for join in report.timeline.joins)
-    return Chart(key=key, lines=tuple(lines), marks=marks, joins=joins, scales=scales_of(report), timed=timed, **words)
+    return Chart(
+        key=key,
+        lines=tuple(lines),
+        marks=marks,
+        joins=tuple(float(join.first_step_after) for join in report.timeline.joins),
+        scales=scales_of(report),
+        timed=all("time" in line.x for line in lines),
+        time_unit=_times(report)[1],
+        **words,
+    )
 
 
-def _marks(finding: Finding, steps: Floats, values: Floats) -> list[Mark]:
-    places = [finding.first_step] if finding.first_step is not None else []
-    places += [row.step for row in finding.evidence if row.step is not None and row.tag == finding.tag][:6]
-    marks = []
-    for place in dict.fromkeys(places):
-        nearest = int(np.abs(steps - place).argmin()) if len(steps) else None
-        height = float(values[nearest]) if nearest is not None and np.isfinite(values[nearest]) else None
-        marks.append(
-            Mark(step=float(place), y=height, code=finding.code, severity=finding.severity, text=finding.message)
+def _marks(finding: Finding, lines: Sequence[Line]) -> list[Mark]:
+    """Where a finding is seen: its evidence rows on the curve that they were read from, else the place it begins."""
+    own = next((line for line in lines if line.tag and line.tag == finding.tag), None)
+    places: dict[float, float | None] = {}
+    for row in finding.evidence if own is not None else ():
+        if row.tag == finding.tag and row.step is not None and len(places) < ROWS_MARKED:
+            as_logged = own is not None and own.row is not None and isinstance(row.value, (int, float))
+            places[float(row.step)] = float(row.value) if as_logged else _height(own, row.step)
+    if finding.first_step is not None and not places:
+        places[float(finding.first_step)] = _height(own or lines[0], finding.first_step)
+    return [
+        Mark(
+            step=step,
+            y=height if height is not None and np.isfinite(height) else None,
+            code=finding.code,
+            severity=finding.severity,
+            text=finding.message,
         )
-    return marks
+        for step, height in places.items()
+    ]
+
+
+def _height(line: Line | None, step: float) -> float | None:
+    if line is None or not len(line.y):
+        return None
+    return float(line.y[int(np.abs(line.x["step"] - step).argmin())])
 
 
 def _loss(report: RunReport) -> Chart | None:
@@ -207,7 +249,7 @@ def _epoch(report: RunReport) -> Chart | None:
         return None
     lines = [_line(report, labels, stepped=True)]
     clock = timeline.epoch
-    if clock is not None and clock.low > 0 and clock.origin is not None:
+    if clock is not None and clock.origin is not None and clock.low > 0 and clock.high <= WIDEST_LAP * clock.low:
         ideal = clock.base + (labels.step - clock.origin) / float((clock.low + clock.high) / 2)
         lines.append(
             _line(report, labels, name="feasible line", y=np.asarray(ideal, dtype=np.float64), style="expected")
@@ -231,6 +273,7 @@ def _schedule(report: RunReport) -> Chart | None:
         if clock.expected is not None:
             name = f"{clock.family}, identified" if len(timeline.schedulers) == 1 else f"{clock.series.tag}, identified"
             lines.append(_line(report, clock.series, name=name, y=clock.expected, style="expected"))
+    lines += _declared(report)
     if not lines:
         rates = timeline.roles.all("learning_rate")
         lines = [_line(report, series) for series in rates[:4]]
@@ -243,8 +286,23 @@ def _schedule(report: RunReport) -> Chart | None:
         families=("SCH", "RES006"),
         title="Learning rate",
         y_label="learning rate",
-        reading="Observed values and the schedule that explains most of them.",
+        reading="Observed values, the schedule that explains most of them, and the declared one where it is another.",
     )
+
+
+def _declared(report: RunReport) -> list[Line]:
+    """The schedule that is declared, where the first learning rate is not simply that."""
+    clock = report.timeline.schedulers[0] if report.timeline.schedulers else None
+    if clock is None or not clock.deviations:
+        return []
+    found = declared_rates(report.timeline, clock.series)
+    if found is None:
+        return []
+    index, rates = found
+    name = "declared" if len(report.timeline.schedulers) == 1 else f"{clock.series.tag}, declared"
+    x = {axis: values[index] for axis, values in _axes(clock.series, report).items()}
+    session = report.timeline.session_map.of(clock.series)[index]
+    return [Line(name=name, x=x, y=rates, session=session, style="declared")]
 
 
 def _position(report: RunReport) -> Chart | None:
@@ -254,7 +312,9 @@ def _position(report: RunReport) -> Chart | None:
     return _chart(
         report,
         key="position",
-        lines=[_line(report, clock.series, name="scheduler's own counter", y=clock.position)],
+        lines=[
+            _line(report, clock.series, name="scheduler's own counter", y=clock.position, tag=clock.series.tag),
+        ],
         families=("SCH", "RES006"),
         title="Scheduler position against step",
         y_label="scheduler steps",
@@ -286,12 +346,12 @@ def _sessions(report: RunReport) -> Chart | None:
     if series is None or np.isfinite(series.wall_time).sum() < 2:
         return None
     session = report.timeline.session_map.of(series)
-    start = np.nanmin(series.wall_time)
+    axes, unit = _axes(series, report), _times(report)[1]
     lines = [
         Line(
             name=f"session {number + 1}",
-            x={"step": series.step[here].astype(np.float64), "time": (series.wall_time[here] - start) / 3600.0},
-            y=series.step[here].astype(np.float64),
+            x={name: values[here] for name, values in axes.items()},
+            y=axes["step"][here],
             source=series.source[here].astype(np.int64),
             row=series.row[here],
         )
@@ -304,6 +364,7 @@ def _sessions(report: RunReport) -> Chart | None:
         y_label="step",
         lines=tuple(lines),
         timed=True,
-        x_label="hours",
-        reading="Steps against hours since the first record; each life of the process is a line.",
+        time_unit=unit,
+        by_time=True,
+        reading=f"Steps against {unit} since the first record; each life of the process is a line.",
     )

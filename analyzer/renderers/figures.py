@@ -24,10 +24,16 @@ COLUMN_INCHES = 3.5  # one column of a two-column paper
 PAGE_INCHES = 7.2  # both columns
 PANEL_INCHES = 2.15
 POINTS_PER_LINE = 4000
-COLOURS = {"observed": ("#1f4e79", "#7a3b00", "#3f6b3f", "#5b3a7a"), "expected": ("#c8511b",), "level": ("#8a8a8a",)}
+COLOURS = {
+    "observed": ("#1f4e79", "#7a3b00", "#3f6b3f", "#5b3a7a"),
+    "expected": ("#c8511b",),
+    "declared": ("#3f6b3f",),
+    "level": ("#8a8a8a",),
+}
 MARKERS = {"error": "v", "warning": "D", "note": "o"}
 MARKER_COLOURS = {"error": "#b00020", "warning": "#b36b00", "note": "#444444"}
 DASHES = ("-", "--", "-.", ":")
+STYLES = {"expected": "--", "declared": (0, (1, 1.2))}
 
 
 class NothingToDraw(ValueError):
@@ -75,8 +81,8 @@ def figure_of(report: RunReport, kind: str) -> Any:
 
 
 def _panel(panel: Any, chart: Chart) -> None:
-    x_axis = "time" if chart.x_label == "hours" else "step"
-    used = {"observed": 0, "expected": 0, "level": 0}
+    x_axis = "time" if chart.by_time else "step"
+    used = dict.fromkeys(COLOURS, 0)
     for line in chart.lines:
         _curve(panel, line, x_axis, used[line.style])
         used[line.style] += 1
@@ -108,7 +114,7 @@ def _curve(panel: Any, line: Line, x_axis: str, number: int) -> None:
         x,
         y,
         color=colours[number % len(colours)],
-        linestyle="--" if line.style == "expected" else DASHES[number % len(DASHES)],
+        linestyle=STYLES.get(line.style) or DASHES[number % len(DASHES)],
         linewidth=1.1 if line.style == "expected" else 0.8,
         drawstyle="steps-post" if line.stepped else "default",
         marker="." if sparse else None,

@@ -19,6 +19,8 @@ from analyzer.model import Floats, Report, RunReport
 from analyzer.renderers import Look, Renderer
 from analyzer.renderers.charts import Chart, Line, charts_of, keep_extremes
 from analyzer.renderers.json_report import plain
+from analyzer.renderers.wording import counted, interval, reconstruction
+from analyzer.renderers.wording import number as as_logged
 
 POINTS_PER_LINE = 3000  # twice the pixels of a wide screen: more cannot be seen before zooming
 POINTS_IN_SPARKLINE = 60
@@ -44,6 +46,11 @@ class RunSummary:
     final_loss: float | None
     sparkline: str  # SVG path data
     verdict: str
+
+    @property
+    def counts(self) -> str:
+        counts = {"error": self.errors, "warning": self.warnings, "note": self.notes}
+        return ", ".join(counted(count, name) for name, count in counts.items() if count) or "nothing found"
 
     @property
     def badness(self) -> int:
@@ -90,6 +97,7 @@ def _template() -> Any:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["as_logged"] = as_logged
     return environment.from_string(_asset("page.html.j2"))
 
 
@@ -120,11 +128,10 @@ def _summary(one: RunReport, number: int) -> RunSummary:
 
 
 def steps_per_epoch_in_words(clock: Any) -> str:
-    """ "469", "468..470" or "31.5"; empty when no clock is known."""
+    """ "469", "468 to 470", "at least 37" or "31.5"; empty when no clock is known."""
     if clock is None:
         return ""
-    low, high = (f"{float(bound):g}" for bound in (clock.low, clock.high))
-    return low if clock.exact else f"{low}..{high}"
+    return interval(clock.low, clock.high) if not clock.exact else f"{float(clock.low):g}"
 
 
 def sparkline_path(values: Floats, width: int = 120, height: int = 24) -> str:
@@ -145,7 +152,7 @@ def _section(one: RunReport, summary: RunSummary, charted: bool, figures: bool) 
     return {
         "summary": summary,
         "report": one,
-        "timeline": one.timeline,
+        "clocks": reconstruction(one.timeline),
         "declared": sorted(one.timeline.declared.facts.values(), key=lambda fact: fact.key),
         "charts": [{"key": chart.key, "title": chart.title, "reading": chart.reading} for chart in charts],
         "payload": script_json({"sources": [s.path for s in one.run.sources], "charts": [_payload(c) for c in charts]}),
@@ -169,6 +176,8 @@ def _payload(chart: Chart) -> dict[str, Any]:
         "xLabel": chart.x_label,
         "log": chart.log_y,
         "timed": chart.timed,
+        "byTime": chart.by_time,
+        "timeUnit": chart.time_unit,
         "scales": {unit: list(scale) for unit, scale in chart.scales.items()},
         "joins": list(chart.joins),
         "lines": [part for line in chart.lines for part in _parts(line, chart)],

@@ -12,6 +12,8 @@ import numpy as np
 from analyzer.model import Finding, Row, Run, RunReport, Skipped
 from analyzer.renderers.escaping import visible
 
+UNBOUNDED = 1e15  # what a clock calls its upper end when nothing bounds it is far beyond any count in a log
+
 
 def number(value: Any) -> str:
     """A number as a log writes it: the fewest digits that read back as the same float32 or float64."""
@@ -44,6 +46,8 @@ def rounded(value: Any, digits: int = 6) -> str:
 
 
 def interval(low: Any, high: Any) -> str:
+    if high > UNBOUNDED:
+        return f"at least {rounded(low)}"
     return rounded(low) if low == high else f"{rounded(low)} to {rounded(high)}"
 
 

@@ -8,10 +8,11 @@
   const drawn = new Map(); // run anchor -> state
 
   // ---- charts --------------------------------------------------------------------------------------------------
-  const UNITS = { step: "step", epoch: "epoch", samples: "samples", tokens: "tokens", time: "hours since the first record" };
+  const UNITS = { step: "step", epoch: "epoch", samples: "samples", tokens: "tokens", time: "time" };
+  const timeLabel = (chart) => `${chart.timeUnit} since the first record`;
 
   function xOf(chart, line, unit) {
-    if (chart.xLabel === "hours") return line.x.time;
+    if (chart.byTime) return line.x.time;
     if (unit === "time") return line.x.time;
     if (unit === "step") return line.x.step;
     const [slope, intercept] = chart.scales[unit];
@@ -41,18 +42,19 @@
   }
   function colour(line, number) {
     if (line.style === "expected") return css("--expected");
+    if (line.style === "declared") return css("--declared");
     if (line.style === "level") return css("--level");
     return css("--c" + (number % 6));
   }
   const REACH = 12; // pixels from the cursor within which a curve's point is shown
-  const DASH = { expected: [6, 4], level: [2, 3], observed: [] };
+  const DASH = { expected: [6, 4], declared: [2, 2], level: [2, 3], observed: [] };
 
   function marksPlugin(chart, state) {
     return { hooks: { draw: [(u) => {
       const { ctx, bbox } = u, ratio = devicePixelRatio || 1;
       ctx.save();
       ctx.beginPath(); ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height); ctx.clip();
-      if (chart.xLabel !== "hours") {
+      if (!chart.byTime) {
         ctx.strokeStyle = css("--soft"); ctx.setLineDash([3 * ratio, 4 * ratio]); ctx.lineWidth = ratio;
         for (const join of chart.joins) {
           const at = markX(chart, { step: join }, state.unit);
@@ -72,6 +74,7 @@
           ctx.beginPath(); ctx.arc(x, y, 6 * ratio, 0, 2 * Math.PI); ctx.stroke();
           if (!labelled.has(mark.code)) {
             labelled.add(mark.code);
+            ctx.textAlign = "left"; ctx.textBaseline = "alphabetic";
             ctx.font = `600 ${11 * ratio}px system-ui, sans-serif`;
             const wide = ctx.measureText(mark.code).width;
             ctx.fillText(mark.code, Math.min(x + 8 * ratio, bbox.left + bbox.width - wide - 2), Math.max(y - 8 * ratio, bbox.top + 12 * ratio));
@@ -160,12 +163,12 @@
       width: Math.max(240, host.clientWidth), height: 260, legend: { show: false },
       scales: { x: { time: false }, y: { distr: view.log ? 3 : 1 } },
       axes: [
-        { stroke: ink, grid, ticks, label: chart.xLabel === "hours" ? "hours since the first record" : UNITS[state.unit], labelSize: 22, values: (u, list) => list.map(short) },
+        { stroke: ink, grid, ticks, label: chart.byTime || state.unit === "time" ? timeLabel(chart) : UNITS[state.unit], size: 34, labelSize: 20, values: (u, list) => list.map(short) },
         { stroke: ink, grid, ticks, label: chart.yLabel, size: 64, labelSize: 20, values: (u, list) => list.map(short) },
       ],
       cursor: { drag: { x: true, y: false }, focus: { prox: 24 }, dataIdx: (u, k, hovered) => nearest(u, k, hovered) },
       series: [{}, ...chart.lines.map((line, k) => ({
-        label: line.name, stroke: colour(line, k), width: line.style === "expected" ? 1.8 : 1.2, dash: DASH[line.style], show: !view.hidden.has(k),
+        label: line.name, stroke: colour(line, k), width: line.style === "expected" || line.style === "declared" ? 1.8 : 1.2, dash: DASH[line.style], show: !view.hidden.has(k),
         paths: line.stepped && uPlot.paths.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
         points: { show: line.y.length <= 60, size: 4 },
       }))],
@@ -188,14 +191,18 @@
   function legend(host, chart, view, state, sources) {
     const box = host.nextElementSibling;
     box.textContent = "";
-    chart.lines.forEach((line, k) => {
+    const parts = new Map(); // a computed curve has a part a session, and one switch
+    chart.lines.forEach((line, k) => parts.set(line.name, [...(parts.get(line.name) || []), k]));
+    for (const [name, numbers] of parts) {
       const label = document.createElement("label"), tick = document.createElement("input"), swatch = document.createElement("span");
-      tick.type = "checkbox"; tick.checked = !view.hidden.has(k);
-      tick.addEventListener("change", () => { tick.checked ? view.hidden.delete(k) : view.hidden.add(k); view.plot.setSeries(k + 1, { show: tick.checked }); });
-      swatch.className = "swatch"; swatch.style.background = colour(line, k);
-      label.append(tick, swatch, document.createTextNode(line.name));
+      tick.type = "checkbox"; tick.checked = !view.hidden.has(numbers[0]);
+      tick.addEventListener("change", () => {
+        for (const k of numbers) { tick.checked ? view.hidden.delete(k) : view.hidden.add(k); view.plot.setSeries(k + 1, { show: tick.checked }); }
+      });
+      swatch.className = "swatch " + chart.lines[numbers[0]].style; swatch.style.color = colour(chart.lines[numbers[0]], numbers[0]);
+      label.append(tick, swatch, document.createTextNode(name));
       box.append(label);
-    });
+    }
     const label = document.createElement("label"), tick = document.createElement("input");
     tick.type = "checkbox"; tick.checked = view.log;
     tick.addEventListener("change", () => { view.log = tick.checked; build(host, chart, state, sources); });
@@ -212,7 +219,7 @@
       state = { charts, sources, unit: "step", views: [] };
       drawn.set(anchor, state);
       const bar = document.querySelector(`.toolbar[data-run="${anchor}"]`), select = bar.querySelector("select");
-      const onStep = charts.filter((chart) => chart.xLabel !== "hours");
+      const onStep = charts.filter((chart) => !chart.byTime);
       const units = ["step", ...["epoch", "samples", "tokens"].filter((unit) => onStep.length && onStep.every((chart) => chart.scales[unit])),
         ...(onStep.length && onStep.every((chart) => chart.timed) ? ["time"] : [])];
       for (const unit of units) { const option = document.createElement("option"); option.value = unit; option.textContent = unit; select.append(option); }
