@@ -29,6 +29,7 @@ SHIFT_ROWS = (6, 10, 20, 40)  # on either side
 GOOD_RATIO_ERROR = 0.03  # with it there is no need for more rows
 BACK_ROWS = 5
 NOISE_OF_STEP = 10.0  # a level of so many rows scatters by a tenth of the step
+ABOVE_OTHERS = 1.3  # times the largest other rise: a curve that wanders has more of its kind
 MOST_BLOCKS = 20_000  # a longer curve is searched in so many blocks
 RATIO_ERRORS = 3.0  # standard errors within which the ratio is an integer
 WORST_RATIO_ERROR = 0.17  # of the ratio: with more an integer means nothing
@@ -137,7 +138,11 @@ def sharpest_shift(value: Floats, *, burn_in: int = 0, context: int = 25) -> int
         change[: first - context] = 0.0
     if not len(change):
         return None
-    middle = (context + int(change.argmax())) * size
+    best = int(change.argmax())
+    elsewhere = np.abs(np.arange(len(change)) - best) > 2 * context
+    if np.max(change[elsewhere], initial=0.0) * ABOVE_OTHERS > change[best]:
+        return None  # the curve wanders
+    middle = (context + best) * size
     # To the row: the largest single difference of short medians near it.
     reach = context * size if size == 1 else 3 * size
     low, high = max(3, middle - reach), min(n - 3, middle + reach)
