@@ -162,7 +162,7 @@ def _two_level_cost(log: Floats, row: int, context: int) -> float:
 
 
 def shift_at(value: Floats, row: int, *, burn_in: int = 0) -> LevelShift | None:
-    """How the level of a positive curve differs across ``row``, on as few rows as tell: a descent bends on long ones."""
+    """How the level of a positive curve differs across ``row``, on as few rows as tell: over many a descent bends."""
     found = None
     for rows in SHIFT_ROWS:
         shift = _shift_on(value, row, burn_in, rows)

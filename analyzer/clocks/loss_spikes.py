@@ -33,7 +33,7 @@ MOST_SPIKES = 12  # clusters looked at one by one; a run with more is not one wi
 
 NOISE_UNITS = 5.0  # of the best block; below it the tail is not asked
 P_VALUE = 1e-2  # chance that the run's own tail reaches so far anywhere in the run: scripts/bench_detection.py measures
-# an alarm in 4 of 1000 healthy runs at this value, all from log-normal and Student-t noise, and in 2 at half of it
+# a false spike in 6 of 1000 healthy runs at this value, none of them Gaussian
 
 
 @dataclass(frozen=True, kw_only=True)
