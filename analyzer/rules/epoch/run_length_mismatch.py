@@ -23,7 +23,6 @@ What to do
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -39,8 +38,6 @@ from analyzer.rules.epoch.wording import either, number
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
-LIVE_SECONDS = 600.0  # a log written in the last ten minutes may be that of a run in progress,
-LIVE_ROWS = 20  # or in the last twenty spacings of its rows
 HEADER = ("step", "epoch", "loss")
 
 
@@ -130,15 +127,9 @@ def _may_be_short(timeline: Timeline) -> bool:
 
 
 def _gravity_of_short(timeline: Timeline) -> tuple[Severity, str]:
-    """A run may still be running; and a length that nobody asked for but the run's own files is context."""
+    """A length that nobody asked for but the run's own files is context. `watch` leaves this rule out while a run lives."""
     if not timeline.plan.asked_for:
         return "note", " by the run's own files: it was interrupted, or still runs"
-    series = main_series(timeline)
-    written = series.wall_time[np.isfinite(series.wall_time)] if series is not None else np.zeros(0)
-    if len(written) > 1:
-        pause = max(LIVE_SECONDS, LIVE_ROWS * float(np.median(np.diff(written))))
-        if 0 <= time.time() - float(written.max()) < pause:
-            return "note", ": it may still be running"
     return "error", ""
 
 
