@@ -63,7 +63,7 @@ def _lines(results: Results, options: argparse.Namespace) -> list[str]:
         "",
         *_text(
             "Written by `scripts/bench_detection.py --write`; every number below comes from that run.",
-            f"{options.runs} healthy runs of 50 to {options.longest} rows and {options.faulty} for each fault and size,",
+            f"{options.runs} healthy runs of 50 to {options.longest} rows, {options.faulty} for each fault and size,",
             "seeded, with Gaussian, Student-t, log-normal and autocorrelated noise,",
             "went through the whole audit, all rules at once.",
         ),
@@ -110,7 +110,7 @@ def _lines(results: Results, options: argparse.Namespace) -> list[str]:
             for size, tally in sizes.items()
         ),
         "",
-        "A divergence is asked for from a factor of 1.3 on, overfitting from a rise of 15 %: below that they are silent.",
+        "A divergence is told from a factor of 1.3 on, overfitting from a rise of 15 %; below that they are silent.",
         "",
         "## Beside detectors that run inside training frameworks",
         "",
