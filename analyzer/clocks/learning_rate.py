@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OF_BASE = 2e-7
 OF_VALUE = 3e-7
 FEW_LEVELS = 8  # distinct values; a smooth schedule printed with one digit has nine to a decade
+FEW_PER_DECADE = 4
 LEVEL_PRECISION = 0.02  # relative
 SAMPLE_ROWS = 320  # rows on which hypotheses are tried before all rows are
 
@@ -62,7 +63,9 @@ class Observed:
 
     def sharpened(self) -> Observed:
         """A few levels written with one digit (0.1, 0.01) are taken as written: rounding would have left more."""
-        if self.series.written_as == "float32" or len(np.unique(self.rate)) > FEW_LEVELS:
+        levels = np.unique(self.rate[self.rate > 0])
+        decades = np.log10(levels[-1] / levels[0]) if len(levels) else 0.0
+        if self.series.written_as == "float32" or len(levels) > max(FEW_LEVELS, FEW_PER_DECADE * decades):
             return self
         return replace(self, tolerance=np.minimum(self.tolerance, LEVEL_PRECISION * np.abs(self.rate) + 1e-12))
 

@@ -156,8 +156,9 @@ def identified(
     if len(x) < 2:
         return
     wanted = families or tuple(FAMILY_FITS)
-    if np.ptp(y) <= 2 * tolerance.max():
-        level = float(np.median(y))
+    low, high = float((y - tolerance).max()), float((y + tolerance).min())
+    if low <= high:  # one value lies inside the intervals of all rows
+        level = min(max(float(np.median(y)), low), high)
         yield Fit(family="constant", peak=level, value=lambda at: np.full_like(at, level), parameters={})
         return
     parts = Parts.of(x, y, tolerance)

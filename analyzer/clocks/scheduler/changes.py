@@ -15,6 +15,9 @@ MOST_CHANGES = 60
 FEWEST_AFTER = 3  # rows that a change must last
 NEWTON_STEPS = 6
 CLEARLY = 10  # half widths
+LONGEST_WAIT = 16  # updates; a loss scale of 2**16 halves that often before it is 1
+MOST_WAITS = 400
+EVEN_GAPS = 5  # scattered waits lie as far apart as chance has it: the spread of their distances is that of their mean
 SINGLE_ROWS = 2  # rows in a row that may be off and still be single rows
 Value = Callable[[Floats], Floats]
 
@@ -64,6 +67,10 @@ def changes(value: Value, x: Floats, y: Floats, tolerance: Floats, *, shifting: 
     """Places where the log leaves a schedule and how it goes on; [] when it cannot be said."""
     if shifting:
         shifts = shifts_throughout(value, x, y, tolerance)
+        if len(shifts) != 1:
+            behind = falls_behind(value, x, y, tolerance)
+            if behind and (not shifts or len(behind) <= len(shifts)):
+                shifts = behind
         if len(shifts) == 1 and abs(shifts[0].size) > 3:
             # An exponential moved along is one multiplied: the plainer description first.
             for change, _ in _ways_on(value, value, x, y, tolerance, shifts[0].place, shifting=False):
@@ -129,6 +136,35 @@ def shifts_throughout(value: Value, x: Floats, y: Floats, tolerance: Floats) -> 
         Change(place=int(start), rows=int(length), how="shift", size=float(whole[start]))
         for start, length in zip(starts, lengths, strict=True)
     ]
+
+
+def falls_behind(value: Value, x: Floats, y: Floats, tolerance: Floats) -> list[Change]:
+    """A counter that waits at scattered rows and follows the schedule in between, through the turns of it as well.
+
+    At every row that is missed the wait is taken that lasts longest. [] when some row is not explained so, or the
+    waits come evenly: then the schedule is a longer one.
+    """
+    found: list[Change] = []
+    furthest = max(LONGEST_WAIT, 2 * int(np.median(np.diff(x)))) if len(x) > 1 else 0
+    waited = 0.0
+    place = kept_until(value, x, y, tolerance, 0)
+    while place < len(x):
+        if len(found) >= min(MOST_WAITS, 0.25 * len(x)):
+            return []
+        ends = [
+            kept_until(lambda at, by=waited - more: value(at + by), x, y, tolerance, place)  # type: ignore[misc]
+            for more in range(1, furthest + 1)
+        ]
+        longest = int(np.argmax(ends)) if ends else 0
+        if not ends or ends[longest] == place:
+            return []
+        waited -= longest + 1
+        found.append(Change(place=place, rows=ends[longest] - place, how="shift", size=waited))
+        place = ends[longest]
+    gaps = np.diff([change.place for change in found])
+    if len(gaps) >= EVEN_GAPS and np.std(gaps) < 0.3 * np.mean(gaps):
+        return []
+    return found
 
 
 def _held(whole: Floats, telling: np.ndarray) -> Floats:

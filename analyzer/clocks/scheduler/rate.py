@@ -17,6 +17,7 @@ from analyzer.clocks.scheduler.known import (
     axes_for,
     best_reference,
     clock_of,
+    counted_laps,
     distinct_inner_values,
     evidence_against,
     extras_of,
@@ -88,7 +89,7 @@ def at_another_rate(
         if matches(known, few).all() and matches(known, sample).all() and matches(known, rows).all():
             reference = best_reference(claim, sample, main)
             first, evidence = evidence_against(timeline, rows, reference)
-            per_epoch = known.unit != ("epoch" if known.axis == "epoch" else "step")
+            other_unit = known.unit != ("epoch" if known.axis == "epoch" else "step")
             k = known.rate
             what = f"the scheduler is stepped {why}"
             deviation = Deviation(
@@ -97,7 +98,7 @@ def at_another_rate(
                 last_step=int(rows.step[-1]),
                 size=k,
                 what=what,
-                numbers={"rate": k, "cause": why} if not per_epoch else {"cause": why},
+                numbers={"rate": k, "cause": why} if not other_unit else {"cause": why},
                 evidence=evidence,
             )
             return clock_of(rows, known, deviations=(deviation,))
@@ -128,6 +129,12 @@ def _other_rates(claim: Claim, rows: Observed, both: list[Candidate]) -> Iterato
                 )
     for rate, why in named_rates(claim):
         for candidate in both:
+            if candidate.unit == "epoch" and rate > 1 and "epoch" in rows.axes and declared_unit != "step":
+                for offset in (0,) if "epoch" in counted_laps(rows) else OFFSETS:
+                    yield (
+                        Known(schedule=candidate.schedule, axis="epoch", unit="epoch", rate=rate, offset=offset),
+                        why.replace("per update", "per epoch"),
+                    )
             if candidate.unit != "step" or (declared_unit is not None and declared_unit != "step"):
                 continue
             for axis in axes_for("step", rows):

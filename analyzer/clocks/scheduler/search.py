@@ -61,7 +61,8 @@ def read_clock(timeline: Timeline, claim: Claim, rows: Observed, *, main: bool) 
 
 def frozen(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, main: bool) -> SchedulerClock | None:
     """One value from the first row to the last, although a schedule is declared that would have moved it."""
-    if claim.family in (None, "constant", "plateau") or np.ptp(rows.rate) > 2 * rows.tolerance.max():
+    one_level = (rows.rate - rows.tolerance).max() <= (rows.rate + rows.tolerance).min()
+    if claim.family in (None, "constant", "plateau") or not one_level:
         return None
     level = float(np.median(rows.rate))
     reference = best_reference(claim, sample, main)
