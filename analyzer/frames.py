@@ -11,21 +11,21 @@ from analyzer.model import NO_STEP, Report, Run
 def run_frame(run: Run) -> pd.DataFrame:
     """The long table of a run: view, tag, step, value, wall_time, source, row; one line a point, in written order."""
     paths = np.array([source.path for source in run.sources], dtype=object)
-    parts = [
-        pd.DataFrame(
-            {
+    parts = []
+    for view in run.views:
+        for tag, series in view.series.items():
+            stepless = series.step == NO_STEP
+            step = pd.Series(np.where(stepless, 0, series.step), dtype="Int64").mask(stepless)
+            columns_of_tag = {
                 "view": view.name,
                 "tag": tag,
-                "step": pd.array(np.where(series.step == NO_STEP, 0, series.step), dtype="Int64"),
+                "step": step,
                 "value": series.value,
                 "wall_time": series.wall_time,
                 "source": paths[series.source],
                 "row": series.row,
             }
-        ).assign(step=lambda frame, s=series: frame["step"].mask(s.step == NO_STEP))
-        for view in run.views
-        for tag, series in view.series.items()
-    ]
+            parts.append(pd.DataFrame(columns_of_tag))
     columns = ["view", "tag", "step", "value", "wall_time", "source", "row"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 

@@ -50,8 +50,8 @@ CELLS: dict[str, list[tuple[str, str]]] = {
         (
             "markdown",
             "# Which learning-rate schedule really ran?\n\n"
-            "The learning rate is a noise-free function of the scheduler's own counter. Identify the function, invert it, "
-            "and the counter can be read at every row.",
+            "The learning rate is a noise-free function of the scheduler's own counter. Identify the function, "
+            "invert it, and the counter can be read at every row.",
         ),
         (
             "code",
@@ -87,8 +87,8 @@ CELLS: dict[str, list[tuple[str, str]]] = {
         (
             "markdown",
             "# Is the larger batch better?\n\n"
-            "Two runs of one model on the same data, with batches of 16 and of 64. Which one looks better depends on what is "
-            "held equal: after the same number of updates the larger batch has seen four times the data.",
+            "Two runs of one model on the same data, with batches of 16 and of 64. Which one looks better depends on "
+            "what is held equal: after the same number of updates the larger batch has seen four times the data.",
         ),
         (
             "code",

@@ -1,12 +1,12 @@
 """Write one tiny run as every producer writes it, through the producers' own loggers, into fixtures/same_run.
 
-The run: 120 updates, 20 an epoch, a linear schedule with 10 steps of warmup that was built for 240 updates instead of 120,
-and a loss spike at update 77. Each producer keeps its own conventions: Lightning counts steps from 0, the Trainer logs
-fractions of an epoch.
+The run: 120 updates, 20 an epoch, a linear schedule with 10 steps of warmup that was built for 240 updates instead of
+120, and a loss spike at update 77. Each producer keeps its own conventions: Lightning counts steps from 0, the Trainer
+logs fractions of an epoch.
 
     python -m venv /tmp/producers
-    /tmp/producers/bin/pip install torch lightning transformers tensorboardX tensorboard mlflow-skinny sqlalchemy alembic \
-        wandb trackio mmengine
+    /tmp/producers/bin/pip install torch lightning transformers tensorboardX tensorboard mlflow-skinny sqlalchemy \
+        alembic wandb trackio mmengine
     /tmp/producers/bin/python scripts/make_same_run.py
 """
 

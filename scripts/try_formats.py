@@ -1,4 +1,4 @@
-"""Read the real file of every format, compare with a reference reader where one is installed, and write docs/formats.md.
+"""Read a real file of every format, compare with a reference reader where one is installed, write docs/formats.md.
 
     pip install -e . tbparse pandas mlflow-skinny sqlalchemy alembic wandb trackio
     python scripts/try_formats.py --write

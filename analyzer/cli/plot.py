@@ -59,8 +59,8 @@ def command(request: Request, output: Path, kind: str, dpi: int, quiet: bool) ->
             say(f"{target}: {kind} of {one.run.name}")
     if len(nothing) == len(report.runs):
         raise CannotAudit("; ".join(nothing))
-    for reason in () if quiet else nothing:
-        say(reason)
+    for line in () if quiet else nothing:
+        say(line)
 
 
 def _file_name(name: str) -> str:

@@ -127,7 +127,7 @@ def _may_be_short(timeline: Timeline) -> bool:
 
 
 def _gravity_of_short(timeline: Timeline) -> tuple[Severity, str]:
-    """A length that nobody asked for but the run's own files is context. `watch` leaves this rule out while a run lives."""
+    """A length that nobody but the run's own files asked for is context. (`watch` asks this rule at a run's end.)"""
     if not timeline.plan.asked_for:
         return "note", " by the run's own files: it was interrupted, or still runs"
     return "error", ""
