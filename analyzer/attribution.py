@@ -44,7 +44,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
 
 
 def fold_consequences(findings: Sequence[Finding]) -> list[Finding]:
-    """Findings with their consequences as lines, in the given order; a consequence of a consequence goes to the root."""
+    """Findings with their consequences as lines; what follows from a consequence goes to the root as well."""
     root = [_root(index, findings) for index in range(len(findings))]
     lines: dict[int, list[str]] = {}
     for index, cause in enumerate(root):

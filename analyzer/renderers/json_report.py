@@ -44,6 +44,16 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def known_number(interval: tuple[float, float] | None) -> Any:
+    """A number where an interval is one step or narrower, its bounds where it is not; None where it is not known."""
+    if interval is None:
+        return None
+    low, high = interval
+    if high - low < 1 and round(low) == round(high):
+        return round(low)
+    return {"low": low, "high": high}
+
+
 def _run(one: RunReport) -> dict[str, Any]:
     timeline = one.timeline
     return {
@@ -80,8 +90,8 @@ def timeline_json(timeline: Any) -> dict[str, Any]:
         "schedule": main
         and {
             "family": main.family,
-            "warmup_steps": main.warmup_steps,
-            "total_steps": main.total_steps,
+            "warmup_steps": known_number(main.warmup_steps),
+            "total_steps": known_number(main.total_steps),
             "peak_lr": main.peak_lr,
             "rate": main.rate,
             "offset": main.offset,
