@@ -143,15 +143,11 @@ def _schedule(clock: Any) -> str:
     parts = [] if clock.family == "constant" else [f"peak {rounded(clock.peak_lr)}"]
     if clock.family == "constant":
         parts.append(rounded(clock.peak_lr))
+    unit = " epochs" if clock.unit == "epoch" else ""
     if clock.warmup_steps is not None and clock.warmup_steps[1] > 0:
-        parts.append(f"warmup {interval(*clock.warmup_steps)}")
+        parts.append(f"warmup {interval(*clock.warmup_steps)}{unit}")
     if clock.total_steps is not None and math.isfinite(clock.total_steps[0]):
-        high = clock.total_steps[1]
-        parts.append(
-            f"horizon {interval(*clock.total_steps)}"
-            if math.isfinite(high)
-            else f"horizon from {rounded(clock.total_steps[0])}"
-        )
+        parts.append(f"horizon {interval(*clock.total_steps)}{unit}")
     if clock.min_lr:
         parts.append(f"floor {rounded(clock.min_lr)}")
     if clock.rate != 1:

@@ -12,7 +12,7 @@ import numpy as np
 
 from analyzer.clocks.declared_schedule import ENDS, Claim, Extras, candidates
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_fit import Fit, identify, line_through, named
+from analyzer.clocks.schedule_fit import Fit, Rise, identify, line_through, named
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Floats, Row
@@ -24,6 +24,9 @@ Search = Callable[["Timeline", Claim, Observed, Observed, bool], SchedulerClock 
 OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1
 NEVER = 1e12  # an end beyond any log
 LATE = -2  # steps counted from 1, and a scheduler that lags one update: DeepSpeed's warmup schedules
+ZERO_KNOWN_TO = 0.25  # steps; between two counts there is one
+WHOLE_WITHIN = 0.05  # steps
+FEWEST_FOLLOWED = 3  # rows in a row, before which a reference is taken by how plain it is
 ESTIMATED = 1.5  # half widths, where a factor or the warmup's start was itself read off the log
 
 
@@ -178,16 +181,14 @@ def clock_of(
 ) -> SchedulerClock:
     """A clock from a schedule on an axis."""
     schedule = known.schedule
-    per = 1.0 / known.rate
     finite = math.isfinite(schedule.total)
-    width = schedule.warmup * per
     return SchedulerClock(
         series=rows.series,
         family=schedule.family,
         peak_lr=schedule.peak * known.scale,
         min_lr=schedule.floor * known.scale,
-        warmup_steps=(width, width) if schedule.warmup > 0 else None,
-        total_steps=(schedule.total * per, schedule.total * per) if finite else None,
+        warmup_steps=(schedule.warmup, schedule.warmup) if schedule.warmup > 0 else None,
+        total_steps=(schedule.total, schedule.total) if finite else None,
         parameters=_parameters(schedule),
         rate=known.rate,
         offset=int(known.offset),
@@ -226,13 +227,16 @@ def clock_of_fit(
     x = rows.axes[axis]
     family, parameters = named(fit)
     unsure = end_known_to(rows, fit, x)
+    late, early = counting_from(rise, x)
     return SchedulerClock(
         series=rows.series,
         family=family,
         peak_lr=fit.peak,
         min_lr=fit.floor,
-        warmup_steps=(rise.end, rise.end) if rise is not None else None,
-        total_steps=(fit.end - unsure, fit.end + unsure) if math.isfinite(fit.end) else None,
+        warmup_steps=(whole(rise.end - late), whole(rise.end - early)) if rise is not None else None,
+        total_steps=(whole(fit.end - unsure - late), whole(fit.end + unsure - early))
+        if math.isfinite(fit.end)
+        else None,
         parameters=parameters,
         unit="epoch" if axis == "epoch" else "step",
         position=_spread(rows, x),
@@ -241,6 +245,22 @@ def clock_of_fit(
         deviations=deviations,
         distinct_steps=rows.step,
     )
+
+
+def whole(steps: float) -> float:
+    """A length that was read off rounded rates: the whole number that it means, else as it is."""
+    return float(round(steps)) if abs(steps - round(steps)) <= WHOLE_WITHIN else steps
+
+
+def counting_from(rise: Rise | None, x: Floats) -> tuple[float, float]:
+    """Latest and earliest place on the axis at which the scheduler's counter may have been 0.
+
+    A warmup line tells: it leaves zero there. Otherwise a log whose first row is 1 either counts updates from 1 or
+    logs the next update's rate.
+    """
+    if rise is not None and rise.form == "line" and min(abs(rise.zero), abs(rise.zero - 1)) < ZERO_KNOWN_TO:
+        return round(rise.zero), round(rise.zero)
+    return (1.0, 0.0) if x[0] == 1 else (0.0, 0.0)
 
 
 def end_known_to(rows: Observed, fit: Fit, x: Floats) -> float:
@@ -274,15 +294,20 @@ def best_references(claim: Claim, sample: Observed, main: bool, *, wanted: int) 
     for number, known in enumerate(known for guess in guesses for known in hypotheses(claim, sample, peak, guess)):
         good = matches(known, sample)
         prefix = int(np.argmin(good)) if not good.all() else len(good)
+        if prefix < FEWEST_FOLLOWED and known.axis != axes_for(known.unit, sample)[0]:
+            continue
         if good.any() or number == 0:
-            scored.append((-prefix, -int(good.sum()), number, known))
+            scored.append((-prefix, -int(good.sum()) if prefix >= FEWEST_FOLLOWED else 0, number, known))
     if wanted == 1:
         return [known for *_, known in heapq.nsmallest(1, scored, key=lambda one: one[:3])]
     by_form: dict[str, Known] = {}
+    by_span: dict[tuple[str, bool], Known] = {}  # all the same to a log that leaves the schedule during the warmup
     for *_, known in sorted(scored, key=lambda one: one[:3]):
         by_form.setdefault(known.schedule.warmup_form, known)
+        by_span.setdefault((known.schedule.span, known.schedule.floor > 0), known)
     best = [known for *_, known in heapq.nsmallest(wanted, scored, key=lambda one: one[:3])]
-    return list({id(known): known for known in (*best[:2], *by_form.values(), *best[2:])}.values())[:wanted]
+    in_turn = (*best[:2], *by_form.values(), *by_span.values(), *best[2:])
+    return list({id(known): known for known in in_turn}.values())[:wanted]
 
 
 def evidence_against(

@@ -13,7 +13,15 @@ from analyzer.clocks.declared_schedule import USUAL_FLOORS, Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
-from analyzer.clocks.scheduler.known import Known, best_reference, clock_of_fit, evidence_against, matches, stated
+from analyzer.clocks.scheduler.known import (
+    Known,
+    best_reference,
+    clock_of_fit,
+    evidence_against,
+    matches,
+    stated,
+    whole,
+)
 from analyzer.clocks.scheduler.sound import CONVENTION, MOST_AT_THE_START, OTHER_PEAK, overrun, own_plan
 from analyzer.model import Row
 
@@ -259,19 +267,19 @@ def lengths_compared(
                 size=k_warm,
                 evidence=evidence,
                 what=f"the scheduler advances {k_warm:.4g} times per update: "
-                f"warmup ends at {width:.6g} of {max(widths):.6g}, "
-                f"the decay at {fit.end:.6g} of {near:.6g}",
+                f"warmup ends at {whole(width):.6g} of {max(widths):.6g}, "
+                f"the decay at {whole(fit.end):.6g} of {near:.6g}",
                 numbers={"rate": k_warm, "warmup": width, "total": fit.end, "declared_total": near},
             )
             return
     if not end_ok:
-        tail = "" if warm_ok else f"; its warmup ends at {width:.6g}, {max(widths):.6g} is declared"
+        tail = "" if warm_ok else f"; its warmup ends at {whole(width):.6g}, {max(widths):.6g} is declared"
         yield Deviation(
             kind="horizon",
             step=step,
             last_step=last,
             evidence=evidence,
-            what=f"the schedule was built for {fit.end:.6g} {per}, {near:.6g} are planned "
+            what=f"the schedule was built for {whole(fit.end):.6g} {per}, {near:.6g} are planned "
             f"(ratio {fit.end / near:.4g}){tail}",
             numbers={"schedule_steps": fit.end, "planned_steps": near, "ratio": fit.end / near},
         )
@@ -300,7 +308,7 @@ def lengths_compared(
             last_step=last,
             evidence=evidence,
             severity="note",
-            what=f"the schedule ends at {fit.end:.6g}, {near:.6g} {per} are planned: "
+            what=f"the schedule ends at {whole(fit.end):.6g}, {near:.6g} {per} are planned: "
             "one off, no convention that is known here",
             numbers={"schedule_steps": fit.end, "planned_steps": near},
         )
@@ -312,6 +320,6 @@ def lengths_compared(
             step=step,
             last_step=last,
             evidence=evidence,
-            what=f"the warmup lasts {width:.6g} {per}, {declared:.6g} are declared",
+            what=f"the warmup lasts {whole(width):.6g} {per}, {declared:.6g} are declared",
             numbers={"warmup": width, "declared": declared},
         )

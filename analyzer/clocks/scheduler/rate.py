@@ -87,11 +87,11 @@ def at_another_rate(
     few = sample.rows(np.unique(np.linspace(0, len(sample) - 1, 12).astype(np.int64)))
     for known, why in _other_rates(claim, sample, both):
         if matches(known, few).all() and matches(known, sample).all() and matches(known, rows).all():
-            reference = best_reference(claim, sample, main)
+            reference = _once_per_update(known, rows) or best_reference(claim, sample, main)
             first, evidence = evidence_against(timeline, rows, reference)
             other_unit = known.unit != ("epoch" if known.axis == "epoch" else "step")
             k = known.rate
-            what = f"the scheduler is stepped {why}"
+            what = f"the scheduler is {why}" if why.startswith("sized") else f"the scheduler is stepped {why}"
             deviation = Deviation(
                 kind="rate",
                 step=int(rows.step[first]),
@@ -103,6 +103,12 @@ def at_another_rate(
             )
             return clock_of(rows, known, deviations=(deviation,))
     return None
+
+
+def _once_per_update(known: Known, rows: Observed) -> Known | None:
+    """The same schedule at one step per update, or per epoch where it counts those."""
+    plain = known.unit if known.axis in ("step", "epoch") else known.axis
+    return replace(known, axis=plain, rate=1.0, stepped=False) if plain in rows.axes else None
 
 
 def _other_rates(claim: Claim, rows: Observed, both: list[Candidate]) -> Iterator[tuple[Known, str]]:

@@ -44,7 +44,7 @@ def finding(timeline: Timeline, clock: SchedulerClock, deviation: Deviation) -> 
     also = f" (so in {', '.join(others[:3])})" if others else ""
     return Finding(
         severity=deviation.severity,
-        message=f"{tag}: {deviation.what}{also}",
+        message=f"{tag}: {deviation.what}{_first_place(deviation)}{also}",
         tag=tag,
         first_step=deviation.step,
         last_step=deviation.last_step,
@@ -52,6 +52,14 @@ def finding(timeline: Timeline, clock: SchedulerClock, deviation: Deviation) -> 
         evidence=deviation.evidence,
         join=deviation.join,
     )
+
+
+def _first_place(deviation: Deviation) -> str:
+    """The first row of the evidence in words, where the deviation names no step."""
+    row = next((row for row in deviation.evidence if row.why.startswith("should be")), None)
+    if row is None or row.step is None or not isinstance(row.value, (int, float)) or "step " in deviation.what:
+        return ""
+    return f"; step {row.step} logs {row.value:.6g}, {row.why}"
 
 
 def rate_log(
