@@ -45,6 +45,8 @@ def last_rows_of_epochs(loss: LossBaseline, timeline: Timeline) -> LastRows | No
     position = position[(position >= 2) & (step[position] > clock.origin)]
     if len(position) < FEWEST_EPOCHS:
         return None
+    if np.any(loss.value <= 0):
+        return None  # no ratio to compare
     log = np.log(loss.value)
     reach = min(6, length - 1)
     others = np.stack(

@@ -11,6 +11,7 @@ that lasts a few steps too long at the end is a matter of the run's length.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,6 +27,8 @@ MOST_CANDIDATES = 4096
 """Whole numbers tried as steps per epoch where the labels admit more: a log that sparse decides nothing."""
 INSIDE = 1.5
 """Cost of a break inside a session, where one at a join costs 1: joins are where clocks break."""
+MOST_BREAKS = 2000.0
+"""Cost at which a walk is given up: labels that break so often follow no clock."""
 FREE = 2**58
 """A bound that does not bind, in scaled steps."""
 UNBOUNDED = 2**31
@@ -195,23 +198,28 @@ def candidate_lengths(laps: list[tuple[int, int]], extra: tuple[int, ...] = ()) 
             levels.append((depth, at, following))
     deepest = max((depth for depth, _, _ in levels), default=0)
     found = {value: 0 for value in extra if value > 0}
+    starts = [at for _, at, _ in levels]
+    for value in found:
+        level = bisect_right(starts, value) - 1
+        if level >= 0 and value < levels[level][2]:
+            found[value] = levels[level][0]
+    enough = MOST_CANDIDATES + len(found)  # levels rise, and only the smallest lengths are kept
     for depth, at, following in levels:
-        for value in [value for value in found if at <= value < following]:
-            found[value] = depth
         if depth >= (deepest - 1 if deepest > 2 else deepest):
             found.update(dict.fromkeys(range(max(1, at), min(following, at + MOST_CANDIDATES)), depth))
+            if len(found) >= enough:
+                break
     return dict(sorted(found.items())[:MOST_CANDIDATES])
 
 
 def measured_laps(runs: LabelRuns) -> list[tuple[int, int]]:
     """What each lap with both ends inside one session says about S: [low, high] steps."""
-    laps = []
-    for run in range(1, len(runs) - 1):
-        inside = runs.session[run - 1] == runs.session[run] == runs.session[run + 1]
-        low = int(runs.last[run] - runs.first[run]) + 1
-        high = int(runs.first[run + 1] - runs.last[run - 1]) - 1
-        if inside and runs.label[run - 1] < runs.label[run] < runs.label[run + 1] and 0 < low <= high:
-            laps.append((low, high))
+    label, session = runs.label, runs.session
+    low = runs.last[1:-1] - runs.first[1:-1] + 1
+    high = runs.first[2:] - runs.last[:-2] - 1
+    inside = (session[:-2] == session[1:-1]) & (session[1:-1] == session[2:])
+    measured = inside & (label[:-2] < label[1:-1]) & (label[1:-1] < label[2:]) & (low > 0) & (low <= high)
+    laps = list(zip(low[measured].tolist(), high[measured].tolist(), strict=True))
     if not laps and len(runs) > 1 and runs.session[0] == runs.session[1] and runs.first[1] > runs.first[0]:
         laps.append((int(runs.last[0] - runs.first[0]) + 1, int(runs.first[1] - runs.first[0])))
     return laps
@@ -221,6 +229,7 @@ def walk(bounds: Bounds, lengths: Sequence[Fraction]) -> list[Walk]:
     """The pieces of the labels under each S, all candidates at once.
 
     On an empty intersection the new piece begins at the join that opened the session, if all of the session fits.
+    Without any walk that costs at most MOST_BREAKS the answer is empty.
     """
     m, n = len(lengths), len(bounds)
     if not m or not n:
@@ -261,6 +270,8 @@ def walk(bounds: Bounds, lengths: Sequence[Fraction]) -> list[Walk]:
             own_low[c], own_high[c] = both_low[c], both_high[c]
             began_before[c] = False
         low, high, session_low, session_high = both_low, both_high, own_low, own_high
+        if k % 256 == 0 and cost.min() > MOST_BREAKS:
+            return []
     return [
         Walk(
             steps_per_epoch=lengths[c],

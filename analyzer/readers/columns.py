@@ -7,10 +7,12 @@ is sorted, dropped or repaired: a row without a step keeps ``NO_STEP``, and what
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from operator import itemgetter
+from itertools import chain, count
+from operator import methodcaller
 from typing import Any, Literal
 
 import numpy as np
@@ -631,32 +633,67 @@ def columns_of_entries(entries: Sequence[Mapping[str, Any]]) -> list[Column]:
 
     Entries of one shape (the same keys) are taken together, so that no Python code runs for each number.
     """
-    shapes: dict[tuple[str, ...], Sequence[int]] = dict.fromkeys(map(tuple, entries), range(len(entries)))
-    if len(shapes) > 1:
-        by_shape: dict[tuple[str, ...], list[int]] = {keys: [] for keys in shapes}
-        for position, keys in enumerate(map(tuple, entries)):
-            by_shape[keys].append(position)
-        shapes = dict(by_shape)
-    parts: dict[str, list[tuple[Ints, list[Any]]]] = {}
-    for keys, positions in shapes.items():
-        alike = entries if len(shapes) == 1 else [entries[position] for position in positions]
-        at = np.array(positions, dtype=np.int64)
-        for key in keys:
-            values = list(map(itemgetter(key), alike))
-            if not {dict, list}.isdisjoint(map(type, values)):
-                return columns_of_entries([flatten(entry) for entry in entries])
-            parts.setdefault(key, []).append((at, values))
+    parts: dict[str, list[tuple[Ints, list[Any] | Floats]]] = {}
+    for keys, at, alike in _by_shape(entries):
+        if not keys:
+            continue
+        flat = list(chain.from_iterable(map(_VALUES, alike)))
+        kinds = set(map(type, flat))
+        if not kinds.isdisjoint((dict, list)):
+            return columns_of_entries([flatten(entry) for entry in entries])
+        table = _table_of_numbers(flat, len(keys)) if kinds <= {int, float} else None
+        for place, key in enumerate(keys):
+            found = flat[place :: len(keys)] if table is None else table[place]
+            parts.setdefault(key, []).append((at, found))
     return [_joined(key, found, len(entries)) for key, found in parts.items()]
 
 
-def _joined(name: str, parts: list[tuple[Ints, list[Any]]], rows: int) -> Column:
+_VALUES = methodcaller("values")
+
+
+def _by_shape(
+    entries: Sequence[Mapping[str, Any]],
+) -> Iterator[tuple[tuple[str, ...], Ints, Sequence[Mapping[str, Any]]]]:
+    """Entries with the same keys, in order of first appearance: (keys, their positions, the entries)."""
+    if not entries:
+        return
+    keys = tuple(entries[0])
+    alike = len(set(map(len, entries))) == 1 and list(chain.from_iterable(entries)) == list(keys) * len(entries)
+    if alike:
+        yield keys, np.arange(len(entries), dtype=np.int64), entries
+        return
+    number: defaultdict[tuple[str, ...], int] = defaultdict(count().__next__)
+    shape = np.fromiter(map(number.__getitem__, map(tuple, entries)), dtype=np.int64, count=len(entries))
+    order = np.argsort(shape, kind="stable")
+    ends = np.cumsum(np.bincount(shape))
+    for keys, at in zip(number, np.split(order, ends[:-1]), strict=True):
+        yield keys, at, list(map(entries.__getitem__, at.tolist()))
+
+
+def _table_of_numbers(flat: list[Any], columns: int) -> Floats | None:
+    """Numbers, entry after entry, as an array of shape (columns, entries); None where one is beyond a float."""
+    try:
+        return np.array(flat, dtype=np.float64).reshape(-1, columns).T.copy()
+    except OverflowError:
+        return None
+
+
+def _joined(name: str, parts: list[tuple[Ints, list[Any] | Floats]], rows: int) -> Column:
     """The values of one key from entries of several shapes, in the order of the entries."""
-    if len(parts) == 1:
-        return _column_of_values(name, *parts[0], rows)
-    at = np.concatenate([where for where, _ in parts])
-    order = np.argsort(at, kind="stable")
-    values = [value for _, found in parts for value in found]
-    return _column_of_values(name, at[order], [values[index] for index in order.tolist()], rows)
+    at, values = parts[0]
+    if len(parts) > 1:
+        at = np.concatenate([where for where, _ in parts])
+        order = np.argsort(at, kind="stable")
+        at = at[order]
+        tables = [found for _, found in parts if isinstance(found, np.ndarray)]
+        if len(tables) == len(parts):
+            values = np.concatenate(tables)[order]
+        else:
+            mixed = [value for _, found in parts for value in (found if isinstance(found, list) else found.tolist())]
+            values = [mixed[index] for index in order.tolist()]
+    if isinstance(values, list):
+        return _column_of_values(name, at, values, rows)
+    return Column(name=name, value=values, at=None if len(at) == rows else at)
 
 
 _QUOTED_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf(?:inity)?|nan)$", re.I | re.ASCII)

@@ -78,7 +78,8 @@ def fifths(loss: LossBaseline) -> tuple[float, float, float]:
     """Median loss of the last but one and of the last fifth, and the standard error of their log-ratio."""
     n = len(loss.value)
     before, last = loss.value[n * 3 // 5 : n * 4 // 5], loss.value[n * 4 // 5 :]
-    blocks = np.array([np.median(part) for part in np.array_split(np.log(loss.value[n * 3 // 5 :]), 20)])
+    log = np.log(np.maximum(loss.value[n * 3 // 5 :], np.finfo(np.float64).tiny))
+    blocks = np.array([np.median(part) for part in np.array_split(log, 20)])
     scatter = 1.4826 * float(np.median(np.abs(np.diff(blocks) - np.median(np.diff(blocks))))) / np.sqrt(2)
     return float(np.median(before)), float(np.median(last)), scatter * np.sqrt(2 / 10)
 
