@@ -103,8 +103,9 @@ def read_claim(timeline: Timeline) -> Claim:
     per_epoch = tuple(sorted({float(r.steps_per_epoch) for r in readings if r.steps_per_epoch}))
     totals = tuple(sorted({float(r.total_steps) for r in readings if r.total_steps}))
     own_total = _first(
-        params, "num_training_steps", "total_steps", "lr_decay_iters", "T_max", "t_initial", "total_iters", "max_steps"
-    )
+        params, "num_training_steps", "total_steps", "lr_decay_iters", "T_max", "t_max", "t_initial", "total_iters",
+        "max_steps",
+    )  # fmt: skip
     warm = _first(params, "warmup_iters", "warmup_steps", "num_warmup_steps", "warmup_t")
     warmup_epochs = number(declared.get("warmup_epochs"))
     declared_warm = number(declared.get("warmup_steps"))

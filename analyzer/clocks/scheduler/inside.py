@@ -21,7 +21,7 @@ from analyzer.model import Floats, Row
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
-REFERENCES = 6  # declared schedules that a change is looked for against, the longest-lasting first
+REFERENCES = 16  # declared schedules that a change is looked for against, the longest-lasting first
 SHORT_TAIL = 0.2  # share of the rows: a rate that stands still for less, at the end, has met a floor
 
 

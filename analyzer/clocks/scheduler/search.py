@@ -16,6 +16,7 @@ from analyzer.clocks.scheduler.inside import inside_a_session
 from analyzer.clocks.scheduler.known import Search, as_declared, best_reference, clock_of_fit, evidence_against, matches
 from analyzer.clocks.scheduler.parameters import with_own_parameters
 from analyzer.clocks.scheduler.rate import at_another_rate
+from analyzer.clocks.scheduler.rises import never_falls_only
 from analyzer.clocks.scheduler.sessions import by_sessions
 from analyzer.clocks.scheduler.single_rows import single_rows
 from analyzer.clocks.scheduler.sound import above_the_peak, sound
@@ -42,6 +43,7 @@ def read_clock(timeline: Timeline, claim: Claim, rows: Observed, *, main: bool) 
         with_own_parameters,
         at_every_epoch,
         inside_a_session,
+        never_falls_only,
     )
     if claim.family is None:
         searches = (with_own_parameters, by_sessions, inside_a_session)

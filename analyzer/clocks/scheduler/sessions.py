@@ -29,6 +29,7 @@ from analyzer.clocks.scheduler.known import (
     session_spans,
     stated,
 )
+from analyzer.clocks.scheduler.parameters import with_own_parameters
 from analyzer.clocks.scheduler.rate import named_rates
 from analyzer.clocks.schedules import Schedule
 
@@ -71,6 +72,10 @@ def by_sessions(
                     _rate_deviation(timeline, rows, known, cause, best_reference(claim, sample, main)),
                     *deviations,
                 )
+            if isinstance(known.schedule, Fit) and not deviations:  # nobody declared what all lives follow
+                as_one = with_own_parameters(timeline, claim, rows, sample, main)
+                if as_one is not None:
+                    return as_one
             return _clock_of_lives(rows, known, lives, deviations)
     return None
 
