@@ -38,6 +38,7 @@ def command(request: Request, output: Path, kind: str, dpi: int, quiet: bool) ->
     """
     from analyzer.cli.check import checked
     from analyzer.console.output import say, write_file
+    from analyzer.renderers.escaping import visible
     from analyzer.renderers.figures import NothingToDraw, draw
 
     form = output.suffix.lstrip(".").lower()
@@ -48,21 +49,27 @@ def command(request: Request, output: Path, kind: str, dpi: int, quiet: bool) ->
         reasons = "; ".join(f"{problem.source}: {problem.message}" for problem in report.unreadable)
         raise CannotAudit(reasons or "no training log found")
     nothing: list[str] = []
-    for one in report.runs:
-        target = output if len(report.runs) == 1 else output.with_stem(f"{output.stem}-{_file_name(one.run.name)}")
+    names = _file_names([one.run.name for one in report.runs])
+    for one, name in zip(report.runs, names, strict=True):
+        target = output if len(report.runs) == 1 else output.with_stem(f"{output.stem}-{name}")
         try:
             write_file(target, draw(one, kind=kind, output=form, dots_per_inch=dpi))
         except NothingToDraw as reason:
             nothing.append(str(reason))
             continue
         if not quiet:
-            say(f"{target}: {kind} of {one.run.name}")
+            say(f"{target}: {kind} of {visible(one.run.name)}")
     if len(nothing) == len(report.runs):
         raise CannotAudit("; ".join(nothing))
     for line in () if quiet else nothing:
-        say(line)
+        say(visible(line))
 
 
-def _file_name(name: str) -> str:
-    """A run's name as part of a file's name."""
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+def _file_names(runs: list[str]) -> list[str]:
+    """Names of runs as parts of files' names, each its own."""
+    names: list[str] = []
+    for run in runs:
+        name = re.sub(r"[^\w.-]+", "-", run).strip("-.") or "run"
+        same = sum(re.fullmatch(rf"{re.escape(name)}(-\d+)?", other) is not None for other in names)
+        names.append(f"{name}-{same + 1}" if same else name)
+    return names

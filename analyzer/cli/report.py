@@ -35,11 +35,16 @@ def command(request: Request, output: Path, title: str | None, figures: bool, qu
     """
     from analyzer.cli.check import checked
     from analyzer.console.output import say, write_file
+    from analyzer.renderers.escaping import visible
     from analyzer.renderers.html_report import TITLE, render
+    from analyzer.renderers.wording import counted
 
     report = checked(request, quiet=quiet, keep_series=True)
     write_file(output, render(report, figures=figures, title=title or TITLE))
     if not quiet:
         found = sum(len(one.findings) for one in report.runs)
-        say(f"{output}: {len(report.runs)} runs, {found} findings, {len(report.unreadable)} files not read")
+        unread = counted(len(report.unreadable), "file")
+        say(f"{output}: {counted(len(report.runs), 'run')}, {counted(found, 'finding')}, {unread} not read")
+        for problem in () if report.runs else report.unreadable[:5]:
+            say(f"not read: {visible(problem.source)}: {visible(problem.message)}")
     sys.exit(0 if report.runs else 2)

@@ -60,11 +60,12 @@ class Chart:
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # see scales_of
     timed: bool = False  # every line knows its times
     time_unit: str = "hours"
+    counted_in: str = "step"  # what the log counts: "step", "epoch"
     by_time: bool = False  # drawn against time, whatever the others are drawn against
 
     @property
     def x_label(self) -> str:
-        return f"{self.time_unit} since the first record" if self.by_time else "step"
+        return f"{self.time_unit} since the first record" if self.by_time else self.counted_in
 
 
 def charts_of(report: RunReport) -> tuple[Chart, ...]:
@@ -186,6 +187,7 @@ def _chart(report: RunReport, *, key: str, lines: Sequence[Line], families: tupl
         scales=scales_of(report),
         timed=all("time" in line.x for line in lines),
         time_unit=_times(report)[1],
+        counted_in="epoch" if report.timeline.step_axis.unit == "epoch" else "step",
         **words,
     )
 
@@ -249,7 +251,8 @@ def _epoch(report: RunReport) -> Chart | None:
         return None
     lines = [_line(report, labels, stepped=True)]
     clock = timeline.epoch
-    if clock is not None and clock.origin is not None and clock.low > 0 and clock.high <= WIDEST_LAP * clock.low:
+    known = clock is not None and clock.origin is not None and not clock.too_sparse and clock.low > 0
+    if clock is not None and known and clock.high <= WIDEST_LAP * clock.low:
         ideal = clock.base + (labels.step - clock.origin) / float((clock.low + clock.high) / 2)
         lines.append(
             _line(report, labels, name="feasible line", y=np.asarray(ideal, dtype=np.float64), style="expected")

@@ -126,6 +126,8 @@ def _curve(panel: Any, line: Line, x_axis: str, number: int) -> None:
 
 
 def _annotate(panel: Any, chart: Chart) -> None:
+    from matplotlib.patheffects import withStroke
+
     labelled: set[str] = set()
     for mark in chart.marks:
         if mark.y is None:
@@ -155,6 +157,7 @@ def _annotate(panel: Any, chart: Chart) -> None:
                 color=MARKER_COLOURS[mark.severity],
                 zorder=6,
                 annotation_clip=True,
+                path_effects=[withStroke(linewidth=2, foreground="white")],
             )
 
 

@@ -144,6 +144,10 @@ def _schedule(clock: Any) -> str:
     if clock.family == "constant":
         parts.append(rounded(clock.peak_lr))
     unit = " epochs" if clock.unit == "epoch" else ""
+    if clock.family == "constant" and _only_rises(clock):
+        return (
+            f"unknown ({visible(clock.series.tag)}): still in its warmup at the last row, at {rounded(clock.peak_lr)}"
+        )
     if clock.warmup_steps is not None and clock.warmup_steps[1] > 0:
         parts.append(f"warmup {interval(*clock.warmup_steps)}{unit}")
     if clock.total_steps is not None and math.isfinite(clock.total_steps[0]):
@@ -155,6 +159,14 @@ def _schedule(clock: Any) -> str:
     if clock.explained and clock.explained < 1:
         parts.append(f"{100 * clock.explained:.3g} % of the rows")
     return f"{clock.family} ({visible(clock.series.tag)}): {', '.join(parts)}"
+
+
+def _only_rises(clock: Any) -> bool:
+    """Whether the rate still rises at the last row: what follows the warmup is not told."""
+    if clock.expected is None or clock.warmup_steps is None:
+        return False
+    last = clock.expected[np.isfinite(clock.expected)][-2:]
+    return len(last) == 2 and bool(last[1] > last[0])
 
 
 def files_of(timeline: Any) -> str:

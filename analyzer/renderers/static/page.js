@@ -163,7 +163,7 @@
       width: Math.max(240, host.clientWidth), height: 260, legend: { show: false },
       scales: { x: { time: false }, y: { distr: view.log ? 3 : 1 } },
       axes: [
-        { stroke: ink, grid, ticks, label: chart.byTime || state.unit === "time" ? timeLabel(chart) : UNITS[state.unit], size: 34, labelSize: 20, values: (u, list) => list.map(short) },
+        { stroke: ink, grid, ticks, label: chart.byTime || state.unit === "time" ? timeLabel(chart) : state.unit === "step" ? chart.xLabel : UNITS[state.unit], size: 34, labelSize: 20, values: (u, list) => list.map(short) },
         { stroke: ink, grid, ticks, label: chart.yLabel, size: 64, labelSize: 20, values: (u, list) => list.map(short) },
       ],
       cursor: { drag: { x: true, y: false }, focus: { prox: 24 }, dataIdx: (u, k, hovered) => nearest(u, k, hovered) },
