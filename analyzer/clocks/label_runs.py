@@ -27,8 +27,10 @@ MOST_CANDIDATES = 4096
 """Whole numbers tried as steps per epoch where the labels admit more: a log that sparse decides nothing."""
 INSIDE = 1.5
 """Cost of a break inside a session, where one at a join costs 1: joins are where clocks break."""
-MOST_BREAKS = 2000.0
-"""Cost at which a walk is given up: labels that break so often follow no clock."""
+MOST_BREAKS = 2000
+"""Cost of the best S at which a walk is given up: labels that break so often follow no clock."""
+FEWEST_BREAKS = 50
+"""The same for MOST_CANDIDATES: labels that leave that many S open are soon seen to follow none."""
 FREE = 2**58
 """A bound that does not bind, in scaled steps."""
 UNBOUNDED = 2**31
@@ -229,7 +231,7 @@ def walk(bounds: Bounds, lengths: Sequence[Fraction]) -> list[Walk]:
     """The pieces of the labels under each S, all candidates at once.
 
     On an empty intersection the new piece begins at the join that opened the session, if all of the session fits.
-    Without any walk that costs at most MOST_BREAKS the answer is empty.
+    The answer is empty where every S breaks too often.
     """
     m, n = len(lengths), len(bounds)
     if not m or not n:
@@ -239,6 +241,7 @@ def walk(bounds: Bounds, lengths: Sequence[Fraction]) -> list[Walk]:
     session_low, session_high = low.copy(), high.copy()
     began_before = np.zeros(m, dtype=bool)  # the current piece began before this session
     cost = np.zeros(m)
+    enough = max(FEWEST_BREAKS, min(MOST_BREAKS, MOST_CANDIDATES * FEWEST_BREAKS / m))
     begun: list[list[tuple[int, bool, int | None]]] = [[(0, False, None)] for _ in range(m)]
     closed: list[list[tuple[int, int]]] = [[] for _ in range(m)]
     opened = 0  # the bound that opened the session
@@ -270,7 +273,7 @@ def walk(bounds: Bounds, lengths: Sequence[Fraction]) -> list[Walk]:
             own_low[c], own_high[c] = both_low[c], both_high[c]
             began_before[c] = False
         low, high, session_low, session_high = both_low, both_high, own_low, own_high
-        if k % 256 == 0 and cost.min() > MOST_BREAKS:
+        if k % 32 == 0 and cost.min() > enough:
             return []
     return [
         Walk(
