@@ -83,6 +83,9 @@ def requested(
     from analyzer.check import Request
     from analyzer.config.declared import facts_from_options
 
+    paths = tuple(paths)
+    if "" in paths:
+        raise CannotAudit("a PATH is empty: is a variable of the shell not set? The current folder is '.'")
     try:
         facts = facts_from_options(declare)
     except ValueError as error:

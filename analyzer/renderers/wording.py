@@ -104,7 +104,8 @@ def reconstruction(timeline: Any) -> list[tuple[str, str]]:
         lines.append(("sessions", _sessions(timeline)))
     if timeline.epoch is not None:
         lines.append(("epochs", _epochs(timeline.epoch)))
-    lines += [("schedule", _schedule(clock)) for clock in timeline.schedulers[:3]]
+    last_step = max((session.last_step for session in timeline.sessions), default=0)
+    lines += [("schedule", _schedule(clock, last_step)) for clock in timeline.schedulers[:3]]
     if len(timeline.schedulers) > 3:
         lines.append(("schedule", f"and of {len(timeline.schedulers) - 3} further learning rates"))
     if timeline.wall is not None:
@@ -139,12 +140,12 @@ def _epochs(epoch: Any) -> str:
     return f"{steps} ({certainty}, from {epoch.source}){base}{breaks}"
 
 
-def _schedule(clock: Any) -> str:
+def _schedule(clock: Any, last_step: int) -> str:
     parts = [] if clock.family == "constant" else [f"peak {rounded(clock.peak_lr)}"]
     if clock.family == "constant":
         parts.append(rounded(clock.peak_lr))
     unit = " epochs" if clock.unit == "epoch" else ""
-    if clock.family == "constant" and _only_rises(clock):
+    if clock.family == "constant" and _only_rises(clock, last_step):
         return (
             f"unknown ({visible(clock.series.tag)}): still in its warmup at the last row, at {rounded(clock.peak_lr)}"
         )
@@ -161,12 +162,9 @@ def _schedule(clock: Any) -> str:
     return f"{clock.family} ({visible(clock.series.tag)}): {', '.join(parts)}"
 
 
-def _only_rises(clock: Any) -> bool:
-    """Whether the rate still rises at the last row: what follows the warmup is not told."""
-    if clock.expected is None or clock.warmup_steps is None:
-        return False
-    last = clock.expected[np.isfinite(clock.expected)][-2:]
-    return len(last) == 2 and bool(last[1] > last[0])
+def _only_rises(clock: Any, last_step: int) -> bool:
+    """Whether the log ends with the warmup: what follows is not told."""
+    return clock.warmup_steps is not None and clock.unit == "step" and clock.warmup_steps[1] + 1 >= last_step
 
 
 def files_of(timeline: Any) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.auditing import audit_run
-from analyzer.config.declared import merge
+from analyzer.config.declared import facts_from_options, merge
 from analyzer.discovery import discover
 from analyzer.model import Finding, Row, RunReport
 from analyzer.renderers.charts import charts_of, keep_extremes
@@ -102,3 +102,39 @@ def test_down_sampling_keeps_extremes_and_ends(values: list[float], limit: int) 
     if len(finite):
         assert np.nanmax(array[kept]) == finite.max() and np.nanmin(array[kept]) == finite.min()
     assert len(kept) <= 2 * limit + 4
+
+
+def doubled_rate_report(folder: Path) -> RunReport:
+    """A linear schedule of 100 updates that moves by two steps an update."""
+    rows = [(step, falling_loss(step), 0.1 * max(0.0, 1 - 2 * (step - 1) / 100)) for step in range(1, 101)]
+    (folder / "log.csv").write_text(table(("step", "loss", "lr"), rows))
+    (run,) = discover([folder]).runs
+    declared = {"scheduler": "linear", "max_steps": 100, "base_lr": 0.1, "warmup_steps": 0}
+    return audit_run(run, merge(run.facts, facts_from_options([f"{key}={value}" for key, value in declared.items()])))
+
+
+def test_the_declared_schedule_is_drawn_where_another_one_ran(tmp_path: Path) -> None:
+    (chart,) = (chart for chart in charts_of(doubled_rate_report(tmp_path)) if chart.key == "schedule")
+    (declared,) = (line for line in chart.lines if line.style == "declared")
+    np.testing.assert_allclose(declared.y, 0.1 * (1 - np.arange(100) / 100), atol=1e-9)
+
+
+def test_no_declared_schedule_beside_one_that_ran_as_declared(tmp_path: Path) -> None:
+    assert all(line.style != "declared" for chart in charts_of(report_of(tmp_path)) for line in chart.lines)
+
+
+def test_evidence_is_marked_on_the_curve_it_was_read_from(tmp_path: Path) -> None:
+    report = report_of(tmp_path, [finding("RES007", 40)])
+    heights = {chart.key: [mark.y for mark in chart.marks] for chart in charts_of(report) if chart.marks}
+    assert heights["loss"] == [1.0], "the value of the evidence row"
+    assert len(heights["epoch"]) == 1, "elsewhere only the place"
+
+
+@pytest.mark.parametrize(("apart", "unit"), [(0.01, "seconds"), (5, "minutes"), (200, "hours"), (9000, "days")])
+def test_time_is_told_in_a_unit_that_fits(apart: float, unit: str, tmp_path: Path) -> None:
+    rows = [(step, 1.7e9 + apart * step, falling_loss(step)) for step in range(1, 101)]
+    (tmp_path / "log.csv").write_text(table(("step", "timestamp", "loss"), rows))
+    (run,) = discover([tmp_path]).runs
+    (chart,) = (chart for chart in charts_of(audit_run(run, merge(run.facts), select=())) if chart.by_time)
+    assert chart.x_label == f"{unit} since the first record"
+    assert max(line.x["time"].max() for line in chart.lines) < 500

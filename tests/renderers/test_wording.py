@@ -83,3 +83,7 @@ def test_counts_and_intervals() -> None:
 )
 def test_what_cannot_be_seen_is_written_out(text: str, shown: str) -> None:
     assert visible(text) == shown
+
+
+def test_an_interval_without_an_upper_end() -> None:
+    assert interval(37, 2**58) == "at least 37"
