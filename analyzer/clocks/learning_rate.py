@@ -45,6 +45,7 @@ class Observed:
     session: Ints
     joins: Mapping[int, int | None]  # session -> index of the join it began at, None: no join is known there
     axes: Mapping[str, Floats]
+    update: float = 1.0  # of the axis "step": the rows' own spacing, where it counts samples and the batch is unknown
 
     def __len__(self) -> int:
         return len(self.index)
@@ -110,7 +111,9 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
         joins=joins,
         axes={},
     )
-    return replace(kept, axes=_axes(timeline, kept))
+    axis = timeline.step_axis
+    unknown = axis.unit in ("sample", "token") and axis.per_update == 1.0
+    return replace(kept, axes=_axes(timeline, kept), update=float(max(axis.cadence, 1)) if unknown else 1.0)
 
 
 def _sessions(timeline: Timeline, series: Series, step: Ints) -> tuple[Ints, dict[int, int | None]]:

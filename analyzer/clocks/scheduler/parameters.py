@@ -19,6 +19,7 @@ from analyzer.clocks.scheduler.known import (
     clock_of_fit,
     evidence_against,
     matches,
+    row_of,
     stated,
     whole,
 )
@@ -153,7 +154,34 @@ def compared(
             numbers={"observed": fit.peak, "declared": claim.base_lr},
         )
         return
-    yield from lengths_compared(claim, rows, fit, axis, step, last, evidence)
+    told = list(lengths_compared(claim, rows, fit, axis, step, last, evidence))
+    yield from told or floor_compared(timeline, claim, rows, fit, axis)
+
+
+def floor_compared(timeline: Timeline, claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Deviation]:
+    """A decay that goes below the declared floor, or ends above it."""
+    if claim.min_lr is None or fit.family not in ("linear", "cosine", "polynomial"):
+        return
+    top = int(np.argmax(rows.rate))
+    slack = 4 * rows.tolerance + OTHER_PEAK * claim.min_lr
+    below = np.flatnonzero(rows.rate[top:] < claim.min_lr - slack[top:]) + top
+    over = np.flatnonzero(rows.axes[axis] >= fit.end)
+    above = over[rows.rate[over] > claim.min_lr + slack[over]]
+    wrong = below if len(below) >= 2 else above
+    if len(wrong) < 2:
+        return
+    place, lowest = int(wrong[0]), int(wrong[np.argmin(rows.rate[wrong])])
+    yield Deviation(
+        kind="floor",
+        step=int(rows.step[place]),
+        last_step=int(rows.step[-1]),
+        evidence=tuple(
+            row_of(timeline, rows, k, f"{claim.min_lr:.6g} is the declared floor")
+            for k in dict.fromkeys((place, lowest))
+        ),
+        what=f"the rate ends at {rows.rate[lowest]:.6g}, {claim.min_lr:.6g} is the declared floor",
+        numbers={"observed": float(rows.rate[lowest]), "declared": claim.min_lr},
+    )
 
 
 def height_is_seen(rows: Observed, fit: Fit, axis: str, declared: float) -> bool:
@@ -226,7 +254,8 @@ def lengths_compared(
     width = fit.rise.end - zero if fit.rise is not None else 0.0
     widths = claim.warmups if axis == "step" else stated(claim.warmup_epochs) or (0.0,)
     end_known = math.isfinite(fit.end) and bool(claim.totals if axis == "step" else claim.epochs)
-    slack = CONVENTION if shown else CONVENTION + 1  # where no rise shows the phase, one more step is open
+    # Where no rise shows the phase, one more step is open. One step is one update, however many samples it has.
+    slack = (CONVENTION if shown else CONVENTION + 1) * rows.update
     end_ok = not end_known or any(abs(fit.end - total) <= slack for total in totals)
     if end_known and fit.family == "linear" and claim.min_lr is None and fit.floor == 0 and math.isfinite(fit.start):
         floors = [fit.end - share * (fit.end - fit.start) for share in USUAL_FLOORS]
@@ -239,7 +268,7 @@ def lengths_compared(
     warm_ok = (
         not peak_known
         or not warmup_is_seen(rows, fit, axis, widths)
-        or any(abs(width - w) <= CONVENTION for w in widths)
+        or any(abs(width - w) <= CONVENTION * rows.update for w in widths)
     )
     behind = moved_by(claim, fit, widths, totals)
     if not end_ok and not shown and behind is not None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FALLS_ONLY = ("linear", "cosine", "polynomial", "exponential", "inverse-sqrt", "inverse-time", "step", "plateau", "wsd")
 MOST_RISES = 5  # places; a rate that rises more often has a rule of its own
+FALLS_AT_ONCE = 10.0  # times the usual fall
 LARGE = 1.2  # times the rate before: printed digits and float noise never make a fifth
 
 
@@ -47,7 +48,17 @@ def never_falls_only(
         if near > 0 and rows.session[near] != rows.session[near - 1]:
             join = rows.joins.get(int(rows.session[near]))
             place = near
-    at_once = rate[end] > LARGE * rate[place - 1] and (end - place <= 1 or join is not None)
+    falls = -change[change < 0]
+    dropped = (
+        place >= 2
+        and change[place - 2] < -FALLS_AT_ONCE * np.median(falls)
+        and LARGE * rate[place - 1] < rate[place - 2]
+    )
+    if join is None and dropped:  # it begins again, with a warmup
+        place -= 1
+    at_once = rate[end] > LARGE * rate[place - 1 if not dropped else place] and (
+        end - place <= 1 or join is not None or dropped
+    )
     if len(places) > MOST_RISES or not at_once:
         return None
     step = int(rows.step[place])

@@ -14,6 +14,7 @@ from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.scheduler.epochs import at_every_epoch, by_a_whole_epoch
 from analyzer.clocks.scheduler.inside import inside_a_session
 from analyzer.clocks.scheduler.known import Search, as_declared, best_reference, clock_of_fit, evidence_against, matches
+from analyzer.clocks.scheduler.lengths import at_another_length
 from analyzer.clocks.scheduler.parameters import with_own_parameters
 from analyzer.clocks.scheduler.rate import at_another_rate
 from analyzer.clocks.scheduler.rises import never_falls_only
@@ -40,6 +41,7 @@ def read_clock(timeline: Timeline, claim: Claim, rows: Observed, *, main: bool) 
         frozen,
         single_rows,
         by_a_whole_epoch,
+        at_another_length,
         with_own_parameters,
         at_every_epoch,
         inside_a_session,
