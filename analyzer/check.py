@@ -81,9 +81,18 @@ def check(
         runs=tuple(_uniquely_named(runs)),
         unreadable=tuple(unreadable),
         version=__version__,
-        notes=tuple(stale_silences(uses)),
+        notes=(*stale_silences(uses), *tags_in_no_run(request.roles, runs)),
     )
     return without_known(report, known, str(request.baseline)) if request.baseline else report
+
+
+def tags_in_no_run(roles: Mapping[str, str], runs: Iterable[RunReport]) -> Iterator[str]:
+    """A line for every tag that was given a role and that no run has: a misspelt one would silently do nothing."""
+    tags = sorted({tag for one in runs for view in one.run.views for tag in view.series})
+    for role, tag in roles.items():
+        if tags and tag not in tags:
+            near = difflib.get_close_matches(tag, tags, n=1) or tags[:8]
+            yield f"--role {role}={tag}: no run has a tag of this name; there are {', '.join(near)}"
 
 
 @dataclass(frozen=True, kw_only=True)

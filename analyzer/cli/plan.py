@@ -54,7 +54,15 @@ def command(declare: tuple[str, ...], config: Path | None, output_format: str, *
     declared = merge(own, below)
     plan = plan_of(declared)
     if not plan.readings:
+        words = [f"{key} = {fact.value!r}" for key, fact in declared.facts.items() if _is_word(key, fact.value)]
+        if words:
+            raise CannotAudit(f"{', '.join(words)}: a number is needed")
         raise CannotAudit(
             "too little is declared; give --dataset-size and --batch-size, or --steps-per-epoch, or --max-steps"
         )
     say(as_json(declared, plan) if output_format == "json" else as_text(declared, plan, look_of_stdout()))
+
+
+def _is_word(key: str, value: object) -> bool:
+    """Whether text stands where the arithmetic needs a number."""
+    return isinstance(value, str) and key not in ("scheduler", "scheduler_interval", "accumulation_remainder")

@@ -31,7 +31,7 @@ def say(text: str | bytes) -> None:
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    click.echo(text, nl=not text.endswith("\n"), color=True)  # colours were decided by the look
+    click.echo(text, nl=bool(text) and not text.endswith("\n"), color=True)  # colours were decided by the look
 
 
 def write_file(path: Path, content: str | bytes) -> None:

@@ -32,7 +32,7 @@ RUNS_IN_FULL = 1  # with more runs, one without findings is one line
 def render(report: Report, look: Look | None = None) -> str:
     """The report as lines for a terminal or a pipe."""
     look = look or Look()
-    return "\n".join(_no_command(line) for line in _lines(report, look)) + "\n"
+    return "".join(f"{_no_command(line)}\n" for line in _lines(report, look))
 
 
 def _no_command(line: str) -> str:
