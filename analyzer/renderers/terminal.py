@@ -58,6 +58,15 @@ def _lines(report: Report, look: Look) -> Iterator[str]:
         yield from _wrapped(_summary(report, look), look, style="title", label=None)
 
 
+def _end_of(name: str, width: int) -> str:
+    """A name that fits, without its beginning: runs of one folder differ in the end."""
+    if width_of(name) <= width:
+        return name
+    while name and width_of(name) > max(width - 3, 8):
+        name = name[1:]
+    return f"...{name}"
+
+
 def _summary(report: Report, look: Look) -> str:
     silenced = sum(len(one.silenced) for one in report.runs)
     skipped = sum(len({skip.code for skip in one.skipped}) for one in report.runs)
@@ -83,8 +92,8 @@ def _run(one: RunReport, look: Look, *, in_full: bool) -> Iterator[str]:
         if one.findings or in_full:
             yield from header(one, look)
         else:
-            line = f"{visible(one.run.name)}: nothing found by {counted(len(one.passed), 'rule')}"
-            yield paint(cut(line, look.width), "dim", look)
+            verdict = f": nothing found by {counted(len(one.passed), 'rule')}"
+            yield paint(_end_of(visible(one.run.name), look.width - len(verdict)) + verdict, "dim", look)
             return
     for finding in one.findings:
         yield from finding_lines(one, finding, look)
