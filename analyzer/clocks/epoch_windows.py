@@ -60,11 +60,23 @@ def last_rows_of_epochs(loss: LossBaseline, timeline: Timeline) -> LastRows | No
     typical = float(np.median(difference))
     scatter = MAD_TO_SIGMA * float(np.median(np.abs(difference - typical)))
     noise = MAD_TO_SIGMA * float(np.nanmedian(np.abs(others - np.nanmedian(others, axis=1)[:, None])))
-    error = max(scatter, noise / 2, 1e-4) * 1.2533 / np.sqrt(len(position))
+    # a mean over fewer samples is noisier by the root of their share, and the scatter of a few rows can hide it
+    widened = noise / np.sqrt(share_of_last_update(timeline))
+    error = max(scatter, noise / 2, widened, 1e-4) * 1.2533 / np.sqrt(len(position))
     same = float(np.mean(np.sign(difference) == np.sign(typical)))
     if same < SAME_SIDE or abs(typical) < LEAST_CHANGE or abs(typical) < ERRORS * error:
         return None
     return LastRows(position=position, ratio=np.exp(difference), typical=float(np.exp(typical)), error=error)
+
+
+def share_of_last_update(timeline: Timeline) -> float:
+    """Samples of an epoch's last update over those of a full one, in (0, 1]; 1 where the declaration does not tell."""
+    declared = timeline.declared
+    size, batch = declared.get("dataset_size"), declared.get("batch_size")
+    if not size or not batch or declared.get("drop_last"):
+        return 1.0
+    update = int(batch) * int(declared.get("world_size") or 1) * int(declared.get("grad_accumulation") or 1)
+    return (int(size) % update or update) / update
 
 
 def cause_of(typical: float, error: float, timeline: Timeline) -> tuple[str, Fraction] | None:
