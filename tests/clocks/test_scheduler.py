@@ -133,3 +133,73 @@ def test_a_million_rows_and_a_drift_per_epoch_are_found_by_columns() -> None:
     rate = Schedule(family="linear", peak=1e-3, total=200_000)(step - 1.0 + epoch)
     clock = timeline_of(step, rate, declared, epoch=epoch.astype(np.float64)).schedulers[0]
     assert [d.kind for d in clock.deviations] == ["per-epoch"]
+
+
+def _line(p: np.ndarray, total: float = 400, warmup: float = 20) -> np.ndarray:
+    return Schedule(family="linear", peak=1e-3, warmup=warmup, total=total)(p)
+
+
+def _waits(seed: int, count: int) -> np.ndarray:
+    """The counter of 400 updates of which some were skipped, at scattered places."""
+    skipped = np.zeros(400)
+    skipped[np.random.default_rng(seed).choice(np.arange(5, 390), count, replace=False)] = 1
+    return np.arange(400) - np.concatenate([[0], np.cumsum(skipped)[:-1]])
+
+
+def _one_cycle(total: float) -> np.ndarray:
+    shape = Schedule(family="one-cycle", peak=0.1, warmup=0.3 * total - 1, total=total - 1, warmup_start=0.004,
+                     floor=0.004 / 1e4, shape="cosine")  # fmt: skip
+    return shape(np.arange(200.0))
+
+
+STEPS = np.arange(1, 401)
+LINEAR: dict[str, Any] = {"scheduler": "linear", "max_steps": 400, "base_lr": 1e-3, "warmup_steps": 20}
+FLOOR: dict[str, Any] = {**LINEAR, "scheduler": "cosine", "min_lr": 1e-4}
+DROPS: dict[str, Any] = {"scheduler": "StepLR", "scheduler_interval": "epoch", "base_lr": 0.1, "epochs": 60}
+CYCLE: dict[str, Any] = {"scheduler": "OneCycleLR", "base_lr": 0.1, "max_steps": 200, "grad_accumulation": 2}
+PLATEAU: dict[str, Any] = {"scheduler": "ReduceLROnPlateau", "base_lr": 0.1, "epochs": 60}
+SAMPLES: dict[str, Any] = {"scheduler": "linear", "base_lr": 1e-3, "max_steps": 400, "warmup_steps": 0}
+
+
+def _cosine(floor: float) -> np.ndarray:
+    return Schedule(family="cosine", peak=1e-3, warmup=20, total=400, floor=floor)(np.arange(400.0))
+
+
+def _drops(each: float, size: float) -> np.ndarray:
+    return 0.1 * 0.1 ** np.floor(np.arange(60) * each / size)
+
+
+def _plateau(*levels: float) -> np.ndarray:
+    return np.repeat(levels, 60 // len(levels))
+
+
+@pytest.mark.parametrize(
+    ("rates", "declared", "kinds", "shape"),
+    [
+        pytest.param(_line(_waits(1, 9)), LINEAR, {"skipped"}, {}, id="waits on both sides of the peak"),
+        pytest.param(_line(_waits(2, 14)), LINEAR, {"skipped"}, {}, id="more of them"),
+        pytest.param(_line(np.arange(400.0)), LINEAR, set(), {}, id="no waits"),
+        pytest.param(_line(np.arange(400.0), total=460), LINEAR, {"horizon"}, {}, id="a longer decay is no waits"),
+        pytest.param(_cosine(0.0), FLOOR, {"floor"}, {}, id="the declared floor is ignored"),
+        pytest.param(_cosine(1e-4), FLOOR, set(), {}, id="the declared floor is met"),
+        pytest.param(_drops(2, 12), {**DROPS, "scheduler_params": {"step_size": 12, "gamma": 0.1}}, {"rate"},
+                     {"axis": "epoch", "digits": 1}, id="stepped twice an epoch, down nine decades"),
+        pytest.param(_drops(1, 12), {**DROPS, "scheduler_params": {"step_size": 12, "gamma": 0.1}}, set(),
+                     {"axis": "epoch", "digits": 1}, id="stepped once an epoch"),
+        pytest.param(_one_cycle(400), CYCLE, {"horizon"}, {}, id="one cycle sized in micro-batches"),
+        pytest.param(_one_cycle(200), CYCLE, set(), {}, id="one cycle of the planned length"),
+        pytest.param(_plateau(0.1, 0.01, 0.001, 0.1), PLATEAU, {"restart"}, {"axis": "epoch", "cut": 45},
+                     id="a plateau schedule forgotten at a resume"),
+        pytest.param(_plateau(0.1, 0.01, 0.001, 1e-4), PLATEAU, set(), {"axis": "epoch", "cut": 45},
+                     id="a plateau schedule that drops at a resume"),
+        pytest.param(np.concatenate([_line(np.arange(250.0)), _line(np.arange(150.0), total=150)]),
+                     LINEAR, {"jump"}, {}, id="a schedule rebuilt over what is left"),
+    ],
+)  # fmt: skip
+def test_what_ran_against_what_was_declared(
+    rates: np.ndarray, declared: dict[str, Any], kinds: set[str], shape: dict[str, Any]
+) -> None:
+    first = 0 if shape.get("axis") == "epoch" else 1
+    timeline = timeline_of(np.arange(first, first + len(rates)), rates, declared, **{"digits": 9, **shape})
+    (clock,) = timeline.schedulers
+    assert {d.kind for d in clock.deviations if d.severity != "note" or d.kind == "skipped"} == kinds

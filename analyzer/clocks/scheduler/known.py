@@ -302,7 +302,7 @@ def best_references(claim: Claim, sample: Observed, main: bool, *, wanted: int) 
         return [known for *_, known in heapq.nsmallest(1, scored, key=lambda one: one[:3])]
     by_form: dict[str, Known] = {}
     by_span: dict[tuple[str, bool], Known] = {}  # all the same to a log that leaves the schedule during the warmup
-    for *_, known in sorted(scored, key=lambda one: one[:3]):
+    for *_, known in sorted(scored, key=lambda one: (one[0], one[2])):  # of equals the commonest convention
         by_form.setdefault(known.schedule.warmup_form, known)
         by_span.setdefault((known.schedule.span, known.schedule.floor > 0), known)
     best = [known for *_, known in heapq.nsmallest(wanted, scored, key=lambda one: one[:3])]
