@@ -201,12 +201,11 @@ def _spread(judged: Floats, rows: Ints, n: int) -> Floats:
 
 def _join_positions(timeline: Timeline, session: Ints) -> tuple[tuple[int, int], ...]:
     """Where a session begins on the curve: (position, index of the join)."""
-    found = []
-    for join in timeline.joins:
-        later = np.flatnonzero(session >= join.after)
-        if len(later) and later[0] > 0:
-            found.append((int(later[0]), join.index))
-    return tuple(found)
+    reached = np.maximum.accumulate(session)
+    firsts = np.searchsorted(reached, [join.after for join in timeline.joins]).tolist()
+    return tuple(
+        (first, join.index) for first, join in zip(firsts, timeline.joins, strict=True) if 0 < first < len(session)
+    )
 
 
 def _learning_rate_moves(timeline: Timeline, series: Series, rows: Ints) -> Ints:

@@ -23,6 +23,7 @@ RESTARTING = 0.7  # share of the epochs that do
 CLEARLY = 0.75  # the labels' own rows are where the mean starts anew, unless others make the batches so much smoother
 BIN_ROWS = 6  # differences that a bin of k must hold
 BINS = 3
+STRETCH = 100_000  # rows from the middle of a longer curve that are tried before the whole of it
 SHIFTS = (0, -1, 1, -2, 2)  # rows by which labels may miss the place where the mean starts anew
 
 
@@ -44,6 +45,12 @@ def undo_running_mean(value: Floats, step: Ints, starts: NDArray[np.bool_]) -> U
     """
     if len(value) < 24 or starts.sum() < FEWEST_EPOCHS or not np.median(np.diff(step)) >= 1:
         return None
+    if len(value) > 2 * STRETCH:
+        middle = np.flatnonzero(starts[len(value) // 2 : len(value) // 2 + STRETCH]) + len(value) // 2
+        if len(middle) > FEWEST_EPOCHS + 1:
+            part = slice(int(middle[0]), int(middle[-1]))
+            if undo_running_mean(value[part], step[part], starts[part]) is None:
+                return None
     usual = 10 * float(np.median(np.abs(value)))  # a divergence must not outvote the healthy epochs
     best: tuple[float, NDArray[np.bool_], Undone] | None = None
     for shift in SHIFTS:
