@@ -19,7 +19,6 @@ What to do
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePath
 
 from analyzer.model import Finding, Problem
 from analyzer.rules import Example, Rule, Unchecked
@@ -37,7 +36,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 def _cut(timeline: Timeline, problem: Problem) -> Finding:
     row = last_row_before(timeline, problem)
     followed = row is not None and row.step is not None and row.step < max(steps_of(timeline), default=row.step)
-    file = "" if row is not None else f"{PurePath(problem.source).name}: "  # no evidence row names it
+    file = "" if row is not None else problem.source.rsplit("/", 1)[-1] + ": "  # no evidence row names it
     last = "" if row is None else f"; the last readable row is at step {row.step}"
     return Finding(
         severity="warning" if followed else "note",
