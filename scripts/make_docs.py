@@ -11,6 +11,7 @@ import argparse
 import re
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -218,7 +219,8 @@ def draw_figures() -> None:
             for kind in (kinds.get(rule.code[:3], "overview"), "overview") if marked else ():
                 assert kind in KINDS
                 try:
-                    picture = draw(marked[0], kind=kind, output="png", dots_per_inch=130)
+                    named = replace(marked[0], run=replace(marked[0].run, name=rule.bad[0].title))
+                    picture = draw(named, kind=kind, output="png", dots_per_inch=130)
                 except NothingToDraw:
                     continue
                 target = DOCS / "rules" / "img" / f"{rule.code}.png"
