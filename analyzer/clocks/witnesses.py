@@ -14,6 +14,7 @@ Witness = Literal["goes on", "goes back", "starts over", "unknown"]
 
 GOES_ON = 0.35  # position of the second life's first loss: 0 is the end of the first life, 1 its start
 STARTS_OVER = 0.65
+MID_RUN = 20  # times the first step of the second life: where the first life's log begins
 LOSS_ROWS = 5  # rows whose median is a level at the edge of a session
 PAIRS_NEEDED = 8  # rows of equal step that both lives told
 PAIR_ERRORS = 6.0  # standard errors of their mean difference; neighbouring losses are not independent
@@ -61,8 +62,13 @@ def loss_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) ->
     last_rows = max(rows, min(LOSS_ROWS, len(before) // 2))
     begin, end = float(np.median(before[:rows])), float(np.median(before[-last_rows:]))
     noise = 1.4826 * float(np.median(np.abs(np.diff(before[len(before) // 2 :])))) if len(before) > 5 else 0.0
-    if abs(begin - end) <= max(3 * noise / np.sqrt(rows), 1e-12 * abs(begin)):
-        return "unknown"
+    known_to = max(3 * noise / np.sqrt(rows), 1e-12 * abs(begin))
+    if abs(begin - end) <= known_to:
+        # A log that was opened in mid-run does not show where a loss starts from; one that is at its level at step 1
+        # was never new.
+        opened_late = step[0] > MID_RUN * max(int(step_after[0]), usual_cadence(step))
+        there_at_once = noise > 0 and abs(float(np.median(after[:rows])) - end) <= known_to
+        return "goes on" if opened_late and there_at_once else "unknown"
     position = (float(np.median(after[:rows])) - end) / (begin - end)
     if position <= GOES_ON:
         return "goes on"

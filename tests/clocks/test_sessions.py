@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analyzer.auditing import audit_run
 from analyzer.clocks.session_cuts import falls_of_the_step
-from analyzer.clocks.witnesses import usual_cadence
+from analyzer.clocks.witnesses import loss_witness, usual_cadence
 from analyzer.clocks.writers import split_streams, training_series
 from analyzer.config.declared import merge
 from analyzer.discovery import discover
@@ -245,3 +245,17 @@ def test_every_point_of_any_log_has_a_session(view: View, files: str, same: bool
         assert np.all(np.diff(session) >= 0)
         assert not len(session) or session.max() < len(sessions.sessions)
     assert len(sessions.joins) == len(sessions.sessions) - 1
+
+
+@pytest.mark.parametrize(
+    ("first", "level", "said"),
+    [
+        pytest.param(5000, 1.0, "goes on", id="opened in mid-run, at its level at once"),
+        pytest.param(5000, 3.0, "unknown", id="opened in mid-run, new weights"),
+        pytest.param(1, 1.0, "unknown", id="a loss that never falls tells nothing"),
+    ],
+)
+def test_a_loss_at_its_level_at_step_1_was_never_new(first: int, level: float, said: str) -> None:
+    noise = np.random.default_rng(0).normal(size=(2, 200)) * 0.02
+    steps = np.arange(200)
+    assert loss_witness(first + steps, 1.0 + noise[0], 1 + steps, level + noise[1]) == said
