@@ -30,6 +30,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "RES007": ("RES002",),
     "RES008": ("LOG003", "LOG004", "LOG005", "LOS", "GRD", "RES001", "RES002", "RES003", "EPO", "SCH", "PRF"),
     "LOG005": ("PRF",),
+    "LOS002": ("LOS003",),
     "LOS003": ("LOS001", "LOS002", "LOS004", "LOS005"),
     "RES009": ("EPO", "SCH001", "SCH003", "SCH005", "RES004", "RES005"),
     # Where the data go, the labels, the run's end and a schedule in epochs go too.

@@ -36,6 +36,10 @@ WORST_RATIO_ERROR = 0.17  # of the ratio: with more an integer means nothing
 LEAST_EDGE = 0.6  # share of the step
 LEAST_NOISE = 0.02  # in log-loss: below it a curve is smooth, and its noise says nothing
 NOISE_RATIO = 1.5  # log-noise before and after may differ by this factor
+SURE_STEP = 5.5  # standard errors of the step: the place was searched for
+RAMP_ROWS = 40, 60  # rows before and behind a step on which a ramp is tried in its place
+RAMP_EVIDENCE = 5.5  # twice the log-likelihood that a ramp must gain: of forty simulated steps one gained as much
+FASTEST_RAMP = 2.5  # rows of its time constant: a faster one is a step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +252,39 @@ def is_integer_like(shift: LevelShift) -> bool:
 def is_sharp(shift: LevelShift) -> bool:
     """The step lies between two rows, give or take the noise of three: a ramp does not."""
     return shift.edge >= LEAST_EDGE
+
+
+def is_sure(shift: LevelShift) -> bool:
+    """The step is many of its own standard errors high: some step of a few of them is in every noisy curve."""
+    return abs(float(np.log(shift.ratio))) >= SURE_STEP * shift.error
+
+
+def is_ramp(value: Floats, shift: LevelShift, burn_in: int = 0) -> bool:
+    """Whether a rise that takes rows, L (1 + c (1 - exp(-t / tau))), fits the log-loss better than a step at ``row``.
+
+    A step is the same curve with tau = 0, so that twice the log of the ratio of likelihoods has one degree of freedom.
+    """
+    start = max(burn_in, shift.row - RAMP_ROWS[0])
+    stop = min(len(value), shift.row + max(RAMP_ROWS[1], len(value) // 4))
+    log = np.log(value[start:stop])
+    stride = -(-len(log) // 400)
+    log, row = log[: len(log) // stride * stride].reshape(-1, stride).mean(axis=1), (shift.row - start) // stride
+    if row < 3 or len(log) - row < 4:
+        return False
+    low, high = np.quantile(log[:row], [0.02, 0.98]), np.quantile(log[row:], [0.02, 0.98])
+    log = np.concatenate([np.clip(log[:row], *low), np.clip(log[row:], *high)])
+    t = np.arange(len(log), dtype=np.float64)
+    step = float(((log[:row] - log[:row].mean()) ** 2).sum() + ((log[row:] - log[row:].mean()) ** 2).sum())
+    best = step
+    ratio = float(np.exp(log[row:].mean() - log[:row].mean()))
+    onsets = np.arange(max(0, row - RAMP_ROWS[0] // 2), row + 1)
+    for tau in (FASTEST_RAMP, 4.0, 7.0, 12.0, 20.0, 33.0, 55.0):
+        for c in (0.8 * (ratio - 1), ratio - 1, 1.2 * (ratio - 1), 1.5 * (ratio - 1)):
+            rise = np.log1p(c * -np.expm1(-np.maximum(t[None, :] - onsets[:, None] + 1, 0.0) / tau))
+            residual = log[None, :] - rise
+            residual -= residual.mean(axis=1, keepdims=True)
+            best = min(best, float((residual**2).sum(axis=1).min()))
+    return len(log) * float(np.log(step / max(best, 1e-300))) > RAMP_EVIDENCE
 
 
 def same_noise(shift: LevelShift) -> bool:

@@ -17,19 +17,25 @@ from analyzer.clocks.change_points import (
     comes_back,
     find_divergence,
     is_integer_like,
+    is_ramp,
     is_sharp,
+    is_sure,
     same_noise,
     sharpest_shift,
     shift_at,
 )
 from analyzer.clocks.loss_joins import JoinChange, changes_at_joins, restarts_without_a_join
+from analyzer.clocks.loss_plateaus import find_plateaus
 from analyzer.clocks.loss_spikes import Spike, find_spikes
+from analyzer.clocks.loss_windows import without_closing_noise
+from analyzer.model import Floats
 
 if TYPE_CHECKING:
     from analyzer.clocks.loss import LossBaseline
     from analyzer.timeline import Timeline
 
 LOG_NOISE = 0.6  # scatter of the log-loss from which a row of three times the loss is nothing special
+RATIO_ERROR_AT_JOIN = 0.08  # of the ratio: with more, what a lost state does to the loss looks like a factor
 LEAST_FACTOR_AT_JOIN = 3  # a lost state may well double the loss for a while
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
 
@@ -61,7 +67,7 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
             divergence = None
     spikes = tuple(
         spike
-        for spike in spikes_of(loss)
+        for spike in spikes_of(loss, without_closing_noise(loss, timeline))
         if not _explained(spike.first, joins)
         and (divergence is None or spike.first < divergence.onset - NEAR_JOIN_ROWS)
         and (scale is None or abs(spike.first - scale.row) > NEAR_JOIN_ROWS)
@@ -69,15 +75,17 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
     return LossEvents(joins=joins, spikes=spikes, divergence=divergence, scale=scale)
 
 
-def spikes_of(loss: LossBaseline) -> list[Spike]:
-    """Spikes of the raw loss, or of its logarithm where the noise is of the size of the loss itself."""
-    log = np.log(loss.value)
+def spikes_of(loss: LossBaseline, value: Floats) -> list[Spike]:
+    """Spikes of the loss, or of its logarithm where the noise is of the size of the loss itself."""
+    log = np.log(value)
     noise = 1.4826 * float(np.median(np.abs(np.diff(log)))) / np.sqrt(2)
     if noise <= LOG_NOISE:
-        return find_spikes(loss.value, floor=loss.floor, judged_from=loss.burn_in)
-    middle = float(np.median(loss.value))
+        return find_spikes(value, floor=loss.floor, judged_from=loss.burn_in) or find_plateaus(
+            value, floor=loss.floor, judged_from=loss.burn_in
+        )
+    middle = float(np.median(value))
     return [
-        replace(spike, level=float(np.exp(spike.level)), height=float(loss.value[spike.peak] - np.exp(spike.level)))
+        replace(spike, level=float(np.exp(spike.level)), height=float(value[spike.peak] - np.exp(spike.level)))
         for spike in find_spikes(log, floor=loss.floor / max(middle, 1e-300), judged_from=loss.burn_in)
     ]
 
@@ -103,5 +111,9 @@ def _scale_jump(loss: LossBaseline) -> LevelShift | None:
         return None
     shift = shift_at(loss.value, row, burn_in=loss.burn_in)
     if shift is None or shift.down or not (is_integer_like(shift) and same_noise(shift) and is_sharp(shift)):
+        return None
+    if not is_sure(shift) or is_ramp(loss.value, shift, loss.burn_in):
+        return None
+    if shift.error > RATIO_ERROR_AT_JOIN and join_near(loss, row) is not None:
         return None
     return None if comes_back(loss.value, shift, loss.burn_in) else shift

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.clocks.change_points import find_divergence, is_integer_like, same_noise, sharpest_shift, shift_at
+from analyzer.clocks.change_points import (
+    find_divergence,
+    is_integer_like,
+    is_ramp,
+    is_sure,
+    same_noise,
+    sharpest_shift,
+    shift_at,
+)
 from analyzer.clocks.extreme_tail import chance_of_maximum
 from analyzer.clocks.loss import burn_in_of
+from analyzer.clocks.loss_plateaus import find_plateaus
 from analyzer.clocks.loss_spikes import find_spikes
 from analyzer.clocks.running_mean import undo_running_mean
+from analyzer.config.declared import facts_from_options, merge
+from analyzer.discovery import discover
 from analyzer.model import Floats
+from analyzer.timeline import Timeline
 
 
 def noise(n: int, seed: int = 0) -> Floats:
@@ -153,3 +167,80 @@ def test_a_running_mean_whose_labels_come_a_row_late_is_undone() -> None:
 def test_batch_losses_are_left_alone(seed: int) -> None:
     loss = descent(400) + 0.2 * noise(400, seed)
     assert undo_running_mean(loss, np.arange(1, 401), np.arange(400) % 40 == 0) is None
+
+
+@pytest.mark.parametrize("tau", [6, 15, 40])
+def test_a_rise_that_takes_rows_is_no_factor(tau: int) -> None:
+    onset, noisy = 120, np.exp(0.3 * noise(240))
+    rise = 1 + 4 * -np.expm1(-np.maximum(np.arange(240) - onset, 0) / tau)
+    row = sharpest_shift(noisy * rise, burn_in=5)
+    assert row is not None
+    shift = shift_at(noisy * rise, row)
+    assert shift is not None and is_ramp(noisy * rise, shift)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 8])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_factor_is_no_ramp(factor: int, seed: int) -> None:
+    loss = descent(240) * np.exp(0.25 * noise(240, seed)) * np.where(np.arange(240) >= 120, factor, 1)
+    shift = shift_at(loss, 120, burn_in=40)
+    assert shift is not None and is_sure(shift) and not is_ramp(loss, shift, 40)
+
+
+@pytest.mark.parametrize(("rows", "height"), [(10, 8.0), (15, 6.0)])
+def test_raised_rows_of_a_short_run_are_found(rows: int, height: float) -> None:
+    loss = 1.0 + 0.1 * noise(112)
+    loss[59 : 59 + rows] += 0.1 * height
+    (found,) = find_plateaus(loss, judged_from=20)
+    assert (found.first, found.last) == (59, 58 + rows)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        1.0 + 0.1 * noise(112),
+        descent(112) + 0.1 * noise(112),
+        np.exp(0.5 * noise(300)),
+        1.0 + 0.1 * noise(120) + (np.arange(120) >= 60),  # rises for good
+        1.0 + 0.1 * noise(240) + (np.arange(240) // 15 % 3 == 1),  # goes up and down with its data
+        1.0 + 0.1 * noise(2000),
+    ],
+    ids=["level", "descent", "log-normal", "a step", "a pattern of the data", "long"],
+)
+def test_no_raised_rows_where_there_are_none(loss: Floats) -> None:
+    assert find_plateaus(loss, judged_from=20) == []
+
+
+LAST_WINDOW = ("batch_size=8", "grad_accumulation=4", "accumulation_remainder=step", "drop_last=false")
+
+
+def closing_run(tmp_path: Path, *, height: float, row: int, partial: bool) -> Timeline:
+    """25 updates an epoch; rows that close an epoch scatter ten times as much where the last window is partial."""
+    n, S = 200, 25
+    loss = 3.0 + 0.1 * noise(n, 5)
+    loss[S - 1 :: S] += np.array([0.5, 0.1, 0.9, 2.0, 0.3, 0.2, 0.6, 1.1]) if partial else 0.0
+    loss[row] += height
+    lines = [f"{k + 1},{k // S},{value:.6f}" for k, value in enumerate(loss)]
+    (tmp_path / "log.csv").write_text("\n".join(["step,epoch,loss", *lines, ""]))
+    (run,) = discover([tmp_path]).runs
+    size = 24 * 32 + (4 if partial else 32)
+    facts = (*LAST_WINDOW, f"dataset_size={size}", "epochs=8", "world_size=1")
+    return Timeline(run=run, declared=merge(facts_from_options(facts)))
+
+
+@pytest.mark.parametrize(
+    ("height", "row", "partial", "spikes"),
+    [
+        (0.0, 60, True, []),  # the noise of the last window
+        (1.0, 124, True, []),
+        (2.0, 60, True, [60]),  # a row like others, beside noisy last windows
+        (2.0, 124, False, [124]),  # the last window is full
+        (0.0, 60, False, []),
+    ],
+)
+def test_rows_that_close_an_epoch_have_a_noise_of_their_own(
+    tmp_path: Path, height: float, row: int, partial: bool, spikes: list[int]
+) -> None:
+    loss = closing_run(tmp_path, height=height, row=row, partial=partial).loss
+    assert loss is not None
+    assert [spike.peak for spike in loss.events.spikes] == spikes
