@@ -72,12 +72,23 @@ def mixed_events(count: int, tags: int) -> Iterator[Any]:
         if index % (count // 500) == 0:
             pixels = numbers.randbytes(IMAGE_BYTES)
             image = Summary.Image(height=100, width=100, colorspace=3, encoded_image_string=pixels)
-            yield Event(wall_time=event.wall_time, step=event.step,
-                        summary=Summary(value=[Summary.Value(tag="samples", image=image)]))
-            histogram = HistogramProto(min=-1, max=1, num=1000, bucket_limit=[i / 50 for i in range(-50, 50)],
-                                       bucket=[numbers.random() for _ in range(100)])
-            yield Event(wall_time=event.wall_time, step=event.step,
-                        summary=Summary(value=[Summary.Value(tag="weights", histo=histogram)]))
+            yield Event(
+                wall_time=event.wall_time,
+                step=event.step,
+                summary=Summary(value=[Summary.Value(tag="samples", image=image)]),
+            )
+            histogram = HistogramProto(
+                min=-1,
+                max=1,
+                num=1000,
+                bucket_limit=[i / 50 for i in range(-50, 50)],
+                bucket=[numbers.random() for _ in range(100)],
+            )
+            yield Event(
+                wall_time=event.wall_time,
+                step=event.step,
+                summary=Summary(value=[Summary.Value(tag="weights", histo=histogram)]),
+            )
 
 
 def write_event_file(folder: Path, events: Iterator[Any]) -> None:
@@ -91,7 +102,7 @@ def write_event_file(folder: Path, events: Iterator[Any]) -> None:
 
 def write_ten_million(folder: Path, data: Path) -> None:
     """The records of the million, ten times."""
-    content = (event_file(made(data, "scalars-10")).read_bytes())
+    content = event_file(made(data, "scalars-10")).read_bytes()
     with (folder / "events.out.tfevents.1700000000.bench.1.0").open("wb") as file:
         for _ in range(10):
             file.write(content)
@@ -102,8 +113,12 @@ def write_two_gigabytes(folder: Path, data: Path) -> None:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    image = Event(step=1, summary=Summary(value=[
-        Summary.Value(tag="samples", image=Summary.Image(encoded_image_string=os.urandom(1 << 20)))]))
+    image = Event(
+        step=1,
+        summary=Summary(
+            value=[Summary.Value(tag="samples", image=Summary.Image(encoded_image_string=os.urandom(1 << 20)))]
+        ),
+    )
     part = folder / "part"
     write_event_file(part, iter([image, *scalar_events(10, 2)]))
     content = event_file(part).read_bytes()
@@ -128,10 +143,24 @@ def write_trainer_state(folder: Path, entries: int = 200_000) -> None:
     import random
 
     numbers = random.Random(3)
-    history = [{"epoch": step / 1000, "grad_norm": numbers.random(), "learning_rate": 5e-5 * (1 - step / entries),
-                "loss": round(numbers.random(), 4), "step": step} for step in range(1, entries + 1)]
-    state = {"best_metric": None, "epoch": entries / 1000, "global_step": entries, "log_history": history,
-             "max_steps": entries, "num_train_epochs": 200}
+    history = [
+        {
+            "epoch": step / 1000,
+            "grad_norm": numbers.random(),
+            "learning_rate": 5e-5 * (1 - step / entries),
+            "loss": round(numbers.random(), 4),
+            "step": step,
+        }
+        for step in range(1, entries + 1)
+    ]
+    state = {
+        "best_metric": None,
+        "epoch": entries / 1000,
+        "global_step": entries,
+        "log_history": history,
+        "max_steps": entries,
+        "num_train_epochs": 200,
+    }
     (folder / "trainer_state.json").write_text(json.dumps(state, indent=2))
 
 
@@ -182,12 +211,14 @@ def event_accumulator(folder: Path) -> int:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     kinds = ("scalars", "tensors", "images", "histograms", "compressedHistograms", "audio")
-    accumulator = EventAccumulator(str(event_file(folder)), size_guidance=dict.fromkeys(kinds, 0),
-                                   purge_orphaned_data=False)
+    accumulator = EventAccumulator(
+        str(event_file(folder)), size_guidance=dict.fromkeys(kinds, 0), purge_orphaned_data=False
+    )
     accumulator.Reload()
     tags = accumulator.Tags()
     return sum(len(accumulator.Scalars(tag)) for tag in tags["scalars"]) + sum(
-        len(accumulator.Tensors(tag)) for tag in tags["tensors"])
+        len(accumulator.Tensors(tag)) for tag in tags["tensors"]
+    )
 
 
 def tbparse_reads(folder: Path) -> int:
@@ -205,30 +236,52 @@ def rust_server(folder: Path) -> int:
 
     with tempfile.TemporaryDirectory() as scratch:
         port_file = Path(scratch) / "port"
-        server = subprocess.Popen([
-            tensorboard_data_server.server_binary(), f"--logdir={folder}", "--reload=once", "--port=0",
-            "--samples-per-plugin=scalars=all", f"--port-file={port_file}", "--die-after-stdin",
-        ], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        server = subprocess.Popen(
+            [
+                tensorboard_data_server.server_binary(),
+                f"--logdir={folder}",
+                "--reload=once",
+                "--port=0",
+                "--samples-per-plugin=scalars=all",
+                f"--port-file={port_file}",
+                "--die-after-stdin",
+            ],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             while not (port_file.exists() and port_file.read_text().endswith("\n")):
                 time.sleep(0.002)
-            channel = grpc.insecure_channel(f"localhost:{int(port_file.read_text())}",
-                                            options=[("grpc.max_receive_message_length", -1)])
+            channel = grpc.insecure_channel(
+                f"localhost:{int(port_file.read_text())}", options=[("grpc.max_receive_message_length", -1)]
+            )
             stub = data_provider_pb2_grpc.TensorBoardDataProviderStub(channel)
             last = last_step(folder)
             while True:  # loaded when every tag has reached its last step
-                listed = stub.ListScalars(data_provider_pb2.ListScalarsRequest(
-                    experiment_id="", plugin_filter={"plugin_name": "scalars"}), wait_for_ready=True)
+                listed = stub.ListScalars(
+                    data_provider_pb2.ListScalarsRequest(experiment_id="", plugin_filter={"plugin_name": "scalars"}),
+                    wait_for_ready=True,
+                )
                 tags = [tag for run in listed.runs for tag in run.tags]
                 if tags and all(tag.metadata.max_step >= last for tag in tags):
                     break
                 time.sleep(0.005)
-            answer = stub.ReadScalars(data_provider_pb2.ReadScalarsRequest(
-                experiment_id="", plugin_filter={"plugin_name": "scalars"}, downsample={"num_points": 1 << 40}))
+            answer = stub.ReadScalars(
+                data_provider_pb2.ReadScalarsRequest(
+                    experiment_id="", plugin_filter={"plugin_name": "scalars"}, downsample={"num_points": 1 << 40}
+                )
+            )
             import numpy as np
 
-            return sum(len(np.array(column)) for run in answer.runs for tag in run.tags
-                       for column in (tag.data.step, tag.data.value, tag.data.wall_time)) // 3
+            return (
+                sum(
+                    len(np.array(column))
+                    for run in answer.runs
+                    for tag in run.tags
+                    for column in (tag.data.step, tag.data.value, tag.data.wall_time)
+                )
+                // 3
+            )
         finally:
             server.kill()
             server.wait()
@@ -353,8 +406,10 @@ def side_by_side(folder: Path, contenders: list[str], rounds: int) -> dict[str, 
             one = measured_apart(contender, folder)
             if one is not None:
                 runs.setdefault(contender, []).append(one)
-    return {contender: {"runs": len(found), **{key: statistics.median(one[key] for one in found) for key in found[0]}}
-            for contender, found in runs.items()}
+    return {
+        contender: {"runs": len(found), **{key: statistics.median(one[key] for one in found) for key in found[0]}}
+        for contender, found in runs.items()
+    }
 
 
 def start_up(arguments: list[str], rounds: int) -> float:
@@ -384,11 +439,11 @@ def results(data: Path, rounds: int, only: list[str]) -> dict[str, Any]:
     for name in TITLES:
         if not only or name in only:
             folder = made(data, name)
-            found["events"][name] = {"size": event_file(folder).stat().st_size,
-                                     **side_by_side(folder, EVENTS, rounds)}
+            found["events"][name] = {"size": event_file(folder).stat().st_size, **side_by_side(folder, EVENTS, rounds)}
             print(name, json.dumps(found["events"][name]), file=sys.stderr, flush=True)
     wanted: dict[str, tuple[str, list[str]]] = {
-        "one": ("scalars-10", ["analyzer"]), "ten": ("ten-million", ["analyzer", "check"]),
+        "one": ("scalars-10", ["analyzer"]),
+        "ten": ("ten-million", ["analyzer", "check"]),
         "images": ("images-2gb", ["analyzer", "bytes", "checksum"]),
         "csv": ("csv-million", ["analyzer", "pandas", "pyarrow"]),
         "json": ("trainer-state", ["analyzer", "json", "orjson"]),
@@ -398,32 +453,42 @@ def results(data: Path, rounds: int, only: list[str]) -> dict[str, Any]:
             found[key] = side_by_side(made(data, name), contenders, rounds)
             print(key, json.dumps(found[key]), file=sys.stderr, flush=True)
     if not only or "start" in only:
-        found["start"] = {"analyzer --help": start_up(["--help"], rounds),
-                          "analyzer check (300 rows)": start_up(["check", str(made(data, "small-csv"))], rounds)}
+        found["start"] = {
+            "analyzer --help": start_up(["--help"], rounds),
+            "analyzer check (300 rows)": start_up(["check", str(made(data, "small-csv"))], rounds),
+        }
     return found
 
 
 def page(found: dict[str, Any]) -> str:
     """docs/performance.md."""
     lines = [
-        "# How fast", "",
+        "# How fast",
+        "",
         "Written by `scripts/bench_readers.py`; not by hand. Every number is the median of up to five runs (one or "
-        "three where a table was measured in a hurry), each in a process of its own, the contenders taking turns.", "",
+        "three where a table was measured in a hurry), each in a process of its own, the contenders taking turns.",
+        "",
         f"Machine: {processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}; "
-        f"{datetime.date.today().isoformat()}.", "",
-        f"Versions: {versions()}.", "",
-        "## Event files", "",
+        f"{datetime.date.today().isoformat()}.",
+        "",
+        f"Versions: {versions()}.",
+        "",
+        "## Event files",
+        "",
         "Every reader returns step, wall time and value of every point. analyzer also gives the record number of each, "
         "verifies every checksum, and reads on behind damage. The last two lines of each table are the limit that no "
-        "reader passes: the bytes have to be read once, and a checksum takes one more pass.", "",
+        "reader passes: the bytes have to be read once, and a checksum takes one more pass.",
+        "",
     ]
     for name, title in TITLES.items():
         if name in found.get("events", {}):
             lines += _event_table(title, found["events"][name])
     if "one" in found and "ten" in found:
         lines += _growth(found)
-    for key, title in (("csv", "A CSV table of 1,000,000 rows and 4 columns"),
-                       ("json", "`trainer_state.json` with 200,000 entries")):
+    for key, title in (
+        ("csv", "A CSV table of 1,000,000 rows and 4 columns"),
+        ("json", "`trainer_state.json` with 200,000 entries"),
+    ):
         if key in found:
             lines += [f"## {title}", "", "| | seconds | analyzer takes |", "|---|---:|---:|"]
             ours = found[key]["analyzer"]["seconds"]
@@ -444,17 +509,28 @@ def _growth(found: dict[str, Any]) -> list[str]:
     if "images" in found:
         rows.append(("2 GB of images", found["images"]["analyzer"]))
     above = max(0.0, (ten["peak_mb"] - 150) * (1 << 20) / 1e7)
-    lines = ["## Linear, and in little memory", "", "| | seconds | of which processor time | peak memory |",
-             "|---|---:|---:|---:|",
-             *(f"| {title} | {row['seconds']:.2f} | {row.get('processor_seconds', float('nan')):.2f} "
-               f"| {row['peak_mb']:.0f} MB |" for title, row in rows), "",
-             "On a machine that others use as well, the processor time is the better measure: ten times the scalars "
-             f"take {ten['processor_seconds'] / one['processor_seconds']:.1f} times as much of it. Above a base of "
-             f"150 MB they take {above:.0f} bytes each; a point itself is 36 bytes."]
+    lines = [
+        "## Linear, and in little memory",
+        "",
+        "| | seconds | of which processor time | peak memory |",
+        "|---|---:|---:|---:|",
+        *(
+            f"| {title} | {row['seconds']:.2f} | {row.get('processor_seconds', float('nan')):.2f} "
+            f"| {row['peak_mb']:.0f} MB |"
+            for title, row in rows
+        ),
+        "",
+        "On a machine that others use as well, the processor time is the better measure: ten times the scalars "
+        f"take {ten['processor_seconds'] / one['processor_seconds']:.1f} times as much of it. Above a base of "
+        f"150 MB they take {above:.0f} bytes each; a point itself is 36 bytes.",
+    ]
     if "check" in found["ten"]:
         check = found["ten"]["check"]["processor_seconds"]
-        lines += ["", "The whole audit (`analyzer check`) of these 10,000,000 scalars in 10 tags takes "
-                  f"{check:.1f} s of processor time: {check / ten['processor_seconds']:.1f} times the reading."]
+        lines += [
+            "",
+            "The whole audit (`analyzer check`) of these 10,000,000 scalars in 10 tags takes "
+            f"{check:.1f} s of processor time: {check / ten['processor_seconds']:.1f} times the reading.",
+        ]
     return [*lines, ""]
 
 
@@ -462,8 +538,12 @@ def _event_table(title: str, medians: dict[str, Any]) -> list[str]:
     ours = medians["analyzer"]["seconds"]
     runs = medians["analyzer"].get("runs", ROUNDS)
     said = "" if runs == ROUNDS else f"; median of {runs} runs"
-    lines = [f"### {title} ({medians['size'] / 1e6:.0f} MB{said})", "",
-             "| | seconds | points | peak memory | analyzer is |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        f"### {title} ({medians['size'] / 1e6:.0f} MB{said})",
+        "",
+        "| | seconds | points | peak memory | analyzer is |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for contender in EVENTS:
         if contender not in medians:
             continue
@@ -478,8 +558,11 @@ def _event_table(title: str, medians: dict[str, Any]) -> list[str]:
 
 def processor() -> str:
     try:
-        names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                 if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ]
     except OSError:
         names = []
     return names[0] if names else platform.machine()
@@ -487,8 +570,18 @@ def processor() -> str:
 
 def versions() -> str:
     found = [f"Python {platform.python_version()}"]
-    for name in ("analyzer", "numpy", "tensorboard", "tensorboard-data-server", "tbparse", "protobuf", "google-crc32c",
-                 "pandas", "pyarrow", "orjson"):
+    for name in (
+        "analyzer",
+        "numpy",
+        "tensorboard",
+        "tensorboard-data-server",
+        "tbparse",
+        "protobuf",
+        "google-crc32c",
+        "pandas",
+        "pyarrow",
+        "orjson",
+    ):
         try:
             found.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:

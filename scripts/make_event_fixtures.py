@@ -1,7 +1,7 @@
 """Write fixtures/events: the same small run by several real writers, and one of them damaged in five ways.
 
-    pip install torch tensorboardX
-    python scripts/make_event_fixtures.py
+pip install torch tensorboardX
+python scripts/make_event_fixtures.py
 """
 
 from __future__ import annotations
@@ -82,7 +82,6 @@ def main() -> None:
         (FOLDER / kind).mkdir()
         (FOLDER / kind / name).write_bytes(content)
     (FOLDER / "ORIGIN.md").write_text(ORIGIN)
-
 
 
 if __name__ == "__main__":

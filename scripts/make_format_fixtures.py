@@ -56,7 +56,13 @@ def ultralytics(folder: Path) -> None:
     with (folder / "results.csv").open("w") as file:
         file.write(("%23s," * len(keys) % tuple(keys)).rstrip(",") + "\n")
         for epoch in range(EPOCHS):
-            values = (epoch + 1, mean_loss(epoch), 0.1 * epoch, mean_loss(epoch) + 0.1, rate(epoch * UPDATES_PER_EPOCH + 1))
+            values = (
+                epoch + 1,
+                mean_loss(epoch),
+                0.1 * epoch,
+                mean_loss(epoch) + 0.1,
+                rate(epoch * UPDATES_PER_EPOCH + 1),
+            )
             file.write(("%23.5g," * len(values) % values).rstrip(",") + "\n")
 
 
@@ -64,9 +70,16 @@ def llama_factory(folder: Path) -> None:
     """llamafactory/train/callbacks.py, LogCallback: trainer_log.jsonl."""
     with (folder / "trainer_log.jsonl").open("w") as file:
         for update in range(5, UPDATES + 1, 5):
-            entry = {"current_steps": update, "total_steps": UPDATES, "loss": loss(update), "lr": rate(update),
-                     "epoch": round(update / UPDATES_PER_EPOCH, 2), "percentage": round(100 * update / UPDATES, 2),
-                     "elapsed_time": f"0:00:{int(update * SECONDS_PER_UPDATE):02d}", "remaining_time": "0:00:10"}
+            entry = {
+                "current_steps": update,
+                "total_steps": UPDATES,
+                "loss": loss(update),
+                "lr": rate(update),
+                "epoch": round(update / UPDATES_PER_EPOCH, 2),
+                "percentage": round(100 * update / UPDATES, 2),
+                "elapsed_time": f"0:00:{int(update * SECONDS_PER_UPDATE):02d}",
+                "remaining_time": "0:00:10",
+            }
             file.write(json.dumps(entry) + "\n")
 
 
@@ -89,8 +102,14 @@ def fairseq(folder: Path) -> None:
     """fairseq/logging/progress_bar.py, JsonProgressBar: numbers as strings."""
     with (folder / "train.log").open("w") as file:
         for update in range(4, UPDATES + 1, 4):
-            entry = {"epoch": (update - 1) // UPDATES_PER_EPOCH + 1, "update": round(update / UPDATES_PER_EPOCH, 3),
-                     "loss": f"{loss(update):.3f}", "num_updates": str(update), "lr": f"{rate(update):g}", "wall": "9"}
+            entry = {
+                "epoch": (update - 1) // UPDATES_PER_EPOCH + 1,
+                "update": round(update / UPDATES_PER_EPOCH, 3),
+                "loss": f"{loss(update):.3f}",
+                "num_updates": str(update),
+                "lr": f"{rate(update):g}",
+                "wall": "9",
+            }
             file.write(f"2024-01-01 00:00:{update:02d} | INFO | train_inner | {json.dumps(entry)}\n")
 
 
@@ -103,24 +122,37 @@ def megatron(folder: Path) -> None:
                 f" iteration {update:8d}/{UPDATES:8d} | consumed samples: {update * BATCH:12d} | elapsed time per iteration "
                 f"(ms): 1500.0 | learning rate: {rate(update + 1):.6E} | global batch size: {BATCH:5d} | lm loss: "
                 f"{loss(update):.6E} | loss scale: 1.0 | grad norm: 1.000 | number of skipped iterations:   0 | number of "
-                "nan iterations:   0 |\n")
+                "nan iterations:   0 |\n"
+            )
 
 
 def keras(folder: Path) -> None:
     """keras/src/utils/progbar.py: one line an epoch when it is not drawn over (`verbose=2`); History as people dump it."""
     with (folder / "stdout.txt").open("w") as file:
         for epoch in range(EPOCHS):
-            file.write(f"Epoch {epoch + 1}/{EPOCHS}\n8/8 - 1s - 150ms/step - loss: {mean_loss(epoch):.4f} - val_loss: "
-                       f"{mean_loss(epoch) + 0.1:.4f}\n")
-    history = {"loss": [mean_loss(epoch) for epoch in range(EPOCHS)],
-               "val_loss": [mean_loss(epoch) + 0.1 for epoch in range(EPOCHS)]}
+            file.write(
+                f"Epoch {epoch + 1}/{EPOCHS}\n8/8 - 1s - 150ms/step - loss: {mean_loss(epoch):.4f} - val_loss: "
+                f"{mean_loss(epoch) + 0.1:.4f}\n"
+            )
+    history = {
+        "loss": [mean_loss(epoch) for epoch in range(EPOCHS)],
+        "val_loss": [mean_loss(epoch) + 0.1 for epoch in range(EPOCHS)],
+    }
     (folder / "history.json").write_text(json.dumps(history))
 
 
 def chainer(folder: Path) -> None:
     """chainer/training/extensions/log_report.py: a JSON list in a file named `log`, rewritten at every trigger."""
-    entries = [{"main/loss": mean_loss(epoch), "validation/main/loss": mean_loss(epoch) + 0.1, "epoch": epoch + 1,
-                "iteration": (epoch + 1) * UPDATES_PER_EPOCH, "elapsed_time": 12.0 * (epoch + 1)} for epoch in range(EPOCHS)]
+    entries = [
+        {
+            "main/loss": mean_loss(epoch),
+            "validation/main/loss": mean_loss(epoch) + 0.1,
+            "epoch": epoch + 1,
+            "iteration": (epoch + 1) * UPDATES_PER_EPOCH,
+            "elapsed_time": 12.0 * (epoch + 1),
+        }
+        for epoch in range(EPOCHS)
+    ]
     (folder / "log").write_text(json.dumps(entries, indent=4))
 
 
@@ -145,7 +177,16 @@ def mlflow_export(folder: Path) -> None:
 
 
 WRITERS: tuple[Callable[[Path], None], ...] = (
-    deepspeed, ultralytics, llama_factory, composer, torchtune, fairseq, megatron, keras, chainer, tensorboard_download,
+    deepspeed,
+    ultralytics,
+    llama_factory,
+    composer,
+    torchtune,
+    fairseq,
+    megatron,
+    keras,
+    chainer,
+    tensorboard_download,
     mlflow_export,
 )
 

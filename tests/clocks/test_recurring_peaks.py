@@ -1,0 +1,43 @@
+"""A peak whose like is met in epoch after epoch is the data's; a single event, or a long one, is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import analyzer
+from analyzer.rules.examples import table
+
+LAP, LAPS = 40, 8
+
+
+def spikes_said(folder: Path, heights: dict[int, float]) -> list[int | None]:
+    """Steps at which LOS001 speaks of a run of eight epochs with the given peaks on a noisy level of one."""
+    noise = np.random.default_rng(5).normal(size=LAP * LAPS)
+    rows = []
+    for step in range(1, LAP * LAPS + 1):
+        loss = 1.0 + 3.0 * np.exp(-step / 15) + 0.05 * noise[step - 1] + heights.get(step, 0.0)
+        rows.append((step, (step - 1) // LAP, f"{loss:.6f}"))
+    (folder / "log.csv").write_text(table(("step", "epoch", "loss"), rows))
+    (run,) = analyzer.read(folder)
+    findings = analyzer.audit(run, select=["LOS001"]).runs[0].findings
+    return [finding.first_step for finding in findings]
+
+
+@pytest.mark.parametrize(
+    ("heights", "spoken"),
+    [
+        pytest.param({}, False, id="no peak"),
+        pytest.param({200: 2.0}, True, id="one event"),
+        pytest.param({200: 2.0, 290: 1.9}, True, id="two events in eight epochs"),
+        pytest.param(
+            {lap * LAP + 7 + 3 * lap: 2.0 for lap in range(1, LAPS)}, False, id="an example drawn in every epoch"
+        ),
+        pytest.param({lap * LAP + 30 - 3 * lap: 1.6 + 0.1 * lap for lap in range(2, 7)}, False, id="in most epochs"),
+        pytest.param({step: 2.0 for step in range(200, 212)}, True, id="one event of twelve rows"),
+    ],
+)
+def test_peaks(heights: dict[int, float], spoken: bool, tmp_path: Path) -> None:
+    assert bool(spikes_said(tmp_path, heights)) is spoken
