@@ -26,6 +26,8 @@ FRACTION_BY_ANOTHER_NAME = re.compile(r"^(?:train[/_])?updates?$", re.I)
 FAR = np.iinfo(np.int64).max // 4
 EXACT = 4e-13
 """Relative rounding of a fraction computed in double precision and written in full."""
+FEWEST_ROUNDED = 8  # steps between labels, before a rounding is believed
+MOST_DECIMALS = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,12 +132,31 @@ def _nearest(series: Series, others: Sequence[Series]) -> NDArray[np.int64]:
     return nearest
 
 
+def rounded_before(value: Floats) -> float:
+    """Half a unit of the decimal that labels were rounded to before they became float32; 0 where none shows.
+
+    The Trainer rounds its epoch to two decimals in some versions, and event files hold float32: the rounding is
+    visible where every label is a number of few decimals and steps of one size come out unequal.
+    """
+    finite = value[np.isfinite(value)]
+    steps = np.diff(finite)
+    steps = steps[(steps > 0) & (steps < 0.5)]
+    if len(steps) < FEWEST_ROUNDED or np.ptp(steps) < 1e-6 * np.abs(finite).max():
+        return 0.0
+    for decimals in MOST_DECIMALS:
+        if np.array_equal(np.round(finite, decimals).astype(np.float32), finite.astype(np.float32)):
+            return float(0.5 * 10.0**-decimals)
+    return 0.0
+
+
 def _labels(timeline: Timeline, series: Series, validation: NDArray[np.bool_]) -> list[Labels]:
     usable = np.isfinite(series.value) & (series.step != NO_STEP)
     if not usable.any():
         return []
     whole = bool(np.all(series.value[usable] == np.round(series.value[usable])))
     half = np.zeros(len(series)) if whole else half_width(series) + EXACT * np.maximum(1.0, np.abs(series.value))
+    if not whole and series.written_as == "float32":
+        half = half + rounded_before(series.value)
     session = timeline.session_map.of(series)
     groups: tuple[tuple[Literal["training", "validation"], NDArray[np.bool_]], ...] = (
         ("training", usable & ~validation),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from analyzer.clocks.label_runs import (
     measured_laps,
     walk,
 )
+from analyzer.clocks.labels import rounded_before
 
 
 def bounds_for(step: np.ndarray, label: np.ndarray) -> Bounds:
@@ -80,3 +82,16 @@ def test_candidates_are_what_most_laps_measure() -> None:
     runs = label_runs(step, (step - 1) // 20, np.zeros(len(step), dtype=np.int64))
     found = candidate_lengths(measured_laps(runs), extra=(25,))
     assert set(found) == {20, 25} and found[20] > 0 and found[25] == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "half"),
+    [
+        pytest.param(np.round(np.arange(1, 200) / 66, 4), 5e-5, id="four decimals"),
+        pytest.param(np.round(np.arange(1, 200) / 66, 2), 5e-3, id="two decimals"),
+        pytest.param(np.arange(1, 200) / 66, 0.0, id="not rounded"),
+        pytest.param(np.arange(1, 200) / 50, 0.0, id="exact in two decimals"),
+    ],
+)
+def test_rounding_that_float32_hides(labels: np.ndarray, half: float) -> None:
+    assert rounded_before(labels.astype(np.float32).astype(np.float64)) == pytest.approx(half)
