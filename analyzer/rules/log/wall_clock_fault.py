@@ -107,39 +107,40 @@ def _elapsed(timeline: Timeline) -> Iterator[Finding]:
 
 def _record_times_in_another_unit(timeline: Timeline) -> Iterator[Finding]:
     """Record times that are seconds since 1970 in no row, or in some rows only."""
-    for view in timeline.views:
-        for series in training_series(view)[:1]:
-            time = series.wall_time
-            known = np.isfinite(time) & (time > 0)
-            if not known.any():
-                continue
-            large = known & (time >= MILLISECONDS)
-            small = known & (time * 1000 >= SECONDS_NOW[0]) & (time * 1000 < SECONDS_NOW[1])
-            since_1970 = (time >= SECONDS_NOW[0]) & (time < SECONDS_NOW[1])
-            if small.any() and since_1970.any():  # a column read as milliseconds, and seconds in some of its rows
-                at = max(int(np.argmax(small)), int(np.argmax(since_1970)))
-                yield Finding(
-                    severity="warning",
-                    message=f"times are in two units: {np.count_nonzero(small)} of {np.count_nonzero(known)} rows are "
-                    f"a thousand times smaller than the others, which changes at step {series.step[at]}",
-                    tag=series.tag, first_step=int(series.step[at]), numbers={"rows": int(np.count_nonzero(small))},
-                    evidence=(timeline.row(series, at - 1, f"at {time[at - 1]:.0f}"),
-                              timeline.row(series, at, f"at {time[at]:.0f}")),
-                )
-                return
-            if not large.any():
-                continue
-            at = int(np.argmax(large))
-            unit = "microseconds" if time[at] >= 1000 * MILLISECONDS else "milliseconds"
-            which = "all" if large[known].all() else f"{np.count_nonzero(large)} of {np.count_nonzero(known)}"
+    told = [(series, series.wall_time) for view in timeline.views for series in training_series(view)[:1]]
+    if timeline.wall is not None and timeline.wall.since == "1970":
+        told.append((timeline.wall.series, timeline.wall.time))
+    for series, time in told:
+        known = np.isfinite(time) & (time > 0)
+        if not known.any():
+            continue
+        large = known & (time >= MILLISECONDS)
+        small = known & (time * 1000 >= SECONDS_NOW[0]) & (time * 1000 < SECONDS_NOW[1])
+        since_1970 = (time >= SECONDS_NOW[0]) & (time < SECONDS_NOW[1])
+        if small.any() and since_1970.any():  # a column read as milliseconds, and seconds in some of its rows
+            at = max(int(np.argmax(small)), int(np.argmax(since_1970)))
             yield Finding(
                 severity="warning",
-                message=f"record times are {unit} in {which} rows, first {time[at]:.0f} at step {series.step[at]}; "
-                f"event files hold seconds since 1970",
-                tag=series.tag, first_step=int(series.step[at]), numbers={"rows": int(np.count_nonzero(large))},
-                evidence=(timeline.row(series, at, f"at {time[at]:.0f}"),),
+                message=f"times are in two units: {np.count_nonzero(small)} of {np.count_nonzero(known)} rows are "
+                f"a thousand times smaller than the others, which changes at step {series.step[at]}",
+                tag=series.tag, first_step=int(series.step[at]), numbers={"rows": int(np.count_nonzero(small))},
+                evidence=(timeline.row(series, at - 1, f"at {time[at - 1]:.0f}"),
+                          timeline.row(series, at, f"at {time[at]:.0f}")),
             )
             return
+        if not large.any():
+            continue
+        at = int(np.argmax(large))
+        unit = "microseconds" if time[at] >= 1000 * MILLISECONDS else "milliseconds"
+        which = "all" if large[known].all() else f"{np.count_nonzero(large)} of {np.count_nonzero(known)}"
+        yield Finding(
+            severity="warning",
+            message=f"record times are {unit} in {which} rows, first {time[at]:.0f} at step {series.step[at]}; "
+            f"event files hold seconds since 1970",
+            tag=series.tag, first_step=int(series.step[at]), numbers={"rows": int(np.count_nonzero(large))},
+            evidence=(timeline.row(series, at, f"at {time[at]:.0f}"),),
+        )
+        return
 
 
 def _in_another_unit(passed: Floats, same: np.ndarray) -> bool:
