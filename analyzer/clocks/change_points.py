@@ -20,6 +20,7 @@ LEAST_RISE = (
     1.3  # the end stands this factor above the lowest level: a restart or a new mixture of data may cost 10..20 %
 )
 RISE_UNITS = 5.0  # and, in logs, this many units of what neighbouring blocks differ by
+RISE_ERRORS = 4.0  # and this many standard errors by the noise of single rows: few blocks do not know what they differ by
 RISE_BEFORE = 2.0  # times the largest rise before the lowest stretch: a curve that wanders has risen before
 BAND_UNITS = 3.0  # the lowest stretch reaches so far up
 LEAST_ROWS = 5  # rows that must lie behind the onset
@@ -96,6 +97,9 @@ def find_divergence(value: Floats, *, burn_in: int = 0, floor: float = 0.0) -> D
     scatter = max(_scatter(log[first:]), floor / lowest)
     units = float(np.log(final / lowest) / scatter) if scatter > 0 else np.inf
     if units < RISE_UNITS or np.log(final / lowest) < RISE_BEFORE * _largest_rise(log[first : lowest_block + 1]):
+        return None
+    error = 1.2533 * _noise(np.log(value[burn_in:])) * float(np.sqrt((1 / 3 + 1 / len(tail)) / length))
+    if np.log(final / lowest) < RISE_ERRORS * error:
         return None
     band = lowest * float(np.exp(min(max(BAND_UNITS * scatter, 0.1), 0.5 * np.log(final / lowest))))
     inside = np.flatnonzero(levels <= band)

@@ -123,6 +123,11 @@ def test_no_divergence_where_there_is_none(name: str) -> None:
     assert find_divergence(HEALTHY[name], burn_in=burn_in_of(HEALTHY[name])) is None
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_a_few_noisy_rows_do_not_diverge(seed: int) -> None:
+    assert find_divergence(np.exp(0.45 * noise(26, seed)), burn_in=5) is None
+
+
 @pytest.mark.parametrize("factor", [2, 4, 8, 16])
 def test_an_integer_factor_is_measured_and_placed(factor: int) -> None:
     loss = descent(800) * np.exp(0.1 * noise(800)) * np.where(np.arange(800) >= 500, factor, 1)
