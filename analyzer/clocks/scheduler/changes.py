@@ -145,7 +145,7 @@ def falls_behind(value: Value, x: Floats, y: Floats, tolerance: Floats) -> list[
     waits come evenly: then the schedule is a longer one.
     """
     found: list[Change] = []
-    furthest = max(LONGEST_WAIT, 2 * int(np.median(np.diff(x)))) if len(x) > 1 else 0
+    furthest = min(max(LONGEST_WAIT, 2 * int(np.median(np.diff(x)))), 4 * LONGEST_WAIT) if len(x) > 1 else 0
     waited = 0.0
     place = kept_until(value, x, y, tolerance, 0)
     while place < len(x):
