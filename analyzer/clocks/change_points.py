@@ -20,7 +20,7 @@ LEAST_RISE = (
     1.3  # the end stands this factor above the lowest level: a restart or a new mixture of data may cost 10..20 %
 )
 RISE_UNITS = 5.0  # and, in logs, this many units of what neighbouring blocks differ by
-RISE_ERRORS = 4.0  # and this many standard errors by the noise of single rows: few blocks do not know what they differ by
+RISE_ERRORS = 4.0  # and this many standard errors by the noise of single rows: few blocks do not know their own scatter
 RISE_BEFORE = 2.0  # times the largest rise before the lowest stretch: a curve that wanders has risen before
 BAND_UNITS = 3.0  # the lowest stretch reaches so far up
 LEAST_ROWS = 5  # rows that must lie behind the onset

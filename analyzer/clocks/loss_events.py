@@ -28,6 +28,7 @@ from analyzer.clocks.loss_joins import JoinChange, changes_at_joins, restarts_wi
 from analyzer.clocks.loss_plateaus import find_plateaus
 from analyzer.clocks.loss_spikes import Spike, find_spikes
 from analyzer.clocks.loss_windows import without_closing_noise
+from analyzer.clocks.recurring_peaks import without_recurring
 from analyzer.model import Floats
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
             divergence = None
     spikes = tuple(
         spike
-        for spike in spikes_of(loss, without_closing_noise(loss, timeline))
+        for spike in without_recurring(spikes_of(loss, without_closing_noise(loss, timeline)), loss, timeline)
         if not _explained(spike.first, joins)
         and (divergence is None or spike.first < divergence.onset - NEAR_JOIN_ROWS)
         and (scale is None or abs(spike.first - scale.row) > NEAR_JOIN_ROWS)

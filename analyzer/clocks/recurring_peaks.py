@@ -37,5 +37,7 @@ def without_recurring(spikes: Sequence[Spike], loss: LossBaseline, timeline: Tim
 def _recurs(spike: Spike, loss: LossBaseline, lap: np.ndarray, needed: float) -> bool:
     if spike.last - spike.first + 1 > LONGEST_ROWS:
         return False
-    alike = np.flatnonzero(loss.value >= spike.level + LIKE_HEIGHT * spike.height)
+    above = loss.value - loss.level[loss.rows]  # a descent is high as well, but not above its own level
+    above[: loss.burn_in] = 0.0
+    alike = np.flatnonzero(above >= LIKE_HEIGHT * spike.height)
     return len(np.unique(lap[alike])) >= needed
