@@ -162,7 +162,9 @@ def command_line_page() -> str:
     from analyzer.cli import main as group
 
     lines = ["# Command line", "", "Options mean the same on every command.", ""]
-    context = click.Context(group, info_name="analyzer", max_content_width=100, terminal_width=100)
+    context = click.Context(
+        group, info_name="analyzer", max_content_width=100, terminal_width=100, **group.context_settings
+    )
     lines += ["```text", group.get_help(context), "```", ""]
     for name in group.list_commands(context):
         command = group.get_command(context, name)
