@@ -465,8 +465,8 @@ def page(found: dict[str, Any]) -> str:
     lines = [
         "# How fast",
         "",
-        "Written by `scripts/bench_readers.py`; not by hand. Every number is the median of five runs where its table says "
-        "no other number, each run in a process of its own, the contenders taking turns.",
+        "Written by `scripts/bench_readers.py`; not by hand. Every number is the median of five runs where no table "
+        "says otherwise, each run in a process of its own, the contenders taking turns.",
         "",
         f"Machine: {processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}; "
         f"{datetime.date.today().isoformat()}.",
