@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from analyzer.clocks.loss_windows import closing_ratios
 from analyzer.model import Floats, Ints
 
 if TYPE_CHECKING:
@@ -94,12 +95,15 @@ def other_losses_at_joins(timeline: Timeline) -> tuple[tuple[LossBaseline, JoinC
 
 def restarts_without_a_join(loss: LossBaseline, timeline: Timeline) -> tuple[JoinChange, ...]:
     """Resumes that only the loss shows: a mean divided by the global step, and weights that start over."""
-    found = (_divided_by_step(loss), _fresh_weights(loss, timeline))
+    found = (_divided_by_step(loss, timeline), _fresh_weights(loss, timeline))
     return tuple(change for change in found if change is not None)
 
 
-def _divided_by_step(loss: LossBaseline) -> JoinChange | None:
-    """A row that is its level times (logging interval / step): the window's sum over all steps, not over its own."""
+def _divided_by_step(loss: LossBaseline, timeline: Timeline) -> JoinChange | None:
+    """A row that is its level times (logging interval / step): the window's sum over all steps, not over its own.
+
+    A row that closes an epoch may hold few samples, and be as low by chance: it is not asked.
+    """
     step = loss.series.step[loss.rows]
     if len(step) < 12 or np.any(np.diff(step) <= 0):
         return None
@@ -113,7 +117,10 @@ def _divided_by_step(loss: LossBaseline) -> JoinChange | None:
     dip = log[middle] - around
     wanted = np.log(cadence / step[middle])
     hit = np.flatnonzero(
-        (dip < np.log(LEAST_DIP)) & (np.abs(dip - wanted) <= DIVIDED_BY_STEP + 2 * noise) & (dip < -8 * noise)
+        (dip < np.log(LEAST_DIP))
+        & (np.abs(dip - wanted) <= DIVIDED_BY_STEP + 2 * noise)
+        & (dip < -8 * noise)
+        & (closing_ratios(loss, timeline)[middle] == 1)
     )
     if len(hit) != 1 or (dip < np.log(LEAST_DIP)).sum() > 1:
         return None
