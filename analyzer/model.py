@@ -21,7 +21,6 @@ NO_STEP = int(np.iinfo(np.int64).min)
 """Step of a row that was logged without one."""
 
 Severity = Literal["error", "warning", "note"]
-Number = float | int
 
 ProblemKind = Literal[
     "truncated",  # the file ends inside a record or row: normal while a run lives or was killed

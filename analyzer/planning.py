@@ -39,13 +39,6 @@ class Reading:
     accumulation: int = 1  # G
     laps: tuple[int, ...] = ()  # updates of each epoch where a batch-size ramp makes them differ
 
-    @property
-    def label_slope(self) -> Fraction | None:
-        """Updates per unit of a fractional epoch label that counts micro-batches: L / G."""
-        if self.batches_per_epoch is None:
-            return self.steps_per_epoch
-        return Fraction(self.batches_per_epoch, self.accumulation)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:

@@ -21,9 +21,3 @@ def _written_out(match: re.Match[str]) -> str:
     if match.group() in "\n\r\t":
         return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}[match.group()]
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
-def shown_path(path: str, folder: str = "") -> str:
-    """A path as people read it: relative to the folder they stand in when it lies below it."""
-    prefix = folder.rstrip("/") + "/"
-    return visible(path[len(prefix) :] if folder and path.startswith(prefix) else path)
