@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats
 
 BLOCKS = 40  # blocks that a run is cut into: 2.5 % of the run each
 SHORTEST_BLOCK = 3  # rows
-MAD_TO_SIGMA = 1.4826
 
 LEAST_RISE = (
     1.3  # the end stands this factor above the lowest level: a restart or a new mixture of data may cost 10..20 %

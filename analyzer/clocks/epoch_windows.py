@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats, Ints
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ FEWEST_EPOCHS = 3
 SAME_SIDE = 0.9  # share of the boundaries at which the last row lies on one side of its neighbours
 LEAST_CHANGE = 0.05  # in log-loss
 ERRORS = 4.0  # standard errors by which the typical ratio leaves 1
-MAD_TO_SIGMA = 1.4826
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.clocks.running_mean import Undone, undo_running_mean
 from analyzer.model import Floats, Ints, Series
 from analyzer.precision import half_width
@@ -164,7 +165,7 @@ def burn_in_of(value: Floats) -> int:
     start = float(np.max(value[: max(3, n // 50)]))
     if start <= rest:
         return min(SHORTEST_BURN_IN, longest)
-    noise = 1.4826 * float(np.median(np.abs(np.diff(value[longest:])))) / np.sqrt(2)
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(np.diff(value[longest:])))) / np.sqrt(2)
     threshold = rest + min((1 - BURN_IN_DESCENT) * (start - rest), BURN_IN_NOISE * max(noise, 0.01 * abs(rest)))
     above = np.flatnonzero(value[:longest] > threshold)
     below = np.flatnonzero(value[:longest] <= threshold)

@@ -28,6 +28,7 @@ from analyzer.clocks.loss_joins import JoinChange, changes_at_joins, restarts_wi
 from analyzer.clocks.loss_plateaus import find_plateaus
 from analyzer.clocks.loss_spikes import Spike, find_spikes
 from analyzer.clocks.loss_windows import without_closing_noise
+from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.clocks.recurring_peaks import without_recurring
 from analyzer.model import Floats
 
@@ -79,7 +80,7 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
 def spikes_of(loss: LossBaseline, value: Floats) -> list[Spike]:
     """Spikes of the loss, or of its logarithm where the noise is of the size of the loss itself."""
     log = np.log(value)
-    noise = 1.4826 * float(np.median(np.abs(np.diff(log)))) / np.sqrt(2)
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(np.diff(log)))) / np.sqrt(2)
     if noise <= LOG_NOISE:
         return find_spikes(value, floor=loss.floor, judged_from=loss.burn_in) or find_plateaus(
             value, floor=loss.floor, judged_from=loss.burn_in

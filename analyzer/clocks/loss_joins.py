@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from analyzer.clocks.loss_windows import closing_ratios
+from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats, Ints
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ LEAST_RISE = 0.12  # in log-loss: a tenth comes and goes with the data order
 ELSEWHERE = 0.01  # share of the run's other rows at which as much may happen
 FEW_ROWS = 60  # with fewer other rows to compare with, noise units alone must decide
 FEW_ROWS_FACTOR = 1.2  # and be so many times as many
-MAD_TO_SIGMA = 1.4826
 
 MOST_LOSSES = 5  # series looked at beside the main one
 FEWEST_PAIRS = 5

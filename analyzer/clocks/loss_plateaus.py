@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from analyzer.clocks.loss_spikes import Spike
+from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats
 
 LENGTHS = (8, 12, 18)  # rows that are compared
@@ -21,7 +22,6 @@ LEAST_UNITS = 3.5  # of the block's median over the higher side, in noise of sin
 CHANCE = 1e-5  # over all places and lengths; neighbouring rows may depend a little on one another
 DEPENDENT = 0.35  # correlation of neighbouring rows around, two standard errors of so few rows: ranks say less then
 MOST = 2  # a loss with more of them goes up and down with its data
-MAD_TO_SIGMA = 1.4826
 
 
 def find_plateaus(value: Floats, *, floor: float = 0.0, judged_from: int = 0) -> list[Spike]:

@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from analyzer.clocks.extreme_tail import chance_of_maximum
+from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats, Ints
 
 LENGTHS = (1, 2, 3, 5, 8, 12, 20, 32, 50, 80, 128, 200)  # rows per block
@@ -23,7 +24,6 @@ CONTEXT_ROWS = 20  # rows before and after on which a level is taken, at least
 CONTEXT_BLOCKS = 5  # and at least this many blocks
 LONGEST_SHARE = 1 / 12  # a block holds at most this share of the run: there must be a level to stand above
 SCALE_BLOCKS = 24  # blocks on which the local scale is taken, five times over
-MAD_TO_SIGMA = 1.4826  # of a Gaussian
 DENSE = 20_000  # from so many blocks on neighbours share their levels: the cost stays a few passes over the rows
 SHARED = 8
 LONG = 200_000  # rows from which every second length does: a block twice too long loses a third of its noise units

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats, Ints
 
 StepChange = Literal["continued", "replayed", "reset", "skipped", "fresh"]
@@ -61,7 +62,7 @@ def loss_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) ->
     rows = max(1, min(LOSS_ROWS, len(before) // 4, len(after) // 4))
     last_rows = max(rows, min(LOSS_ROWS, len(before) // 2))
     begin, end = float(np.median(before[:rows])), float(np.median(before[-last_rows:]))
-    noise = 1.4826 * float(np.median(np.abs(np.diff(before[len(before) // 2 :])))) if len(before) > 5 else 0.0
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(np.diff(before[len(before) // 2 :])))) if len(before) > 5 else 0.0
     known_to = max(3 * noise / np.sqrt(rows), 1e-12 * abs(begin))
     if abs(begin - end) <= known_to:
         # A log that was opened in mid-run does not show where a loss starts from; one that is at its level at step 1

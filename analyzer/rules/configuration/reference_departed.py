@@ -25,6 +25,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import NO_STEP, Finding, Floats, Ints, Row, Series
 from analyzer.precision import half_width
 from analyzer.rules import Example, Rule, Unchecked
@@ -35,7 +36,6 @@ STRETCHES = 20  # of the common steps, in which losses are compared
 FEWEST_ROWS = 3  # in a stretch, in both runs
 NOISE_WIDTHS = 3.0  # of the reference's rows: medians of healthy seeds lie well within
 SHARE_OF_LEVEL = 0.05
-NORMAL = 1.4826  # standard deviations in a median absolute deviation of a normal distribution
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -135,7 +135,7 @@ def _within_band(timeline: Timeline, reference: Timeline) -> Iterator[Finding]:
 def noise(values: Floats) -> float:
     """Standard deviation of rows about a smooth course: by the median of their differences, deaf to spikes."""
     steps = np.diff(values[np.isfinite(values)])
-    return float(NORMAL * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2)) if len(steps) else 0.0
+    return float(MAD_TO_SIGMA * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2)) if len(steps) else 0.0
 
 
 def common_steps(one: Series, two: Series) -> tuple[Ints, Ints]:

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log
@@ -52,7 +53,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if len(at) < FEWEST_BOUNDARIES:
         return
     reach = int(np.clip(np.median(np.diff(np.append(0, at))) // 3, 3, ROWS))
-    noise = 1.4826 * float(np.median(np.abs(np.diff(log)))) / np.sqrt(2)
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(np.diff(log)))) / np.sqrt(2)
     error = 1.2533 * noise * np.sqrt(2 / reach)
     drops = np.array([np.median(log[k - reach : k]) - np.median(log[k : k + reach]) for k in at])
     if drops.min() < max(LEAST_DROP, ERRORS * error):

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import table
@@ -32,7 +33,6 @@ TURNED_BEFORE = 0.7  # share of the evaluations
 LEAST_RISE = 0.15  # of the minimum
 NOISE_UNITS = 5.0
 TRAINING_RISE = 1.1  # the training loss may end this factor above its level at the minimum
-MAD_TO_SIGMA = 1.4826
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.loss import LossBaseline
+from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log
@@ -80,7 +81,7 @@ def fifths(loss: LossBaseline) -> tuple[float, float, float]:
     before, last = loss.value[n * 3 // 5 : n * 4 // 5], loss.value[n * 4 // 5 :]
     log = np.log(np.maximum(loss.value[n * 3 // 5 :], np.finfo(np.float64).tiny))
     blocks = np.array([np.median(part) for part in np.array_split(log, 20)])
-    scatter = 1.4826 * float(np.median(np.abs(np.diff(blocks) - np.median(np.diff(blocks))))) / np.sqrt(2)
+    scatter = MAD_TO_SIGMA * float(np.median(np.abs(np.diff(blocks) - np.median(np.diff(blocks))))) / np.sqrt(2)
     return float(np.median(before)), float(np.median(last)), scatter * np.sqrt(2 / 10)
 
 
