@@ -28,6 +28,7 @@ NO_LOG = "not a training log: no column counts steps or epochs, and none is a lo
 LARGEST_STEP = 2**53  # beyond it a float no longer tells neighbouring integers apart
 ABSOLUTE_SECONDS = (978_307_200.0, 4_102_444_800.0)  # 2001-01-01 .. 2100-01-01, in seconds since 1970
 ROWS_FOR_A_RHYTHM = 20  # rows below which irregular gaps prove nothing
+_IN_CACHE = 1 << 14  # values looked at together: what is made of them on the way never leaves the cache
 SHARE_OF_NUMBERS = 0.5  # a column is numeric when at least this share of its cells are numbers
 
 
@@ -180,13 +181,21 @@ def _counts_up(column: Column, rows: int, *, strict: bool) -> bool:
     value = column.value
     if not len(value) or len(column.text) > len(value):
         return False
-    with np.errstate(invalid="ignore"):
-        whole = (value == np.floor(value)) & (np.abs(value) < LARGEST_STEP)
-    if np.count_nonzero(whole) < 0.9 * len(value) or 2 * len(value) < min(rows, 3):
+    if np.count_nonzero(_whole(value)) < 0.9 * len(value) or 2 * len(value) < min(rows, 3):
         return False
     if len(value) > 2 and value.min() == value.max():
         return False
     return not strict or int(np.count_nonzero(np.diff(value) < 0)) <= len(value) // 10
+
+
+def _whole(value: Floats) -> NDArray[np.bool_]:
+    """Which values are whole numbers that a step can be; in pieces, so that no copy of a long column is made."""
+    whole = np.empty(len(value), dtype=bool)
+    with np.errstate(invalid="ignore"):
+        for at in range(0, len(value), _IN_CACHE):
+            part = value[at : at + _IN_CACHE]
+            whole[at : at + _IN_CACHE] = (part == np.floor(part)) & (np.abs(part) < LARGEST_STEP)
+    return whole
 
 
 def _laps_with_epoch(column: Column, columns: Sequence[Column], rows: int) -> bool:
@@ -529,8 +538,7 @@ def _steps(columns: Sequence[Column], axis: Axis, row_numbers: Ints, source: Sou
     column = next((one for one in columns if one.name == axis.column), None)
     if column is None:
         return np.arange(1, rows + 1, dtype=np.int64), []
-    with np.errstate(invalid="ignore"):
-        whole = (column.value == np.floor(column.value)) & (np.abs(column.value) < LARGEST_STEP)
+    whole = _whole(column.value)
     if column.at is None and whole.all():
         return column.value.astype(np.int64), []
     step = np.full(rows, NO_STEP, dtype=np.int64)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from analyzer.model import NO_STEP
 from analyzer.readers import Reading
-from analyzer.readers.csv_table import number_of, parse, recognises, sniff_delimiter
+from analyzer.readers.csv_table import parse, recognises
+from analyzer.readers.csv_table.cells import number_of, sniff_delimiter
 
 
 def read(text: str | bytes, name: str = "log.csv") -> Reading:

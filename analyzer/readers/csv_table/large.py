@@ -21,20 +21,20 @@ import numpy as np
 from analyzer.model import Ints, Problem
 from analyzer.readers import Reading
 from analyzer.readers.columns import Column, merge_columns
-from analyzer.readers.csv_table import (
+from analyzer.readers.csv_table.cells import (
     LINES_SNIFFED,
     MISSING,
-    collect,
     column_of_cells,
     looks_like_header,
     number_of,
-    read_columns,
     sniff_delimiter,
     split_row,
     unique_names,
 )
+from analyzer.readers.csv_table.rows import collect, read_columns
 
 MOST_ODD = 0.05  # share of odd lines beyond which nothing is gained
+_IN_CACHE = 1 << 18  # bytes looked at together: what is made of them on the way never leaves the cache
 _COLUMN_IN_ERROR = re.compile(r"CSV column #(\d+)")
 
 
@@ -46,9 +46,6 @@ def parse_large(text: bytes, name: str, problems: Sequence[Problem]) -> Reading 
     first_end = text.find(b"\n") + 1
     last_end = text.rfind(b"\n") + 1
     if not first_end or last_end <= first_end:
-        return None
-    ends_with_return = text[first_end - 2 : first_end] == b"\r\n"
-    if b"\r" in text and not (ends_with_return and text.count(b"\r") == text.count(b"\r\n")):
         return None
     header_line = text[:first_end].decode("utf-8", errors="replace").rstrip("\r\n")
     sample = text[: 1 << 16].decode("utf-8", errors="replace").splitlines()[:-1]
@@ -66,7 +63,7 @@ def parse_large(text: bytes, name: str, problems: Sequence[Problem]) -> Reading 
     with_arrow = importlib.util.find_spec("pyarrow") is not None
     if with_arrow and b"\0" not in text:
         parsed = _by_pyarrow(body, header, delimiter, sample[1:])
-        if parsed is not None and not parsed.may_hide_lines:
+        if parsed is not None and not parsed.may_hide_lines and parsed.rows == _line_feeds(body):
             rows = np.arange(2, parsed.rows + 2)
             return _reading(name, problems, header, delimiter, header_line, parsed.columns, rows, [], [], tail)
     odd = _odd_lines(body, header, delimiter)
@@ -77,6 +74,12 @@ def parse_large(text: bytes, name: str, problems: Sequence[Problem]) -> Reading 
     if parsed is None or parsed.rows != len(rows):
         return None
     return _reading(name, problems, header, delimiter, header_line, parsed.columns, rows, numbers, odd_texts, tail)
+
+
+def _line_feeds(body: memoryview) -> int:
+    """How many lines the careful path would see: to pyarrow, a carriage return alone ends a line as well."""
+    data = np.frombuffer(body, dtype=np.uint8)
+    return sum(int(np.count_nonzero(data[at : at + _IN_CACHE] == 10)) for at in range(0, len(data), _IN_CACHE))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

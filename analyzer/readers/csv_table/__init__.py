@@ -1,0 +1,126 @@
+"""CSV tables: one reader, and a small table of the dialects that frameworks write.
+
+``parse`` is pure: bytes and a name in, a reading out. Small files are split by hand; large regular ones go through
+pyarrow where it is installed, and only their odd lines through the careful path. Both give the same columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from analyzer.model import Source
+from analyzer.readers import Reader, Reading
+from analyzer.readers.columns import NO_LOG, is_long_form, names_an_axis
+from analyzer.readers.csv_table.cells import (
+    LINES_SNIFFED,
+    looks_like_header,
+    number_of,
+    sniff_delimiter,
+    split_row,
+    unique_names,
+)
+from analyzer.readers.csv_table.large import parse_large
+from analyzer.readers.csv_table.rows import parse_text
+from analyzer.readers.text_file import (
+    decode,
+    lines_of,
+    plain_head,
+    plain_suffix,
+    unpack,
+    unreadable,
+    why_not_text,
+)
+from analyzer.roles import role_of_tag
+
+FAST_FROM = 1 << 20  # bytes; below it the import of a fast parser costs more than it saves
+
+
+def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
+    """The bytes of a table (compressed or not) as a reading.
+
+    Args:
+        name: the path that messages show.
+        fast_from: bytes from which on the fast path is tried.
+    """
+    unpacked = unpack(data, name)
+    if any(problem.kind == "unreadable" for problem in unpacked.problems):
+        return Reading(source=Source(path=name, format="csv", line_numbers=True), problems=unpacked.problems)
+    reason = why_not_text(unpacked.data)
+    if reason:
+        return unreadable(name, "csv", reason, unpacked.problems)
+    text = unpacked.data
+    if len(text) >= FAST_FROM and no_log_by_its_header(text):
+        return unreadable(name, "csv", NO_LOG, unpacked.problems)
+    if len(text) >= fast_from:
+        reading = parse_large(text, name, unpacked.problems)
+        if reading is not None:
+            return reading
+    return parse_text(decode(text), name, unpacked.problems)
+
+
+def no_log_by_its_header(text: bytes) -> bool:
+    """Whether a large table names nothing that a log has: data sets are told by their first line, not read whole."""
+    lines = lines_of(decode(text[: 1 << 16])).lines[:LINES_SNIFFED]
+    lines = [line for line in lines if line.strip() and not line.startswith("#")]
+    header = unique_names(split_row(lines[0], sniff_delimiter(lines))) if lines else ()
+    return not any(names_an_axis(name) or role_of_tag(name) or is_long_form(name) for name in header)
+
+
+def read(path: Path) -> Reading:
+    """Read one table from disk."""
+    return parse(path.read_bytes(), str(path))
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """``.csv`` and ``.tsv`` always; other text files when their first lines are a table with a step or epoch column."""
+    suffix = plain_suffix(path)
+    if suffix in (".csv", ".tsv"):
+        return True
+    if suffix not in (".txt", ".log", ".dat", ".out", "") or path.name.startswith("events.out"):
+        return False
+    start = plain_head(head)
+    if why_not_text(start) or b"\0" in start or len(start) < 8 or start.lstrip()[:1] in (b"{", b"[", b"<", b":", b"-"):
+        return False
+    lines = lines_of(decode(start)).lines[:LINES_SNIFFED]
+    return looks_like_a_log_table(lines)
+
+
+def looks_like_a_log_table(lines: Sequence[str]) -> bool:
+    """Whether lines begin with a header that names an axis and go on with rows of as many cells, mostly numbers."""
+    comments = [line for line in lines if line.startswith("#")]
+    lines = [line for line in lines if not line.startswith("#")]
+    if len(lines) < 3:
+        return False
+    delimiter = sniff_delimiter(lines[:-1])
+    if comments and number_of(split_row(lines[0], delimiter)[0] if lines[0].strip() else "") is not None:
+        lines = [comments[-1].lstrip("# "), *lines]
+    header = unique_names(split_row(lines[0], delimiter))
+    if len(header) < 2 or not looks_like_header(header) or not any(names_an_axis(name) for name in header):
+        return False
+    rows = [split_row(line, delimiter) for line in lines[1:-1]]
+    even = [cells for cells in rows if len(cells) == len(header)]
+    numeric = sum(number_of(cell) is not None for cells in even for cell in cells)
+    return (
+        len(even) >= 0.8 * len(rows)
+        and numeric >= 0.4 * sum(map(len, even))
+        and any(names_an_axis(name) or role_of_tag(name) for name in header)
+    )
+
+
+READER = Reader(
+    name="csv",
+    title="CSV tables",
+    recognises=recognises,
+    read=read,
+    parse=parse,
+    recognised_by="`.csv`, `.tsv` (also `.gz`, `.zst`); `.txt` and `.log` files that begin with a header naming a step "
+    "or epoch column",
+    step="the column that counts updates: `global_step`, `step`, `iteration`, `num_updates`, ...; else samples or "
+    "tokens; else W&B's `_step` (a counter of log calls), the epoch, or the row. DeepSpeed and Stable-Baselines3 count "
+    "samples",
+    epoch="the column `epoch`: 0-based in Keras, Lightning and timm, 1-based in Ultralytics; a series beside a step",
+    learning_rate="as logged: Lightning's monitor and nanoGPT the rate that the update used, Keras and timm that of "
+    "the finished epoch, DeepSpeed the next one's",
+    priority=-10,
+)

@@ -1,0 +1,134 @@
+"""Cells and lines of CSV tables: what a number is, where a line is split, which line is a header."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from analyzer.readers.columns import Column, seconds_of_stamp
+
+LINES_SNIFFED = 30
+QUOTED_LINES = 100  # lines that one quoted cell may span; beyond, the quote is a stray one
+MISSING = frozenset(("", "NA", "N/A", "n/a", "na", "null", "NULL", "Null", "None", "none", "-", "--", "<NA>", "#N/A"))
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)$", re.I | re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?$", re.ASCII)
+_TENSOR = re.compile(r"tensor\(\s*([^\s,)]+)\s*(?:,.*)?\)$", re.S)
+_WINDOWS = {
+    "1.#INF": "inf",
+    "-1.#INF": "-inf",
+    "1.#QNAN": "nan",
+    "-1.#IND": "nan",
+    "1.#IND": "nan",
+    "nan(ind)": "nan",
+    "-nan(ind)": "nan",
+    "∞": "inf",
+    "-∞": "-inf",
+}
+
+
+def number_of(cell: str, *, decimal_comma: bool = False) -> float | None:
+    """The number that a cell holds, or None when it holds something else."""
+    text = cell.strip()
+    if _NUMBER.match(text):
+        return float(text)
+    if decimal_comma and _DECIMAL_COMMA.match(text):
+        return float(text.replace(",", "."))
+    if text in _WINDOWS:
+        return float(_WINDOWS[text])
+    inner = _TENSOR.match(text)
+    return number_of(inner.group(1)) if inner else None
+
+
+def split_row(line: str, delimiter: str) -> list[str]:
+    """The cells of one line. A line that cannot be parsed as CSV is split at every delimiter."""
+    if delimiter == " ":
+        return line.split()
+    if '"' not in line:
+        return line.split(delimiter)
+    try:
+        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error:
+        return line.split(delimiter)
+
+
+def records(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Line numbers and lines; a quoted cell may span several lines, which are then one record."""
+    at = 0
+    while at < len(lines):
+        line, first = lines[at], at
+        at += 1
+        if line.count('"') % 2:
+            end = next(
+                (index for index in range(at, min(at + QUOTED_LINES, len(lines))) if lines[index].count('"') % 2), None
+            )
+            if end is not None:
+                line = "\n".join(lines[first : end + 1])
+                at = end + 1
+        yield first + 1, line
+
+
+def sniff_delimiter(lines: Sequence[str]) -> str:
+    """The delimiter that splits the first lines into the most even rows: comma, semicolon, tab, bar or blanks."""
+    sample = [line for line in lines[:LINES_SNIFFED] if line.strip() and "\0" not in line and line[0] != "#"]
+
+    def evenness(delimiter: str) -> tuple[float, int]:
+        widths = [len(split_row(line, delimiter)) for line in sample]
+        first = widths[0] if widths else 0
+        return (sum(width == first for width in widths) / max(len(widths), 1) if first > 1 else 0.0), first
+
+    scores = {delimiter: evenness(delimiter) for delimiter in (",", ";", "\t", "|")}
+    best = max(scores, key=lambda delimiter: (scores[delimiter][0] >= 0.5, scores[delimiter][1], scores[delimiter][0]))
+    if scores[best][0] > 0:
+        return best
+    return " " if evenness(" ")[0] >= 0.8 else ","
+
+
+def unique_names(cells: Sequence[str]) -> tuple[str, ...]:
+    """Column names without padding; a name that occurs again gets a number, as pandas does it."""
+    seen: dict[str, int] = {}
+    names = []
+    for cell in cells:
+        name = cell.strip().lstrip("﻿").strip()
+        count = seen.get(name, 0)
+        seen[name] = count + 1
+        names.append(f"{name}.{count}" if count and name else name)
+    return tuple(names)
+
+
+def looks_like_header(cells: Sequence[str]) -> bool:
+    """Whether all cells are names: none is empty, a number or a list."""
+    stripped = [cell.strip() for cell in cells]
+    return bool(stripped) and all(
+        cell
+        and cell not in MISSING
+        and number_of(cell) is None
+        and cell[0] not in "[({"
+        and seconds_of_stamp(cell) is None
+        for cell in stripped
+    )
+
+
+def column_of_cells(name: str, at: Sequence[int], cells: Sequence[str], rows: int, *, decimal_comma: bool) -> Column:
+    """Numbers and texts of one column apart; missing cells are neither."""
+    numbers: list[float] = []
+    number_at: list[int] = []
+    text_at: list[int] = []
+    text: list[str] = []
+    for position, cell in zip(at, cells, strict=True):
+        value = number_of(cell, decimal_comma=decimal_comma)
+        if value is not None:
+            numbers.append(value)
+            number_at.append(position)
+        elif cell.strip() not in MISSING:
+            text_at.append(position)
+            text.append(cell.strip())
+    return Column(
+        name=name,
+        value=np.array(numbers, dtype=np.float64),
+        at=None if len(numbers) == rows else np.array(number_at, dtype=np.int64),
+        text_at=text_at,
+        text=text,
+    )

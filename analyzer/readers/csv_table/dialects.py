@@ -1,0 +1,125 @@
+"""Who wrote a CSV table, told by its header and its file name, and what follows from that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from analyzer.readers.columns import Dialect
+
+
+def dialect_of(header: Sequence[str], file_name: str) -> Dialect:
+    """What the header (and, for files of one metric, the file name) says about the writer."""
+    names = {name.strip() for name in header}
+    lower = [name.strip().lower() for name in header]
+    for recognises, dialect in _DIALECTS:
+        found = dialect(header, file_name) if recognises(names, lower, file_name) else None
+        if found is not None:
+            return found
+    return Dialect()
+
+
+def _tensorboard_export(header: Sequence[str], file_name: str) -> Dialect:
+    return Dialect(
+        framework="tensorboard",
+        step_columns=(header[1],),
+        wall_column=header[0],
+        exported=True,
+        tags={header[2].strip(): _tag_of_export(file_name)},
+    )
+
+
+def _tag_of_export(file_name: str) -> str:
+    """TensorBoard offers ``run-<run>-tag-<tag>.csv``: the tag is in the name only."""
+    stem = Path(file_name).stem
+    found = re.search(r"(?:^|[-_])tag[-_](.+)$", stem)
+    return found.group(1) if found else stem
+
+
+def _deepspeed(header: Sequence[str], file_name: str) -> Dialect:
+    """``Train_Samples_lr.csv`` with the header ``step,lr``: the step counts samples, the tag is the file's name."""
+    stem = Path(file_name).stem
+    parts = re.match(r"(Train)_(Samples|Eigenvalues)_(.+)$", stem)
+    tag = "/".join(parts.groups()) if parts else stem
+    return Dialect(framework="deepspeed", step_columns=("step",), counts="samples", tags={header[1].strip(): tag})
+
+
+def _wandb_chart(header: Sequence[str], file_name: str) -> Dialect:
+    """A chart export: a column for each run and its band, ``<run> - <tag>``, with ``__MIN`` and ``__MAX`` beside it."""
+    tags = {name.strip(): name.strip().rsplit(" - ", 1)[-1] for name in header if " - " in name}
+    if len(set(tags.values())) < len(set(tags) - {name for name in tags if re.search(r"__(MIN|MAX)$", name)}):
+        tags = {}
+    ignored = tuple(name.strip() for name in header if re.search(r"__(MIN|MAX)$", name))
+    return Dialect(framework="wandb", exported=True, tags=tags, ignored=ignored)
+
+
+def _of(framework: str, **known: object) -> Callable[[Sequence[str], str], Dialect]:
+    return lambda header, file_name: Dialect(framework=framework, **known)  # type: ignore[arg-type]
+
+
+_Recognises = Callable[[set[str], list[str], str], bool]
+_DIALECTS: tuple[tuple[_Recognises, Callable[[Sequence[str], str], Dialect]], ...] = (
+    (lambda names, lower, file: lower == ["wall time", "step", "value"], _tensorboard_export),
+    (lambda names, lower, file: any(name.endswith("__MIN") for name in names), _wandb_chart),
+    (lambda names, lower, file: len(lower) == 2 and lower[0] == "step" and file.startswith("Train_"), _deepspeed),
+    (
+        lambda names, lower, file: "time/total_timesteps" in names,
+        _of("stable-baselines3", step_columns=("time/total_timesteps",), counts="samples"),
+    ),
+    (
+        lambda names, lower, file: "_step" in names and bool(names & {"_timestamp", "_runtime"}),
+        _of("wandb", wall_column="_timestamp", elapsed_columns=("_runtime",), exported=True),
+    ),
+    (
+        lambda names, lower, file: lower[:1] == ["epoch"] and any(name.startswith("metrics/") for name in lower),
+        lambda header, file: Dialect(
+            framework="yolov5" if any(name.strip().startswith("x/lr") for name in header) else "ultralytics",
+            elapsed_columns=("time",),
+        ),
+    ),
+    (
+        lambda names, lower, file: (
+            "step" in names
+            and (
+                ("epoch" in names and file == "metrics.csv")
+                or any(re.match(r"lr-(?:Adam|SGD|RMS|LBFGS|Rprop|ASGD|NAdam|RAdam|Spars)", name) for name in names)
+            )
+        ),
+        _of("pytorch-lightning", step_columns=("step",)),
+    ),
+    (
+        lambda names, lower, file: "main/loss" in names,
+        _of("chainer", step_columns=("iteration",), elapsed_columns=("elapsed_time",)),
+    ),
+    (
+        lambda names, lower, file: "num_updates" in names and bool(names & {"wall", "gnorm", "wps", "ups"}),
+        _of("fairseq", step_columns=("num_updates",), elapsed_columns=("wall", "train_wall")),
+    ),
+    (
+        lambda names, lower, file: lower[:3] == ["epoch", "train_loss", "valid_loss"],
+        _of("fastai", elapsed_columns=("time",)),
+    ),
+    (
+        lambda names, lower, file: (
+            lower[:2] == ["epoch", "train_loss"]
+            and any(name.startswith("eval_") for name in lower)
+            and file.startswith("summary")
+        ),
+        _of("timm", counts="epoch"),
+    ),
+    (
+        lambda names, lower, file: (
+            lower[:1] == ["epoch"]
+            and "loss" in names
+            and lower[1:] == sorted(lower[1:])
+            and "step" not in names
+            and any(re.match("val_|accuracy|acc$", name) for name in lower)
+        ),
+        _of("keras", step_columns=("epoch",), counts="epoch"),
+    ),
+    (
+        lambda names, lower, file: {"samples", "step", "grad_norm", "loss_q0"} <= names,
+        _of("improved-diffusion", step_columns=("step",)),
+    ),
+)
