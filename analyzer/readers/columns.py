@@ -287,7 +287,6 @@ def seconds_of_stamp(cell: str) -> float | None:
 
 def wall_times(columns: Sequence[Column], rows: int, dialect: Dialect) -> tuple[str | None, Floats]:
     """The column of absolute times and its seconds for every row, NaN where there is none."""
-    wall = np.full(rows, np.nan)
     for column in columns:
         if column.name != dialect.wall_column and not _WALL.search(normal(column.name)):
             continue
@@ -297,14 +296,16 @@ def wall_times(columns: Sequence[Column], rows: int, dialect: Dialect) -> tuple[
             seconds = seconds_since_1970(column.value)
             if seconds is None:
                 continue
-            wall[column.positions(rows)] = seconds
+            at: Any = column.positions(rows)
         else:
-            of_text = seconds_of_text(column.text)
-            if of_text is None:
+            seconds = seconds_of_text(column.text)
+            if seconds is None:
                 continue
-            wall[np.asarray(column.text_at, dtype=np.int64)] = of_text
+            at = np.asarray(column.text_at, dtype=np.int64)
+        wall = np.full(rows, np.nan)
+        wall[at] = seconds
         return column.name, wall
-    return None, wall
+    return None, np.broadcast_to(np.nan, rows)  # one NaN in memory for all rows
 
 
 # ---------------------------------------------------------------------------------------------------------------

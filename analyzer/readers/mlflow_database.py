@@ -56,15 +56,26 @@ def _reading(
     params = dict(connection.execute("SELECT key, value FROM params WHERE run_uuid = ? ORDER BY rowid", (run,)))
     facts: tuple[Fact, ...] = facts_from_mapping(params, "MLflow params") if params else ()
     title = "/".join(part for part in (experiment, name or run) if part)
-    own = Source(path=source.path, format=source.format, view=title, records=len(rows),
-                 start_time=start / 1000.0 if start else None)
+    own = Source(
+        path=source.path,
+        format=source.format,
+        view=title,
+        records=len(rows),
+        start_time=start / 1000.0 if start else None,
+    )
     at_of: dict[str, list[int]] = {}
     for at, row in enumerate(rows):
         at_of.setdefault(row[0], []).append(at)
     points, stepped = with_ordinals([_points(tag, at, rows) for tag, at in at_of.items()])
     series = tuple(
-        Series(tag=one.tag, step=one.step, value=one.value, wall_time=one.wall_time,
-               source=np.zeros(len(one.step), dtype=np.int32), row=np.array(at_of[one.tag], dtype=np.int64))
+        Series(
+            tag=one.tag,
+            step=one.step,
+            value=one.value,
+            wall_time=one.wall_time,
+            source=np.zeros(len(one.step), dtype=np.int32),
+            row=np.array(at_of[one.tag], dtype=np.int64),
+        )
         for one in points
     )
     return Reading(source=replace(own, step_axis="step" if stepped else "row"), series=series, facts=facts)

@@ -82,8 +82,12 @@ def parse(text: str, tag: str, name: str) -> tuple[Points, list[Problem]]:
         steps.append(int(match[3]) if match[3] is not None and abs(int(match[3])) < 2**63 else NO_STEP)
         values.append(value)
         walls.append(int(match[1]) / 1000.0)
-    return Points(tag=tag, step=np.array(steps, dtype=np.int64), value=np.array(values, dtype=np.float64),
-                  wall_time=np.array(walls, dtype=np.float64)), problems
+    return Points(
+        tag=tag,
+        step=np.array(steps, dtype=np.int64),
+        value=np.array(values, dtype=np.float64),
+        wall_time=np.array(walls, dtype=np.float64),
+    ), problems
 
 
 def series_of(points: Sequence[Points]) -> tuple[Series, ...]:
@@ -94,8 +98,14 @@ def series_of(points: Sequence[Points]) -> tuple[Series, ...]:
     moments = [np.maximum.accumulate(one.wall_time) if len(one.wall_time) else one.wall_time for one in points]
     calls = np.unique(np.concatenate(moments)) if moments else np.empty(0)
     return tuple(
-        Series(tag=one.tag, step=one.step, value=one.value, wall_time=one.wall_time,
-               source=np.zeros(len(one.step), dtype=np.int32), row=np.searchsorted(calls, moment).astype(np.int64))
+        Series(
+            tag=one.tag,
+            step=one.step,
+            value=one.value,
+            wall_time=one.wall_time,
+            source=np.zeros(len(one.step), dtype=np.int32),
+            row=np.searchsorted(calls, moment).astype(np.int64),
+        )
         for one, moment in zip(points, moments, strict=True)
         if len(one.step)
     )

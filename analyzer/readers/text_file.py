@@ -55,9 +55,12 @@ def plain_suffix(path: Path) -> str:
 
 def plain_head(head: bytes) -> bytes:
     """The first bytes of a file as they are before compression, as far as ``head`` goes."""
-    if head.startswith((GZIP_MAGIC, ZSTD_MAGIC, BZ2_MAGIC, XZ_MAGIC)):
-        return unpack(head, "").data
-    return head
+    return unpack(head, "").data if compressed(head) else head
+
+
+def compressed(head: bytes) -> bool:
+    """Whether a file begins as one that ``unpack`` would decompress."""
+    return head.startswith((GZIP_MAGIC, ZSTD_MAGIC, BZ2_MAGIC, XZ_MAGIC))
 
 
 def unpack(data: bytes, name: str) -> Unpacked:

@@ -42,10 +42,13 @@ def read(path: Path) -> Reading:
         reason = "a Trackio project without a logged row"
         return Reading(source=source, problems=(Problem(source=str(path), kind="unreadable", message=reason),))
     facts = [configs.get(run, ()) for run, _, _ in runs]
-    return Reading(source=source, runs=tuple(
-        Reading(source=one.source, series=one.series, problems=one.problems, facts=found)
-        for one, found in zip(readings, facts, strict=True)
-    ))
+    return Reading(
+        source=source,
+        runs=tuple(
+            Reading(source=one.source, series=one.series, problems=one.problems, facts=found)
+            for one, found in zip(readings, facts, strict=True)
+        ),
+    )
 
 
 def _reading(connection: sqlite3.Connection, source: Source, run_column: str, run: str, name: str) -> Reading:
@@ -65,8 +68,14 @@ def _reading(connection: sqlite3.Connection, source: Source, run_column: str, ru
             entries.append({"_step": step, "_timestamp": moment, **flat_entry(metrics)})
             numbers.append(number)
     own = Source(path=source.path, format=source.format, framework=source.framework, view=name)
-    return interpret(columns_of_entries(entries), np.array(numbers, dtype=np.int64), source=own, dialect=DIALECT,
-                     problems=problems, judge=False)
+    return interpret(
+        columns_of_entries(entries),
+        np.array(numbers, dtype=np.int64),
+        source=own,
+        dialect=DIALECT,
+        problems=problems,
+        judge=False,
+    )
 
 
 def _configs(connection: sqlite3.Connection, columns: set[str], run_column: str) -> dict[str, tuple[Fact, ...]]:

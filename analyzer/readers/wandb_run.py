@@ -66,8 +66,14 @@ def parse(data: bytes, name: str) -> Reading:
     if not entries:
         reason = "the run logged no metrics: its file holds no history"
         return Reading(source=source, problems=(*problems, Problem(source=name, kind="unreadable", message=reason)))
-    return interpret(columns_of_entries(entries), np.array(rows, dtype=np.int64), source=source, dialect=DIALECT,
-                     problems=problems, facts=facts)
+    return interpret(
+        columns_of_entries(entries),
+        np.array(rows, dtype=np.int64),
+        source=source,
+        dialect=DIALECT,
+        problems=problems,
+        facts=facts,
+    )
 
 
 def _records(data: bytes, name: str, problems: list[Problem]) -> Iterator[bytes]:

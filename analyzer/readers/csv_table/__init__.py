@@ -1,7 +1,7 @@
 """CSV tables: one reader, and a small table of the dialects that frameworks write.
 
 ``parse`` is pure: bytes and a name in, a reading out. Small files are split by hand; large regular ones go through
-pyarrow where it is installed, and only their odd lines through the careful path. Both give the same columns.
+pyarrow or pandas, and only their odd lines through the careful path. Both give the same columns.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from analyzer.readers.csv_table.cells import (
     split_row,
     unique_names,
 )
-from analyzer.readers.csv_table.large import parse_large
+from analyzer.readers.csv_table.large import HEAD, parse_large, read_large
 from analyzer.readers.csv_table.rows import parse_text
 from analyzer.readers.text_file import (
+    compressed,
     decode,
     lines_of,
     plain_head,
@@ -61,7 +62,7 @@ def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
 
 def no_log_by_its_header(text: bytes) -> bool:
     """Whether a large table names nothing that a log has: data sets are told by their first line, not read whole."""
-    lines = lines_of(decode(text[: 1 << 16])).lines[:LINES_SNIFFED]
+    lines = lines_of(decode(text[:HEAD])).lines[:LINES_SNIFFED]
     lines = [line for line in lines if line.strip() and not line.startswith("#")]
     header = unique_names(split_row(lines[0], sniff_delimiter(lines))) if lines else ()
     return not any(names_an_axis(name) or role_of_tag(name) or is_long_form(name) for name in header)
@@ -69,7 +70,17 @@ def no_log_by_its_header(text: bytes) -> bool:
 
 def read(path: Path) -> Reading:
     """Read one table from disk."""
+    head = _head_of(path) if path.stat().st_size >= FAST_FROM else b""
+    if head and not compressed(head) and not why_not_text(head) and not no_log_by_its_header(head):
+        reading = read_large(path)
+        if reading is not None:
+            return reading
     return parse(path.read_bytes(), str(path))
+
+
+def _head_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
 
 
 def recognises(path: Path, head: bytes) -> bool:

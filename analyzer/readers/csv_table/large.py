@@ -1,24 +1,29 @@
-"""The fast path for large CSV tables: regular lines through pyarrow, odd ones through the careful path.
+"""The fast path of CSV tables: regular lines in blocks, through pyarrow or pandas; odd ones through the careful path.
 
-Both paths must give the same columns. So everything that pyarrow might read in another way than the careful path is
+All paths must give the same columns. So everything that a parser might read in another way than the careful path is
 kept from it: a column that does not convert is taken as text and read cell by cell; lines of another width, blank
-lines, repeated headers and NUL bytes are found by counting bytes and read one by one. When too much is odd, or
-pyarrow is not installed, the careful path reads everything.
+lines, repeated headers and NUL bytes are found by counting bytes and read one by one. When too much is odd, the
+careful path reads everything.
+
+A table on disk that pyarrow can take is never in memory as text: blocks of whole lines are read in order, parsed by a
+few threads side by side, and written to their place in one sheet of numbers. The place of a block is known before it
+is parsed: so many line ends, so many rows.
 """
 
 from __future__ import annotations
 
-import csv
-import importlib.util
-import io
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
-from analyzer.model import Ints, Problem
+from analyzer.model import Floats, Ints, Problem
 from analyzer.readers import Reading
 from analyzer.readers.columns import Column, merge_columns
 from analyzer.readers.csv_table.cells import (
@@ -31,24 +36,50 @@ from analyzer.readers.csv_table.cells import (
     split_row,
     unique_names,
 )
+from analyzer.readers.csv_table.parsers import Cells, Format, HoldsText, Irregular, Numbers, parse_block
 from analyzer.readers.csv_table.rows import collect, read_columns
 
+HEAD = 1 << 16  # bytes that tell the shape of the table
+BLOCK = 1 << 21  # bytes parsed together
 MOST_ODD = 0.05  # share of odd lines beyond which nothing is gained
+WORKERS = min(os.cpu_count() or 1, 8)  # one thread reads and counts lines for them: more would wait
 _IN_CACHE = 1 << 18  # bytes looked at together: what is made of them on the way never leaves the cache
-_COLUMN_IN_ERROR = re.compile(r"CSV column #(\d+)")
+
+
+def read_large(path: Path) -> Reading | None:
+    """A regular table on disk as a reading, or None when its text has to be looked at as a whole."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+        return _read_regular(head, lambda: _blocks_of_file(file), path.stat().st_size, str(path), ())
 
 
 def parse_large(text: bytes, name: str, problems: Sequence[Problem]) -> Reading | None:
-    """A table as a reading, or None when the careful path has to read it."""
-    if b'"' in text or text.startswith((b"\xff\xfe", b"\xfe\xff", b"#")) or (b"(" in text and b"nan(" in text):
+    """A table in memory as a reading, or None when the careful path has to read it."""
+    reading = _read_regular(text[:HEAD], lambda: _blocks_of_text(text), len(text), name, problems)
+    return reading or _read_around_odd_lines(text, name, problems)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# the shape of the table, from its first lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shape:
+    header_line: str
+    header: tuple[str, ...]
+    delimiter: str
+    text: frozenset[int]  # columns that hold text in the first lines
+    decimal_comma: bool
+    body: int  # byte at which the first row begins
+
+
+def _shape_of(head: bytes) -> _Shape | None:
+    """What the first lines say, or None when they are no plain table: only the careful path knows comments, quotes."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"#")):
         return None
-    text = text.removeprefix(b"\xef\xbb\xbf")
-    first_end = text.find(b"\n") + 1
-    last_end = text.rfind(b"\n") + 1
-    if not first_end or last_end <= first_end:
-        return None
-    header_line = text[:first_end].decode("utf-8", errors="replace").rstrip("\r\n")
-    sample = text[: 1 << 16].decode("utf-8", errors="replace").splitlines()[:-1]
+    first_end = head.find(b"\n") + 1
+    header_line = head[:first_end].decode("utf-8-sig", errors="replace").rstrip("\r\n")
+    sample = head.decode("utf-8-sig", errors="replace").splitlines()[:-1]
     delimiter = sniff_delimiter(sample[:LINES_SNIFFED])
     header = unique_names(split_row(header_line, delimiter))
     if (
@@ -58,135 +89,217 @@ def parse_large(text: bytes, name: str, problems: Sequence[Problem]) -> Reading 
         or not looks_like_header([one or "x" for one in header])
     ):
         return None
-    body = memoryview(text)[first_end:last_end]
-    tail = text[last_end:].decode("utf-8", errors="replace")
-    with_arrow = importlib.util.find_spec("pyarrow") is not None
-    if with_arrow and b"\0" not in text:
-        parsed = _by_pyarrow(body, header, delimiter, sample[1:])
-        if parsed is not None and not parsed.may_hide_lines and parsed.rows == _line_feeds(body):
-            rows = np.arange(2, parsed.rows + 2)
-            return _reading(name, problems, header, delimiter, header_line, parsed.columns, rows, [], [], tail)
-    odd = _odd_lines(body, header, delimiter)
-    if odd is None:
-        return None
-    numbers, regular, rows, odd_texts = odd
-    parsed = (_by_pyarrow if with_arrow else _by_pandas)(regular, header, delimiter, sample[1:])
-    if parsed is None or parsed.rows != len(rows):
-        return None
-    return _reading(name, problems, header, delimiter, header_line, parsed.columns, rows, numbers, odd_texts, tail)
+    return _Shape(
+        header_line=header_line,
+        header=header,
+        delimiter=delimiter,
+        text=_text_columns(header, delimiter, sample[1:51]),
+        decimal_comma=delimiter == ";" and b"," in head[first_end:],
+        body=first_end,
+    )
 
 
-def _line_feeds(body: memoryview) -> int:
-    """How many lines the careful path would see: to pyarrow, a carriage return alone ends a line as well."""
-    data = np.frombuffer(body, dtype=np.uint8)
-    return sum(int(np.count_nonzero(data[at : at + _IN_CACHE] == 10)) for at in range(0, len(data), _IN_CACHE))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Parsed:
-    rows: int
-    columns: list[Column]
-    may_hide_lines: bool = False  # a repeated header or a blank line may be among the rows
-
-
-def _text_columns(header: tuple[str, ...], delimiter: str, sample: Sequence[str]) -> set[int]:
-    """Columns that hold text in the first lines."""
-    cells = [row for row in (split_row(line, delimiter) for line in sample[:50]) if len(row) == len(header)]
-    return {
+def _text_columns(header: tuple[str, ...], delimiter: str, sample: Sequence[str]) -> frozenset[int]:
+    cells = [row for row in (split_row(line, delimiter) for line in sample) if len(row) == len(header)]
+    return frozenset(
         index
         for index in range(len(header))
         if any(
             cell not in MISSING and number_of(cell) is None and "," not in cell
             for cell in (row[index].strip() for row in cells)
         )
-    }
+    )
 
 
-def _by_pyarrow(body: Any, header: tuple[str, ...], delimiter: str, sample: Sequence[str]) -> _Parsed | None:
-    """Columns by pyarrow: numbers where every cell converts, else cell by cell; None when lines differ in width."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
+# ---------------------------------------------------------------------------------------------------------------
+# blocks of whole lines; only the last may end without a line end
 
-    indices = [str(index) for index in range(len(header))]
-    text = _text_columns(header, delimiter, sample)
-    kinds = {str(index): pa.string() if index in text else pa.float64() for index in range(len(header))}
-    comma = delimiter == ";" and b"," in bytes(body[: 1 << 20])
-    for _ in range(len(header) + 1):
+
+def _blocks_of_file(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while block := file.read(BLOCK):
+        yield block + file.readline()
+
+
+def _blocks_of_text(text: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(text):
+        end = text.find(b"\n", at + BLOCK) + 1 or len(text)
+        yield text[at:end]
+        at = end
+
+
+def _line_feeds(block: bytes) -> int:
+    data = np.frombuffer(block, dtype=np.uint8)
+    return sum(int(np.count_nonzero(data[at : at + _IN_CACHE] == 10)) for at in range(0, len(data), _IN_CACHE))
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# regular tables: every line as wide as the header
+
+
+class _Sheet:
+    """The numbers of all rows, columns first; blocks are written to it side by side."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        self.value: Floats = np.empty((columns, rows))
+        self.missing: NDArray[np.bool_] = np.zeros((columns, rows), dtype=bool)
+
+    def grown(self, rows: int) -> _Sheet:
+        """A sheet with room for more rows."""
+        larger = _Sheet(len(self.value), rows)
+        larger.value[:, : self.value.shape[1]] = self.value
+        larger.missing[:, : self.missing.shape[1]] = self.missing
+        return larger
+
+    def write(self, index: int, first: int, parts: Sequence[Numbers]) -> None:
+        """Put cells of one column from row ``first`` on."""
+        for part in parts:
+            rows = slice(first, first + len(part.value))
+            self.value[index, rows] = part.value
+            if part.missing is not None:
+                self.missing[index, rows] = part.missing
+            first = rows.stop
+
+    def column(self, name: str, index: int, rows: int) -> Column:
+        value, missing = self.value[index, :rows], self.missing[index, :rows]
+        if not missing.any():
+            return Column(name=name, value=value)
+        there = np.flatnonzero(~missing)
+        return Column(name=name, value=value[there], at=there)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Regular:
+    """What a table without odd lines holds."""
+
+    columns: list[Column]
+    rows: int
+    text: frozenset[int]  # columns that hold text
+    tail: str  # the incomplete line at the end
+
+
+def _read_regular(
+    head: bytes, blocks: Callable[[], Iterable[bytes]], size: int, name: str, problems: Sequence[Problem]
+) -> Reading | None:
+    """A table without an odd line as a reading; None when it may have one."""
+    shape = _shape_of(head)
+    if shape is None or 0 in shape.text:
+        return None
+    table = _regular_table(blocks, size, shape)
+    # where text is in front, or no column is full, a repeated header or a blank line could be among the rows
+    if table is None or 0 in table.text or not any(one.at is None for one in table.columns):
+        return None
+    rows = np.arange(2, table.rows + 2)
+    return _reading(name, problems, shape, table.columns, rows, [], [], table.tail)
+
+
+def _regular_table(blocks: Callable[[], Iterable[bytes]], size: int, shape: _Shape) -> _Regular | None:
+    """All columns; one with a cell that is no number is taken as text, and the table read again."""
+    text = shape.text
+    while True:
         try:
-            table = arrow_csv.read_csv(
-                pa.BufferReader(pa.py_buffer(body)),
-                read_options=arrow_csv.ReadOptions(column_names=indices, block_size=1 << 20),
-                parse_options=arrow_csv.ParseOptions(delimiter=delimiter, quote_char=False, ignore_empty_lines=False),
-                convert_options=arrow_csv.ConvertOptions(
-                    column_types=kinds,
-                    null_values=sorted(MISSING),
-                    strings_can_be_null=False,
-                    decimal_point="," if comma else ".",
-                ),
-            )
-        except pa.ArrowInvalid as error:
-            found = _COLUMN_IN_ERROR.search(str(error))
-            if not found or "conversion" not in str(error) or kinds[found[1]] == pa.string():
-                return None
-            kinds[found[1]] = pa.string()
-            continue
-        arrays = [table.column(index) for index in indices]
-        texts = [array.type == pa.string() for array in arrays]
-        blank = all(is_text or array.null_count for is_text, array in zip(texts, arrays, strict=True))
-        columns = [
-            _column(name, array, table.num_rows, delimiter) for name, array in zip(header, arrays, strict=True) if name
-        ]
-        return _Parsed(rows=table.num_rows, columns=columns, may_hide_lines=texts[0] or blank)
-    return None
+            return _sheet_of(blocks(), size, shape, text)
+        except HoldsText as found:
+            text |= {found.column}
+        except Irregular:
+            return None
 
 
-def _by_pandas(body: Any, header: tuple[str, ...], delimiter: str, sample: Sequence[str]) -> _Parsed | None:
-    """Columns by pandas, of lines that all have one width; None where NaN could not be told from a missing cell."""
-    if any(spelling in body for spelling in (b"nan", b"NaN", b"NAN", b"Nan")):
+def _sheet_of(blocks: Iterable[bytes], size: int, shape: _Shape, text: frozenset[int]) -> _Regular:
+    """Parse blocks side by side; the place of each is known before, from the line ends of those in front of it."""
+    format = Format(columns=len(shape.header), delimiter=shape.delimiter, decimal_comma=shape.decimal_comma, text=text)
+    sheet = _Sheet(len(shape.header), 0)
+    cells: dict[int, list[str]] = {index: [] for index in text}
+    running: deque[Future[Cells]] = deque()
+    rows = 0
+    tail = b""
+
+    def parse(block: bytes, first: int, lines: int, sheet: _Sheet) -> Cells:
+        found = parse_block(block, lines, format)
+        for index, parts in found.numbers.items():
+            sheet.write(index, first, parts)
+        return found
+
+    def finish_all_but(count: int) -> None:
+        while len(running) > count:
+            for index, part in running.popleft().result().text.items():
+                cells[index] += part
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        try:
+            for number, block in enumerate(blocks):
+                complete = block.rfind(b"\n") + 1
+                block, tail = block[0 if number else shape.body : complete], block[complete:]
+                lines = _line_feeds(block)
+                if not lines:
+                    continue
+                if rows + lines > sheet.value.shape[1]:
+                    finish_all_but(0)
+                    sheet = sheet.grown(rows + lines + int(1.05 * lines * size / len(block)))
+                running.append(pool.submit(parse, block, rows, lines, sheet))
+                finish_all_but(2 * WORKERS)
+                rows += lines
+            finish_all_but(0)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    columns = [
+        _text_column(name, cells[index], shape) if index in text else sheet.column(name, index, rows)
+        for index, name in enumerate(shape.header)
+        if name
+    ]
+    return _Regular(columns=columns, rows=rows, text=text, tail=tail.decode("utf-8", errors="replace"))
+
+
+def _text_column(name: str, cells: Sequence[str], shape: _Shape) -> Column:
+    held = [index for index, cell in enumerate(cells) if cell]
+    found = [cells[index] for index in held]
+    return column_of_cells(name, held, found, len(cells), decimal_comma=shape.delimiter == ";")
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# tables with odd lines
+
+
+def _read_around_odd_lines(text: bytes, name: str, problems: Sequence[Problem]) -> Reading | None:
+    """A table whose odd lines are cut out and read one by one; None when too many are odd."""
+    shape = _shape_of(text[:HEAD])
+    last_end = text.rfind(b"\n") + 1
+    if shape is None or last_end <= shape.body or b'"' in text:
         return None
-    import pandas as pd
-
-    text = _text_columns(header, delimiter, sample)
-    exact: dict[str, Any] = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
-    try:
-        frame = pd.read_csv(
-            io.BytesIO(body), header=None, names=range(len(header)), sep=delimiter, quoting=csv.QUOTE_NONE,
-            index_col=False,
-            dtype={index: str if index in text else np.float64 for index in range(len(header))},
-            engine="c",
-            na_values=sorted(MISSING), keep_default_na=False, skip_blank_lines=False, encoding_errors="replace",
-            decimal="," if delimiter == ";" and b"," in bytes(body[: 1 << 20]) else ".", **exact,
-        )  # fmt: skip
-    except (ValueError, OverflowError):
+    odd = _odd_lines(memoryview(text)[shape.body : last_end], shape)
+    if odd is None:
         return None
-    columns = []
-    for index, name in enumerate(header):
-        if name and index in text:
-            cells = frame[index].fillna("").tolist()
-            held = [at for at, cell in enumerate(cells) if cell]
-            columns.append(
-                column_of_cells(name, held, [cells[at] for at in held], len(frame), decimal_comma=delimiter == ";")
-            )
-        elif name:
-            value = frame[index].to_numpy()
-            there = np.flatnonzero(~np.isnan(value))
-            whole = len(there) == len(value)
-            columns.append(Column(name=name, value=value if whole else value[there], at=None if whole else there))
-    return _Parsed(rows=len(frame), columns=columns)
+    regular = odd.regular
+    table = _regular_table(lambda: _blocks_of_text(regular), len(regular), replace(shape, body=0))
+    if table is None or table.rows != len(odd.regular_rows):
+        return None
+    tail = text[last_end:].decode("utf-8", errors="replace")
+    return _reading(name, problems, shape, table.columns, odd.regular_rows, odd.rows, odd.lines, tail)
 
 
-def _odd_lines(
-    body: memoryview, header: tuple[str, ...], delimiter: str
-) -> tuple[list[int], bytes, Ints, list[str]] | None:
-    """Numbers and texts of the odd lines, and the bytes and numbers of the regular ones; None when too many are odd."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Odd:
+    """Lines apart: odd ones as text, regular ones as bytes, each with their line numbers."""
+
+    rows: list[int]
+    lines: list[str]
+    regular_rows: Ints
+    regular: bytes
+
+
+def _odd_lines(body: memoryview, shape: _Shape) -> _Odd | None:
+    """Odd and regular lines apart; None when too many are odd."""
     data = np.frombuffer(body, dtype=np.uint8)
     ends = np.flatnonzero(data == 10)
     starts = np.concatenate([[0], ends[:-1] + 1])
-    delimiters = np.flatnonzero(data == ord(delimiter))
+    delimiters = np.flatnonzero(data == ord(shape.delimiter))
     counts = np.searchsorted(delimiters, ends) - np.searchsorted(delimiters, starts)
     first = data[starts]
-    usual = b"0123456789+-." if not header[0] else b"0123456789+-." + delimiter.encode()
-    odd = (counts != len(header) - 1) | (ends - starts <= 1) | ~np.isin(first, np.frombuffer(usual, dtype=np.uint8))
+    usual = b"0123456789+-." + (shape.delimiter.encode() if shape.header[0] else b"")
+    odd = (
+        (counts != len(shape.header) - 1) | (ends - starts <= 1) | ~np.isin(first, np.frombuffer(usual, dtype=np.uint8))
+    )
     zeros = np.flatnonzero(data == 0)
     if len(zeros):
         odd[np.unique(np.searchsorted(ends, zeros))] = True
@@ -200,62 +313,38 @@ def _odd_lines(
         pieces.append(body[begin : starts[index]])
         begin = int(ends[index]) + 1
     pieces.append(body[begin:])
-    return (at + 2).tolist(), b"".join(pieces), np.flatnonzero(~odd).astype(np.int64) + 2, texts
+    return _Odd(
+        rows=(at + 2).tolist(),
+        lines=texts,
+        regular_rows=np.flatnonzero(~odd).astype(np.int64) + 2,
+        regular=b"".join(pieces),
+    )
 
 
 def _reading(
     name: str,
     problems: Sequence[Problem],
-    header: tuple[str, ...],
-    delimiter: str,
-    header_line: str,
+    shape: _Shape,
     regular: list[Column],
     rows: Ints,
-    odd_numbers: list[int],
-    odd_texts: list[str],
+    odd_rows: list[int],
+    odd_lines: list[str],
     tail: str,
 ) -> Reading | None:
     """Regular and odd lines, and the incomplete one at the end, as one table."""
-    last_row = int(max(rows[-1] if len(rows) else 1, odd_numbers[-1] if odd_numbers else 1))
-    lines = [header_line, *odd_texts, *([tail] if tail else [])]
-    numbers = [1, *odd_numbers, *([last_row + 1] if tail else [])]
-    table = collect(lines, not tail, delimiter, name, numbers)
-    if table.main != header or len(table.headers) > 1:
+    last_row = int(max(rows[-1] if len(rows) else 1, odd_rows[-1] if odd_rows else 1))
+    lines = [shape.header_line, *odd_lines, *([tail] if tail else [])]
+    numbers = [1, *odd_rows, *([last_row + 1] if tail else [])]
+    table = collect(lines, not tail, shape.delimiter, name, numbers)
+    if table.main != shape.header or len(table.headers) > 1:
         return None
     if not table.rows:
         return read_columns(table, regular, rows, name, problems)
+    decimal_comma = shape.delimiter == ";"
     odd = [
-        column_of_cells(column, table.at[column], table.cells[column], len(table.rows), decimal_comma=delimiter == ";")
+        column_of_cells(column, table.at[column], table.cells[column], len(table.rows), decimal_comma=decimal_comma)
         for column in table.at
         if column
     ]
     order, columns = merge_columns((rows, regular), (np.array(table.rows, dtype=np.int64), odd))
     return read_columns(table, columns, order, name, problems)
-
-
-def _column(name: str, array: Any, rows: int, delimiter: str) -> Column:
-    """One arrow column: numbers as they are, text cell by cell."""
-    import pyarrow as pa
-
-    if array.type == pa.string():
-        cells = array.to_pylist()
-        held = [index for index, cell in enumerate(cells) if cell]
-        return column_of_cells(name, held, [cells[index] for index in held], rows, decimal_comma=delimiter == ";")
-    # ChunkedArray.to_numpy imports pandas, which takes longer than the table
-    value = np.concatenate([_float_buffer(chunk) for chunk in array.chunks] or [np.empty(0)])
-    if array.null_count == 0:
-        return Column(name=name, value=value)
-    valid = np.concatenate([_valid(chunk) for chunk in array.chunks])
-    return Column(name=name, value=value[valid], at=np.flatnonzero(valid))
-
-
-def _float_buffer(chunk: Any) -> Any:
-    return np.frombuffer(chunk.buffers()[1], dtype=np.float64)[chunk.offset : chunk.offset + len(chunk)]
-
-
-def _valid(chunk: Any) -> Any:
-    """Which cells of a chunk hold a value: a bitmap, least significant bit first, or none when all do."""
-    if chunk.null_count == 0:
-        return np.ones(len(chunk), dtype=bool)
-    bits = np.unpackbits(np.frombuffer(chunk.buffers()[0], dtype=np.uint8), bitorder="little")
-    return bits[chunk.offset : chunk.offset + len(chunk)].astype(bool)

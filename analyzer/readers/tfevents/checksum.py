@@ -180,8 +180,10 @@ def _byte_list() -> list[int]:
 def _word_tables() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Contributions of the low and the high half of a 4-byte word that ends the message, as wide as an index."""
     half = np.arange(1 << 16)
-    return ((contribution(3)[half & 0xFF] ^ contribution(2)[half >> 8]).astype(np.int64),
-            (contribution(1)[half & 0xFF] ^ contribution(0)[half >> 8]).astype(np.int64))
+    return (
+        (contribution(3)[half & 0xFF] ^ contribution(2)[half >> 8]).astype(np.int64),
+        (contribution(1)[half & 0xFF] ^ contribution(0)[half >> 8]).astype(np.int64),
+    )
 
 
 @cache
@@ -197,6 +199,10 @@ def _zeros(bit: int) -> tuple[Words, Words, Words, Words]:
 
 def _apply(operator: tuple[Words, Words, Words, Words], state: Words) -> Words:
     byte = np.uint32(0xFF)
-    moved: Words = (operator[0][state & byte] ^ operator[1][(state >> np.uint32(8)) & byte]
-                    ^ operator[2][(state >> np.uint32(16)) & byte] ^ operator[3][state >> np.uint32(24)])
+    moved: Words = (
+        operator[0][state & byte]
+        ^ operator[1][(state >> np.uint32(8)) & byte]
+        ^ operator[2][(state >> np.uint32(16)) & byte]
+        ^ operator[3][state >> np.uint32(24)]
+    )
     return moved

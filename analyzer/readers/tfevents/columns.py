@@ -92,11 +92,16 @@ class Templates:
                 odd.append(left)
         one_by_one = np.sort(np.concatenate(odd)) if odd else np.zeros(0, dtype=np.int64)
         strange, events = self._read_each(data, start, length, one_by_one, parts, corrupt)
-        return Block(points=_in_written_order(parts, len(start)), strange=tuple(strange), events=tuple(events),
-                     corrupt=np.sort(np.concatenate(corrupt)) if corrupt else np.zeros(0, dtype=np.int64))
+        return Block(
+            points=_in_written_order(parts, len(start)),
+            strange=tuple(strange),
+            events=tuple(events),
+            corrupt=np.sort(np.concatenate(corrupt)) if corrupt else np.zeros(0, dtype=np.int64),
+        )
 
-    def _read_alike(self, data: Bytes, start: Ints, size: int, rows: Ints, parts: list[_Part],
-                    corrupt: list[Ints]) -> Ints:
+    def _read_alike(
+        self, data: Bytes, start: Ints, size: int, rows: Ints, parts: list[_Part], corrupt: list[Ints]
+    ) -> Ints:
         """Read records of one length as columns; returns those that fit no template."""
         whole = -(-(size + 4) // 8) * 8
         blocks = np.ndarray((len(data) - whole + 1,), dtype=f"V{whole}", buffer=data, strides=(1,))
@@ -149,8 +154,9 @@ class Templates:
             self.tags.plugins.setdefault(tag, plugin)
         return event
 
-    def _read_each(self, data: Bytes, start: Ints, length: Ints, rows: Ints, parts: list[_Part],
-                   corrupt: list[Ints]) -> tuple[list[int], list[tuple[int, Event]]]:
+    def _read_each(
+        self, data: Bytes, start: Ints, length: Ints, rows: Ints, parts: list[_Part], corrupt: list[Ints]
+    ) -> tuple[list[int], list[tuple[int, Event]]]:
         """Read records one by one."""
         strange: list[int] = []
         events: list[tuple[int, Event]] = []
@@ -178,9 +184,16 @@ class Templates:
                 events.append((row, event))
         if found:
             record, places, number, step, wall, value = zip(*found, strict=True)
-            parts.append(_Part(record=np.array(record), place=np.array(places), tag=np.array(number, dtype=np.int32),
-                               step=np.array(step, dtype=np.int64), wall=np.array(wall, dtype=np.float64),
-                               value=np.array(value, dtype=np.float64)))
+            parts.append(
+                _Part(
+                    record=np.array(record),
+                    place=np.array(places),
+                    tag=np.array(number, dtype=np.int32),
+                    step=np.array(step, dtype=np.int64),
+                    wall=np.array(wall, dtype=np.float64),
+                    value=np.array(value, dtype=np.float64),
+                )
+            )
         return strange, events
 
 
@@ -245,8 +258,9 @@ class _Shape:
         first: Ints = np.unique(_hash(list((words[alike] & self.mask).T)), return_index=True)[1]
         return alike[np.sort(first)[:KINDS]]
 
-    def read(self, rows: Ints, words: NDArray[np.uint64], parts: list[_Part],
-             corrupt: list[Ints]) -> tuple[Ints, NDArray[np.uint64]]:
+    def read(
+        self, rows: Ints, words: NDArray[np.uint64], parts: list[_Part], corrupt: list[Ints]
+    ) -> tuple[Ints, NDArray[np.uint64]]:
         """Read the records that fit one of the templates; returns the others."""
         self.hits = 0
         if not len(self.words):
@@ -273,12 +287,20 @@ class _Shape:
         values = [_column(words, scalar.at, scalar.form).astype(np.float64) for scalar in event.scalars]
         several = len(values)
         if several == 1:
-            parts.append(_Part(record=rows, tag=self.tags[kind, 0], step=step.view(np.int64), wall=wall,
-                               value=values[0]))
+            parts.append(
+                _Part(record=rows, tag=self.tags[kind, 0], step=step.view(np.int64), wall=wall, value=values[0])
+            )
         else:
-            parts.append(_Part(record=np.repeat(rows, several), place=np.tile(np.arange(several), len(rows)),
-                               tag=self.tags[kind].ravel(), step=np.repeat(step.view(np.int64), several),
-                               wall=np.repeat(wall, several), value=np.stack(values, axis=1).ravel()))
+            parts.append(
+                _Part(
+                    record=np.repeat(rows, several),
+                    place=np.tile(np.arange(several), len(rows)),
+                    tag=self.tags[kind].ravel(),
+                    step=np.repeat(step.view(np.int64), several),
+                    wall=np.repeat(wall, several),
+                    value=np.stack(values, axis=1).ravel(),
+                )
+            )
         return left, left_words
 
     def _with_varying(self, words: NDArray[np.uint64], crc: Words) -> Words:
@@ -335,6 +357,7 @@ def _shape(event: Event, size: int) -> _Shape | None:
 
 def _same_places(one: Event, other: Event) -> bool:
     """Whether the numbers of two events of one length lie at the same places."""
+
     def places(event: Event) -> tuple[object, ...]:
         return (event.wall_at, event.step_at, event.step_width, [(s.at, s.form) for s in event.scalars])
 
@@ -374,8 +397,9 @@ def _in_written_order(parts: list[_Part], records: int) -> Points:
     """All points of a block, by record, and as they follow one another within it."""
     if len(parts) == 1:
         part = parts[0]
-        return Points(tag=part.tag, step=part.step, value=part.value, wall_time=part.wall,
-                      record=part.record.astype(np.int32))
+        return Points(
+            tag=part.tag, step=part.step, value=part.value, wall_time=part.wall, record=part.record.astype(np.int32)
+        )
     first = np.zeros(records + 1, dtype=np.int64)
     for part in parts:
         first[1:] += np.bincount(part.record, minlength=records)

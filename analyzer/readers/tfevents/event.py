@@ -20,8 +20,21 @@ SCALAR_PLUGINS = ("scalars", "")
 DECLARING_PLUGINS = ("text", "hparams")
 
 # types.proto: DataType -> numpy's name of the type in `tensor_content`
-DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?", 14: "bfloat16", 17: "<u2",
-          19: "<f2", 22: "<u4", 23: "<u8"}
+DTYPES = {
+    1: "<f4",
+    2: "<f8",
+    3: "<i4",
+    4: "u1",
+    5: "<i2",
+    6: "i1",
+    9: "<i8",
+    10: "?",
+    14: "bfloat16",
+    17: "<u2",
+    19: "<f2",
+    22: "<u4",
+    23: "<u8",
+}
 STRING = 7
 VARINTS = {3: 7, 4: 7, 5: 7, 6: 7, 9: 10, 10: 11, 17: 7, 22: 16, 23: 17}  # DataType -> field of its packed numbers
 SIGNED = (3, 5, 6, 9)
@@ -121,9 +134,20 @@ def parse_event(data: bytes, plugins: dict[str, str] | None = None) -> Event:
                 texts.append(value)
             else:
                 other = True
-    return Event(wall_time=wall_time, step=step, scalars=tuple(scalars), texts=tuple(texts), file_version=file_version,
-                 session_status=status, writer=writer, plugins=tuple(named), wall_at=wall_at, step_at=step_at,
-                 step_width=step_width, other=other)
+    return Event(
+        wall_time=wall_time,
+        step=step,
+        scalars=tuple(scalars),
+        texts=tuple(texts),
+        file_version=file_version,
+        session_status=status,
+        writer=writer,
+        plugins=tuple(named),
+        wall_at=wall_at,
+        step_at=step_at,
+        step_width=step_width,
+        other=other,
+    )
 
 
 def event_by_protobuf(data: bytes, plugins: dict[str, str] | None = None) -> Event:
@@ -157,9 +181,17 @@ def event_by_protobuf(data: bytes, plugins: dict[str, str] | None = None) -> Eve
                 scalars.append(found)
             elif found is not None:
                 texts.append(found)
-    return Event(wall_time=proto.wall_time, step=proto.step, scalars=tuple(scalars), texts=tuple(texts),
-                 file_version=proto.file_version, session_status=proto.session_log.status,
-                 writer=proto.source_metadata.writer, plugins=tuple(named), other=True)
+    return Event(
+        wall_time=proto.wall_time,
+        step=proto.step,
+        scalars=tuple(scalars),
+        texts=tuple(texts),
+        file_version=proto.file_version,
+        session_status=proto.session_log.status,
+        writer=proto.source_metadata.writer,
+        plugins=tuple(named),
+        other=True,
+    )
 
 
 def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
@@ -218,8 +250,9 @@ def _text(data: bytes, at: int, end: int) -> str:
         raise Unusual("not UTF-8") from error
 
 
-def _value(data: bytes, at: int, end: int, plugins: dict[str, str],
-           named: list[tuple[str, str]]) -> Scalar | Text | None:
+def _value(
+    data: bytes, at: int, end: int, plugins: dict[str, str], named: list[tuple[str, str]]
+) -> Scalar | Text | None:
     """One ``Summary.Value``: a scalar, a declaration, or something that is neither."""
     tag = plugin = ""
     content = b""
@@ -339,16 +372,21 @@ def _session_status(data: bytes, at: int, end: int) -> int:
 
 
 def _writer(data: bytes, at: int, end: int) -> str:
-    return next((_text(data, begin, stop) for number, wire, begin, stop in fields(data, at, end)
-                 if number == 1 and wire == 2), "")
+    return next(
+        (_text(data, begin, stop) for number, wire, begin, stop in fields(data, at, end) if number == 1 and wire == 2),
+        "",
+    )
 
 
 def _tensor_by_protobuf(tag: str, plugin: str, tensor: Any) -> Scalar | Text | None:
     if plugin not in SCALAR_PLUGINS and plugin not in DECLARING_PLUGINS:
         return None
     if tensor.dtype == STRING:
-        return Text(tag=tag, plugin=plugin, content=tensor.string_val[0]) if (
-            plugin in DECLARING_PLUGINS and tensor.string_val) else None
+        return (
+            Text(tag=tag, plugin=plugin, content=tensor.string_val[0])
+            if (plugin in DECLARING_PLUGINS and tensor.string_val)
+            else None
+        )
     if tensor.dtype not in DTYPES or plugin not in SCALAR_PLUGINS:
         return None
     if any(dim.size != 1 for dim in tensor.tensor_shape.dim) or tensor.tensor_shape.unknown_rank:
@@ -369,8 +407,11 @@ def _one_number(tensor: Any) -> float:
         return float(np.frombuffer(content, dtype="<f4" if tensor.dtype == 14 else DTYPES[tensor.dtype])[0])
     if tensor.dtype in (14, 19):
         bits = tensor.half_val[0]
-        return float(np.array([bits << 16], dtype="<u4").view("<f4")[0] if tensor.dtype == 14
-                     else np.array([bits], dtype="<u2").view("<f2")[0])
+        return float(
+            np.array([bits << 16], dtype="<u4").view("<f4")[0]
+            if tensor.dtype == 14
+            else np.array([bits], dtype="<u2").view("<f2")[0]
+        )
     for name in ("float_val", "double_val", "int_val", "int64_val", "uint32_val", "uint64_val", "bool_val"):
         held = getattr(tensor, name)
         if len(held):

@@ -82,8 +82,11 @@ def _believable(window: _Window, templates: Templates, lost: bool) -> tuple[Fram
     while True:
         framed = frame(data, size, final=final, lost=lost, distrusted=distrusted)
         block = templates.read(data, framed.start, framed.length)
-        hollow = {int(framed.start[index]) - HEAD for index in block.corrupt
-                  if hides_records(data, int(framed.start[index]), int(framed.length[index]))} - distrusted
+        hollow = {
+            int(framed.start[index]) - HEAD
+            for index in block.corrupt
+            if hides_records(data, int(framed.start[index]), int(framed.length[index]))
+        } - distrusted
         if not hollow:
             return framed, block
         distrusted |= hollow
@@ -166,21 +169,34 @@ class _Account:
             self._lose(damage, offset, first + damage.record)
         for index in block.corrupt.tolist():
             begin, length = int(framed.start[index]) - HEAD + offset, int(framed.length[index]) + FRAME
-            self._tell("corrupt", first + index, begin, length,
-                       f"record {first + index:,} at byte {begin:,}: its checksum does not match; {length:,} bytes "
-                       f"lost, reading goes on at byte {begin + length:,}")
+            self._tell(
+                "corrupt",
+                first + index,
+                begin,
+                length,
+                f"record {first + index:,} at byte {begin:,}: its checksum does not match; {length:,} bytes "
+                f"lost, reading goes on at byte {begin + length:,}",
+            )
         for index in block.strange:
             begin, length = int(framed.start[index]) - HEAD + offset, int(framed.length[index]) + FRAME
-            self._tell("row", first + index, begin, length,
-                       f"record {first + index:,} at byte {begin:,}: its checksum is right and it is no event; "
-                       f"{length:,} bytes lost, reading goes on at byte {begin + length:,}")
+            self._tell(
+                "row",
+                first + index,
+                begin,
+                length,
+                f"record {first + index:,} at byte {begin:,}: its checksum is right and it is no event; "
+                f"{length:,} bytes lost, reading goes on at byte {begin + length:,}",
+            )
         for index, event in block.events:
             if self.first_wall_time is None and event.wall_time:
                 self.first_wall_time = event.wall_time
             self.writer = self.writer or event.writer
             if event.session_status == SESSION_START:
-                self.markers.append(Marker(source=0, row=first + index, kind="session-start", step=event.step,
-                                           wall_time=event.wall_time))
+                self.markers.append(
+                    Marker(
+                        source=0, row=first + index, kind="session-start", step=event.step, wall_time=event.wall_time
+                    )
+                )
             for text in event.texts:
                 if len(text.content) <= LONGEST_TEXT:
                     self.texts.setdefault((text.plugin, text.tag), text)
@@ -218,14 +234,16 @@ class _Account:
             message += f", reading goes on at byte {end:,}"
         self._tell(damage.kind, row, begin, end - begin, message)
 
-    def _tell(self, kind: Literal["corrupt", "truncated", "row"], row: int, offset: int, length: int,
-              message: str) -> None:
+    def _tell(
+        self, kind: Literal["corrupt", "truncated", "row"], row: int, offset: int, length: int, message: str
+    ) -> None:
         if len(self.problems) >= MOST_PROBLEMS and kind != "truncated":
             self.untold += 1
             self.open_damage = None
             return
-        self.problems.append(Problem(source=self.name, kind=kind, message=message, row=row, offset=offset,
-                                     length=length))
+        self.problems.append(
+            Problem(source=self.name, kind=kind, message=message, row=row, offset=offset, length=length)
+        )
 
     def scan(self, templates: Templates, end: int) -> Scan:
         """Everything that was read, as one ``Reading``."""
@@ -234,26 +252,57 @@ class _Account:
         for number in sorted(self.slices, key=self._first_row):
             parts = self.slices.pop(number)
             step, value, wall, row = (np.concatenate(column) for column in zip(*parts, strict=True))
-            series.append(Series(tag=names[number], step=step, value=value, wall_time=wall, row=row,
-                                 source=np.zeros(len(step), dtype=np.int32),
-                                 written_as="decimal" if number in exact else "float32"))
+            series.append(
+                Series(
+                    tag=names[number],
+                    step=step,
+                    value=value,
+                    wall_time=wall,
+                    row=row,
+                    source=np.zeros(len(step), dtype=np.int32),
+                    written_as="decimal" if number in exact else "float32",
+                )
+            )
         problems = sorted(self.problems, key=lambda problem: problem.offset or 0)
         if self.untold:
-            problems.append(Problem(source=self.name, kind="corrupt",
-                                    message=f"{self.untold:,} more damaged places in this file"))
+            problems.append(
+                Problem(source=self.name, kind="corrupt", message=f"{self.untold:,} more damaged places in this file")
+            )
         # what is half written, or reserved and not yet written, is read again when the file has grown
-        offset = next((p.offset for p in problems if p.offset is not None
-                       and (p.kind == "truncated" or ZERO_TAIL in p.message)), end)
+        offset = next(
+            (p.offset for p in problems if p.offset is not None and (p.kind == "truncated" or ZERO_TAIL in p.message)),
+            end,
+        )
         if not end and not problems and not self.records and not self.first_row:
-            problems.append(Problem(source=self.name, kind="truncated", row=0, offset=0, length=0,
-                                    message="the file is empty: its writer was stopped before it wrote anything"))
+            problems.append(
+                Problem(
+                    source=self.name,
+                    kind="truncated",
+                    row=0,
+                    offset=0,
+                    length=0,
+                    message="the file is empty: its writer was stopped before it wrote anything",
+                )
+            )
         origin = self._origin()
-        source = Source(path=self.name, format="tfevents", start_time=origin.start_time, host=origin.host,
-                        pid=origin.pid, records=self.records,
-                        framework=framework_of(self.writer, [one.tag for one in series], self.plugins,
-                                               [tag for _, tag in self.texts], self.name))
-        reading = Reading(source=source, series=tuple(series), markers=tuple(self.markers), problems=tuple(problems),
-                          facts=facts_of(self.texts.values(), PurePosixPath(self.name).name))
+        source = Source(
+            path=self.name,
+            format="tfevents",
+            start_time=origin.start_time,
+            host=origin.host,
+            pid=origin.pid,
+            records=self.records,
+            framework=framework_of(
+                self.writer, [one.tag for one in series], self.plugins, [tag for _, tag in self.texts], self.name
+            ),
+        )
+        reading = Reading(
+            source=source,
+            series=tuple(series),
+            markers=tuple(self.markers),
+            problems=tuple(problems),
+            facts=facts_of(self.texts.values(), PurePosixPath(self.name).name),
+        )
         return Scan(reading=reading, offset=offset, row=self.row)
 
     def _first_row(self, number: int) -> tuple[int, int]:

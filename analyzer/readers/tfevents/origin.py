@@ -29,8 +29,9 @@ def origin_of(file_name: str) -> Origin:
     return Origin(start_time=float(found["time"]), host=found["host"], pid=None if pid is None else int(pid))
 
 
-def framework_of(writer: str, tags: Sequence[str], plugins: Collection[str], texts: Collection[str],
-                 path: str) -> str | None:
+def framework_of(
+    writer: str, tags: Sequence[str], plugins: Collection[str], texts: Collection[str], path: str
+) -> str | None:
     """The framework whose habits the tags show, else the library that wrote the file, None where neither shows.
 
     The tags are those that the frameworks' own loggers write (see each framework's TensorBoard callback).

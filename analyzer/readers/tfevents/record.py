@@ -70,8 +70,9 @@ class Framed:
     lost: bool = False
 
 
-def frame(data: Bytes, size: int, *, final: bool, lost: bool = False,
-          distrusted: Collection[int] = frozenset()) -> Framed:
+def frame(
+    data: Bytes, size: int, *, final: bool, lost: bool = False, distrusted: Collection[int] = frozenset()
+) -> Framed:
     """Find the records in ``data[:size]``, which begins at a record, or within damage when ``lost``.
 
     ``final``: nothing follows. ``distrusted``: places of heads that are not to be believed. ``data`` must be longer
@@ -116,8 +117,14 @@ def frame(data: Bytes, size: int, *, final: bool, lost: bool = False,
         at = max(lost_from, size - HEAD)
         if at > lost_from:
             found.lose(lost_from, at, "corrupt", _described(data, lost_from, at))
-    return Framed(start=_joined(found.starts), length=_joined(found.lengths), damage=tuple(found.damage),
-                  consumed=at, wanted=wanted, lost=lost_from >= 0)
+    return Framed(
+        start=_joined(found.starts),
+        length=_joined(found.lengths),
+        damage=tuple(found.damage),
+        consumed=at,
+        wanted=wanted,
+        lost=lost_from >= 0,
+    )
 
 
 def header_length(data: Bytes, at: int, size: int) -> int:
@@ -276,8 +283,11 @@ class _Heads:
         end = at + FRAME + length
         if length < 0 or end > self.size:
             return False
-        return end == self.size or header_length(self.data, end, self.size) >= 0 or checksum_fits(
-            self.data, at + HEAD, length)
+        return (
+            end == self.size
+            or header_length(self.data, end, self.size) >= 0
+            or checksum_fits(self.data, at + HEAD, length)
+        )
 
     def _search(self, begin: int, *, foresee: bool = True) -> None:
         if foresee and not self.distrusted and self._foresee(begin):
