@@ -9,7 +9,7 @@ import csv
 import struct
 from dataclasses import dataclass
 
-from analyzer.readers.columns import names_an_axis
+from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.roles import role_of_tag
 
 RECORD_HEADER = struct.Struct("<QI")  # length and its checksum; data and another checksum follow
@@ -48,8 +48,10 @@ def peek_events(head: bytes) -> Peek:
             value = dict(_fields(bytes(fields[SUMMARY_FIELD]))).get(VALUE_FIELD, b"")
             tag = dict(_fields(bytes(value))).get(TAG_FIELD, b"")
             step = fields.get(STEP_FIELD, 0)
-            return Peek(first_step=float(step) if isinstance(step, int) else None,
-                        first_tag=bytes(tag).decode("utf-8", "replace") if tag and not isinstance(tag, int) else None)
+            return Peek(
+                first_step=float(step) if isinstance(step, int) else None,
+                first_tag=bytes(tag).decode("utf-8", "replace") if tag and not isinstance(tag, int) else None,
+            )
         at += RECORD_HEADER.size + length + 4
     return Peek()
 

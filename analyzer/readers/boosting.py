@@ -9,7 +9,9 @@ import numpy as np
 
 from analyzer.model import Problem, Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.columns import Dialect, columns_of_entries, interpret
+from analyzer.readers.columns import Dialect
+from analyzer.readers.columns.entries import columns_of_entries
+from analyzer.readers.columns.reading import interpret
 from analyzer.readers.text_file import decode, lines_of, plain_head, plain_suffix, unpack, unreadable, why_not_text
 
 # xgboost/callback.py, EvaluationMonitor: "[%d]" and "\t%s:%.5f"; lightgbm/callback.py, log_evaluation: "[%d]\t%s: %g"

@@ -15,7 +15,10 @@ import numpy as np
 
 from analyzer.model import Problem, Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.columns import Dialect, columns_of_entries, flatten, interpret, names_an_axis
+from analyzer.readers.columns import Dialect
+from analyzer.readers.columns.entries import columns_of_entries, flatten
+from analyzer.readers.columns.reading import interpret
+from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.text_file import (
     Lines,
     decode,

@@ -16,7 +16,9 @@ import numpy as np
 
 from analyzer.model import Problem, Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.columns import Column, Dialect, columns_of_entries, interpret
+from analyzer.readers.columns import Column, Dialect
+from analyzer.readers.columns.entries import columns_of_entries
+from analyzer.readers.columns.reading import interpret
 from analyzer.readers.csv_table.dialects import dialect_of as dialect_of_table
 from analyzer.readers.json_lines import TELLING_ROLES, dialect_of, flat_entry, tells_of_training
 from analyzer.readers.text_file import decode, plain_head, plain_name, plain_suffix, unpack, unreadable, why_not_text

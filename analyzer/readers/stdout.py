@@ -19,15 +19,11 @@ import numpy as np
 
 from analyzer.model import Fact, Problem, Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.columns import (
-    LARGEST_STEP,
-    Dialect,
-    columns_of_entries,
-    flatten,
-    interpret,
-    names_an_axis,
-    seconds_of_stamp,
-)
+from analyzer.readers.columns import Dialect
+from analyzer.readers.columns.entries import columns_of_entries, flatten
+from analyzer.readers.columns.reading import interpret
+from analyzer.readers.columns.step_axis import LARGEST_STEP, names_an_axis
+from analyzer.readers.columns.wall_time import seconds_of_stamp
 from analyzer.readers.json_lines import TELLING_ROLES
 from analyzer.readers.text_file import (
     GZIP_MAGIC,

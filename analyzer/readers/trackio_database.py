@@ -16,7 +16,9 @@ import numpy as np
 from analyzer.config.sidecars import facts_from_mapping
 from analyzer.model import Fact, Problem, Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.columns import Dialect, columns_of_entries, interpret
+from analyzer.readers.columns import Dialect
+from analyzer.readers.columns.entries import columns_of_entries
+from analyzer.readers.columns.reading import interpret
 from analyzer.readers.json_lines import flat_entry
 from analyzer.readers.sqlite_file import opened, tables_of
 

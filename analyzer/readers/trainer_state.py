@@ -16,7 +16,9 @@ import numpy as np
 
 from analyzer.model import Fact, Problem, Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.columns import Dialect, columns_of_entries, interpret
+from analyzer.readers.columns import Dialect
+from analyzer.readers.columns.entries import columns_of_entries
+from analyzer.readers.columns.reading import interpret
 from analyzer.readers.text_file import decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
 
 FAST_FROM = 1 << 20  # bytes; below it the import of a fast parser costs more than it saves

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from analyzer.model import Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.columns import NO_LOG, is_long_form, names_an_axis
+from analyzer.readers.columns.long_table import is_long_form
+from analyzer.readers.columns.reading import NO_LOG
+from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.csv_table.cells import (
     LINES_SNIFFED,
     looks_like_header,

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from analyzer.readers.columns import Column, seconds_of_stamp
+from analyzer.readers.columns import Column
+from analyzer.readers.columns.wall_time import seconds_of_stamp
 
 LINES_SNIFFED = 30
 QUOTED_LINES = 100  # lines that one quoted cell may span; beyond, the quote is a stray one

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from analyzer.model import Floats, Ints, Problem
 from analyzer.readers import Reading
-from analyzer.readers.columns import Column, merge_columns
+from analyzer.readers.columns import Column
+from analyzer.readers.columns.merge import merge_columns
 from analyzer.readers.csv_table.cells import (
     LINES_SNIFFED,
     MISSING,

@@ -12,7 +12,8 @@ import numpy as np
 
 from analyzer.model import Ints, Marker, Problem, Source
 from analyzer.readers import Reading
-from analyzer.readers.columns import Column, interpret
+from analyzer.readers.columns import Column
+from analyzer.readers.columns.reading import interpret
 from analyzer.readers.csv_table.cells import (
     column_of_cells,
     looks_like_header,

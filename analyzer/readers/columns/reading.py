@@ -1,0 +1,229 @@
+"""Columns over numbered rows as a reading: steps, wall times, series, and what could not be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.model import NO_STEP, Fact, Floats, Ints, Marker, Problem, Series, Source
+from analyzer.readers import Reading
+from analyzer.readers.columns import Axis, Column, Dialect
+from analyzer.readers.columns.long_table import pivot, split_phases
+from analyzer.readers.columns.step_axis import choose_axis, gaps_look_random, whole_steps
+from analyzer.readers.columns.wall_time import wall_times
+from analyzer.roles import role_of_tag
+
+NO_LOG = "not a training log: no column counts steps or epochs, and none is a loss or a learning rate"
+SHARE_OF_NUMBERS = 0.5  # a column is numeric when at least this share of its cells are numbers
+_NAMES_OF_A_ROW = re.compile(
+    r"^(?:model(?:[_ ]?(?:name|id|path))?|name|run(?:[_ ]?(?:name|id))?|experiment|exp|method|architecture|arch|"
+    r"backbone|config|checkpoint|dataset|task|metric|benchmark|seed|fold|hyperparameters?|params?|file(?:name)?|id|"
+    r"class|label|optimizer)$",
+    re.I,
+)
+
+
+def interpret(
+    columns: Sequence[Column],
+    row_numbers: Ints,
+    *,
+    source: Source,
+    dialect: Dialect,
+    markers: Iterable[Marker] = (),
+    problems: Iterable[Problem] = (),
+    facts: Iterable[Fact] = (),
+    incomplete: int | None = None,
+    judge: bool = True,
+) -> Reading:
+    """Columns over numbered rows as a reading.
+
+    Args:
+        row_numbers: row number in the file for each row position, shape (rows,).
+        source: what is known of the file; the axis is filled in here.
+        incomplete: position of a last row whose end is missing; it counts only if its step was completely written.
+        judge: refuse tables that are no training log.
+    """
+    rows = len(row_numbers)
+    runs = pivot(columns, rows)
+    if len(runs) == 1:
+        if runs[0][1] != list(columns) and choose_axis(runs[0][1], rows, dialect).column is None:
+            reason = "not a training log: a table of results, one value for each name, without a step or epoch"
+            return Reading(
+                source=source, problems=(*problems, Problem(source=source.path, kind="unreadable", message=reason))
+            )
+        return _interpret_run(
+            runs[0][1], row_numbers, source, dialect, tuple(markers), tuple(problems), tuple(facts), incomplete, judge
+        )
+    readings = tuple(
+        _interpret_run(table, row_numbers, replace(source, view=name), dialect, (), (), (), incomplete, judge)
+        for name, table in runs
+    )
+    return Reading(source=replace(source, records=rows), problems=tuple(problems), facts=tuple(facts), runs=readings)
+
+
+def _interpret_run(
+    columns: list[Column],
+    row_numbers: Ints,
+    source: Source,
+    dialect: Dialect,
+    markers: tuple[Marker, ...],
+    problems: tuple[Problem, ...],
+    facts: tuple[Fact, ...],
+    incomplete: int | None,
+    judge: bool,
+) -> Reading:
+    rows = len(row_numbers)
+    columns = split_phases([one for one in columns if one.name not in dialect.ignored], rows)
+    axis = choose_axis(columns, rows, dialect)
+    source = replace(
+        source,
+        framework=dialect.framework or source.framework,
+        records=rows,
+        step_column=axis.column,
+        step_axis=axis.counts,
+    )
+    reason = why_not_a_log(columns, rows, axis) if judge else None
+    if reason:
+        return Reading(
+            source=source, problems=(*problems, Problem(source=source.path, kind="unreadable", message=reason))
+        )
+    if incomplete is not None:
+        columns = _without_a_row_that_lacks_its_step(columns, axis, incomplete, rows)
+    wall_column, wall = wall_times(columns, rows, dialect)
+    step, step_problems = _steps(columns, axis, row_numbers, source)
+    of_row = _RowArrays(step=step, wall=wall, row=row_numbers, source=np.zeros(rows, dtype=np.int32))
+    kept = [one for one in columns if one.name != wall_column and (one.name != axis.column or axis.counts == "epoch")]
+    series = tuple(_series(one, of_row, dialect) for one in kept if len(one.value) and _numeric(one))
+    found_facts = tuple(
+        Fact(key=dialect.facts[one.name], value=_plain(one.value[-1]), found_in=f"{source.path}: {one.name}")
+        for one in columns
+        if one.name in dialect.facts and len(one.value) and one.value.min() == one.value.max()
+    )
+    starts = wall[np.isfinite(wall)]
+    return Reading(
+        source=replace(
+            source,
+            sampled=source.sampled or (dialect.exported and gaps_look_random(step)),
+            start_time=float(starts[0]) if len(starts) else source.start_time,
+        ),
+        series=series,
+        markers=markers,
+        problems=(*problems, *step_problems, *_text_among_numbers(kept, row_numbers, source)),
+        facts=(*facts, *found_facts),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _RowArrays:
+    """What all series of a table share, one entry a row."""
+
+    step: Ints
+    wall: Floats
+    row: Ints
+    source: NDArray[np.int32]
+
+
+def _series(column: Column, rows: _RowArrays, dialect: Dialect) -> Series:
+    at: Any = slice(None) if column.at is None else column.at
+    return Series(
+        tag=dialect.tags.get(column.name, column.name),
+        step=rows.step[at],
+        value=column.value,
+        wall_time=rows.wall[at],
+        source=rows.source[: len(column.value)],
+        row=rows.row[at],
+    )
+
+
+def _plain(value: float) -> int | float:
+    return int(value) if float(value).is_integer() else float(value)
+
+
+def _numeric(column: Column) -> bool:
+    return len(column.value) >= SHARE_OF_NUMBERS * (len(column.value) + len(column.text))
+
+
+def _steps(columns: Sequence[Column], axis: Axis, row_numbers: Ints, source: Source) -> tuple[Ints, list[Problem]]:
+    """The step of every row: the axis column, or the ordinal of the row from 1."""
+    rows = len(row_numbers)
+    column = next((one for one in columns if one.name == axis.column), None)
+    if column is None:
+        return np.arange(1, rows + 1, dtype=np.int64), []
+    whole = whole_steps(column.value)
+    if column.at is None and whole.all():
+        return column.value.astype(np.int64), []
+    step = np.full(rows, NO_STEP, dtype=np.int64)
+    at = column.positions(rows)
+    if whole.all():
+        step[at] = column.value.astype(np.int64)
+        return step, []
+    step[at[whole]] = column.value[whole].astype(np.int64)
+    bad = np.flatnonzero(~whole)
+    message = (
+        f"{len(bad)} of {len(at)} steps in column {column.name!r} are no whole numbers, "
+        f"first {float(column.value[bad[0]])!r}"
+    )
+    return step, [Problem(source=source.path, kind="row", message=message, row=int(row_numbers[at[bad[0]]]))]
+
+
+def _without_a_row_that_lacks_its_step(
+    columns: Sequence[Column], axis: Axis, incomplete: int, rows: int
+) -> list[Column]:
+    """Leave out the cut last row when its step is in the part that is missing: nobody knows where it belongs."""
+    column = next((one for one in columns if one.name == axis.column), None)
+    if column is None or not len(column.value) or column.positions(rows)[-1] == incomplete:
+        return list(columns)
+    kept: list[Column] = []
+    for one in columns:
+        at = one.positions(rows)
+        if len(at) and at[-1] == incomplete:
+            one = replace(one, at=at[:-1], value=one.value[:-1])
+        kept.append(one)
+    return kept
+
+
+def _text_among_numbers(columns: Sequence[Column], row_numbers: Ints, source: Source) -> list[Problem]:
+    """Cells that hold text where their column holds numbers: a problem a column."""
+    problems = []
+    for column in columns:
+        if not column.text or not len(column.value):
+            continue
+        if not _numeric(column) and role_of_tag(column.name) is None:
+            continue
+        count = len(column.text)
+        message = (
+            f"{count} {'cell' if count == 1 else 'cells'} of column {column.name!r} where a number is expected, "
+            f"first {column.text[0][:40]!r}: left out"
+        )
+        problems.append(
+            Problem(source=source.path, kind="row", message=message, row=int(row_numbers[column.text_at[0]]))
+        )
+    return problems
+
+
+def why_not_a_log(columns: Sequence[Column], rows: int, axis: Axis) -> str | None:
+    """Why a table that could be read is no training log, or None."""
+    numeric = [one for one in columns if len(one.value) and len(one.value) >= len(one.text)]
+    if not numeric:
+        return "not a training log: no column holds numbers"
+    naming = next((one for one in columns if _NAMES_OF_A_ROW.search(one.name.strip()) and len(one.text) == rows), None)
+    distinct = naming is not None and len(set(naming.text)) == rows
+    if axis.column is None and naming is not None:
+        return (
+            f"not a training log: a table of results, its rows are named by column {naming.name!r} and follow no step "
+            "or epoch"
+        )
+    if distinct and axis.counts == "epoch" and rows > 1:
+        return f"not a training log: a table of results, one row for each {naming.name!r}"  # type: ignore[union-attr]
+    if axis.column is None and not any(
+        role_of_tag(one.name) in ("loss", "validation_loss", "epoch_loss", "learning_rate") for one in numeric
+    ):
+        return NO_LOG
+    if all(one.name == axis.column for one in numeric):
+        return f"not a training log: no column of numbers beside {axis.column!r}"
+    return None

@@ -1,0 +1,164 @@
+"""The step axis of a table: the column that counts updates, or the next best thing, or the row number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.model import NO_STEP, Floats, Ints
+from analyzer.readers.columns import Axis, Column, Counts, Dialect
+from analyzer.roles import role_of_tag
+
+LARGEST_STEP = 2**53  # beyond it a float no longer tells neighbouring integers apart
+ROWS_FOR_A_RHYTHM = 20  # rows below which irregular gaps prove nothing
+_IN_CACHE = 1 << 14  # values looked at together: what is made of them on the way never leaves the cache
+
+# The order in which names are tried as the axis; within one line the first column of the table wins.
+# An integer counter of updates comes first; a counter of log calls or of epochs is what is left.
+_PREFIX = r"^(?:(?:trainer|train|training|progress|time|charts|global)[/_. ])?"
+_AXES: tuple[tuple[Counts, str, bool], ...] = (
+    ("step", _PREFIX + r"global[_ ]?steps?$", False),
+    (
+        "step",
+        _PREFIX + r"(?:num_updates|n_updates|optimi[sz]er_steps?|opt_steps?|update_steps?|gradient_steps?)$",
+        False,
+    ),
+    (
+        "step",
+        _PREFIX + r"(?:step|steps|current_steps?|train_steps?|training_steps?|step_num|num_steps|total_steps?)$",
+        False,
+    ),
+    (
+        "step",
+        _PREFIX + r"(?:iteration|iter|itr|n_iter|niter|iter_num|iter_no|num_iter|iteration_num|total_iter)s?$",
+        False,
+    ),
+    (
+        "step",
+        _PREFIX + r"(?:it|updates?|batches_seen|total_batch(?:es)?|time/batch|global_batch|minibatches_seen)$",
+        False,
+    ),
+    (
+        "samples",
+        _PREFIX + r"(?:total_timesteps|num_timesteps|total_?env_?steps|env_steps?|frames|total_frames|timesteps)$",
+        True,
+    ),
+    ("step", r"^(?:batch|batch_idx|batch_index|batch_num|minibatch|mini_batch|i)$", True),
+    (
+        "samples",
+        r"^(?:.*/)?(?:samples|n_samples|num_samples|samples_seen|consumed_(?:train_)?samples|global_samples"
+        r"|examples_seen|images_seen|records|n_examples|num_examples)$",
+        True,
+    ),
+    (
+        "tokens",
+        r"^(?:.*/)?(?:tokens|n_tokens|num_tokens|tokens_seen|total_tokens|consumed_tokens|num_input_tokens_seen)$",
+        True,
+    ),
+    ("call", r"^_step$", False),
+    ("epoch", _PREFIX + r"(?:(?:current|curr|cur)_?)?epochs?(?:_?(?:num|idx|index|no|number|id))?$", False),
+    ("epoch", r"^(?:round|cycle|generation|pass)$", True),
+)
+_COMPILED_AXES = tuple((counts, re.compile(pattern, re.I), strict) for counts, pattern, strict in _AXES)
+
+
+def normal(name: str) -> str:
+    """A column name as the axis table spells it: ``globalStep`` and ``Global Step`` are ``global_step``."""
+    return re.sub(r"[ \-.]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())).lower()
+
+
+def choose_axis(columns: Sequence[Column], rows: int, dialect: Dialect) -> Axis:
+    """The column that counts updates, or the next best thing, or the row number."""
+    by_name = {column.name: column for column in columns}
+    for name in dialect.step_columns:
+        found = by_name.get(name)
+        if found is not None and _counts_up(found, rows, strict=False):
+            return Axis(column=name, counts=dialect.counts or _counts_of(name) or "step")
+    for counts, pattern, strict in _COMPILED_AXES:
+        for column in columns:
+            if not pattern.search(normal(column.name)) or not _counts_up(column, rows, strict=strict):
+                continue
+            if counts == "epoch" and _repeats_in_a_series(column, columns, rows):
+                continue
+            if counts != "epoch" and _laps_with_epoch(column, columns, rows):
+                continue
+            return Axis(column=column.name, counts=dialect.counts or counts)
+    return Axis(column=None, counts="row")
+
+
+def _counts_of(name: str) -> Counts | None:
+    return next((counts for counts, pattern, _ in _COMPILED_AXES if pattern.search(normal(name))), None)
+
+
+def names_an_axis(name: str) -> bool:
+    """Whether a column of this name could be the step axis."""
+    return _counts_of(name) is not None
+
+
+def _counts_up(column: Column, rows: int, *, strict: bool) -> bool:
+    """Whether the column holds whole numbers that change; a name that means little must also rise nearly always."""
+    value = column.value
+    if not len(value) or len(column.text) > len(value):
+        return False
+    if np.count_nonzero(whole_steps(value)) < 0.9 * len(value) or 2 * len(value) < min(rows, 3):
+        return False
+    if len(value) > 2 and value.min() == value.max():
+        return False
+    return not strict or int(np.count_nonzero(np.diff(value) < 0)) <= len(value) // 10
+
+
+def whole_steps(value: Floats) -> NDArray[np.bool_]:
+    """Which values are whole numbers that a step can be; in pieces, so that no copy of a long column is made."""
+    whole = np.empty(len(value), dtype=bool)
+    with np.errstate(invalid="ignore"):
+        for at in range(0, len(value), _IN_CACHE):
+            part = value[at : at + _IN_CACHE]
+            whole[at : at + _IN_CACHE] = (part == np.floor(part)) & (np.abs(part) < LARGEST_STEP)
+    return whole
+
+
+def _laps_with_epoch(column: Column, columns: Sequence[Column], rows: int) -> bool:
+    """Whether the counter starts over whenever the epoch advances: a batch counter, not a global step."""
+    epoch = next(
+        (one for one in columns if one is not column and role_of_tag(one.name) == "epoch" and len(one.value)), None
+    )
+    if epoch is None:
+        return False
+    if column.at is None and epoch.at is None:
+        steps, epochs = column.value, epoch.value
+    else:
+        at = np.intersect1d(column.positions(rows), epoch.positions(rows), assume_unique=True)
+        steps = column.value[np.searchsorted(column.positions(rows), at)]
+        epochs = epoch.value[np.searchsorted(epoch.positions(rows), at)]
+    if len(steps) < 4:
+        return False
+    falls = np.diff(steps) < 0
+    rises = np.floor(epochs[1:]) > np.floor(epochs[:-1])
+    both = int(np.count_nonzero(falls & rises))
+    return both >= 2 and both >= 0.9 * int(np.count_nonzero(falls)) and both >= 0.5 * int(np.count_nonzero(rises))
+
+
+def _repeats_in_a_series(axis: Column, columns: Sequence[Column], rows: int) -> bool:
+    """Whether several rows of one series share an epoch: then the epoch is a label, not the axis."""
+    step = np.full(rows, np.nan)
+    step[axis.positions(rows)] = axis.value
+    for column in columns:
+        if column is not axis and len(column.value) > 3:
+            along = step[column.positions(rows)]
+            if np.count_nonzero(np.diff(along) == 0) > 0.3 * len(along):
+                return True
+    return False
+
+
+def gaps_look_random(steps: Ints) -> bool:
+    """Whether steps were picked at random rather than at a cadence: no gap makes up half of all."""
+    steps = steps[steps != NO_STEP]
+    gaps = np.diff(steps)
+    gaps = gaps[gaps > 0]
+    if len(gaps) < ROWS_FOR_A_RHYTHM:
+        return False
+    _, counts = np.unique(gaps, return_counts=True)
+    return bool(counts.max() < 0.5 * len(gaps) and len(counts) >= 3)

@@ -1,0 +1,88 @@
+"""The clock on the wall of a table: its column of absolute times, as seconds since 1970."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from analyzer.model import Floats
+from analyzer.readers.columns import Column, Dialect
+from analyzer.readers.columns.step_axis import normal
+
+ABSOLUTE_SECONDS = (978_307_200.0, 4_102_444_800.0)  # 2001-01-01 .. 2100-01-01, in seconds since 1970
+_WALL = re.compile(
+    r"^(?:.*/)?_?(?:timestamps?|time_?stamps?|wall[_ ]?(?:time|clock)s?|walltime|date[_ ]?time|date|time|ts|"
+    r"created(?:_at)?|logged_at|asctime|local_?time|utc(?:_?time)?|unix_?time|end_time)(?:_?(?:ms|s|utc|unix))?$",
+    re.I,
+)
+
+
+def seconds_since_1970(value: Floats) -> Floats | None:
+    """Times in s, ms, us or ns since 1970 as seconds; None when they are no absolute times."""
+    finite = value[np.isfinite(value)]
+    if not len(finite):
+        return None
+    middle = float(np.median(finite))
+    for scale in (1.0, 1e3, 1e6, 1e9):
+        if ABSOLUTE_SECONDS[0] <= middle / scale <= ABSOLUTE_SECONDS[1]:
+            return value / scale
+    return None
+
+
+def seconds_of_text(cells: Sequence[str]) -> Floats | None:
+    """ISO 8601 and the usual log timestamps as seconds since 1970 (UTC where no zone is written), or None."""
+    seconds = np.full(len(cells), np.nan)
+    for index, cell in enumerate(cells):
+        parsed = seconds_of_stamp(cell)
+        if parsed is None:
+            if index < 3 or np.isnan(seconds[:index]).mean() > 0.1:
+                return None
+            continue
+        seconds[index] = parsed
+    return seconds if len(cells) else None
+
+
+def seconds_of_stamp(cell: str) -> float | None:
+    """One timestamp as seconds since 1970, or None."""
+    stamp = cell.strip().strip("[]").replace(",", ".", 1)
+    if len(stamp) < 10 or not stamp[0].isdigit():
+        return None
+    for pattern in (None, "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S.%f", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S"):
+        try:
+            moment = datetime.fromisoformat(stamp) if pattern is None else datetime.strptime(stamp, pattern)
+        except ValueError:
+            continue
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return None
+
+
+def names_a_time(name: str) -> bool:
+    """Whether a column of this name could hold absolute times."""
+    return _WALL.search(normal(name)) is not None
+
+
+def wall_times(columns: Sequence[Column], rows: int, dialect: Dialect) -> tuple[str | None, Floats]:
+    """The column of absolute times and its seconds for every row, NaN where there is none."""
+    for column in columns:
+        if column.name != dialect.wall_column and not names_a_time(column.name):
+            continue
+        if column.name in dialect.elapsed_columns:
+            continue
+        if len(column.value) >= len(column.text):
+            seconds = seconds_since_1970(column.value)
+            if seconds is None:
+                continue
+            at: Any = column.positions(rows)
+        else:
+            seconds = seconds_of_text(column.text)
+            if seconds is None:
+                continue
+            at = np.asarray(column.text_at, dtype=np.int64)
+        wall = np.full(rows, np.nan)
+        wall[at] = seconds
+        return column.name, wall
+    return None, np.broadcast_to(np.nan, rows)  # one NaN in memory for all rows
