@@ -8,11 +8,13 @@ history.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analyzer.joining.accounts import Account, Piece
 from analyzer.joining.event_files import event_accounts, sub_run_of
@@ -157,15 +159,21 @@ def _joined_series(account: Account, indices: range) -> dict[str, Series]:
     return {
         tag: Series(
             tag=tag,
-            step=np.concatenate([series.step for _, series in found]),
-            value=np.concatenate([series.value for _, series in found]),
-            wall_time=np.concatenate([series.wall_time for _, series in found]),
-            source=np.concatenate([np.full(len(series), index, dtype=np.int32) for index, series in found]),
-            row=np.concatenate([series.row for _, series in found]),
+            step=_end_to_end(series.step for _, series in found),
+            value=_end_to_end(series.value for _, series in found),
+            wall_time=_end_to_end(series.wall_time for _, series in found),
+            source=_end_to_end(np.broadcast_to(np.int32(index), len(series)) for index, series in found),
+            row=_end_to_end(series.row for _, series in found),
             written_as=found[0][1].written_as,
         )
         for tag, found in by_tag.items()
     }
+
+
+def _end_to_end(parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
+    """Arrays as one; a single one, as most runs have, is not copied."""
+    arrays = list(parts)
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _tag_in_view(account: Account, piece: Piece, series: Series) -> str:
