@@ -65,6 +65,8 @@ def _near_ones_joined(marks: list[Mark], references: Sequence[Series]) -> list[M
 def _new_files(view: View, run: Run) -> list[Mark]:
     """Files whose writer started when the one before had ended; siblings that wrote side by side are one life."""
     marks: list[Mark] = []
+    if len(view.sources) < 2:
+        return marks
     seen: set[str] = set()
     life_ends = -np.inf
     for source in view.sources:

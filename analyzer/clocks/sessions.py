@@ -310,17 +310,18 @@ def _described(session_map: SessionMap, main: View, run: Run) -> tuple[Session, 
     references = training_series(main)[:1]
     everything = [series for series in main.series.values() if len(series)]
     described: list[Session] = []
-    indices = {series.tag: session_map.of(series) for series in everything}
+    indices = {} if len(session_map.sessions) == 1 else {one.tag: session_map.of(one) for one in everything}
     for session in session_map.sessions:
-        steps = [series.step[indices[series.tag] == session.index] for series in references]
+        rows = {one.tag: indices[one.tag] == session.index if indices else slice(None) for one in everything}
+        steps = [series.step[rows[series.tag]] for series in references]
         if not any(len(step) for step in steps):
-            steps = [series.step[indices[series.tag] == session.index] for series in everything]
+            steps = [series.step[rows[series.tag]] for series in everything]
         steps = [step[step != NO_STEP] for step in steps]
         steps = [step for step in steps if len(step)]
-        walls = [series.wall_time[indices[series.tag] == session.index] for series in everything]
-        times = np.concatenate([wall[np.isfinite(wall)] for wall in walls]) if walls else np.zeros(0)
-        inside = [np.unique(series.source[indices[series.tag] == session.index]) for series in everything]
-        sources = sorted({int(n) for found in inside for n in found})
+        walls = [series.wall_time[rows[series.tag]] for series in everything]
+        first = min((float(np.fmin.reduce(wall, initial=np.inf)) for wall in walls), default=np.inf)
+        last = max((float(np.fmax.reduce(wall, initial=-np.inf)) for wall in walls), default=-np.inf)
+        sources = sorted(set().union(*(_distinct(series.source[rows[series.tag]]) for series in everything)))
         start = (main.sources[0] if main.sources else 0, 0)
         if 0 < session.index <= len(session_map.cuts):
             start = session_map.cuts[session.index - 1]
@@ -329,7 +330,15 @@ def _described(session_map: SessionMap, main: View, run: Run) -> tuple[Session, 
             first_step=min((int(step[0]) for step in steps), default=0),
             last_step=max((int(step[-1]) for step in steps), default=0),
             sources=tuple(run.sources[n].path for n in sources),
-            wall_first=float(times.min()) if len(times) else float("nan"),
-            wall_last=float(times.max()) if len(times) else float("nan"),
+            wall_first=first if np.isfinite(first) else float("nan"),
+            wall_last=last if np.isfinite(last) else float("nan"),
         ))
     return tuple(described)
+
+
+def _distinct(sources: NDArray[np.int32]) -> set[int]:
+    """Which sources there are; nearly always one."""
+    if not len(sources):
+        return set()
+    least, most = int(sources.min()), int(sources.max())
+    return {least} if least == most else set(np.unique(sources).tolist())

@@ -120,6 +120,8 @@ def rows_of(series: Series, keep: NDArray[np.bool_]) -> Series:
 def _pairs_of_files(view: View, sources: Sequence[Source]) -> list[Simultaneous]:
     found: list[Simultaneous] = []
     taken: set[int] = set()
+    if len(view.sources) < 2:
+        return found
     spans = {source: _span_of_time(view, source) for source in view.sources}
     for at, first in enumerate(view.sources):
         for second in view.sources[at + 1 :]:
