@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -346,6 +346,8 @@ def _with_ends(
             u, slant = 1 - share, np.ones_like(share)
         sigma = tolerance / np.maximum((top - low) * slant, 1e-9 * (top - low))
     inner = (share > 0) & (share < 1) if family == "cosine" else share >= 0
+    if parts.bottom == len(parts.y) - 1 and (inner & (share > 0)).sum() >= FEWEST_ROWS:
+        inner &= share > 0  # a last row at the floor may lie past the end
     if inner.sum() < 2:
         return
     line = line_through(parts.x[rows][inner], u[inner], sigma[inner])
@@ -434,10 +436,31 @@ def _refined(
     return guess["top"], floor, guess["start"], guess["end"]
 
 
-def _joined(parts: Parts, rise: Rise | None, **fields: object) -> Fit:
+def _joined(
+    parts: Parts, rise: Rise | None, *, family: str, peak: float, start: float = -np.inf, **fields: object
+) -> Fit:
     """A fit with its warmup in front; the hand-over lies between the last rising row and the row at the top."""
     hand_over = float(parts.x[parts.top]) if rise is not None else -np.inf
-    return Fit(rise=rise, hand_over=hand_over, held=parts.top_end - parts.top, **fields)  # type: ignore[arg-type]
+    if rise is not None and rise.rows == 1 and parts.x[parts.top - 1] < start <= hand_over:
+        rise, hand_over = rise_to(parts, peak, start), start
+    elif rise is not None and rise.form in ("line", "held line"):
+        rise = replace(rise, end=rise.zero + peak / rise.slope)  # the top itself may not be logged
+    return Fit(
+        rise=rise,
+        hand_over=hand_over,
+        held=parts.top_end - parts.top,
+        family=family,
+        peak=peak,
+        start=start,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def rise_to(parts: Parts, peak: float, start: float) -> Rise:
+    """The warmup line through its only row and the place where the decay begins."""
+    x, y = float(parts.x[parts.top - 1]), float(parts.y[parts.top - 1])
+    slope = (peak - y) / (start - x)
+    return Rise(slope=slope, zero=x - y / slope, end=start, rows=1)
 
 
 def _by_speed(family: str) -> Callable[..., Iterator[Fit]]:

@@ -13,8 +13,8 @@ from analyzer.clocks.schedule_fit import Fit, identify
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.scheduler.changes import Change, Value, changes, kept_until, moves
 from analyzer.clocks.scheduler.known import Known, best_references, clock_of, clock_of_fit, matches, row_of, stated
-from analyzer.clocks.scheduler.parameters import lengths_compared
-from analyzer.clocks.scheduler.single_rows import clearly_off, few_warmup_rows, rows_beside
+from analyzer.clocks.scheduler.lengths_read import lengths_compared
+from analyzer.clocks.scheduler.single_rows import clearly_off, few_warmup_rows, opening_rows, rows_beside
 from analyzer.clocks.scheduler.sound import MOST_AT_THE_START
 from analyzer.model import Floats, Row
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
 REFERENCES = 16  # declared schedules that a change is looked for against, the longest-lasting first
+FEWEST_BEFORE = 3  # rows on the schedule, before which one that starts again is one that starts
+PHASE = 2  # steps that a logger's and a scheduler's habits may differ by
 SHORT_TAIL = 0.2  # share of the rows: a rate that stands still for less, at the end, has met a floor
 
 
@@ -124,11 +126,19 @@ def _in_words(
         wrong = np.concatenate([np.arange(change.place, change.place + int(change.size)) for change in found])
         good = np.ones(len(rows), dtype=bool)
         good[wrong] = False
-        if not clearly_off(rows, expected, wrong) or (known is not None and few_warmup_rows(known, rows, good)):
+        if not clearly_off(rows, expected, wrong) or opening_rows(claim, rows, expected, wrong):
+            return
+        if known is not None and few_warmup_rows(known, rows, good):
             return
         yield rows_beside(timeline, rows, expected, wrong)
         return
     if all(change.how == "shift" for change in found):
+        before = x[: first.place]
+        telling = np.abs(value(before + 0.5) - value(before - 0.5)) > 2 * rows.tolerance[: first.place]
+        if len(found) == 1 and abs(first.size) <= PHASE and first.place > 1 and np.count_nonzero(telling) < 2:
+            return  # a constant phase, seen late
+        if first.place == 0 and first.size > 0:
+            return  # a warmup that starts above zero
         yield from _shifts_in_words(rows, x, found, evidence, join, declared)
         return
     if not declared and not moves(value, x[: first.place]):
@@ -191,6 +201,8 @@ def _shifts_in_words(
     places = [change.place for change in found]
     cadence = float(np.median(np.diff(x))) if len(x) > 1 else 1.0
     anew = len(found) == 1 and sizes[0] < -3 and abs(x[places[0]] + found[0].size) <= 1.5 * max(cadence, 1.0)
+    if anew and places[0] < FEWEST_BEFORE:
+        return
     if not declared and not anew and (join is not None or np.abs(sizes).max() > 3):
         return  # a schedule that nobody declared may have cycles
     if join is not None or (anew and declared):

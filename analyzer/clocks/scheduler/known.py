@@ -264,7 +264,13 @@ def counting_from(rise: Rise | None, x: Floats) -> tuple[float, float]:
 
 
 def end_known_to(rows: Observed, fit: Fit, x: Floats) -> float:
-    """Steps by which the end of a linear or cosine decay may be off: as good as the best row; below half a step, 0."""
+    """Steps by which the end of a linear or cosine decay may be off; below half a step it is a whole number: 0."""
+    off = end_unsure_by(rows, fit, x)
+    return 0.0 if off < 0.5 else off
+
+
+def end_unsure_by(rows: Observed, fit: Fit, x: Floats) -> float:
+    """Steps by which the end of a linear or cosine decay may be off: as good as the best row."""
     if fit.family not in ("linear", "cosine") or not math.isfinite(fit.end) or not math.isfinite(fit.start):
         return 0.0
     width = max(fit.end - fit.start, 1e-9)
@@ -275,8 +281,7 @@ def end_known_to(rows: Observed, fit: Fit, x: Floats) -> float:
     done, height = done[falling], fit.peak - fit.floor
     slant = 0.5 * np.pi * np.sin(np.pi * done) if fit.family == "cosine" else np.ones_like(done)
     per_step = height * slant * done / width  # change of the rate at a row, for one step that the end is later
-    off = float(np.min(rows.tolerance[falling] / np.maximum(per_step, 1e-300)))
-    return 0.0 if off < 0.5 else off
+    return float(np.min(rows.tolerance[falling] / np.maximum(per_step, 1e-300)))
 
 
 def best_reference(claim: Claim, sample: Observed, main: bool) -> Known | None:

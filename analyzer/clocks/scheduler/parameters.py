@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.clocks.declared_schedule import USUAL_FLOORS, Claim
+from analyzer.clocks.declared_schedule import Claim, number
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
@@ -21,10 +19,9 @@ from analyzer.clocks.scheduler.known import (
     matches,
     row_of,
     stated,
-    whole,
 )
-from analyzer.clocks.scheduler.sound import CONVENTION, MOST_AT_THE_START, OTHER_PEAK, overrun, own_plan
-from analyzer.model import Row
+from analyzer.clocks.scheduler.lengths_read import height_is_seen, lengths_compared
+from analyzer.clocks.scheduler.sound import OTHER_PEAK, overrun, own_plan
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
@@ -121,7 +118,9 @@ def compared(
     first, evidence = evidence_against(timeline, rows, reference)
     step, last = int(rows.step[first]), int(rows.step[-1])
     stable = claim.family == "wsd" and fit.family in ("linear", "cosine", "polynomial")
-    if fit.family != claim.family and not stable:
+    power = number(claim.params.get("power"))
+    straight = claim.family == "polynomial" and fit.family == "linear" and power in (None, 1)
+    if fit.family != claim.family and not stable and not straight:
         if fit.family == "constant" and fit.rise is None:
             return
         if {fit.family, claim.family} == {"step", "exponential"}:
@@ -182,173 +181,3 @@ def floor_compared(timeline: Timeline, claim: Claim, rows: Observed, fit: Fit, a
         what=f"the rate ends at {rows.rate[lowest]:.6g}, {claim.min_lr:.6g} is the declared floor",
         numbers={"observed": float(rows.rate[lowest]), "declared": claim.min_lr},
     )
-
-
-def height_is_seen(rows: Observed, fit: Fit, axis: str, declared: float) -> bool:
-    """Whether the log shows the top itself: a plateau, every step around it, or a rate above the declared one."""
-    if fit.family not in ("constant", "exponential", "step", "inverse-time", "inverse-sqrt") and fit.rise is None:
-        return False
-    x, top = rows.axes[axis], int(np.argmax(rows.rate))
-    if rows.rate[top] > declared * (1 + OTHER_PEAK):
-        return True
-    level = np.count_nonzero(np.abs(rows.rate - rows.rate[top]) <= 2 * rows.tolerance)
-    around = x[max(top - 1, 0) : top + 2]
-    return bool(level >= 3 or (len(around) > 1 and np.diff(around).max() <= 1))
-
-
-def never_at_peak(rows: Observed, fit: Fit, axis: str, declared: float) -> bool:
-    """Every step around the top is logged, and the top is below the declared peak."""
-    x, top = rows.axes[axis], int(np.argmax(rows.rate))
-    if fit.rise is None or fit.rise.form != "line" or not 0 < top < len(rows) - 1:
-        return False
-    every_step = x[top] - x[top - 1] == 1 and x[top + 1] - x[top] == 1
-    return bool(every_step and rows.rate[top] < declared * (1 - 20 * OTHER_PEAK))
-
-
-def warmup_is_seen(rows: Observed, fit: Fit, axis: str, declared: tuple[float, ...]) -> bool:
-    """Enough rows on the rise to know its line; or, without a rise, rows where the declared warmup should be."""
-    if fit.rise is not None:
-        return fit.rise.rows >= 3
-    return bool(np.count_nonzero(rows.axes[axis] < max(declared, default=0.0) - 1) >= 2)
-
-
-def moved_by(claim: Claim, fit: Fit, widths: tuple[float, ...], totals: tuple[float, ...]) -> float | None:
-    """Steps by which a schedule with the declared lengths starts late; None when its lengths are others."""
-    if fit.rise is not None:
-        if fit.rise.form not in ("line", "held line") or fit.rise.rows < 3:
-            return None
-        late, begins = fit.rise.zero, fit.rise.end - fit.rise.zero
-        if not any(abs(begins - width) <= CONVENTION for width in widths):
-            return None
-    else:
-        late = fit.start
-        if not math.isfinite(late) or claim.base_lr is None or claim.warmup_declared:
-            return None
-    fits = any(abs(fit.end - late - total) <= CONVENTION for total in totals)
-    return late if fits and abs(late) > CONVENTION + 1 else None
-
-
-def also_admitted(claim: Claim, rows: Observed, axis: str) -> tuple[float, ...]:
-    """Totals that excuse a horizon: the length that the run really has, where the plan is off; ``max_steps``.
-
-    A run that ends as planned admits no other total.
-    """
-    x = rows.axes[axis]
-    last = float(x[-1])
-    if axis != "step" or any(abs(last - total) <= CONVENTION for total in claim.totals):
-        return ()
-    cadence = float(np.median(np.diff(x))) if len(x) > 1 else 1.0
-    ends = np.arange(last, last + min(cadence, 200) + 1) if cadence > 1 else np.array([last])
-    return (*ends.tolist(), *stated(claim.max_steps))
-
-
-def lengths_compared(
-    claim: Claim, rows: Observed, fit: Fit, axis: str, step: int, last: int, evidence: tuple[Row, ...]
-) -> Iterator[Deviation]:
-    """Horizon, warmup or both by one factor."""
-    per = "epochs" if axis == "epoch" else "steps"
-    totals = (claim.totals if axis == "step" else stated(claim.epochs)) + also_admitted(claim, rows, axis)
-    shown = fit.rise is not None and fit.rise.form in ("line", "held line") and abs(fit.rise.zero) <= 2.1
-    zero = fit.rise.zero if fit.rise is not None and shown else 0.0  # the phase, where the rise starts from zero
-    fit = replace(fit, end=fit.end - zero)
-    width = fit.rise.end - zero if fit.rise is not None else 0.0
-    widths = claim.warmups if axis == "step" else stated(claim.warmup_epochs) or (0.0,)
-    end_known = math.isfinite(fit.end) and bool(claim.totals if axis == "step" else claim.epochs)
-    # Where no rise shows the phase, one more step is open. One step is one update, however many samples it has.
-    slack = (CONVENTION if shown else CONVENTION + 1) * rows.update
-    end_ok = not end_known or any(abs(fit.end - total) <= slack for total in totals)
-    if end_known and fit.family == "linear" and claim.min_lr is None and fit.floor == 0 and math.isfinite(fit.start):
-        floors = [fit.end - share * (fit.end - fit.start) for share in USUAL_FLOORS]
-        end_ok = end_ok or any(abs(end - total) <= slack for end in floors for total in totals)
-    if end_known and claim.family == "cosine" and fit.end > 0:
-        end_ok = end_ok or any(abs(fit.end - total - w) <= slack for total in totals for w in widths)
-    planned = claim.totals if axis == "step" else stated(claim.epochs)
-    near = min(planned, key=lambda total: abs(fit.end - total)) if end_known else math.nan
-    peak_known = claim.base_lr is not None or height_is_seen(rows, fit, axis, fit.peak)
-    warm_ok = (
-        not peak_known
-        or not warmup_is_seen(rows, fit, axis, widths)
-        or any(abs(width - w) <= CONVENTION * rows.update for w in widths)
-    )
-    behind = moved_by(claim, fit, widths, totals)
-    if not end_ok and not shown and behind is not None:
-        few = 0 < behind <= MOST_AT_THE_START
-        where = "behind" if behind > 0 else "ahead of"
-        yield Deviation(
-            kind="skipped" if few else "lag" if behind > 0 else "lead",
-            step=step,
-            last_step=last,
-            size=-behind,
-            evidence=evidence,
-            severity="note" if few else "error",
-            what=f"the scheduler is {abs(behind):.4g} steps {where} the step counter from the start: "
-            "warmup and decay are as declared, and all of it is moved",
-            numbers={"skipped" if few else "steps": behind, "share": behind / max(float(last), 1.0)},
-        )
-        return
-    if not warm_ok and not end_ok and widths and max(widths) > 0:
-        k_end, k_warm = near / fit.end, max(widths) / max(width, 1e-9)
-        if abs(k_end / k_warm - 1) < 0.05:
-            yield Deviation(
-                kind="rate",
-                step=step,
-                last_step=last,
-                size=k_warm,
-                evidence=evidence,
-                what=f"the scheduler advances {k_warm:.4g} times per update: "
-                f"warmup ends at {whole(width):.6g} of {max(widths):.6g}, "
-                f"the decay at {whole(fit.end):.6g} of {near:.6g}",
-                numbers={"rate": k_warm, "warmup": width, "total": fit.end, "declared_total": near},
-            )
-            return
-    if not end_ok:
-        tail = "" if warm_ok else f"; its warmup ends at {whole(width):.6g}, {max(widths):.6g} is declared"
-        yield Deviation(
-            kind="horizon",
-            step=step,
-            last_step=last,
-            evidence=evidence,
-            what=f"the schedule was built for {whole(fit.end):.6g} {per}, {near:.6g} are planned "
-            f"(ratio {fit.end / near:.4g}){tail}",
-            numbers={"schedule_steps": fit.end, "planned_steps": near, "ratio": fit.end / near},
-        )
-        return
-    if warm_ok and claim.base_lr and never_at_peak(rows, fit, axis, claim.base_lr):
-        top = int(np.argmax(rows.rate))
-        yield Deviation(
-            kind="warmup",
-            step=int(rows.step[top]),
-            last_step=last,
-            evidence=evidence,
-            what=f"the declared peak {claim.base_lr:.6g} is never reached: {rows.rate[top]:.6g} at {rows.step[top]} "
-            "is the highest, where the warmup gives way to the decay",
-            numbers={"highest": float(rows.rate[top]), "declared": claim.base_lr},
-        )
-        return
-    if (
-        warm_ok
-        and end_known
-        and 0.4 < abs(fit.end - near) <= CONVENTION
-        and not any(abs(fit.end - t) < 0.4 for t in totals)
-    ):
-        yield Deviation(
-            kind="horizon",
-            step=step,
-            last_step=last,
-            evidence=evidence,
-            severity="note",
-            what=f"the schedule ends at {whole(fit.end):.6g}, {near:.6g} {per} are planned: "
-            "one off, no convention that is known here",
-            numbers={"schedule_steps": fit.end, "planned_steps": near},
-        )
-        return
-    if not warm_ok:
-        declared = max(widths)
-        yield Deviation(
-            kind="warmup",
-            step=step,
-            last_step=last,
-            evidence=evidence,
-            what=f"the warmup lasts {whole(width):.6g} {per}, {declared:.6g} are declared",
-            numbers={"warmup": width, "declared": declared},
-        )

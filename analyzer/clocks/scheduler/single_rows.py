@@ -33,6 +33,7 @@ def single_rows(
             good.all()
             or not _are_single(good)
             or few_warmup_rows(known, rows, good)
+            or opening_rows(claim, rows, known.on(rows), np.flatnonzero(~good))
             or not clearly_off(rows, known.on(rows), np.flatnonzero(~good))
         ):
             continue
@@ -55,6 +56,14 @@ def few_warmup_rows(known: Known, rows: Observed, good: np.ndarray) -> bool:
     schedule = known.schedule
     warming = known.rate * (rows.axes[known.axis] + known.offset) < schedule.warmup
     return bool(warming.sum() <= 3 and not (~good & ~warming).any() and warming.any())
+
+
+def opening_rows(claim: Claim, rows: Observed, value: Floats, wrong: np.ndarray) -> bool:
+    """The first rows, and too low: a warmup that nobody declared, or one of a form that so few rows do not show."""
+    if (wrong != np.arange(len(wrong))).any() or (rows.rate[wrong] >= value[wrong]).any():
+        return False
+    width = max(claim.warmups, default=0.0)
+    return not claim.warmup_declared or (width > 0 and bool(rows.axes[next(iter(rows.axes))][wrong[-1]] <= width))
 
 
 def clearly_off(rows: Observed, value: Floats, wrong: np.ndarray) -> bool:
