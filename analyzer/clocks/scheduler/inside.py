@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from analyzer.clocks.declared_schedule import ENDS, Claim
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_fit import Fit, identify
+from analyzer.clocks.schedule_fit import Fit, agrees, identify
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.scheduler.changes import Change, Value, changes, kept_until, moves
 from analyzer.clocks.scheduler.known import Known, best_references, clock_of, clock_of_fit, matches, row_of, stated
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 REFERENCES = 16  # declared schedules that a change is looked for against, the longest-lasting first
 FEWEST_BEFORE = 3  # rows on the schedule, before which one that starts again is one that starts
+FEWEST_OF_EACH = 6  # rows on the declared schedule, and on the one that follows it; either has four unknowns at most
+ANOTHER = 1.1  # times; a schedule that starts again does not go on where the one before was
 PHASE = 2  # steps that a logger's and a scheduler's habits may differ by
 SHORT_TAIL = 0.2  # share of the rows: a rate that stands still for less, at the end, has met a floor
 
@@ -61,6 +64,49 @@ def inside_a_session(
             )
             deviations = prior or deviations
         return clock_of_fit(rows, fit, deviations=deviations, axis=axis)
+    return _followed_by_another(timeline, claim, rows, sample)
+
+
+def _followed_by_another(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) -> SchedulerClock | None:
+    """The declared schedule up to one row, and from there on another of its family, with lengths of its own."""
+    if claim.family not in ENDS or not claim.totals:
+        return None
+    for known in best_references(claim, sample, True, wanted=2):
+        x = rows.axes[known.axis]
+        place = kept_until(known.at, x, rows.rate, rows.tolerance, 0)
+        if min(place, len(rows) - place) < FEWEST_OF_EACH or not moves(known.at, x[:place]):
+            continue
+        rest = rows.rows(slice(place, None))
+        thin = rest.sample()
+        fit = identify(
+            thin.axes[known.axis],
+            thin.rate,
+            thin.tolerance,
+            families=(claim.family,),
+            peaks=stated(claim.base_lr),
+            floors=stated(claim.min_lr),
+        )
+        if fit is None or not agrees(fit, rest.axes[known.axis], rest.rate, rest.tolerance).all():
+            continue
+        step, given = int(rows.step[place]), float(known.at(x[place : place + 1])[0])
+        began = fit.rise.zero if fit.rise is not None and fit.rise.form == "line" else fit.start
+        beside = float(rows.rate[place]) / given if given > 0 else math.inf
+        if not x[place - 1] - PHASE <= began <= x[place] + PHASE or 1 / ANOTHER < beside < ANOTHER:
+            continue
+        deviation = Deviation(
+            kind="restart",
+            step=step,
+            last_step=int(rows.step[-1]),
+            join=rows.joins.get(int(rows.session[place])) if _begins_session(rows, place) else None,
+            evidence=(
+                row_of(timeline, rows, place - 1, "last row on the schedule"),
+                row_of(timeline, rows, place, f"should be {given:.6g}"),
+            ),
+            what=f"the rate leaves its schedule at step {step} ({rows.rate[place]:.6g} instead of {given:.6g}) and "
+            f"follows another {claim.name} schedule from its beginning, which ends at {fit.end:.6g}",
+            numbers={"observed": float(rows.rate[place]), "expected": given, "end": fit.end},
+        )
+        return clock_of(rows, known, deviations=(deviation,), explained=place / len(rows))
     return None
 
 
@@ -143,6 +189,9 @@ def _in_words(
         return
     if not declared and not moves(value, x[: first.place]):
         return  # levels that nobody declared may be meant so
+    begun = first.place == 0 or x[first.place - 1] <= max(claim.warmups, default=0.0)
+    if first.how == "scale" and claim.base_lr is None and begun:
+        return  # the top itself was not logged, and nobody declares it
     if first.how == "scale" or (first.how == "level" and not _held_still(rows, expected, first)):
         now, should = float(rows.rate[first.place]), float(expected[first.place])
         times = f"{now / should:.4g} times" if should > 0 else f"{now:.6g}"

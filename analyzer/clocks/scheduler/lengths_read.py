@@ -86,7 +86,7 @@ def also_admitted(claim: Claim, rows: Observed, axis: str) -> tuple[float, ...]:
     x = rows.axes[axis]
     last = float(x[-1])
     cadence = float(np.median(np.diff(x))) if len(x) > 1 else 1.0
-    if axis != "step" or any(last - CONVENTION <= total < last + max(cadence, CONVENTION) for total in claim.totals):
+    if axis != "step" or any(last - CONVENTION <= total <= last + max(cadence, CONVENTION) for total in claim.totals):
         return ()
     ends = np.arange(last, last + min(cadence, 200) + 1) if cadence > 1 else np.array([last])
     return (*ends.tolist(), *stated(claim.max_steps))
