@@ -25,6 +25,7 @@ from analyzer.discovery import Group, discover, find_groups, read_group
 from analyzer.model import Fact, Finding, Problem, Report, Run, RunReport, Skipped
 from analyzer.rules import catalogue
 from analyzer.timeline import Timeline
+from analyzer.workers import answers
 
 Progress = Callable[[int, int], None]
 """Called after each group of logs with how many are done and how many there are."""
@@ -45,6 +46,7 @@ class Request:
     include: tuple[str, ...] = ()  # globs on paths
     exclude: tuple[str, ...] = ()
     jobs: int = 1
+    scheduler: str | None = None  # of a Dask cluster whose workers see the same paths
 
 
 def check(
@@ -61,6 +63,7 @@ def check(
 
     Raises:
         BadConfig: when a configuration or baseline file cannot be followed.
+        NoCluster: when the scheduler cannot do the work.
     """
     _references.cache_clear()
     known = read_baseline(request.baseline) if request.baseline else {}
@@ -70,8 +73,10 @@ def check(
     runs: list[RunReport] = []
     uses: list[Use] = []
     unreadable = list(found.unreadable)
-    when = today or datetime.date.today()
-    for done, answer in enumerate(_answers(found.groups, request, when, keep_series), start=1):
+    audit = partial(audit_group, request=request, today=today or datetime.date.today(), keep_series=keep_series)
+    for done, answer in enumerate(
+        answers(audit, found.groups, jobs=request.jobs, scheduler=request.scheduler), start=1
+    ):
         runs += answer.runs
         uses += answer.uses
         unreadable += answer.unreadable
@@ -144,20 +149,6 @@ def _without_numbers(run: Run) -> Problem:
     path = run.sources[0].path if run.sources else run.name
     reason = run.problems[0].message if run.problems else "the file holds no numbers (yet)"
     return Problem(source=path, kind="unreadable", message=reason)
-
-
-def _answers(groups: tuple[Group, ...], request: Request, today: datetime.date, keep_series: bool) -> Iterator[Answer]:
-    """Answers in the order of the groups, from one process or several."""
-    if request.jobs <= 1 or len(groups) <= 1:
-        yield from (audit_group(group, request, today, keep_series) for group in groups)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-
-    workers = min(request.jobs, len(groups))
-    chunk = max(1, min(32, len(groups) // (4 * workers)))
-    with ProcessPoolExecutor(workers) as pool:
-        task = partial(audit_group, request=request, today=today, keep_series=keep_series)
-        yield from pool.map(task, groups, chunksize=chunk)
 
 
 def _uniquely_named(reports: list[RunReport]) -> Iterator[RunReport]:

@@ -145,16 +145,17 @@ def checked(request: Request, *, quiet: bool = False, keep_series: bool = False)
     """The report of a request, with a progress bar when it takes longer than a second.
 
     Raises:
-        CannotAudit: when a configuration cannot be followed.
+        CannotAudit: when a configuration cannot be followed, or a cluster does not do the work.
     """
     from analyzer.check import check
     from analyzer.config.files import BadConfig
     from analyzer.console.progress import late_progress
+    from analyzer.workers import NoCluster
 
     try:
         with late_progress(wanted=not quiet) as progress:
             return check(request, progress, keep_series=keep_series)
-    except BadConfig as error:
+    except (BadConfig, NoCluster) as error:
         raise CannotAudit(str(error)) from error
 
 

@@ -41,6 +41,7 @@ def command(request: Request, every: float, idle: float | None, fail_on: str) ->
     from analyzer.renderers.terminal import finding_lines
     from analyzer.renderers.wording import totals
     from analyzer.watch import follow
+    from analyzer.workers import NoCluster
 
     look = look_of_stdout()
     try:
@@ -56,5 +57,5 @@ def command(request: Request, every: float, idle: float | None, fail_on: str) ->
                 sys.exit(exit_code(news.report, fail_on))
             if news.new and news.report.runs and exit_code(news.report, fail_on) == 1:
                 sys.exit(1)
-    except BadConfig as error:
+    except (BadConfig, NoCluster) as error:
         raise CannotAudit(str(error)) from error

@@ -39,10 +39,12 @@ _AUDIT_OPTIONS = (
     click.option(
         "--jobs", "-j", type=click.IntRange(min=0), default=1, show_default=True, help="Processes; 0: one per core."
     ),
+    click.option("--scheduler", metavar="ADDRESS", help="Audit on a Dask cluster: tcp://host:8786."),
 )
 
 REQUESTED = (
     "paths", "declare", "select", "ignore", "role", "config", "baseline", "against", "include", "exclude", "jobs",
+    "scheduler",
 )  # fmt: skip
 
 
@@ -72,6 +74,7 @@ def requested(
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
     jobs: int = 1,
+    scheduler: str | None = None,
 ) -> Request:
     """Options as they were typed, checked.
 
@@ -103,6 +106,7 @@ def requested(
         include=tuple(include),
         exclude=tuple(exclude),
         jobs=jobs or os.cpu_count() or 1,
+        scheduler=scheduler,
     )
 
 
