@@ -65,7 +65,7 @@ class Observed:
     def sharpened(self) -> Observed:
         """A few levels written with one digit (0.1, 0.01) are taken as written: rounding would have left more."""
         levels = np.unique(self.rate[self.rate > 0])
-        decades = np.log10(levels[-1] / levels[0]) if len(levels) else 0.0
+        decades = np.log10(levels[-1]) - np.log10(levels[0]) if len(levels) else 0.0
         if self.series.written_as == "float32" or len(levels) > max(FEW_LEVELS, FEW_PER_DECADE * decades):
             return self
         return replace(self, tolerance=np.minimum(self.tolerance, LEVEL_PRECISION * np.abs(self.rate) + 1e-12))

@@ -473,12 +473,13 @@ def _by_speed(family: str) -> Callable[..., Iterator[Fit]]:
         y, tolerance = parts.y[rows], parts.tolerance[rows]
         if len(rows) < FEWEST_ROWS or (y <= 0).any():
             return
-        if family == "exponential":
-            u, sigma = np.log(y), tolerance / y
-        elif family == "inverse-sqrt":
-            u, sigma = y**-2.0, 2 * tolerance / y**3
-        else:
-            u, sigma = 1 / y, tolerance / y**2
+        with np.errstate(all="ignore"):
+            if family == "exponential":
+                u, sigma = np.log(y), tolerance / y
+            elif family == "inverse-sqrt":
+                u, sigma = y**-2.0, 2 * tolerance / y**3
+            else:
+                u, sigma = 1 / y, tolerance / y**2
         line = line_through(parts.x[rows], u, sigma)
         if line is None or line[0] == 0 or (family != "exponential" and line[0] < 0):
             return

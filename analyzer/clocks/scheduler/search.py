@@ -16,6 +16,7 @@ from analyzer.clocks.scheduler.inside import inside_a_session
 from analyzer.clocks.scheduler.known import Search, as_declared, best_reference, clock_of_fit, evidence_against, matches
 from analyzer.clocks.scheduler.lengths import at_another_length
 from analyzer.clocks.scheduler.parameters import with_own_parameters
+from analyzer.clocks.scheduler.plateau import watching_a_metric
 from analyzer.clocks.scheduler.rate import at_another_rate
 from analyzer.clocks.scheduler.rises import never_falls_only
 from analyzer.clocks.scheduler.sessions import by_sessions
@@ -36,6 +37,7 @@ def read_clock(timeline: Timeline, claim: Claim, rows: Observed, *, main: bool) 
     sample = rows.sample()
 
     searches: tuple[Search, ...] = (
+        watching_a_metric,
         by_sessions,
         at_another_rate,
         frozen,
