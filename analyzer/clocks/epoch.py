@@ -11,18 +11,28 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from analyzer.clocks.closing_rows import closing_lengths, closing_rows_fit, epoch_means
-from analyzer.clocks.epoch_solution import Planned, Solution, solve
+from analyzer.clocks.epoch_solution import GEOMETRY_STEPS, Planned, Solution, solve
 from analyzer.clocks.fractions import Slope, Stretches, bounds_of_stretches, slope_of, stretches
 from analyzer.clocks.global_step import distinct_steps, last_step, updates_done, usual_spacing
-from analyzer.clocks.label_runs import FREE, Bounds, Piece, bounds_of_runs, candidate_lengths, label_runs, measured_laps
+from analyzer.clocks.label_runs import (
+    FREE,
+    Bounds,
+    Piece,
+    bounds_of_runs,
+    candidate_lengths,
+    label_runs,
+    measured_laps,
+    whole_laps,
+)
 from analyzer.clocks.labels import Labels, read_labels, validation_series
+from analyzer.clocks.ramps import Stretch, ramp_of
 from analyzer.model import Row, Series
 
 if TYPE_CHECKING:
     from analyzer.clocks.sessions import Join
     from analyzer.timeline import Timeline
 
-BreakKind = Literal["shift", "skip", "repeat", "geometry", "data", "origin", "counter"]
+BreakKind = Literal["shift", "skip", "repeat", "geometry", "ramp", "data", "origin", "counter"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +127,41 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
         planned=_planned(timeline),
         crossings=len(runs) - 1,
     )
-    return None if found is None else _clock(timeline, labels, found, None, crossings)
+    if found is None:
+        return None
+    if len(found.walk.pieces) > 1 or found.shifted_origin or found.change is not None:
+        anchor = _anchor(timeline, labels)
+        ramp = ramp_of(runs, labels.step, None if anchor is None else anchor[:2])
+        if ramp is not None:
+            return _along_stretches(timeline, labels, ramp, crossings)
+    return _clock(timeline, labels, found, None, crossings)
+
+
+def _along_stretches(timeline: Timeline, labels: Labels, ramp: tuple[Stretch, ...], crossings: int) -> EpochClock:
+    """A clock whose epochs get shorter (or longer) by stretches."""
+    first = round(float(labels.value[0]))
+    return EpochClock(
+        source="labels",
+        low=Fraction(min(one.low for one in ramp)),
+        high=Fraction(max(one.high for one in ramp)),
+        origin=None,
+        base=first if first in (0, 1) else 0,
+        tag=labels.series.tag,
+        labels=labels,
+        crossings=crossings,
+        laps=tuple((one.step, one.length) for one in ramp),
+        breaks=tuple(
+            Break(
+                kind="ramp",
+                step=one.step,
+                low=float(one.low),
+                high=float(one.high),
+                position=one.position,
+                evidence=rows_around(timeline, labels, one.position),
+            )
+            for one in ramp[1:]
+        ),
+    )
 
 
 def _from_fractions(timeline: Timeline, labels: Labels) -> EpochClock | None:
@@ -190,6 +234,8 @@ def _clock(timeline: Timeline, labels: Labels, found: Solution, slope: Slope | N
     if found.change is not None and found.after is not None:
         at = int(bounds.start[found.change])
         join = _join_at(timeline, labels, at)
+        if join is None:
+            at = _changed_inside(labels, at, found, found.after)
         step = int(labels.step[at])
         laps = ((int(labels.step[0]), found.low), (step, found.after.low))
         breaks.append(
@@ -224,8 +270,9 @@ def _breaks_between(timeline: Timeline, labels: Labels, bounds: Bounds, found: S
         if after.high >= FREE:
             high = low + S
         position = _position(labels, bounds, after)
+        shown: tuple[int, ...] = (position,)
         join = _join_at(timeline, labels, position) if after.at_join else None
-        laps = _whole_laps(low, high, S)
+        laps = whole_laps(low, high, S)
         kind: BreakKind
         if join is not None and join.step_jump and low <= join.step_jump <= high:
             kind = "counter"
@@ -234,8 +281,13 @@ def _breaks_between(timeline: Timeline, labels: Labels, bounds: Bounds, found: S
         elif join is not None:
             kind = "data"
         else:
-            from_start = found.anchored and number == 0 and int(labels.value[position]) <= int(labels.value[0]) + 1
+            of_first_boundary = int(labels.value[0]) + (0 if low > 0 else 1)
+            from_start = found.anchored and number == 0 and int(labels.value[position]) <= of_first_boundary
             kind = "origin" if from_start else "shift"
+            returns = number + 2 < len(found.walk.pieces) and _returns(found.walk.pieces[number : number + 3])
+            again = None if from_start or returns else _began_again(labels, position, low, S)
+            if again is not None:
+                kind, position, shown = "data", again, (again, position)
         breaks.append(
             Break(
                 kind=kind,
@@ -245,10 +297,61 @@ def _breaks_between(timeline: Timeline, labels: Labels, bounds: Bounds, found: S
                 laps=laps,
                 position=position,
                 join=None if join is None else join.index,
-                evidence=rows_around(timeline, labels, position),
+                evidence=tuple(row for at in shown for row in rows_around(timeline, labels, at)),
             )
         )
     return breaks
+
+
+def _changed_inside(labels: Labels, boundary: int, before: Solution, after: Solution) -> int:
+    """The row from which laps have another length: at a boundary, or inside an epoch that has neither length.
+
+    Such an epoch went on from the share of it that was done, or began again if it is longer than both.
+    """
+    S, T, piece = float(before.walk.steps_per_epoch), float(after.walk.steps_per_epoch), before.walk.pieces[-1]
+    if labels.kind != "integer" or piece.low <= -FREE or piece.high >= FREE:
+        return boundary
+    blur = (piece.high - piece.low + int(labels.step[boundary] - labels.step[boundary - 1]) - 1) / 2 + 1
+    start = (piece.low + piece.high) / 2 + S * round(float(labels.value[boundary - 1]))
+    length = (int(labels.step[boundary]) + int(labels.step[boundary - 1]) + 1) / 2 - start
+    if min(abs(length - S), abs(length - T)) <= blur:
+        return boundary if abs(length - S) <= abs(length - T) else _first_row_of_run(labels, boundary)
+    done = (length - T) / (1 - T / S) if min(S, T) < length < max(S, T) else length - T
+    begin = int(np.searchsorted(labels.session, labels.session[boundary]))
+    at = begin + int(np.searchsorted(labels.step[begin:boundary], start + done))
+    return at if 0 < done < max(S, length) and at > begin else boundary
+
+
+def _first_row_of_run(labels: Labels, boundary: int) -> int:
+    """The first row of the label that ends before this row."""
+    behind = np.flatnonzero(np.diff(labels.value[:boundary]) != 0)
+    return int(behind[-1]) + 1 if len(behind) else boundary
+
+
+def _returns(pieces: tuple[Piece, ...]) -> bool:
+    """Whether the clock behind two breaks can be the one before them."""
+    return pieces[2].low <= pieces[0].high and pieces[0].low <= pieces[2].high
+
+
+def _began_again(labels: Labels, position: int, late: float, S: float) -> int | None:
+    """The row from which an epoch with too many steps has as many as the others; None where that is no explanation.
+
+    Its data began again there: boundaries come late from then on, by what had been done. A step or two more are a label
+    that changes late, and steps that the counter jumped over lengthen an epoch as well.
+    """
+    if labels.kind != "integer" or late <= GEOMETRY_STEPS:
+        return None
+    behind = np.flatnonzero((np.diff(labels.value[position:]) != 0) | (np.diff(labels.session[position:]) != 0))
+    if not len(behind):
+        return None
+    last = position + int(behind[0])  # of the label that lasts too long
+    begin = int(np.searchsorted(labels.session, labels.session[last]))
+    due = labels.step[last] + 1 - S
+    again, opens = (begin + int(at) for at in np.searchsorted(labels.step[begin:last], (due, due - late)))
+    if not begin < again < position:
+        return None
+    jumped = np.diff(labels.step[max(begin, opens - 1) : last + 2]).max() >= late + usual_spacing(labels.step)
+    return None if jumped else again
 
 
 def _position(labels: Labels, bounds: Bounds, piece: Piece) -> int:
@@ -258,17 +361,6 @@ def _position(labels: Labels, bounds: Bounds, piece: Piece) -> int:
         start = int(bounds.start[piece.bound])
         return min(position, start + int(np.searchsorted(labels.step[start : position + 1], piece.due)))
     return int(bounds.start[piece.bound]) if piece.at_join else position
-
-
-def _whole_laps(low: float, high: float, S: float) -> int:
-    """The number of whole laps in a shift, the nearest to its middle; 0 when none lies inside."""
-    if min(abs(low), abs(high)) > S and low * high > 0:
-        return math.trunc(min((low, high), key=abs) / S)  # more than a lap: several changes in one
-    nearest = round((low + high) / 2 / S)
-    if nearest and low <= nearest * S <= high:
-        return nearest
-    inward = math.ceil(low / S) if low > 0 else math.floor(high / S)  # the smallest whole shift in the interval
-    return inward if inward and low <= inward * S <= high else 0
 
 
 def _join_at(timeline: Timeline, labels: Labels, position: int) -> Join | None:
@@ -316,7 +408,7 @@ def _shifted_origin(timeline: Timeline, labels: Labels, found: Solution, clock: 
     high = piece.high + S * anchor[2] - anchor[0]
     if low <= 0 <= high:
         return []
-    laps = _whole_laps(float(low), float(high), float(S))
+    laps = whole_laps(float(low), float(high), float(S))
     position = _first_boundary(labels)
     if low > 0 and position:  # late: the rows from the due boundary on are wrong
         due = int(anchor[1] + S)

@@ -266,7 +266,7 @@ def _two_lengths(
     found: list[tuple[float, int, Solution, Solution]] = []
     for k, price in sorted(places.items()):
         before = _part(bounds.part(0, k), lengths, slope, preferred)
-        after = _part(bounds.part(k, len(bounds)), lengths, slope, ())
+        after = _part(_from_boundary(bounds, k), lengths, slope, ())
         if before is None or after is None:
             continue
         if not _differ(before, after) or price + before.walk.cost + after.walk.cost > cost - 0.25:
@@ -278,6 +278,15 @@ def _two_lengths(
         return None
     _, k, before, after = min(found, key=lambda one: (one[0], one[1]))
     return replace(before, change=k, after=after, bounds=bounds)
+
+
+def _from_boundary(bounds: Bounds, k: int) -> Bounds:
+    """Bounds from k on. Inside a session the label changes where the epoch does, behind the last row of the run before."""
+    part = bounds.part(k, len(bounds))
+    before, label = int(bounds.low[k - 1]), int(bounds.high_label[k])
+    if bounds.scale != 1 or bounds.session[k - 1] != bounds.session[k] or before <= -FREE or bounds.high[k] >= FREE:
+        return part
+    return part.opened(before, label)
 
 
 def _part(

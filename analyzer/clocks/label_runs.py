@@ -11,6 +11,7 @@ that lasts a few steps too long at the end is a matter of the run's length.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,6 +86,23 @@ class Bounds:
             session=self.session[cut],
             start=self.start[cut],
             position=self.position[cut],
+            scale=self.scale,
+        )
+
+    def opened(self, low: int, low_label: int) -> Bounds:
+        """The same with one bound more at the front: the epoch `low_label` does not begin before `low`."""
+
+        def front(values: NDArray[np.int64], value: int) -> NDArray[np.int64]:
+            return np.concatenate([[value], values]).astype(np.int64)
+
+        return Bounds(
+            low=front(self.low, low),
+            low_label=front(self.low_label, low_label),
+            high=front(self.high, FREE),
+            high_label=front(self.high_label, 0),
+            session=front(self.session, int(self.session[0])),
+            start=front(self.start, int(self.start[0])),
+            position=front(self.position, int(self.position[0])),
             scale=self.scale,
         )
 
@@ -227,11 +245,48 @@ def measured_laps(runs: LabelRuns) -> list[tuple[int, int]]:
     return laps
 
 
+def _boundary_since(bounds: Bounds, k: int, S: int) -> int:
+    """The least offset that puts the boundary into the run of bound k behind the last row of the run before."""
+    before, label = int(bounds.low[k - 1]), int(bounds.high_label[k])
+    seen = bounds.scale == 1 and bounds.start[k] != bounds.start[k - 1] and bounds.high[k] < FREE
+    return before - S * label if seen and before > -FREE and label >= int(bounds.low_label[k - 1]) else -FREE
+
+
 def walk(bounds: Bounds, lengths: Sequence[Fraction]) -> list[Walk]:
-    """The pieces of the labels under each S, all candidates at once.
+    """The pieces of the labels under each S, with the fewest breaks that labels can have.
+
+    A label may change inside a lap: then it moves by whole laps. A shift that is none is the shift of a boundary, which
+    lies where the label changes. The answer is empty where every S breaks too often.
+    """
+    moved = _walk(bounds, lengths, seen_boundaries=False)
+    if bounds.scale != 1 or all(_moves_by_laps(one) for one in moved):
+        return moved
+    shifted = {one.steps_per_epoch: one for one in _walk(bounds, lengths, seen_boundaries=True)}
+    return [one if _moves_by_laps(one) else shifted.get(one.steps_per_epoch, one) for one in moved]
+
+
+def _moves_by_laps(found: Walk) -> bool:
+    """Whether every break of a walk inside a session can be a whole number of laps."""
+    S = float(found.steps_per_epoch)
+    shifts = [(b.low - a.high, b.high - a.low) for a, b in pairwise(found.pieces) if not b.at_join and b.due is None]
+    return all(whole_laps(low, high, S) for low, high in shifts)
+
+
+def whole_laps(low: float, high: float, S: float) -> int:
+    """The number of whole laps in a shift, the nearest to its middle; 0 when none lies inside."""
+    if min(abs(low), abs(high)) > S and low * high > 0:
+        return math.trunc(min((low, high), key=abs) / S)  # more than a lap: several changes in one
+    nearest = round((low + high) / 2 / S)
+    if nearest and low <= nearest * S <= high:
+        return nearest
+    inward = math.ceil(low / S) if low > 0 else math.floor(high / S)  # the smallest whole shift in the interval
+    return inward if inward and low <= inward * S <= high else 0
+
+
+def _walk(bounds: Bounds, lengths: Sequence[Fraction], *, seen_boundaries: bool) -> list[Walk]:
+    """One greedy walk for all candidates at once.
 
     On an empty intersection the new piece begins at the join that opened the session, if all of the session fits.
-    The answer is empty where every S breaks too often.
     """
     m, n = len(lengths), len(bounds)
     if not m or not n:
@@ -268,7 +323,8 @@ def walk(bounds: Bounds, lengths: Sequence[Fraction]) -> list[Walk]:
                 late = new_low[c] > high[c] and high[c] < FREE
                 due = -(-(int(high[c]) + int(S[c]) * int(bounds.low_label[k])) // bounds.scale) if late else None
                 begun[c].append((k, k == opened and k > 0, due))
-                both_low[c], both_high[c] = new_low[c], new_high[c]
+                since = _boundary_since(bounds, k, int(S[c])) if seen_boundaries and k != opened else -FREE
+                both_low[c], both_high[c] = max(int(new_low[c]), since), new_high[c]
                 cost[c] += 1.0 if k == opened and k > 0 else INSIDE
             own_low[c], own_high[c] = both_low[c], both_high[c]
             began_before[c] = False

@@ -88,6 +88,15 @@ def test_alternating_laps_are_a_ratio(tmp_path: Path) -> None:
         pytest.param(lambda s: (s - 1) // 32 + (s > 96), "skip", 97, -32, id="label 3 is skipped"),
         pytest.param(lambda s: (s - 1) // 32 - ((s - 1) // 32 == 4), "repeat", 129, 32, id="label 3 is given twice"),
         pytest.param(lambda s: (s - 1 - (s > 100)) // 32, "shift", 129, 1, id="a boundary late inside the run"),
+        pytest.param(lambda s: (s - 1 - 20 * (s > 116)) // 32, "data", 117, 20, id="an epoch that began again"),
+        pytest.param(lambda s: (s - 1 + 12 * (s > 116)) // 32, "shift", 117, -12, id="an epoch cut short"),
+        pytest.param(
+            lambda s: (s - 1) // 32 if s <= 128 else 4 + (s - 129) // 16,
+            "ramp",
+            129,
+            16,
+            id="a batch twice as large from an epoch's end on",
+        ),
     ],
 )
 def test_breaks_are_named_and_placed(
@@ -98,6 +107,16 @@ def test_breaks_are_named_and_placed(
     first = clock.breaks[0]
     assert (first.kind, first.step) == (kind, step)
     assert first.low <= size <= first.high
+
+
+def test_another_batch_from_inside_an_epoch_on(tmp_path: Path) -> None:
+    def label(s: int) -> int:
+        return (s - 1) // 32 if s <= 112 else 3 + (s - 105) // 16
+
+    clock = clock_of(tmp_path, log(range(1, 257), label), steps_per_epoch=32, epochs=8)
+    assert clock is not None
+    assert [(one.kind, one.step) for one in clock.breaks] == [("geometry", 113)]
+    assert clock.laps == ((1, 32), (113, 16))
 
 
 def test_a_single_label_bounds_the_epoch_from_below(tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
 """The number of steps per epoch changes at a resume.
 
 What it checks
-    No single number of steps per epoch makes all labels true, one before a join and another behind it does (or a
-    lasting change inside a session, with two whole laps on each side). The finding names both.
+    No single number of steps per epoch makes all labels true, one before a join and another behind it does, or a
+    lasting change inside a session. The finding names both. Where no join is marked and one epoch has neither length,
+    the change lies inside it; the place is reckoned from the share of the epoch that was done. Lengths that change
+    where epochs end, in one direction and for two epochs or more each, are a ramp: a note, unless the declaration
+    gives one length throughout.
 
 Why it matters
     Another batch size, device count or accumulation after a resume changes the number of updates, the schedule's
     horizon, the noise of the gradient, and what "step" means when runs are compared.
 
 When it is silent
-    When a shift of labels explains as much (RES004, RES005), when the second part shows no whole lap, when the two
+    When a shift of labels explains as much (RES004, RES005), when the second part shows no whole epoch, when the two
     differ by less than two steps or 5 %, and when batch_size_ramp declares the change.
 
 What to do
@@ -22,10 +25,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analyzer.clocks.epoch import Break, EpochClock, planned_steps_per_epoch
 from analyzer.clocks.labels import Labels
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import interval, number
+from analyzer.rules.epoch.wording import either, interval, number
 from analyzer.rules.examples import falling_loss, table
 from analyzer.timeline import Timeline
 
@@ -39,6 +43,10 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         yield Unchecked(reason="no epoch labels with steps in the log")
         return
     for account in clock.accounts:
+        ramp = [one for one in account.breaks if one.kind == "ramp"]
+        if ramp:
+            yield _by_stretches(timeline, account, ramp)
+            return
         changed = next((one for one in account.breaks if one.kind == "geometry"), None)
         labels = account.labels
         if changed is None or labels is None or len(account.laps) < 2:
@@ -58,6 +66,24 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
 
 
+def _by_stretches(timeline: Timeline, account: EpochClock, ramp: list[Break]) -> Finding:
+    """Epochs of one length per stretch: a ramp, which only a declaration of something else contradicts."""
+    (_, first), *later = account.laps
+    lengths = ", ".join(f"{number(length)} from step {step} on" for step, length in later)
+    planned = planned_steps_per_epoch(timeline)
+    return Finding(
+        severity="error" if planned else "note",
+        message=f"{number(first)} steps per epoch, {lengths}: the lengths change where an epoch ends, as a batch size "
+        "that grows by design makes them"
+        + (f"; the declaration gives {either(planned)} throughout" if planned else ""),
+        tag=account.tag,
+        first_step=ramp[0].step,
+        last_step=ramp[-1].step,
+        numbers={"before": float(first), "after": float(later[-1][1]), "stretches": len(account.laps)},
+        evidence=tuple(row for one in ramp[:3] for row in one.evidence),
+    )
+
+
 def _boundary_behind(timeline: Timeline, labels: Labels, position: int) -> list[Row]:
     """The first two boundaries behind the change: they measure the new lap."""
     whole = np.floor(labels.value[position:])
@@ -72,6 +98,12 @@ def _laps(second: int) -> dict[str, str]:
     first = [(step, (step - 1) // 40, falling_loss(step)) for step in range(1, 81)]
     later = [(step, 2 + (step - 81) // second, falling_loss(step)) for step in range(81, 241)]
     return {"log.csv": table(HEADER, first) + table(HEADER, later)}
+
+
+def _grown() -> dict[str, str]:
+    lengths = [40, 40, 40, 20, 20, 20, 10, 10]
+    epochs = [epoch for epoch, length in enumerate(lengths) for _ in range(length)]
+    return {"log.csv": table(HEADER, [(step, epoch, falling_loss(step)) for step, epoch in enumerate(epochs, 1)])}
 
 
 RULE = Rule(
@@ -93,6 +125,11 @@ RULE = Rule(
                 "log.csv": table(HEADER, [(step, (step - 1) // 40, falling_loss(step)) for step in range(1, 241)])
             },
             why="nothing changes",
+        ),
+        Example(
+            title="a batch size that doubles twice by design",
+            files=_grown,
+            why="the lengths change where epochs end and stay for two epochs or more: a note, nothing was declared",
         ),
     ),
 )

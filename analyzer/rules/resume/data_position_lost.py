@@ -3,7 +3,9 @@
 What it checks
     The labels of the session after a join are laid over the epoch clock of the one before it. A shift that is no whole
     number of epochs means that the epoch was started over (boundaries late by what had been done) or cut short (early).
-    A fractional label that falls while the step goes on says the same without a join, and so does a count of samples.
+    A fractional label that falls while the step goes on says the same without a join, and so do a count of samples
+    that begins again and one epoch with too many steps, when all later boundaries come late by the same number: with as
+    many steps as the others, its data began again where those steps begin.
     Without labels, the batch-to-batch pattern of the loss is compared: data that start again repeat it from the start.
 
 Why it matters
@@ -193,6 +195,11 @@ def _two_lives(late: int) -> dict[str, str]:
     return {"log.csv": table(HEADER, first) + table(HEADER, second)}
 
 
+def _one_log(late: int) -> dict[str, str]:
+    labels = [(step, (step - 1 - (late if step > 105 else 0)) // 40) for step in range(1, 301)]
+    return {"log.csv": table(HEADER, [(step, epoch, falling_loss(step)) for step, epoch in labels])}
+
+
 def _samples(restart: bool, per_epoch: bool = False) -> dict[str, str]:
     rows = []
     for step in range(10, 401, 10):
@@ -215,6 +222,7 @@ RULE = Rule(
     bad=(
         Example(title="the epoch starts over", files=lambda: _two_lives(20)),
         Example(title="the rest of the epoch is lost", files=lambda: _two_lives(-15)),
+        Example(title="the epoch starts over, and nothing marks the resume", files=lambda: _one_log(late=25)),
         Example(title="the count of samples begins again", files=lambda: _samples(restart=True)),
     ),
     good=(
@@ -223,6 +231,7 @@ RULE = Rule(
             files=lambda: _two_lives(0),
             why="boundaries stay where the first session had them",
         ),
+        Example(title="one log without a resume", files=lambda: _one_log(late=0), why="every epoch has 40 steps"),
         Example(
             title="samples of the whole run",
             files=lambda: _samples(restart=False),
