@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from analyzer.model import Expectation, Row, Run, Series, View
 
 if TYPE_CHECKING:
-    from analyzer.clocks.epoch import EpochClock
+    from analyzer.clocks.epoch_clock import EpochClock
     from analyzer.clocks.global_step import StepAxis
     from analyzer.clocks.loss import LossBaseline
     from analyzer.clocks.scheduler import SchedulerClock

@@ -281,7 +281,7 @@ def _two_lengths(
 
 
 def _from_boundary(bounds: Bounds, k: int) -> Bounds:
-    """Bounds from k on. Inside a session the label changes where the epoch does, behind the last row of the run before."""
+    """Bounds from k on; inside a session the epoch begins behind the last row of the label before."""
     part = bounds.part(k, len(bounds))
     before, label = int(bounds.low[k - 1]), int(bounds.high_label[k])
     if bounds.scale != 1 or bounds.session[k - 1] != bounds.session[k] or before <= -FREE or bounds.high[k] >= FREE:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from analyzer.auditing import audit_run
-from analyzer.clocks.epoch import EpochClock
+from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.config.declared import checked_fact, merge
 from analyzer.discovery import discover
 from analyzer.model import Finding

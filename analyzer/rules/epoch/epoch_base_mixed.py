@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.epoch import EpochClock
+from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.labels import Labels
 from analyzer.model import Finding, Series
 from analyzer.rules import Example, Rule, Unchecked

@@ -23,9 +23,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.epoch import planned_steps_per_epoch
 from analyzer.clocks.global_step import updates_done
 from analyzer.clocks.laps import divisor_is_wrong, slope_disagrees
+from analyzer.clocks.planned_epochs import planned_steps_per_epoch
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import either, interval, number

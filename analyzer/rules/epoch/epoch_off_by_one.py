@@ -27,7 +27,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.closing_rows import epoch_means
-from analyzer.clocks.epoch import EpochClock
+from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import interval, shift

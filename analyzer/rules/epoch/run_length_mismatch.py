@@ -28,10 +28,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from analyzer.clocks.epoch import planned_steps_per_epoch
 from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.clocks.global_step import RunEnd, main_series, updates_done
 from analyzer.clocks.laps import divisor_is_wrong
+from analyzer.clocks.planned_epochs import planned_steps_per_epoch
 from analyzer.model import Finding, Row, Severity
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import either, number

@@ -25,10 +25,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from analyzer.clocks.epoch import EpochClock, planned_steps_per_epoch
+from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.global_step import updates_done
 from analyzer.clocks.labels import Labels
 from analyzer.clocks.laps import divisor_is_wrong
+from analyzer.clocks.planned_epochs import planned_steps_per_epoch
 from analyzer.config.declared import Declared
 from analyzer.model import Fact, Finding, Row
 from analyzer.planning import plan_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from analyzer.clocks.epoch import Break
+from analyzer.clocks.epoch_clock import Break
 
 
 def number(value: Fraction | float) -> str:

@@ -25,8 +25,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.epoch import Break, EpochClock, planned_steps_per_epoch
+from analyzer.clocks.epoch_clock import Break, EpochClock
 from analyzer.clocks.labels import Labels
+from analyzer.clocks.planned_epochs import planned_steps_per_epoch
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import either, interval, number

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.data_order import repeated_pattern
-from analyzer.clocks.epoch import Break, EpochClock
+from analyzer.clocks.epoch_clock import Break, EpochClock
 from analyzer.clocks.labels import relabelled_steps
 from analyzer.clocks.laps import divisor_is_wrong
 from analyzer.model import NO_STEP, Finding

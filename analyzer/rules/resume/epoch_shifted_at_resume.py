@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analyzer.clocks.epoch import EpochClock
+from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.clocks.labels import relabelled_steps
 from analyzer.clocks.sessions import Join

@@ -1,0 +1,68 @@
+"""What is known of the epochs of a run: the clock, and the places where labels leave it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+from analyzer.clocks.fractions import Slope
+from analyzer.clocks.labels import Labels
+from analyzer.model import Row
+
+BreakKind = Literal["shift", "skip", "repeat", "geometry", "ramp", "data", "origin", "counter"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Break:
+    """A place where the labels leave the clock: how far (in steps, as an interval), where, and the rows that show it.
+
+    Positive: the label changes late, negative: early.
+    """
+
+    kind: BreakKind
+    step: int  # first step at which the label is wrong
+    low: float  # shift in steps, at least
+    high: float  # at most
+    join: int | None = None  # index of the join it sits at
+    evidence: tuple[Row, ...] = ()
+    position: int = 0  # row among the labels at which it shows
+    laps: int = 0  # whole laps, for a skip or a repeat
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochClock:
+    """Epoch label e at step s obeys e = base + floor((s - origin) / S), or without the floor for fractional labels."""
+
+    source: Literal["labels", "fractions", "validation rows", "batch counter", "declared"]
+    low: Fraction  # steps per epoch, at least
+    high: Fraction  # at most
+    origin: int | None  # step of the log's axis at which epoch `base` begins
+    base: int  # label of the first epoch
+    breaks: tuple[Break, ...] = ()
+    laps: tuple[tuple[int, Fraction], ...] = ()  # (first step, steps per epoch) per stretch, where S changes
+    too_sparse: bool = False
+    rows_apart: bool = False  # rows are further apart than half an epoch: boundaries are not seen
+    tag: str = ""
+    labels: Labels | None = field(default=None, compare=False)
+    slope: Slope | None = None  # updates per unit of a fractional label
+    ratios: tuple[Fraction, Fraction] | None = None  # the same for laps that may alternate in length
+    crossings: int = 0  # boundaries that the labels show
+    others: tuple[EpochClock, ...] = field(default=(), compare=False)  # other accounts of epochs in the same view
+    validations: tuple[Labels, ...] = field(default=(), compare=False)  # labels of validation rows
+
+    @property
+    def exact(self) -> bool:
+        return self.low == self.high
+
+    def admits(self, steps_per_epoch: Fraction | float) -> bool:
+        """Whether the labels can be true with this many steps per epoch."""
+        if self.low <= steps_per_epoch <= self.high:
+            return True
+        alternates = self.ratios is not None and not float(steps_per_epoch).is_integer()
+        return alternates and self.ratios is not None and self.ratios[0] <= steps_per_epoch <= self.ratios[1]
+
+    @property
+    def accounts(self) -> tuple[EpochClock, ...]:
+        """This clock and the other accounts."""
+        return (self, *self.others)

@@ -1,0 +1,45 @@
+"""What the plan says about the length of an epoch, and which other witnesses bear it out."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from analyzer.clocks.closing_rows import closing_lengths, closing_rows_fit
+from analyzer.clocks.epoch_solution import Planned
+from analyzer.clocks.global_step import updates_done
+
+if TYPE_CHECKING:
+    from analyzer.timeline import Timeline
+
+
+def planned_steps_per_epoch(timeline: Timeline) -> tuple[Fraction, ...]:
+    """Steps per epoch of the plan, on the log's own axis."""
+    per_update = Fraction(timeline.step_axis.per_update).limit_denominator(10**6)
+    return tuple(U * per_update for U in timeline.plan.steps_per_epoch)
+
+
+def planned_lengths(timeline: Timeline) -> tuple[int, ...]:
+    return tuple(int(U) for U in planned_steps_per_epoch(timeline) if U.denominator == 1)
+
+
+def read_planned(timeline: Timeline) -> Planned:
+    """What the plan says, with the steps per epoch that closing rows or an exactly known end of the run bear out."""
+    lengths = planned_steps_per_epoch(timeline)
+    done = updates_done(timeline)
+    confirmed = []
+    for U, on_axis in zip(timeline.plan.steps_per_epoch, lengths, strict=True):
+        ends = done is not None and done.low == done.high and done.low in timeline.plan.totals_given(U)
+        if on_axis.denominator == 1 and (ends or closing_rows_fit(timeline, on_axis)):
+            confirmed.append(on_axis)
+    if not lengths:
+        confirmed = [Fraction(length) for length in closing_lengths(timeline)]
+    sized = [reading for reading in timeline.plan.readings if reading.batches_per_epoch]
+    if not sized:
+        return Planned(lengths=lengths, confirmed=tuple(confirmed))
+    return Planned(
+        lengths=lengths,
+        confirmed=tuple(confirmed),
+        divided=tuple({Fraction(r.batches_per_epoch or 0, r.accumulation) for r in sized}),
+        largest_denominator=max(reading.accumulation for reading in sized),
+    )

@@ -1,0 +1,55 @@
+"""Fractional labels that were written at the ends of epochs only."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from analyzer.clocks.epoch_clock import EpochClock
+from analyzer.config.declared import merge
+from analyzer.discovery import discover
+from analyzer.timeline import Timeline
+
+
+def clock_of(folder: Path, rows: list[tuple[int, float]]) -> EpochClock | None:
+    """The clock of a Trainer's state file with these steps and epochs."""
+    history = [{"epoch": epoch, "loss": 1 / step, "learning_rate": 1e-4, "step": step} for step, epoch in rows]
+    state = {"epoch": rows[-1][1], "global_step": rows[-1][0], "log_history": history, "max_steps": rows[-1][0]}
+    (folder / "trainer_state.json").write_text(json.dumps(state))
+    (run,) = discover([folder]).runs
+    return Timeline(run=run, declared=merge((), ())).epoch
+
+
+@pytest.mark.parametrize(
+    ("rows", "low", "high"),
+    [
+        pytest.param([(401 * k, float(k)) for k in range(1, 31)], 401, 401, id="a row at the end of every epoch"),
+        pytest.param([(120 * k, float(k)) for k in (1, 2, 3)], 120, 120, id="three rows"),
+        pytest.param([(120 * k, float(k)) for k in range(2, 21, 2)], 120, 120, id="a row every second epoch"),
+        pytest.param(
+            [*((387 * k, float(k)) for k in range(1, 6)), (2100, 5.426356589147287)], 387, 387, id="cut by max_steps"
+        ),
+        pytest.param([*((47 * k, float(k)) for k in range(1, 5)), (200, 4.259)], 47, 47, id="accumulation of 4"),
+    ],
+)
+def test_rows_at_the_ends_tell_the_length(rows: list[tuple[int, float]], low: int, high: int, tmp_path: Path) -> None:
+    clock = clock_of(tmp_path, rows)
+    assert clock is not None and clock.source == "fractions" and clock.origin == 0 and not clock.breaks
+    assert (clock.low, clock.high) == (Fraction(low), Fraction(high)) and not clock.too_sparse
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([(120, 1.0), (240, 2.0)], id="any two rows are on a line"),
+        pytest.param([(120, 1.0), (240, 2.0), (361, 3.0), (481, 4.0)], id="an epoch with a step more"),
+        pytest.param([(s, float(s // 25)) for s in range(5, 101, 5)], id="whole labels inside epochs"),
+        pytest.param([(121, 1.0), (242, 2.0), (363, 3.0), (400, 3.9)], id="a row inside an epoch, off the line"),
+    ],
+)
+def test_other_rows_do_not(rows: list[tuple[int, float]], tmp_path: Path) -> None:
+    clock = clock_of(tmp_path, rows)
+    assert clock is None or clock.too_sparse or clock.source == "labels"
