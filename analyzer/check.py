@@ -23,6 +23,7 @@ from analyzer.config.declared import merge
 from analyzer.config.files import BadConfig, Settings, Silence, settings_for
 from analyzer.discovery import Group, discover, find_groups, read_group
 from analyzer.model import Fact, Finding, Problem, Report, Run, RunReport, Skipped
+from analyzer.remembered import remembered, sweep
 from analyzer.rules import catalogue
 from analyzer.timeline import Timeline
 from analyzer.workers import answers
@@ -46,6 +47,7 @@ class Request:
     include: tuple[str, ...] = ()  # globs on paths
     exclude: tuple[str, ...] = ()
     jobs: int = 1
+    cache: bool = False  # take the answers of an earlier audit where nothing has changed since
     scheduler: str | None = None  # of a Dask cluster whose workers see the same paths
 
 
@@ -73,7 +75,12 @@ def check(
     runs: list[RunReport] = []
     uses: list[Use] = []
     unreadable = list(found.unreadable)
-    audit = partial(audit_group, request=request, today=today or datetime.date.today(), keep_series=keep_series)
+    audit: Callable[[Group], Answer] = partial(
+        audit_group, request=request, today=today or datetime.date.today(), keep_series=keep_series
+    )
+    if request.cache and not keep_series and request.against is None:
+        sweep()
+        audit = partial(remembered, audit=audit, asked=_asked(request), lasts=_lasts)
     for done, answer in enumerate(
         answers(audit, found.groups, jobs=request.jobs, scheduler=request.scheduler), start=1
     ):
@@ -107,6 +114,18 @@ class Answer:
     runs: tuple[RunReport, ...]
     uses: tuple[Use, ...]
     unreadable: tuple[Problem, ...]
+
+
+def _asked(request: Request) -> str:
+    """What of a request decides the answer to a group, as text."""
+    config = request.config and (str(request.config), request.config.read_bytes())
+    return repr((request.facts, request.select, request.ignore, sorted(request.roles.items()), config))
+
+
+def _lasts(answer: Answer) -> bool:
+    """Whether an answer stays the same until a file changes: no other run, no date, no accident had a part in it."""
+    accident = any("internal error" in skipped.reason for one in answer.runs for skipped in one.skipped)
+    return not answer.unreadable and not accident and all(use.lasts for use in answer.uses)
 
 
 def audit_group(group: Group, request: Request, today: datetime.date, keep_series: bool = False) -> Answer:
@@ -178,6 +197,7 @@ class Use:
     silences: tuple[Silence, ...]
     needed: tuple[int, ...]
     checked: tuple[str, ...]  # codes of the rules that gave an answer
+    lasts: bool  # neither a reference run nor the day decided
 
 
 def audit_configured(run: Run, request: Request, today: datetime.date) -> tuple[RunReport, Use]:
@@ -287,7 +307,13 @@ def _silenced(report: RunReport, settings: Settings, today: datetime.date) -> tu
             needed[index] += 1
         (quiet if covering else loud).append(finding)
     checked = (*report.passed, *(f.code for f in report.findings))
-    use = Use(run=report.run.name, silences=settings.silences, needed=tuple(needed), checked=checked)
+    use = Use(
+        run=report.run.name,
+        silences=settings.silences,
+        needed=tuple(needed),
+        checked=checked,
+        lasts=settings.against is None and not any(silence.expires for silence in settings.silences),
+    )
     return replace(report, findings=tuple(loud), silenced=tuple(quiet)), use
 
 

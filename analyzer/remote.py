@@ -13,24 +13,38 @@ import importlib
 import json
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from analyzer.cache import cache_folder, write_whole
 from analyzer.model import Problem
 
 # scheme -> the package that serves it, and the extra that installs it; None: fsspec alone
 PACKAGES: dict[str, tuple[str | None, str]] = {
-    "s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gs"), "gcs": ("gcsfs", "gs"),
-    "hf": ("huggingface_hub", "hf"), "https": ("aiohttp", "https"), "http": ("aiohttp", "https"),
+    "s3": ("s3fs", "s3"),
+    "s3a": ("s3fs", "s3"),
+    "gs": ("gcsfs", "gs"),
+    "gcs": ("gcsfs", "gs"),
+    "hf": ("huggingface_hub", "hf"),
+    "https": ("aiohttp", "https"),
+    "http": ("aiohttp", "https"),
     "memory": (None, "remote"),
 }
 URL = re.compile(r"^(?P<scheme>[a-z][a-z0-9]+):/{1,2}(?P<rest>[^/].*|$)", re.I)
 STAMPS = (
-    "ETag", "etag", "sha256", "blob_id", "md5Hash", "LastModified", "last_modified", "mtime", "updated",
-    "Last-Modified", "created",
+    "ETag",
+    "etag",
+    "sha256",
+    "blob_id",
+    "md5Hash",
+    "LastModified",
+    "last_modified",
+    "mtime",
+    "updated",
+    "Last-Modified",
+    "created",
 )
 HEAD_BYTES = 65_536  # enough for every reader to say whether a file is one of its own
 SEAM_BYTES = 4_096  # compared before what follows is taken for appended
@@ -96,7 +110,7 @@ def mirror(
 
     filesystem, path = _filesystem(url, options)
     listing, single = _listing(filesystem, path, url)
-    folder = (cache or cache_folder()) / hashlib.sha256(url.encode()).hexdigest()[:24]
+    folder = (cache or cache_folder("remote")) / hashlib.sha256(url.encode()).hexdigest()[:24]
     name = PurePosixPath(path).name
     root = folder / (name if name not in ("", ".", "..") else "root")
     index = folder / "index.json"
@@ -115,19 +129,8 @@ def mirror(
             update.result()
     if not single:
         root.mkdir(parents=True, exist_ok=True)
-    _write(index, json.dumps(state.known).encode())
+    write_whole(index, json.dumps(state.known).encode())
     return Mirrored(url=url, root=root, problems=tuple(state.problems), bytes_fetched=state.bytes_fetched)
-
-
-def cache_folder() -> Path:
-    """Where mirrors are kept: the cache folder that the platform has for programs."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "analyzer" / "remote"
 
 
 def _filesystem(url: str, options: Mapping[str, Any] | None) -> tuple[Any, str]:
@@ -199,7 +202,7 @@ def _fetch(state: _Mirror, local: Path, name: str, size: int, before: list[Any] 
             _append(state, local, name, have, size)
             return True
     head = _range(state, name, 0, size if whole else min(size, HEAD_BYTES))
-    _write(local, head)
+    write_whole(local, head)
     if not whole and not state.recognised(local, head):
         return False
     _append(state, local, name, len(head), size)
@@ -228,16 +231,6 @@ def _read_index(index: Path) -> dict[str, list[Any]]:
         if isinstance(found, dict) and all(isinstance(entry, list) and len(entry) == 3 for entry in found.values()):
             return found
     return {}
-
-
-def _write(path: Path, content: bytes) -> None:
-    import tempfile
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(content)
-    os.replace(temporary, path)
 
 
 def _one_line(error: Exception) -> str:

@@ -60,7 +60,8 @@ def _cluster(address: str) -> Iterator[Any]:
         client = Client(address, timeout=SECONDS_TO_ANSWER, set_as_default=False)
     except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        raise NoCluster(f"no Dask scheduler answers at {address} ({reason}); start one with `dask scheduler`") from error
+        hint = "start one with `dask scheduler`"
+        raise NoCluster(f"no Dask scheduler answers at {address} ({reason}); {hint}") from error
     with client, _told_in_one_line(address):
         versions = client.run(version)
         if not versions:

@@ -11,7 +11,7 @@ import datetime
 import difflib
 import fnmatch
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from analyzer.model import Expectation, Fact, Finding
 from analyzer.roles import ROLES, SHORT_ROLES
 
 TABLES = ("declared", "rules", "roles", "expect", "silence", "against", "root")
+NAMES = ("analyzer.toml", "pyproject.toml")  # in one folder, the first that configures the analyzer counts
 RULES_KEYS = ("select", "ignore")
 EXPECT_KEYS = ("tag", "at", "min", "max", "run")
 SILENCE_KEYS = ("rule", "run", "steps", "reason", "expires")
@@ -80,17 +81,31 @@ def settings_for(folder: Path, chosen: Path | None = None) -> Settings:
     return _settings_above(folder.resolve())
 
 
+def places_consulted(folder: Path) -> Iterator[Path]:
+    """Every file that could configure a run in a folder, whether it is there or not."""
+    for place in _upwards(folder.resolve()):
+        yield from (place / name for name in NAMES)
+
+
+def _upwards(folder: Path) -> Iterator[Path]:
+    """A folder and those above it, as far as its project reaches."""
+    for place in (folder, *folder.parents):
+        yield place
+        if (place / ".git").exists():
+            return
+
+
 def _settings_above(folder: Path) -> Settings:
     found: list[Settings] = []
-    for place in (folder, *folder.parents):
-        ended = (place / ".git").exists()
-        for name in ("analyzer.toml", "pyproject.toml"):
+    for place in _upwards(folder):
+        ended = False
+        for name in NAMES:
             path = place / name
             if path.is_file():
                 settings = _parsed_file(path, must_apply=False)
                 if settings is not None:
                     found.append(settings)
-                    ended = ended or _is_root(path)
+                    ended = _is_root(path)
                     break
         if ended:
             break

@@ -39,12 +39,19 @@ _AUDIT_OPTIONS = (
     click.option(
         "--jobs", "-j", type=click.IntRange(min=0), default=1, show_default=True, help="Processes; 0: one per core."
     ),
+    click.option(
+        "--cache/--no-cache",
+        default=True,
+        show_default=True,
+        envvar="ANALYZER_CACHE",
+        help="Take over earlier audits of what has not changed since.",
+    ),
     click.option("--scheduler", metavar="ADDRESS", help="Audit on a Dask cluster: tcp://host:8786."),
 )
 
 REQUESTED = (
     "paths", "declare", "select", "ignore", "role", "config", "baseline", "against", "include", "exclude", "jobs",
-    "scheduler",
+    "cache", "scheduler",
 )  # fmt: skip
 
 
@@ -74,6 +81,7 @@ def requested(
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
     jobs: int = 1,
+    cache: bool = False,
     scheduler: str | None = None,
 ) -> Request:
     """Options as they were typed, checked.
@@ -106,6 +114,7 @@ def requested(
         include=tuple(include),
         exclude=tuple(exclude),
         jobs=jobs or os.cpu_count() or 1,
+        cache=cache,
         scheduler=scheduler,
     )
 

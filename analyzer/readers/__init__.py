@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,6 +40,7 @@ class Reader:
     step: str  # what its step counts, and from which base
     epoch: str
     learning_rate: str  # the rate used for the update of this row, or the next one's
+    also_reads: Callable[[Path], Iterable[Path]] = lambda path: ()  # files beside the log that it opens or looks for
     parse: Callable[[bytes, str], Reading] | None = None  # text formats: bytes and the name that messages show
     priority: int = 0  # the highest priority that recognises a file reads it; generic readers are below 0
 

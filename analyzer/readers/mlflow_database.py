@@ -16,7 +16,7 @@ from analyzer.config.sidecars import facts_from_mapping
 from analyzer.model import Fact, Problem, Series, Source
 from analyzer.readers import Reader, Reading
 from analyzer.readers.mlflow_files import Points, with_ordinals
-from analyzer.readers.sqlite_file import opened, tables_of
+from analyzer.readers.sqlite_file import opened, tables_of, write_ahead_logs
 
 LARGEST = 1.7e308  # MLflow stores infinity as the largest float
 
@@ -103,6 +103,7 @@ READER = Reader(
     title="MLflow database (SQLite)",
     recognises=_recognises,
     read=read,
+    also_reads=write_ahead_logs,
     recognised_by="an SQLite file with MLflow's tables `runs` and `metrics`",
     step="what the caller passed as step; the place in the series where nobody passed any",
     epoch="a metric of its own",

@@ -148,6 +148,10 @@ def _short_text(file: Path) -> str:
         return ""
 
 
+def _files_of_run(path: Path) -> list[Path]:
+    return [file for part in ("metrics", "params", "tags") for file in sorted((path.parent / part).rglob("*"))]
+
+
 def _recognises(path: Path, head: bytes) -> bool:
     return path.name == "meta.yaml" and b"experiment_id:" in head and (b"run_id:" in head or b"run_uuid:" in head)
 
@@ -157,6 +161,7 @@ READER = Reader(
     title="MLflow file store",
     recognises=_recognises,
     read=read,
+    also_reads=_files_of_run,
     recognised_by="`meta.yaml` of a run, beside `metrics/` and `params/`",
     step="what the caller passed as step; the place in the series where nobody passed any",
     epoch="a metric of its own",

@@ -18,10 +18,15 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     A database at rest is opened as immutable: nothing is locked and no file is made beside it. With a write-ahead log
     beside it another process may be writing; then it is opened read-only in the usual way.
     """
-    live = Path(f"{path}-wal").exists()
+    live = any(log.exists() for log in write_ahead_logs(path))
     mode = "mode=ro" if live else "mode=ro&immutable=1"
     with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?{mode}", uri=True)) as connection:
         yield connection
+
+
+def write_ahead_logs(path: Path) -> tuple[Path, ...]:
+    """What lies beside a database while somebody writes to it."""
+    return (Path(f"{path}-wal"),)
 
 
 def tables_of(path: Path, head: bytes) -> dict[str, set[str]]:

@@ -20,7 +20,7 @@ from analyzer.readers.columns import Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.json_lines import flat_entry
-from analyzer.readers.sqlite_file import opened, tables_of
+from analyzer.readers.sqlite_file import opened, tables_of, write_ahead_logs
 
 DIALECT = Dialect(framework="trackio", wall_column="_timestamp")
 
@@ -104,6 +104,7 @@ READER = Reader(
     title="Trackio projects (SQLite)",
     recognises=_recognises,
     read=read,
+    also_reads=write_ahead_logs,
     recognised_by="an SQLite file with Trackio's table `metrics`",
     step="`global_step`, `iter` or the like where logged, else what was passed as step, which counts calls by default",
     epoch="as logged",
