@@ -280,13 +280,13 @@ def entries_of(lines: Lines) -> Iterator[tuple[int, str, Entry]]:
     patterns = list(LINES)
     hits: Counter[str] = Counter()
     keras_epoch: int | None = None
-    last = len(lines.lines) if lines.complete else len(lines.lines) - 1
+    complete = lines.lines if lines.complete else lines.lines[:-1]
     index = -1
-    while (index := index + 1) < last:
-        line = shown(lines.lines[index])
+    while (index := index + 1) < len(complete):
+        line = shown(complete[index])
         if not _DIGIT.search(line):
             if _BOX_EDGE.match(line):
-                end, entry = _box(lines.lines[:last], index + 1)
+                end, entry = _box(complete, index + 1)
                 if entry:
                     yield index + 2, "box", entry
                     index = end - 1
@@ -303,7 +303,7 @@ def entries_of(lines: Lines) -> Iterator[tuple[int, str, Entry]]:
             continue
         opened = _OLMO.search(line) if "[step=" in line else None
         if opened:
-            end, values = _indented(lines.lines[:last], index + 1)
+            end, values = _indented(complete, index + 1)
             if values:
                 yield index + 1, "olmo", {"step": int(opened[1]), **values}
                 index = end - 1

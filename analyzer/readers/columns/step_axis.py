@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,7 @@ def choose_axis(columns: Sequence[Column], rows: int, dialect: Dialect) -> Axis:
     return Axis(column=None, counts="row")
 
 
+@lru_cache(maxsize=4096)
 def _counts_of(name: str) -> Counts | None:
     return next((counts for counts, pattern, _ in _COMPILED_AXES if pattern.search(normal(name))), None)
 
