@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,18 @@ class Piece:
     @property
     def series(self) -> tuple[Series, ...]:
         return self.reading.series
+
+    @cached_property
+    def wall_span(self) -> tuple[float, float] | None:
+        """Its first and last moment, seconds since 1970; None where no row has a time."""
+        timed = [one.wall_time for one in self.series if np.isfinite(one.wall_time).any()]
+        return (min(map(np.nanmin, timed)), max(map(np.nanmax, timed))) if timed else None
+
+    @cached_property
+    def first_step(self) -> int | None:
+        """The least step of any series; None where none has one."""
+        steps = [one.step[one.step != NO_STEP] for one in self.series]
+        return min((int(found.min()) for found in steps if len(found)), default=None)
 
 
 @dataclass(kw_only=True, eq=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from analyzer.joining.accounts import Account, Piece, goes_on_from, place_of, same_values, share_tags
-from analyzer.model import NO_STEP, Floats, Series
+from analyzer.model import Floats, Series
 from analyzer.roles import role_of_tag
 
 ANOTHER_RUN = "another run in the same folder"
@@ -170,26 +170,16 @@ def _byte_copy(one: Piece, two: Piece) -> bool:
 
 def _starts_afresh(before: Sequence[Piece], after: Piece) -> bool:
     """Whether a file is another run than those before it: later in time, and step, epoch and loss all start over."""
+    ended = max((piece.wall_span[1] for piece in before if piece.wall_span), default=np.nan)
+    if not after.wall_span or not after.wall_span[0] > ended:
+        return False
+    if (after.first_step or 0) > min((one.first_step for one in before if one.first_step is not None), default=0):
+        return False
     first = [series for piece in before for series in piece.series]
-    if not first or not after.series:
-        return False
-    timed = [s.wall_time for s in first if np.isfinite(s.wall_time).any()]
-    later = [s.wall_time for s in after.series if np.isfinite(s.wall_time).any()]
-    ended = max((float(np.nanmax(times)) for times in timed), default=np.nan)
-    begins = min((float(np.nanmin(times)) for times in later), default=np.nan)
-    if not begins > ended:
-        return False
-    if _begin(after.series) > _begin(first):
-        return False
     for role in ("epoch", "learning_rate"):
         if _goes_on(_pooled(first, role), _pooled(after.series, role), rising=role == "epoch"):
             return False
     return _position(_pooled(first, "loss"), _pooled(after.series, "loss")) >= FRESH_POSITION
-
-
-def _begin(series: Iterable[Series]) -> float:
-    steps = [int(s.step[s.step != NO_STEP].min()) for s in series if (s.step != NO_STEP).any()]
-    return min(steps, default=0)
 
 
 def _pooled(series: Iterable[Series], role: str) -> Floats:
