@@ -29,7 +29,7 @@ NAMES = {
 
 def timeline_of(
     step: Ints, rate: Floats, declared: Mapping[str, Any], *, digits: int | None = None, cut: int | None = None,
-    epoch: Floats | None = None, axis: Literal["step", "epoch"] = "step",
+    epoch: Floats | None = None, axis: Literal["step", "epoch"] = "step", metric: Floats | None = None,
 ) -> Timeline:  # fmt: skip
     """A run with a learning rate and a harmless loss.
 
@@ -37,6 +37,7 @@ def timeline_of(
         digits: significant digits that were printed; None: a float32, as in an event file.
         cut: first row of a second life of the process, in a file of its own.
         axis: what the log's step counts.
+        metric: a validation loss, one value for each row.
     """
     count = len(rate)
     if digits is None:
@@ -64,6 +65,8 @@ def timeline_of(
     told = {"lr": series("lr", rate), "loss": series("loss", 0.5 + 2 / (1 + step / 20))}
     if epoch is not None:
         told["epoch"] = series("epoch", epoch)
+    if metric is not None:
+        told["val_loss"] = series("val_loss", metric)
     view = View(name="", sources=tuple(range(len(files))), series=told)
     run = Run(name="made", sources=tuple(files), views=(view,), markers=tuple(markers))
     return Timeline(run=run, declared=merge([checked_fact(key, value, "test") for key, value in declared.items()]))

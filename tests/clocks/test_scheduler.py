@@ -193,7 +193,7 @@ def _plateau(*levels: float) -> np.ndarray:
         pytest.param(_plateau(0.1, 0.01, 0.001, 1e-4), PLATEAU, set(), {"axis": "epoch", "cut": 45},
                      id="a plateau schedule that drops at a resume"),
         pytest.param(np.concatenate([_line(np.arange(250.0)), _line(np.arange(150.0), total=150)]),
-                     LINEAR, {"jump"}, {}, id="a schedule rebuilt over what is left"),
+                     LINEAR, {"restart"}, {}, id="a schedule rebuilt over what is left"),
     ],
 )  # fmt: skip
 def test_what_ran_against_what_was_declared(
@@ -203,3 +203,95 @@ def test_what_ran_against_what_was_declared(
     timeline = timeline_of(np.arange(first, first + len(rates)), rates, declared, **{"digits": 9, **shape})
     (clock,) = timeline.schedulers
     assert {d.kind for d in clock.deviations if d.severity != "note" or d.kind == "skipped"} == kinds
+
+
+SPARSE: dict[str, Any] = {"scheduler": "linear", "max_steps": 400, "base_lr": 1e-3, "warmup_steps": 30}
+COSINE = {**SPARSE, "scheduler": "cosine"}
+POLYNOMIAL = {**SPARSE, "scheduler": "polynomial"}
+NO_WARMUP = {name: value for name, value in SPARSE.items() if name != "warmup_steps"}
+
+
+def _shaped(family: str = "linear", warmup: float = 30, total: float = 400, **more: Any) -> np.ndarray:
+    return Schedule(family=family, peak=1e-3, warmup=warmup, total=total, **more)(np.arange(400.0))
+
+
+@pytest.mark.parametrize(
+    ("rates", "declared", "kinds"),
+    [
+        pytest.param(_shaped(warmup=15), SPARSE, {"warmup"}, id="one row inside a shorter warmup"),
+        pytest.param(_shaped(warmup=60), SPARSE, {"warmup"}, id="a longer one"),
+        pytest.param(_shaped("cosine", warmup=15), COSINE, {"warmup"}, id="a cosine behind it"),
+        pytest.param(_shaped(total=392), SPARSE, {"horizon"}, id="an end before the last row's"),
+        pytest.param(_shaped(total=500), SPARSE, {"horizon"}, id="a longer decay"),
+        pytest.param(_shaped(), SPARSE, set(), id="as declared"),
+        pytest.param(_shaped(warmup_form="(p+1)/W"), SPARSE, set(), id="a warmup that begins at one share"),
+        pytest.param(_shaped(warmup_start=1e-4), SPARSE, set(), id="a warmup that begins above zero"),
+        pytest.param(_shaped(span="T"), SPARSE, set(), id="a total that excludes the warmup"),
+        pytest.param(_shaped(), NO_WARMUP, set(), id="a warmup that nobody declared"),
+        pytest.param(_shaped(floor=1.3e-5), SPARSE, set(), id="a floor that nobody declared"),
+        pytest.param(_shaped("polynomial"), POLYNOMIAL, set(), id="a power of one is a line"),
+    ],
+)
+@pytest.mark.parametrize("counted_from", [0, 1])
+def test_one_row_in_ten(rates: np.ndarray, declared: dict[str, Any], kinds: set[str], counted_from: int) -> None:
+    step = np.arange(counted_from, counted_from + 400)
+    kept = step % 10 == 0
+    (clock,) = timeline_of(step[kept], rates[kept], declared, digits=9).schedulers
+    assert {d.kind for d in clock.deviations if d.severity != "note"} == kinds
+
+
+def test_waits_are_found_among_many_rows() -> None:
+    count = 20_000
+    skipped = np.zeros(count)
+    skipped[np.random.default_rng(3).choice(np.arange(20, count), 200, replace=False)] = 1
+    counter = np.arange(count) - np.concatenate([[0], np.cumsum(skipped)[:-1]])
+    declared = {"scheduler": "cosine", "max_steps": count, "base_lr": 1e-3, "warmup_steps": 500}
+    rate = Schedule(family="cosine", peak=1e-3, warmup=500, total=count)(counter)
+    (clock,) = timeline_of(np.arange(1, count + 1), rate, declared).schedulers
+    assert [d.kind for d in clock.deviations] == ["skipped"]
+    assert clock.deviations[0].numbers["skipped"] == pytest.approx(200, abs=4)
+
+
+# A metric that improves for ten epochs and then stands still, with two better ones on the way.
+METRIC = np.repeat([2.0, 1.5, 1.1, 0.9, 1.0, 0.8, 0.95], [3, 3, 10, 5, 13, 1, 25])
+METRIC = np.round(METRIC * (1 + 0.01 * np.random.default_rng(1).normal(size=60)), 7)
+
+
+def _torch_plateau(patience: int, *, forgets: int | None = None, calls: int = 1) -> np.ndarray:
+    """Rates before each epoch, as torch's ReduceLROnPlateau sets them; ``calls`` of it an epoch."""
+    rate, best, bad, rates = 0.1, np.inf, 0, []
+    for epoch, value in enumerate(METRIC):
+        rates.append(rate)
+        if epoch == forgets:
+            best, bad = np.inf, 0
+        for _ in range(calls):
+            best, bad = (value, 0) if value < best * (1 - 1e-4) else (best, bad + 1)
+            if bad > patience:
+                rate, bad = rate * 0.5, 0
+    return np.array(rates)
+
+
+@pytest.mark.parametrize(
+    ("rates", "params", "kinds"),
+    [
+        pytest.param(_torch_plateau(4), {"patience": 4, "factor": 0.5}, set(), id="as declared"),
+        pytest.param(_torch_plateau(4), {}, set(), id="no patience declared"),
+        pytest.param(_torch_plateau(3), {"patience": 4, "factor": 0.5}, set(), id="Keras counts one call less"),
+        pytest.param(_torch_plateau(4, forgets=40), {"patience": 4}, {"restart"}, id="forgotten at a resume"),
+        pytest.param(_torch_plateau(4, forgets=40), {}, {"restart"}, id="forgotten, patience unknown"),
+        pytest.param(_torch_plateau(7), {"patience": 4, "factor": 0.5}, {"family"}, id="another patience"),
+        pytest.param(_torch_plateau(4, calls=10), {"patience": 4, "factor": 0.5}, {"rate"}, id="stepped per batch"),
+    ],
+)
+def test_a_plateau_schedule_is_run_again_on_its_metric(
+    rates: np.ndarray, params: dict[str, Any], kinds: set[str]
+) -> None:
+    declared = {"scheduler": "ReduceLROnPlateau", "scheduler_interval": "epoch", "base_lr": 0.1, "epochs": 60,
+                "scheduler_params": params}  # fmt: skip
+    timeline = timeline_of(np.arange(60), rates, declared, digits=9, axis="epoch", cut=40, metric=METRIC)
+    (clock,) = timeline.schedulers
+    assert clock.family == "plateau"
+    assert {d.kind for d in clock.deviations} == kinds
+    if not kinds:
+        patience = (4, 5) if params.get("patience") != 4 or rates[16] != rates[15] else (3, 4, 5)
+        assert set(clock.parameters["bad_calls"]) & set(patience)  # type: ignore[arg-type]

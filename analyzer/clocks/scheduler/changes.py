@@ -16,7 +16,8 @@ FEWEST_AFTER = 3  # rows that a change must last
 NEWTON_STEPS = 6
 CLEARLY = 10  # half widths
 LONGEST_WAIT = 16  # updates; a loss scale of 2**16 halves that often before it is 1
-MOST_WAITS = 400
+MOST_WAITS = 3000
+FIRST_STRETCH = 64  # rows on which all waits are tried at once
 EVEN_GAPS = 5  # scattered waits lie as far apart as chance has it: the spread of their distances is that of their mean
 SINGLE_ROWS = 2  # rows in a row that may be off and still be single rows
 Value = Callable[[Floats], Floats]
@@ -146,25 +147,36 @@ def falls_behind(value: Value, x: Floats, y: Floats, tolerance: Floats) -> list[
     """
     found: list[Change] = []
     furthest = min(max(LONGEST_WAIT, 2 * int(np.median(np.diff(x)))), 4 * LONGEST_WAIT) if len(x) > 1 else 0
+    waits = np.arange(1.0, furthest + 1)
     waited = 0.0
     place = kept_until(value, x, y, tolerance, 0)
     while place < len(x):
-        if len(found) >= min(MOST_WAITS, 0.25 * len(x)):
+        if len(found) >= min(MOST_WAITS, 0.25 * len(x)) or not len(waits):
             return []
-        ends = [
-            kept_until(lambda at, by=waited - more: value(at + by), x, y, tolerance, place)  # type: ignore[misc]
-            for more in range(1, furthest + 1)
-        ]
-        longest = int(np.argmax(ends)) if ends else 0
-        if not ends or ends[longest] == place:
+        wait, end = _lasting_wait(value, x, y, tolerance, place, waited, waits)
+        if end == place:
             return []
-        waited -= longest + 1
-        found.append(Change(place=place, rows=ends[longest] - place, how="shift", size=waited))
-        place = ends[longest]
+        waited -= wait
+        found.append(Change(place=place, rows=end - place, how="shift", size=waited))
+        place = end
     gaps = np.diff([change.place for change in found])
     if len(gaps) >= EVEN_GAPS and np.std(gaps) < 0.3 * np.mean(gaps):
         return []
     return found
+
+
+def _lasting_wait(
+    value: Value, x: Floats, y: Floats, tolerance: Floats, place: int, waited: float, waits: Floats
+) -> tuple[float, int]:
+    """The further wait from a row on that lasts longest, and the first row that it misses."""
+    near = slice(place, place + FIRST_STRETCH)
+    miss = np.abs(value(x[near][None, :] + (waited - waits)[:, None]) - y[near]) > tolerance[near]
+    ends = np.where(miss.any(axis=1), np.argmax(miss, axis=1), miss.shape[1]) + place
+    for number in np.flatnonzero(ends == place + miss.shape[1]):
+        by = waited - float(waits[number])
+        ends[number] = kept_until(lambda at, by=by: value(at + by), x, y, tolerance, int(ends[number]))  # type: ignore[misc]
+    longest = int(np.argmax(ends))
+    return float(waits[longest]), int(ends[longest])
 
 
 def _held(whole: Floats, telling: np.ndarray) -> Floats:

@@ -12,7 +12,7 @@ from analyzer.clocks.declared_schedule import ENDS, Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, agrees, identify
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
-from analyzer.clocks.scheduler.changes import Change, Value, changes, kept_until, moves
+from analyzer.clocks.scheduler.changes import Change, Value, changes, falls_behind, kept_until, moves
 from analyzer.clocks.scheduler.known import Known, best_references, clock_of, clock_of_fit, matches, row_of, stated
 from analyzer.clocks.scheduler.lengths_read import lengths_compared
 from analyzer.clocks.scheduler.single_rows import clearly_off, few_warmup_rows, opening_rows, rows_beside
@@ -27,6 +27,8 @@ FEWEST_BEFORE = 3  # rows on the schedule, before which one that starts again is
 FEWEST_OF_EACH = 6  # rows on the declared schedule, and on the one that follows it; either has four unknowns at most
 ANOTHER = 1.1  # times; a schedule that starts again does not go on where the one before was
 PHASE = 2  # steps that a logger's and a scheduler's habits may differ by
+ROWS_FOR_WAITS = 2000
+HARDLY = 0.01
 SHORT_TAIL = 0.2  # share of the rows: a rate that stands still for less, at the end, has met a floor
 
 
@@ -43,11 +45,13 @@ def inside_a_session(
         told = None
         if kept_until(value, thin, sample.rate, sample.tolerance, 0) < len(thin):
             told = changes(value, thin, sample.rate, sample.tolerance, shifting=shifting)
-            if not told:
+            if not told and not (known is not None and shifting and waits_from_the_start(value, rows, axis)):
                 continue  # no need to look at every row
-            shifting = shifting and told[0].how == "shift"
-        possible.append((known is None, len(told or ()), order, value, axis, known, fit, shifting))
-    for _, _, _, value, axis, known, fit, shifting in sorted(possible, key=lambda one: one[:3]):
+            shifting = shifting and (not told or told[0].how == "shift")
+        ways = 0 if told is None else len({change.how for change in told}) + any(map(_hardly_scaled, told)) or 1
+        many = 0 if told is None else len(told) or len(rows)
+        possible.append(((known is None, ways, many, order), value, axis, known, fit, shifting))
+    for _, value, axis, known, fit, shifting in sorted(possible, key=lambda one: one[0]):
         x = rows.axes[axis]
         found = changes(value, x, rows.rate, rows.tolerance, shifting=shifting)
         if not found:
@@ -65,6 +69,12 @@ def inside_a_session(
             deviations = prior or deviations
         return clock_of_fit(rows, fit, deviations=deviations, axis=axis)
     return _followed_by_another(timeline, claim, rows, sample)
+
+
+def waits_from_the_start(value: Value, rows: Observed, axis: str) -> bool:
+    """Whether the scheduler only waits in the first rows: where it does so often, a sample cannot follow."""
+    head = slice(0, ROWS_FOR_WAITS)
+    return bool(falls_behind(value, rows.axes[axis][head], rows.rate[head], rows.tolerance[head]))
 
 
 def _followed_by_another(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) -> SchedulerClock | None:
@@ -185,10 +195,12 @@ def _in_words(
             return  # a constant phase, seen late
         if first.place == 0 and first.size > 0:
             return  # a warmup that starts above zero
-        yield from _shifts_in_words(rows, x, found, evidence, join, declared)
+        yield from _shifts_in_words(claim, rows, x, found, evidence, join, declared)
         return
     if not declared and not moves(value, x[: first.place]):
         return  # levels that nobody declared may be meant so
+    if _hardly_scaled(first):
+        return
     begun = first.place == 0 or x[first.place - 1] <= max(claim.warmups, default=0.0)
     if first.how == "scale" and claim.base_lr is None and begun:
         return  # the top itself was not logged, and nobody declares it
@@ -229,6 +241,11 @@ def _in_words(
         )
 
 
+def _hardly_scaled(change: Change) -> bool:
+    """A factor so near to 1 that a schedule moved along or another end gives it as well."""
+    return change.how == "scale" and abs(change.size - 1) < HARDLY
+
+
 def _held_still(rows: Observed, expected: Floats, change: Change) -> bool:
     """Whether a level lies between the row before and where the schedule would have gone: it stopped on the way."""
     if change.place == 0:
@@ -243,7 +260,13 @@ def _begins_session(rows: Observed, place: int) -> bool:
 
 
 def _shifts_in_words(
-    rows: Observed, x: Floats, found: list[Change], evidence: tuple[Row, ...], join: int | None, declared: bool
+    claim: Claim,
+    rows: Observed,
+    x: Floats,
+    found: list[Change],
+    evidence: tuple[Row, ...],
+    join: int | None,
+    declared: bool,
 ) -> Iterator[Deviation]:
     step, last = int(rows.step[found[0].place]), int(rows.step[-1])
     sizes = np.diff([0.0, *(change.size for change in found)])
@@ -251,7 +274,9 @@ def _shifts_in_words(
     cadence = float(np.median(np.diff(x))) if len(x) > 1 else 1.0
     anew = len(found) == 1 and sizes[0] < -3 and abs(x[places[0]] + found[0].size) <= 1.5 * max(cadence, 1.0)
     if anew and places[0] < FEWEST_BEFORE:
-        return
+        if not claim.warmup_declared:
+            return
+        anew = False  # it has not begun before
     if not declared and not anew and (join is not None or np.abs(sizes).max() > 3):
         return  # a schedule that nobody declared may have cycles
     if join is not None or (anew and declared):

@@ -65,15 +65,18 @@ def moved_by(
 ) -> float | None:
     """Steps by which a schedule with the declared lengths starts late; None when its lengths are others."""
     if fit.rise is not None:
-        if fit.rise.form not in ("line", "held line") or fit.rise.rows < 3:
+        straight = fit.rise.form in ("line", "held line")
+        if not straight or (fit.rise.rows < 3 and abs(fit.rise.end - fit.start) > ZERO_KNOWN_TO):
             return None
         late, begins = fit.rise.zero, fit.rise.end - fit.rise.zero
         if not any(abs(begins - width) <= CONVENTION for width in widths):
             return None
     else:
         late = fit.start
-        if not math.isfinite(late) or claim.base_lr is None or claim.warmup_declared or first >= late:
-            return None  # behind a start that nobody saw there may have been a warmup
+        if not math.isfinite(late) or claim.base_lr is None or max(widths, default=0.0) > 0:
+            return None
+        if first >= late and not claim.warmup_declared:
+            return None  # before a start that nobody saw there may have been a warmup
     fits = any(abs(fit.end - late - total) <= CONVENTION for total in totals)
     return late if fits and abs(late) > CONVENTION + 1 else None
 
@@ -146,6 +149,11 @@ def read_lengths(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Lengths:
     )
 
 
+def named(read: Lengths) -> bool:
+    """Whether a declared total is the end as it stands."""
+    return any(abs(read.end - total) <= read.slack for total in read.totals)
+
+
 def end_admitted(claim: Claim, rows: Observed, axis: str, read: Lengths) -> bool:
     """Whether a declared total explains the end: alone, behind the warmup, or with a floor that nobody declared."""
     if not read.end_known:
@@ -212,7 +220,8 @@ def lengths_compared(
     )
     declared = max(read.widths, default=0.0)
     behind = moved_by(claim, fit, float(rows.axes[axis][0]), read.widths, read.totals)
-    if not end_ok and not read.phase_shown and behind is not None:
+    few = behind is not None and 0 < behind <= MOST_AT_THE_START and not named(read)
+    if not read.phase_shown and behind is not None and (few or not end_ok):
         yield _moved(told, behind, last)
     elif not end_ok and not warm_ok and declared > 0 and abs((near / end) / (declared / max(width, 1e-9)) - 1) < 0.05:
         k = declared / max(width, 1e-9)

@@ -60,10 +60,13 @@ def few_warmup_rows(known: Known, rows: Observed, good: np.ndarray) -> bool:
 
 def opening_rows(claim: Claim, rows: Observed, value: Floats, wrong: np.ndarray) -> bool:
     """The first rows, and too low: a warmup that nobody declared, or one of a form that so few rows do not show."""
+    width = max(claim.warmups, default=0.0)
+    inside = width > 0 and bool(rows.axes[next(iter(rows.axes))][wrong[-1]] <= width)
+    if inside and claim.base_lr is None:
+        return True  # of an unknown height as well
     if (wrong != np.arange(len(wrong))).any() or (rows.rate[wrong] >= value[wrong]).any():
         return False
-    width = max(claim.warmups, default=0.0)
-    return not claim.warmup_declared or (width > 0 and bool(rows.axes[next(iter(rows.axes))][wrong[-1]] <= width))
+    return inside or not claim.warmup_declared
 
 
 def clearly_off(rows: Observed, value: Floats, wrong: np.ndarray) -> bool:

@@ -95,9 +95,11 @@ def other_peak(timeline: Timeline, claim: Claim, rows: Observed, known: Known, m
         abs(float(np.nanmax(series.value)) / declared - 1) < OTHER_PEAK for series in rates_of(timeline) if len(series)
     ):
         return
+    top = int(np.argmax(rows.rate))
+    if height < declared and top + 1 < len(rows) and declared - height <= 2 * (rows.rate[top] - rows.rate[top + 1]):
+        return  # the decay had begun when the first row was written
     moving = np.flatnonzero(np.abs(rows.rate * declared / height - rows.rate) > rows.tolerance)
     place = int(moving[0]) if len(moving) else 0
-    top = int(np.argmax(rows.rate))
     evidence = (
         row_of(timeline, rows, place, f"should be {rows.rate[place] * declared / height:.6g}"),
         row_of(timeline, rows, top, f"highest; {declared:.6g} is declared"),
