@@ -1,0 +1,119 @@
+"""Printed lines to entries: single lines by their pattern, and the few shapes that span several lines."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from analyzer.readers.columns.step_axis import names_an_axis
+from analyzer.readers.columns.wall_time import seconds_of_stamp
+from analyzer.readers.stdout.patterns import ASSIGNED, LINES, WALL, Entry, first_match, number_of, pairs_of
+from analyzer.readers.text_file import Lines
+
+LONGEST_LINE = 10_000  # characters; nothing that people read is longer
+_STAMP = re.compile(r"\s*\[?(\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?)\]?")
+_DIGIT = re.compile(r"\d")
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_KERAS_EPOCH = re.compile(r"^\s*Epoch (\d+)/(\d+)\s*$")
+_KERAS_BAR = re.compile(r"^\s*(\d+)/(\d+) (?:\[[=>.\s]+\]|[━\s]+|-) ?.*?(?:s|step|-)\b")
+_BOX = re.compile(r"^\|(\s*)([\w./@ -]+?)\s*\|\s*(\S+)\s*\|\s*$")
+_BOX_HEADING = re.compile(r"^\|\s?([\w ]+/)\s*\|\s*\|\s*$")
+_BOX_EDGE = re.compile(r"^-{8,}$")
+_OLMO = re.compile(r"\[step=(\d+)(?:/(\d+))?(?:,epoch=(\d+)(?:/\d+)?)?\]\s*$")
+_OLMO_VALUE = re.compile(r"^\s{2,}([\w./-]+(?: [\w./-]+)*)=([-+\w.,]+)\s*$")
+
+
+def entries_of(lines: Lines) -> Iterator[tuple[int, str, Entry]]:
+    """Line number, name of the pattern and numbers of every line, or block of lines, that a pattern knows.
+
+    Keys that begin with ``=`` are declarations.
+    """
+    patterns = list(LINES)
+    hits: Counter[str] = Counter()
+    keras_epoch: int | None = None
+    complete = lines.lines if lines.complete else lines.lines[:-1]
+    index = -1
+    while (index := index + 1) < len(complete):
+        line = shown(complete[index])
+        if not _DIGIT.search(line):
+            if _BOX_EDGE.match(line):
+                end, entry = _box(complete, index + 1)
+                if entry:
+                    yield index + 2, "box", entry
+                    index = end - 1
+            continue
+        head = _KERAS_EPOCH.match(line) if "poch" in line else None
+        if head:
+            keras_epoch = int(head[1])
+            yield index + 1, "keras", {"=epochs": int(head[2])}
+            continue
+        if keras_epoch is not None and (bar := _KERAS_BAR.match(line)) and bar[1] == bar[2]:
+            values = pairs_of(ASSIGNED, line[bar.end() - 1 :], {})
+            if values:
+                yield index + 1, "keras", {"epoch": keras_epoch, **values}
+            continue
+        opened = _OLMO.search(line) if "[step=" in line else None
+        if opened:
+            end, values = _indented(complete, index + 1)
+            if values:
+                yield index + 1, "olmo", {"step": int(opened[1]), **values}
+                index = end - 1
+            continue
+        if len(line) > LONGEST_LINE:
+            continue
+        stamp = _STAMP.match(line)
+        text = line[stamp.end() :].lstrip(" -:|,") if stamp else line
+        found = first_match(patterns, text)
+        if found is None:
+            continue
+        pattern, entry = found
+        if stamp and WALL not in entry and (seconds := seconds_of_stamp(stamp[1])) is not None:
+            entry[WALL] = seconds
+        hits[pattern.name] += 1
+        if hits[pattern.name] == 1000:  # most lines of one log are alike: try that pattern first
+            patterns.sort(key=lambda one: -(hits[one.name] // 1000))
+        yield index + 1, pattern.name, entry
+
+
+def shown(raw: str) -> str:
+    """A line as a terminal shows it at last, without colours."""
+    if "\r" in raw or "\b" in raw:
+        states = [state for state in re.split(r"[\r\x08]+", raw) if state.strip()]
+        raw = states[-1] if states else ""
+    return (_ANSI.sub("", raw) if "\x1b" in raw else raw).rstrip()
+
+
+def _box(lines: Sequence[str], index: int) -> tuple[int, Entry]:
+    """A boxed table of names and values that starts at a line; nothing when no edge closes it."""
+    entry: Entry = {}
+    heading = ""
+    for end in range(index, len(lines)):
+        if _BOX_EDGE.match(lines[end].rstrip()):
+            return end, entry
+        title = _BOX_HEADING.match(lines[end])
+        if title:
+            heading = title[1]
+            continue
+        found = _BOX.match(lines[end])
+        if not found:
+            break
+        number = number_of(found[3])
+        if number is not None:
+            entry[(heading if len(found[1]) > 1 else "") + found[2]] = number
+        if "e+" in found[3] and names_an_axis(found[2]):
+            entry["=rounded"] = 1
+    return index, {}
+
+
+def _indented(lines: Sequence[str], index: int) -> tuple[int, Entry]:
+    """Indented ``name=value`` lines that start at a line."""
+    entry: Entry = {}
+    for end in range(index, len(lines)):
+        found = _OLMO_VALUE.match(lines[end])
+        if not found:
+            return end, entry
+        number = number_of(found[2].replace(",", ""))
+        if number is not None:
+            entry[found[1]] = number
+    return len(lines), entry

@@ -1,0 +1,295 @@
+"""How the programs that we know print a step: a table of line patterns, and what the numbers in a line are called."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analyzer.readers.columns.entries import flatten
+from analyzer.readers.columns.step_axis import LARGEST_STEP
+
+GENERIC = ("step", "epoch")  # patterns that a line of source code or of prose may match by chance
+WALL = "timestamp"
+
+Entry = dict[str, Any]
+_N = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|(?:nan|inf|NaN|Inf|infinity|Infinity)\b)"
+_END = r"(?!\d|\.\d|[eE][+-]?\d|:\d|,\d{3}\b)"  # a number ends where no more of it follows; a duration is none
+_NAME = r"(?<![\w.])[A-Za-z][\w@/.%^-]*(?:[ ][A-Za-z@(][\w@/.)-]*){0,3}"
+ASSIGNED = re.compile(rf"({_NAME})\s*[:=]\s*\[?({_N}){_END}")  # loss: 0.5, Val Loss=0.5
+_SPOKEN = re.compile(rf"({_NAME})[ \t:=]+({_N}){_END}")  # loss 0.5, Loss 6.9e+00 (7.0e+00)
+_QUOTED = re.compile(rf"['\"]([^'\"]+)['\"]:\s*['\"]?({_N})['\"]?\s*[,}}]")  # {'loss': 0.5, 'lr': '1e-05'}
+_NO_TAGS = {
+    "eta",
+    "time",
+    "data",
+    "epoch",
+    "step",
+    "iter",
+    "iteration",
+    "info",
+    "rank",
+    "pid",
+    "gpu",
+    "memory",
+    "max mem",
+    "mem",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line pattern: how it is recognised, and what its numbers are called."""
+
+    name: str
+    starts: re.Pattern[str]  # named groups become numbers of the row; ``total`` and ``epochs`` are declared
+    pairs: re.Pattern[str] | None = ASSIGNED  # name and number pairs behind it
+    framework: str | None = None
+    renamed: Mapping[str, str] = None  # type: ignore[assignment]  # names as printed -> tags
+    elapsed: tuple[str, ...] = ()
+    entry: Callable[[re.Match[str], str], Entry | None] | None = None  # lines that need more than pairs
+
+
+def _json_after(found: re.Match[str], line: str) -> Entry | None:
+    """A JSON object behind a prefix: fairseq's json format writes its numbers as strings."""
+    try:
+        value = json.loads(line[found.end() - 1 :])
+    except (ValueError, RecursionError):
+        return None
+    return flatten(value) if isinstance(value, dict) else None
+
+
+_MLPERF_METRIC = re.compile(
+    r"eval_(?:\w+_)?accuracy|(?:opt_)?learning_rate|train_epoch|(?:train|eval)?_?loss|throughput", re.I
+)
+_MLPERF_FACTS = {
+    "input_batch_size": "global_batch_size",
+    "global_batch_size": "global_batch_size",
+    "preproc_num_train_examples": "dataset_size",
+    "train_samples": "dataset_size",
+}
+
+
+def _mlperf(found: re.Match[str], line: str) -> Entry | None:
+    """``:::MLPv0.5.0 resnet 1543785241.9 (file.py:1) eval_accuracy: {"value": 0.1, "epoch": 3}``, and later forms."""
+    entry: Entry = {WALL: float(found["wall"])} if found["wall"] else {}
+    key, text = found["key"], found["value"] or ""
+    try:
+        value = json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        return None
+    if key is None and isinstance(value, dict):
+        key = str(value.get("key", ""))
+        entry[WALL] = float(value["time_ms"]) / 1000.0 if isinstance(value.get("time_ms"), int | float) else math.nan
+    metadata: Mapping[str, Any] = {}
+    if isinstance(value, dict):
+        inner = value.get("metadata")
+        metadata = inner if isinstance(inner, dict) else value
+        value = value.get("value")
+    if key in _MLPERF_FACTS and isinstance(value, int) and not isinstance(value, bool):
+        return {f"={_MLPERF_FACTS[key]}": value}
+    if not key or not _MLPERF_METRIC.fullmatch(key) or isinstance(value, bool):
+        return None
+    for name, known in (("epoch", "epoch"), ("epoch_num", "epoch"), ("iteration", "iteration"), ("step_num", "step")):
+        if isinstance(metadata.get(name), int | float) and not isinstance(metadata.get(name), bool):
+            entry[known] = metadata[name]
+    if key == "train_epoch":
+        entry["epoch"] = value
+    elif isinstance(value, int | float):
+        entry[key.removeprefix("opt_")] = value
+    else:
+        return None
+    return entry if isinstance(entry.get("epoch", 0), int | float) else None
+
+
+_COUNTER = r"(?P<{0}>\d+)"
+LINES: tuple[Line, ...] = (
+    Line(
+        name="mlperf",
+        framework="mlperf",
+        pairs=None,
+        entry=_mlperf,
+        starts=re.compile(
+            r":::(?:MLPv[\d.]+ \w+ (?P<wall>\d+\.\d+) \([^)]*\) |MLL(?:OG)? (?:(?=\{)|(?:\d+\.\d+ )))"
+            r"(?:(?P<key>\w+)\s*(?::\s*|$))?"
+            r"(?P<value>.*)$"
+        ),
+    ),
+    Line(
+        name="megatron",
+        framework="megatron",
+        starts=re.compile(r"^\s*iteration\s+(?P<iteration>\d+)\s*/\s*(?P<total>\d+)\s*\|"),
+        renamed={"learning rate": "learning-rate", "grad norm": "grad-norm", "consumed samples": "consumed_samples"},
+    ),
+    Line(
+        name="megatron validation",
+        framework="megatron",
+        starts=re.compile(r"validation loss at iteration\s+(?P<iteration>\d+)\s*\|"),
+        renamed={"lm loss value": "lm loss validation", "lm loss PPL": "lm loss validation ppl"},
+    ),
+    Line(
+        name="modded-nanogpt",
+        framework="modded-nanogpt",
+        starts=re.compile(r"^step:(?P<step>\d+)/(?P<total>\d+)(?= \w+:)"),
+        elapsed=("train_time",),
+    ),
+    Line(
+        name="nanogpt",
+        framework="nanogpt",
+        pairs=_SPOKEN,
+        starts=re.compile(r"^iter (?P<iter>\d+):(?= )"),
+        elapsed=("time",),
+    ),
+    Line(
+        name="nanogpt evaluation",
+        framework="nanogpt",
+        pairs=_SPOKEN,
+        renamed={"train loss": "train/loss", "val loss": "val/loss"},
+        starts=re.compile(r"^step (?P<iter>\d+):(?= train loss)"),
+    ),
+    Line(
+        name="llm.c",
+        framework="llm.c",
+        starts=re.compile(r"^s:(?P<step>\d+)(?= \w+:)"),
+        renamed={"trl": "train_loss", "tel": "val_loss", "hel": "hellaswag"},
+    ),
+    Line(
+        name="fairseq json",
+        framework="fairseq",
+        pairs=None,
+        entry=_json_after,
+        starts=re.compile(r"\| (?:INFO \| )?(?:train_inner|train|valid|test)\w* \| \{(?=\")"),
+    ),
+    Line(
+        name="fairseq",
+        framework="fairseq",
+        pairs=_SPOKEN,
+        starts=re.compile(r"\bepoch (?P<epoch>\d+)(?:: +\d+ / \d+|(?= \|))(?= .*\bnum_updates)"),
+    ),
+    Line(
+        name="trainer",
+        framework="transformers",
+        pairs=_QUOTED,
+        starts=re.compile(r"\{(?='[\w/]+': ['\w-])(?=.*'epoch': )"),
+    ),
+    Line(
+        name="darknet",
+        framework="darknet",
+        pairs=None,
+        starts=re.compile(
+            rf"^\s*(?P<iteration>\d+)(?:/\d+)?: (?:loss=)?(?P<loss>{_N}), (?P<avg_loss>{_N}) avg(?: loss)?, "
+            rf"(?P<rate>{_N}) rate, (?P<seconds>{_N}) seconds, (?P<images>\d+) images"
+        ),
+        renamed={"rate": "lr"},
+    ),
+    Line(
+        name="mmengine",
+        framework="mmengine",
+        starts=re.compile(r"\b(?:Epoch|Iter)\((?P<phase>\w+)\)\s+(?:\[(?P<epoch>\d+)\])?\[\s*(?P<batch>\d+)/\d+\]"),
+    ),
+    Line(name="mmcv", framework="mmcv", starts=re.compile(r"\bEpoch \[(?P<epoch>\d+)\]\[(?P<batch>\d+)/\d+\]\s")),
+    Line(name="mmcv iterations", framework="mmcv", starts=re.compile(r"\bIter \[(?P<iter>\d+)/(?P<total>\d+)\]\s")),
+    Line(
+        name="timm",
+        framework="timm",
+        pairs=_SPOKEN,
+        starts=re.compile(r"\bTrain: (?P<epoch>\d+) \[\s*(?P<batch>\d+)/\d+ \(\s*\d+%\)\]"),
+    ),
+    Line(
+        name="torchvision", pairs=_SPOKEN, starts=re.compile(r"\bEpoch: \[(?P<epoch>\d+)\] *\[ *(?P<batch>\d+)/\d+\]")
+    ),
+    Line(
+        name="pytorch example",
+        pairs=ASSIGNED,
+        starts=re.compile(r"\bTrain Epoch: (?P<epoch>\d+) \[\s*(?P<samples_in_epoch>\d+)/\d+ \(\s*\d+%\)\]"),
+    ),
+    Line(
+        name="caffe",
+        framework="caffe",
+        starts=re.compile(r"\bIteration (?P<iteration>\d+)(?: \([^)]*\))?, (?=(?:loss|lr) = )"),
+    ),
+    Line(name="bars", pairs=_SPOKEN, starts=re.compile(r"^\s*step\s+(?P<step>\d+)\s*/\s*(?P<total>\d+)\s*\|", re.I)),
+    Line(
+        name="step",
+        starts=re.compile(
+            r"(?:^|[\s\[(])(?:epochs?\s*[:=#]?\s*[\[(]?\s*(?P<epoch>\d+)(?:\s*/\s*(?P<epochs>\d+))?[\])]?[\s,;:|-]+)?"
+            r"(?:global[ _]?step|training step|step|iter(?:ation)?|batch|update)s?\s*[:=#]?\s*[\[(]?\s*(?P<step>\d+)"
+            r"(?:\s*/\s*(?P<total>\d+))?[\])]?[\s,;:|-]",
+            re.I,
+        ),
+    ),
+    Line(
+        name="epoch",
+        starts=re.compile(
+            r"(?:^|[\s\[(:])epochs?\s*[:=#]?\s*[\[(]?\s*(?P<epoch>\d+)(?:\s*/\s*(?P<epochs>\d+))?[\])]?[\s,;:|-]", re.I
+        ),
+    ),
+)
+
+# Every pattern above needs one of these words; most lines of prose and source have none.
+_ANY_WORD = re.compile(r"step|iter|epoch|batch|update|:::ML|train|valid|^s:\d|\{'|, \S+ avg", re.I)
+
+
+def first_match(patterns: Sequence[Line], text: str) -> tuple[Line, Entry] | None:
+    if not _ANY_WORD.search(text):
+        return None
+    for pattern in patterns:
+        found = pattern.starts.search(text)
+        if not found:
+            continue
+        if pattern.entry is not None:
+            entry = pattern.entry(found, text)
+        else:
+            entry = _entry(pattern, found, text)
+        if entry:
+            return pattern, entry
+    return None
+
+
+def _entry(pattern: Line, found: re.Match[str], text: str) -> Entry | None:
+    """The numbers of a line: its counters, and the pairs behind them."""
+    entry: Entry = {}
+    phase = ""
+    for name, value in found.groupdict().items():
+        if value is None:
+            continue
+        if name == "phase":
+            phase = "" if value == "train" else f"{value}/"
+        elif name in ("total", "epochs"):
+            entry["=max_steps" if name == "total" else "=epochs"] = int(value)
+        else:
+            number = number_of(value)
+            if number is None:
+                return None
+            entry[(pattern.renamed or {}).get(name, name)] = number
+    if pattern.pairs is None:
+        return entry
+    values = pairs_of(pattern.pairs, text[found.end() :], pattern.renamed or {})
+    if not values:
+        return None
+    return {**entry, **{f"{phase}{name}": value for name, value in values.items() if name not in entry}}
+
+
+def pairs_of(pattern: re.Pattern[str], text: str, renamed: Mapping[str, str]) -> Entry:
+    """Names and numbers of a line; a printed dictionary says what each number is, so none of its names is left out."""
+    values: Entry = {}
+    quoted = pattern is _QUOTED
+    for name, number in pattern.findall(text):
+        name = renamed.get(name, name.strip())
+        if (quoted or name.lower() not in _NO_TAGS) and name not in values:
+            values[name] = number_of(number) if quoted else float(number)
+    return values
+
+
+def number_of(text: str) -> int | float | None:
+    if not re.fullmatch(_N, text):
+        return None
+    value = float(text)
+    return (
+        int(value)
+        if value.is_integer() and abs(value) < LARGEST_STEP and "." not in text and "e" not in text.lower()
+        else value
+    )
