@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -610,25 +611,66 @@ def _zigzag(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], p
     falling = line_through(x[up + 1 : down], y[up + 1 : down], parts.tolerance[up + 1 : down])
     if rising is None or falling is None or rising[0] <= 0 or falling[0] >= 0:
         return
-    for bottom in dict.fromkeys((*floors, low)):
+    for bottom, shrink in product(dict.fromkeys((*floors, low)), SHRINKS):
         origin = (bottom - rising[1]) / rising[0]
         width, back = (high - bottom) / rising[0], (bottom - high) / falling[0]
         teeth = Schedule(
-            family="cyclic", peak=high, floor=bottom, step_size=round(width, 6), timescale=round(back, 6), gamma=1.0
+            family="cyclic", peak=high, floor=bottom, step_size=round(width, 6), timescale=round(back, 6), gamma=shrink
         )
 
         def value(at: Floats, teeth: Schedule = teeth, origin: float = origin) -> Floats:
             return teeth(at - round(origin, 6))
 
+        parameters: dict[str, float | tuple[float, ...]] = {"step_size": width, "step_size_down": back}
+        if shrink != 1.0:
+            parameters["gamma"] = shrink
+        yield Fit(family="cyclic", peak=high, floor=bottom, value=value, parameters=parameters)
+
+
+def _three_phases(
+    parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], power: float | None
+) -> Iterator[Fit]:
+    """Up, down the same way, and from where it began on to nothing (torch's OneCycleLR with ``three_phase``)."""
+    x, y = parts.x, parts.y
+    for rise in parts.rises():
+        if rise is None or rise.rows < FEWEST_ROWS or rise.form not in ("cosine", "line"):
+            continue
+        curved = rise.form == "cosine"
+        begins = rise.start if curved else float(y[0])
+        zero = rise.zero if curved else float(x[0])
+        turn = 2 * rise.end - zero
+        last = x > turn
+        if begins <= 0 or last.sum() < FEWEST_ROWS:
+            continue
+        ending = identify(
+            np.append(turn, x[last]),
+            np.append(begins, y[last]),
+            np.append(parts.tolerance[0], parts.tolerance[last]),
+            families=("cosine",) if curved else ("linear",),
+            peaks=(begins,),
+            floors=floors,
+        )
+        if ending is None:
+            continue
+
+        def value(at: Floats, rise: Rise = rise, ending: Fit = ending, turn: float = turn) -> Floats:
+            mirrored = rise(2 * rise.end - at, float(y.max()))
+            return np.where(at <= turn, mirrored, ending(at))
+
         yield Fit(
-            family="cyclic",
-            peak=high,
-            floor=bottom,
+            family="one-cycle",
+            peak=float(y.max()),
+            floor=ending.floor,
+            rise=rise,
+            hand_over=rise.end,
+            start=rise.end,
+            end=ending.end,
             value=value,
-            parameters={"step_size": width, "step_size_down": back},
+            parameters={"phases": 3.0},
         )
 
 
+SHRINKS = (1.0, 0.5)  # of the height from cycle to cycle: CyclicLR "triangular" and "triangular2"
 RESTART_JUMP = 0.3  # of the whole height, between two rows
 FAMILY_FITS: dict[str, Callable[..., Iterator[Fit]]] = {
     "constant": _constants,
@@ -642,4 +684,5 @@ FAMILY_FITS: dict[str, Callable[..., Iterator[Fit]]] = {
     "step": _stairs,
     "warm-restarts": _restarts,
     "cyclic": _zigzag,
+    "one-cycle": _three_phases,
 }

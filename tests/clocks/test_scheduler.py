@@ -295,3 +295,32 @@ def test_a_plateau_schedule_is_run_again_on_its_metric(
     if not kinds:
         patience = (4, 5) if params.get("patience") != 4 or rates[16] != rates[15] else (3, 4, 5)
         assert set(clock.parameters["bad_calls"]) & set(patience)  # type: ignore[arg-type]
+
+
+def _three_phases(count: int, straight: bool) -> np.ndarray:
+    """OneCycleLR(0.01, count, three_phase=True), as torch's formula has it."""
+    ends, levels = (0.3 * count - 1, 0.6 * count - 2, count - 1), (4e-4, 0.01, 4e-4, 4e-8)
+    step = np.arange(count, dtype=np.float64)
+    phase = np.searchsorted(ends[:2], step)
+    starts, lengths = np.array([0, *ends[:2]])[phase], np.diff([0, *ends])[phase]
+    done = (step - starts) / lengths
+    done = done if straight else 0.5 * (1 - np.cos(np.pi * done))
+    return np.array(levels)[phase] * (1 - done) + np.array(levels)[phase + 1] * done
+
+
+@pytest.mark.parametrize("straight", [False, True])
+@pytest.mark.parametrize("declared", [{}, {"scheduler": "OneCycleLR", "base_lr": 0.01, "max_steps": 200}])
+def test_three_phases_are_one_cycle(straight: bool, declared: dict[str, Any]) -> None:
+    (clock,) = timeline_of(np.arange(1, 201), _three_phases(200, straight), declared, digits=9).schedulers
+    assert (clock.family, clock.parameters["phases"], clock.deviations) == ("one-cycle", 3.0, ())
+    assert clock.total_steps is not None
+    assert clock.total_steps[1] == 200
+
+
+@pytest.mark.parametrize("shrink", [1.0, 0.5])
+def test_teeth_that_halve_are_cycles(shrink: float) -> None:
+    teeth = Schedule(family="cyclic", peak=0.01, floor=0.001, step_size=25, timescale=25, gamma=shrink)
+    (clock,) = timeline_of(np.arange(1, 301), teeth(np.arange(300.0)), {}, digits=9).schedulers
+    assert clock.family == "cyclic"
+    assert clock.parameters["step_size"] == pytest.approx(25)
+    assert clock.parameters.get("gamma", 1.0) == shrink

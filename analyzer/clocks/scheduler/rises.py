@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 FALLS_ONLY = ("linear", "cosine", "polynomial", "exponential", "inverse-sqrt", "inverse-time", "step", "plateau", "wsd")
 MOST_RISES = 5  # places; a rate that rises more often has a rule of its own
 FALLS_AT_ONCE = 10.0  # times the usual fall
+GAP = 3.0  # times the usual spacing of the rows
 LARGE = 1.2  # times the rate before: printed digits and float noise never make a fifth
 
 
@@ -62,6 +63,9 @@ def never_falls_only(
     if len(places) > MOST_RISES or not at_once:
         return None
     step = int(rows.step[place])
+    missing = rows.step[place] - rows.step[place - 1] >= GAP * np.median(
+        np.diff(rows.step)
+    )  # it may have resumed there
     deviation = Deviation(
         kind="restart" if join is not None else "jump",
         step=step,
@@ -74,6 +78,7 @@ def never_falls_only(
         what=f"the rate goes from {rate[place - 1]:.6g} to {rate[end]:.6g} at step {rows.step[end]}, "
         f"and a {claim.name} schedule does not rise once it has fallen",
         numbers={"before": float(rate[place - 1]), "after": float(rate[end])},
+        severity="note" if join is None and missing else "error",
     )
     return SchedulerClock(
         series=rows.series,
