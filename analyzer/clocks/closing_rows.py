@@ -46,12 +46,17 @@ def closing_rows_fit(timeline: Timeline, S: Fraction) -> bool:
     return False
 
 
-def closing_lengths(timeline: Timeline) -> list[int]:
-    """Constant spacings of closing rows that stand at k S - 1 or k S, where three or more show it."""
+def closing_lengths(timeline: Timeline, *, last_update: bool = False) -> list[int]:
+    """Constant spacings S of closing rows that stand at k S - 1 or k S, where three or more show it.
+
+    Args:
+        last_update: only rows at k S - 1, the last update of an epoch where updates are counted from 0.
+    """
     found = []
     for _, steps in closing_steps(timeline):
         spacing = np.diff(steps)
         length = int(spacing[0])
-        if len(steps) >= FEWEST and bool(np.all(spacing == length)) and int(steps[0]) % length in (0, length - 1):
+        residues = (length - 1,) if last_update else (0, length - 1)
+        if len(steps) >= FEWEST and bool(np.all(spacing == length)) and int(steps[0]) % length in residues:
             found.append(length)
     return sorted({length for length in found if length > 1})

@@ -10,8 +10,9 @@ Why it matters
     validated. Joining training and validation rows by epoch pairs each validation with the wrong training.
 
 When it is silent
-    When validation and training rows agree, when labels are early or late by steps rather than epochs (EPO001), and
-    for fractional labels, which read a whole number at the end of an epoch.
+    When validation and training rows agree, when the label changes between the training rows around a validation,
+    when labels are early or late by steps rather than epochs (EPO001), and for fractional labels, which read a whole
+    number at the end of an epoch.
 
 What to do
     Pass one epoch variable to both loggers; state the base in the tag or the documentation.
@@ -22,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.labels import Labels
@@ -71,8 +73,12 @@ def _difference(timeline: Timeline, validation: Labels, clock: EpochClock) -> Fi
     bulk = labels[np.clip(np.searchsorted(steps, validation.step - half_lap, side="right") - 1, 0, None)]
     off = validation.value - beside
     wrong = (off != 0) & (validation.value != bulk) & (validation.step >= steps[0])
-    if np.count_nonzero(wrong) < ROWS:
-        return None
+    behind = np.searchsorted(steps, validation.step)
+    seen = behind < len(steps)
+    following = labels[np.where(seen, behind, -1)]
+    proved = (seen & (validation.value != following)) | _excluded(timeline, clock, training, validation)
+    if np.count_nonzero(wrong) < ROWS or not np.any(wrong & proved):
+        return None  # one count of epochs, whose label changes between two training rows, explains them all
     size, count = np.unique((validation.value - bulk)[wrong], return_counts=True)
     difference = int(size[np.argmax(count)])
     same = wrong & (validation.value - bulk == difference)
@@ -96,6 +102,23 @@ def _difference(timeline: Timeline, validation: Labels, clock: EpochClock) -> Fi
             timeline.row(validation.series, int(validation.index[first]), "validation of the same epoch"),
         ),
     )
+
+
+def _excluded(timeline: Timeline, clock: EpochClock, training: Labels, validation: Labels) -> NDArray[np.bool_]:
+    """Which validation rows no epoch clock can put where the training rows leave it, shape (n,).
+
+    A row (s, e) confines the step d at which epoch 0 begins to [s + 1 - S (e + 1), s - S e]; the first epoch begins at
+    step 0 or 1, not before.
+    """
+    if not clock.exact or clock.breaks:
+        return np.zeros(len(validation), dtype=bool)
+    S = float(clock.low)
+    low, high = (training.step + 1 - S * (training.value + 1)).max(), (training.step - S * training.value).min()
+    if training.value[0] == clock.base:
+        low = max(low, (timeline.step_axis.base or 0) - S * clock.base)
+    own_low, own_high = validation.step + 1 - S * (validation.value + 1), validation.step - S * validation.value
+    excluded: NDArray[np.bool_] = (own_low > high) | (own_high < low)
+    return excluded
 
 
 def _views(timeline: Timeline) -> Iterator[Finding]:
@@ -150,6 +173,16 @@ def _log(of_validation: int) -> list[tuple[object, ...]]:
     return rows
 
 
+def _sparse() -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for step in range(1, 151):
+        if step % 2 == 0:
+            rows.append((step, step // 25, falling_loss(step), None))
+        if step % 25 == 0:
+            rows.append((step, step // 25, None, falling_loss(step)))
+    return rows
+
+
 RULE = Rule(
     code="EPO003",
     name="epoch-base-mixed",
@@ -160,6 +193,11 @@ RULE = Rule(
     bad=(Example(title="validation counts from 1, training from 0", files=csv_log(HEADER, lambda: _log(1))),),
     good=(
         Example(title="validation carries the epoch it closes", files=csv_log(HEADER, lambda: _log(0)), why="one base"),
+        Example(
+            title="training rows every two steps",
+            files=csv_log(HEADER, _sparse),
+            why="between steps 24 and 26 the label rises, and the validation at step 25 may lie behind it",
+        ),
         Example(
             title="no validation rows",
             files=csv_log(HEADER, lambda: [row for row in _log(1) if row[2] is not None]),

@@ -12,8 +12,9 @@ Why it matters
 
 When it is silent
     When early_stopping is declared, when the file is cut or corrupt (LOG001, LOG002), when all that is known is a
-    checkpoint's state and the run may have gone on behind it, when the steps per epoch already differ (EPO002), and
-    when the last rows may be missing because the log is written every c steps.
+    checkpoint's state and the run may have gone on behind it, when the steps per epoch already differ (EPO002), when
+    one row more may be a row from before training, and when the last rows may be missing because the log is written
+    every c steps.
 
 What to do
     Short: look for a crash, a time limit, or max_steps left in the configuration. Long: look for a loop that counts
@@ -28,6 +29,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from analyzer.clocks.closing_rows import closing_lengths
+from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.clocks.global_step import RunEnd, main_series, updates_done
 from analyzer.clocks.laps import divisor_is_wrong
@@ -115,8 +118,22 @@ def admitted_totals(timeline: Timeline) -> tuple[int, ...]:
 
 def _rows_past_the_end(timeline: Timeline) -> int:
     """A loop that counts from 0 and ends with `iter > max_iters` writes a row at step T: one more than declared."""
-    axis = timeline.step_axis
-    return 1 if axis.base in (0, None) and "writes the first update as step 0" not in axis.why else 0
+    axis, clock = timeline.step_axis, timeline.epoch
+    if axis.base not in (0, None) or "writes the first update as step 0" in axis.why:
+        return 0
+    return 0 if clock is not None and _counts_from_zero(timeline, clock) else 1
+
+
+def _counts_from_zero(timeline: Timeline, clock: EpochClock) -> bool:
+    """Whether the epochs show that step 0 is an update: a fraction above 0 there, or rows that close epochs at k S - 1.
+
+    Then a row at step T is one update more than T; else step 0 may be what was logged before training.
+    """
+    if not clock.exact or clock.labels is None or clock.breaks:
+        return False
+    if clock.source == "fractions":
+        return clock.origin == -1
+    return clock.origin == 0 and closing_lengths(timeline, last_update=True) == [clock.low]
 
 
 def _may_be_short(timeline: Timeline) -> bool:

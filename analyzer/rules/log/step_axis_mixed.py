@@ -12,7 +12,8 @@ Why it matters
 
 When it is silent
     For documented conventions: Keras `epoch_*` tags, `*_vs_iterations`, Megatron's `vs samples` twins, mmengine's
-    validation rows, DeepSpeed's samples; for gradient accumulation that explains the ratio; for one resume.
+    validation rows, DeepSpeed's samples; for gradient accumulation that explains the ratio (a second counter is a note
+    where no accumulation and no length is declared); for one resume.
 
 What to do
     Pass the same global step to every log call.
@@ -28,7 +29,7 @@ import numpy as np
 
 from analyzer.clocks.global_step import distinct_steps, main_series, usual_spacing
 from analyzer.clocks.written_order import Beside, beside_training, sources_of, training_rows
-from analyzer.model import NO_STEP, Finding, Row, Series, View
+from analyzer.model import NO_STEP, Finding, Row, Series, Severity, View
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import number
 from analyzer.rules.examples import csv_log, falling_loss
@@ -50,6 +51,7 @@ class _Mixed:
     first_step: int
     last_step: int
     rows: tuple[Row, ...]
+    severity: Severity = "warning"
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -63,7 +65,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         if found is None:
             continue
         yield Finding(
-            severity="warning",
+            severity=found.severity,
             message=found.what,
             tag=found.tags[0],
             first_step=found.first_step,
@@ -205,6 +207,7 @@ def _second_counter(timeline: Timeline) -> _Mixed | None:
             first_step=int(step[0]),
             last_step=int(step[-1]),
             rows=(timeline.row(series, int(usable[0])), timeline.row(series, int(usable[-1]))),
+            severity="note" if accumulation <= {None, 1} and not timeline.plan.asked_for else "warning",
         )
     return None
 

@@ -1,0 +1,96 @@
+"""Rules about epochs on small tables: what the rows prove, and what they leave open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyzer.auditing import audit_run
+from analyzer.config.declared import checked_fact, merge
+from analyzer.discovery import discover
+from analyzer.rules.examples import falling_loss, table
+
+
+def said(folder: Path, header: tuple[str, ...], rows: list[tuple[object, ...]], **facts: Any) -> list[str]:
+    """Codes of the findings about epochs and axes, notes in small letters."""
+    (folder / "log.csv").write_text(table(header, rows))
+    own = [checked_fact(key, value, "--declare") for key, value in facts.items()]
+    return [
+        finding.code.lower() if finding.severity == "note" else finding.code
+        for run in discover([folder]).runs
+        for finding in audit_run(run, merge(own, run.facts), select=("EPO", "LOG006", "RES")).findings
+    ]
+
+
+def from_zero(last: int, *, closing: int | None, fractions: bool = False) -> list[tuple[object, ...]]:
+    """Steps 0 to `last` at 40 per epoch, with a validation at every step of that residue."""
+    return [
+        (
+            step,
+            (step + 1) / 40 if fractions else step // 40,
+            falling_loss(step + 1),
+            falling_loss(step + 1) if closing is not None and step % 40 == closing else None,
+        )
+        for step in range(last + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "codes"),
+    [
+        pytest.param(from_zero(200, closing=39), ["EPO004"], id="epochs close at 39, 79, ..: step 200 is update 201"),
+        pytest.param(from_zero(200, closing=None, fractions=True), ["EPO004"], id="step 0 has done a fortieth"),
+        pytest.param(from_zero(199, closing=39), [], id="200 updates"),
+        pytest.param(from_zero(200, closing=None), [], id="step 0 may be a row before training"),
+        pytest.param(from_zero(200, closing=0), [], id="a validation before training, then every 40 steps"),
+    ],
+)
+def test_one_update_more_than_declared(rows: list[tuple[object, ...]], codes: list[str], tmp_path: Path) -> None:
+    assert said(tmp_path, ("step", "epoch", "loss", "val_loss"), rows, steps_per_epoch=40, epochs=5) == codes
+
+
+def validated(every: int, length: int, *, more: int, early: int = 0) -> list[tuple[object, ...]]:
+    """Training rows every so many steps from 1, and a validation row of its own at each epoch's end."""
+    rows: list[tuple[object, ...]] = []
+    for step in range(1, 6 * length + 1):
+        label = (step - 1 + early) // length
+        if step % every == 0 or step == 1:
+            rows.append((step, label, falling_loss(step), None))
+        if step % length == 0:
+            rows.append((step, label + more, None, falling_loss(step)))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "codes"),
+    [
+        pytest.param(validated(1, 25, more=1), ["EPO003"], id="every step"),
+        pytest.param(validated(2, 25, more=1), ["EPO003"], id="every second step: half of the epochs end on a row"),
+        pytest.param(validated(10, 25, more=1), ["EPO003"], id="step 1 and a known length say where epochs end"),
+        pytest.param(validated(1, 25, more=0), [], id="one count"),
+        pytest.param(validated(10, 25, more=0), [], id="one count, sparse rows"),
+        pytest.param(
+            [row for row in validated(2, 25, more=0, early=1) if row[0] != 1 and row[0] != 150],
+            [],
+            id="labels that change between the rows, early or not",
+        ),
+    ],
+)
+def test_validation_counts_from_another_base(rows: list[tuple[object, ...]], codes: list[str], tmp_path: Path) -> None:
+    assert said(tmp_path, ("step", "epoch", "loss", "val_loss"), rows, steps_per_epoch=25, epochs=6) == codes
+
+
+@pytest.mark.parametrize(
+    ("facts", "codes"),
+    [
+        pytest.param({}, ["log006"], id="nothing declared: a note"),
+        pytest.param({"grad_accumulation": 4}, [], id="the declared accumulation"),
+        pytest.param({"grad_accumulation": 2}, ["LOG006"], id="another accumulation is declared"),
+        pytest.param({"max_steps": 200, "grad_accumulation": 1}, ["LOG006"], id="none is declared"),
+    ],
+)
+def test_a_second_counter(facts: dict[str, Any], codes: list[str], tmp_path: Path) -> None:
+    rows: list[tuple[object, ...]] = [(4 * step, step, falling_loss(step)) for step in range(1, 201)]
+    assert said(tmp_path, ("iter", "step", "loss"), rows, **facts) == codes
