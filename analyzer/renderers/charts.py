@@ -13,9 +13,11 @@ import numpy as np
 
 from analyzer.clocks.scheduler.reference import declared_rates
 from analyzer.model import NO_STEP, Finding, Floats, Ints, RunReport, Series
+from analyzer.timeline import Timeline
 
 TIME_UNITS = (("seconds", 1.0), ("minutes", 60.0), ("hours", 3600.0), ("days", 86400.0))
 WIDEST_LAP = 1.25  # longest over shortest steps per epoch that a line is drawn for: beyond, it would say nothing
+STRAIGHT = 0.01  # share of its range that a logged counter may lie off a line to be drawn as an axis
 ROWS_MARKED = 6  # of one finding on one chart
 
 
@@ -156,7 +158,23 @@ def scales_of(report: RunReport) -> dict[str, tuple[float, float]]:
         if amount:
             slope = amount / axis.per_update
             scales[unit] = (slope, slope * before_first)
+        elif (logged := _logged_scale(timeline, unit)) is not None:
+            scales[unit] = logged
     return scales
+
+
+def _logged_scale(timeline: Timeline, unit: str) -> tuple[float, float] | None:
+    """The straight line of a logged counter of samples or tokens over steps; None where it is none."""
+    for series in timeline.roles.all(unit):
+        kept = (series.step != NO_STEP) & np.isfinite(series.value)
+        step, value = series.step[kept], series.value[kept]
+        if len(step) < 2 or step[-1] <= step[0] or value[-1] <= value[0]:
+            continue
+        slope = float((value[-1] - value[0]) / (step[-1] - step[0]))
+        start = float(value[0] - slope * step[0])
+        if np.abs(slope * step + start - value).max() <= STRAIGHT * (value[-1] - value[0]):
+            return slope, start
+    return None
 
 
 def _number(value: Any) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from analyzer.auditing import audit_run
 from analyzer.config.declared import facts_from_options, merge
 from analyzer.discovery import discover
 from analyzer.model import Finding, Row, RunReport
-from analyzer.renderers.charts import charts_of, keep_extremes
+from analyzer.renderers.charts import charts_of, keep_extremes, scales_of
 from analyzer.renderers.figures import KINDS, NothingToDraw, draw, figure_of
 from analyzer.rules.examples import falling_loss, table
 
@@ -138,3 +138,26 @@ def test_time_is_told_in_a_unit_that_fits(apart: float, unit: str, tmp_path: Pat
     (chart,) = (chart for chart in charts_of(audit_run(run, merge(run.facts), select=())) if chart.by_time)
     assert chart.x_label == f"{unit} since the first record"
     assert max(line.x["time"].max() for line in chart.lines) < 500
+
+
+COUNTERS: list[tuple[str, Callable[[int], float], tuple[float, float] | None]] = [
+    ("a constant batch", lambda step: 4096.0 * step, (4096.0, 0.0)),
+    ("counted from the step before", lambda step: 4096.0 * (step - 1), (4096.0, -4096.0)),
+    ("padding, a little more or less", lambda step: 4096.0 * step + 100 * (step % 3), (4096.0, 100.0)),
+    ("a ramp of the batch", lambda step: 40.0 * step * step, None),
+    ("a counter that starts over", lambda step: 4096.0 * (step % 60), None),
+    ("a counter that stands", lambda step: 4096.0, None),
+]
+
+
+@pytest.mark.parametrize(("what", "tokens", "scale"), COUNTERS, ids=[row[0] for row in COUNTERS])
+def test_a_logged_counter_is_an_axis_where_it_is_straight(
+    what: str, tokens: Callable[[int], float], scale: tuple[float, float] | None, tmp_path: Path
+) -> None:
+    rows = [(step, falling_loss(step), tokens(step)) for step in range(1, 101)]
+    (tmp_path / "log.csv").write_text(table(("step", "loss", "tokens"), rows))
+    run = discover([tmp_path]).runs[0]
+    found = scales_of(audit_run(run, merge(run.facts), select=())).get("tokens")
+    assert (found is None) == (scale is None)
+    if scale is not None:
+        np.testing.assert_allclose(found, scale, rtol=0.01, atol=100)

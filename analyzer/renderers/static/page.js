@@ -8,6 +8,7 @@
   const drawn = new Map(); // run anchor -> state
 
   // ---- charts --------------------------------------------------------------------------------------------------
+  const LARGE = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]];
   const UNITS = { step: "step", epoch: "epoch", samples: "samples", tokens: "tokens", time: "time" };
   const timeLabel = (chart) => `${chart.timeUnit} since the first record`;
 
@@ -158,7 +159,12 @@
     if (!tables.some((one) => one.data[0].length)) return;
     const data = uPlot.join(tables.map((one) => one.data));
     const ink = css("--soft"), grid = { stroke: css("--grid"), width: 1 }, ticks = grid;
-    const short = (value) => value === null ? "" : Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(1) : String(Number(value.toPrecision(5)));
+    const short = (value) => {
+      if (value === null) return "";
+      const size = Math.abs(value), large = LARGE.find(([amount]) => size >= 1e5 && size >= amount);
+      if (large && size < 1e15) return Number((value / large[0]).toPrecision(4)) + large[1];
+      return size >= 1e5 || (value !== 0 && size < 1e-3) ? value.toExponential(1) : String(Number(value.toPrecision(5)));
+    };
     const options = {
       width: Math.max(240, host.clientWidth), height: 260, legend: { show: false },
       scales: { x: { time: false }, y: { distr: view.log ? 3 : 1 } },
