@@ -37,14 +37,13 @@ from analyzer.readers.csv_table.cells import (
     split_row,
     unique_names,
 )
-from analyzer.readers.csv_table.parsers import Cells, Format, HoldsText, Irregular, Numbers, parse_block
+from analyzer.readers.csv_table.parsers import Cells, Format, HoldsText, Irregular, Numbers, count_of, parse_block
 from analyzer.readers.csv_table.rows import collect, read_columns
 
 HEAD = 1 << 16  # bytes that tell the shape of the table
 BLOCK = 1 << 21  # bytes parsed together
 MOST_ODD = 0.05  # share of odd lines beyond which nothing is gained
 WORKERS = min(os.cpu_count() or 1, 8)  # one thread reads and counts lines for them: more would wait
-_IN_CACHE = 1 << 18  # bytes looked at together: what is made of them on the way never leaves the cache
 
 
 def read_large(path: Path) -> Reading | None:
@@ -128,11 +127,6 @@ def _blocks_of_text(text: bytes) -> Iterator[bytes]:
         end = text.find(b"\n", at + BLOCK) + 1 or len(text)
         yield text[at:end]
         at = end
-
-
-def _line_feeds(block: bytes) -> int:
-    data = np.frombuffer(block, dtype=np.uint8)
-    return sum(int(np.count_nonzero(data[at : at + _IN_CACHE] == 10)) for at in range(0, len(data), _IN_CACHE))
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -232,7 +226,7 @@ def _sheet_of(blocks: Iterable[bytes], size: int, shape: _Shape, text: frozenset
             for number, block in enumerate(blocks):
                 complete = block.rfind(b"\n") + 1
                 block, tail = block[0 if number else shape.body : complete], block[complete:]
-                lines = _line_feeds(block)
+                lines = count_of("\n", block)
                 if not lines:
                     continue
                 if rows + lines > sheet.value.shape[1]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from analyzer.model import Floats
 from analyzer.readers.csv_table.cells import MISSING
 
+_IN_CACHE = 1 << 18  # bytes looked at together: what is made of them on the way never leaves the cache
 _COLUMN_IN_ERROR = re.compile(r"CSV column #(\d+)")
 
 
@@ -72,6 +73,14 @@ def parse_block(block: bytes, lines: int, format: Format) -> Cells:
     if b'"' in block or b"\0" in block or (b"(" in block and b"nan(" in block.lower()):
         raise Irregular
     return chosen_parser()(block, lines, format)
+
+
+def count_of(character: str, block: bytes) -> int:
+    """How often an ASCII character occurs; ``bytes.count`` takes six times as long where it does so often."""
+    data = np.frombuffer(block, dtype=np.uint8)
+    return sum(
+        int(np.count_nonzero(data[at : at + _IN_CACHE] == ord(character))) for at in range(0, len(data), _IN_CACHE)
+    )
 
 
 def chosen_parser() -> Callable[[bytes, int, Format], Cells]:
@@ -137,7 +146,7 @@ def _numbers_of_chunk(chunk: Any) -> Numbers:
 
 def _by_pandas(block: bytes, lines: int, format: Format) -> Cells:
     # pandas fills short lines up, and raises on long ones: with no line too long, the count tells that none is short
-    if block.count(format.delimiter.encode()) != lines * (format.columns - 1):
+    if count_of(format.delimiter, block) != lines * (format.columns - 1):
         raise Irregular
     numbers = [index for index in range(format.columns) if index not in format.text]
     try:
