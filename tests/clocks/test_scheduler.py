@@ -324,3 +324,25 @@ def test_teeth_that_halve_are_cycles(shrink: float) -> None:
     assert clock.family == "cyclic"
     assert clock.parameters["step_size"] == pytest.approx(25)
     assert clock.parameters.get("gamma", 1.0) == shrink
+
+
+ON_A_METRIC = ("a plateau schedule after 5 evaluations without improvement of val_loss",)
+
+
+@pytest.mark.parametrize(
+    ("rates", "declared", "metric", "aliases"),
+    [
+        pytest.param(_shaped(warmup=0, total=101)[:60], {**LINEAR, "max_steps": 202, "warmup_steps": 0}, None,
+                     ("stepped once per update, built for 101 steps",), id="twice over T, or once over half of it"),
+        pytest.param(_shaped(warmup=20, total=210)[:60], {}, None, ("linear to a floor of 0.0007947 at 60",),
+                     id="a line that has not ended"),
+        pytest.param(_shaped(warmup=20, total=60)[:60], {}, None, (), id="a line that has ended"),
+        pytest.param(_torch_plateau(4), {}, METRIC, ON_A_METRIC, id="drops on a metric"),
+        pytest.param(_drops(1, 12), {}, METRIC, (), id="drops that no metric explains"),
+    ],
+)  # fmt: skip
+def test_what_a_log_cannot_tell_apart_is_told(
+    rates: np.ndarray, declared: dict[str, Any], metric: np.ndarray | None, aliases: tuple[str, ...]
+) -> None:
+    (clock,) = timeline_of(np.arange(1, 61), rates, declared, digits=9, metric=metric).schedulers
+    assert clock.aliases == aliases

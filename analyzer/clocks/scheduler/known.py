@@ -14,6 +14,7 @@ from analyzer.clocks.declared_schedule import ENDS, Claim, Extras, candidates
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, Rise, identify, line_through, named
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
+from analyzer.clocks.scheduler.aliases import other_fits, other_rate
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Floats, Row
 
@@ -194,6 +195,7 @@ def clock_of(
         offset=int(known.offset),
         unit=known.unit,
         convention=f"warmup {schedule.warmup_form}, decay over {schedule.span}" if finite or schedule.warmup else "",
+        aliases=tuple(filter(None, [other_rate(schedule, known.rate)])),
         position=_spread(rows, known.rate * (rows.axes[known.axis] + known.offset)),
         expected=_spread(rows, known.on(rows)),
         explained=explained,
@@ -238,6 +240,7 @@ def clock_of_fit(
         if math.isfinite(fit.end)
         else None,
         parameters=parameters,
+        aliases=tuple(other_fits(rows, fit, x)),
         unit="epoch" if axis == "epoch" else "step",
         position=_spread(rows, x),
         expected=_spread(rows, fit(x)),

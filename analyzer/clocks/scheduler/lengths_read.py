@@ -41,8 +41,6 @@ def never_at_peak(rows: Observed, fit: Fit, axis: str, declared: float) -> bool:
     x, top = rows.axes[axis], int(np.argmax(rows.rate))
     if fit.rise is None or fit.rise.form != "line" or not 0 < top < len(rows) - 1:
         return False
-    if abs(fit.start) <= CONVENTION + 1:
-        return False  # the decay runs below the warmup from its first step on (timm without prefix): meant so
     every_step = x[top] - x[top - 1] == 1 and x[top + 1] - x[top] == 1
     return bool(every_step and rows.rate[top] < declared * (1 - 20 * OTHER_PEAK))
 

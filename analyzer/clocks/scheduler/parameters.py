@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from analyzer.clocks.scheduler.known import (
     stated,
 )
 from analyzer.clocks.scheduler.lengths_read import height_is_seen, lengths_compared
+from analyzer.clocks.scheduler.plateau import also_on_a_metric
 from analyzer.clocks.scheduler.sound import OTHER_PEAK, overrun, own_plan
 
 if TYPE_CHECKING:
@@ -51,7 +53,10 @@ def with_own_parameters(
             deviations = tuple(compared(timeline, claim, rows, fit, axis, reference, main))
             if not deviations and axis == "step" and main:
                 deviations = tuple(overrun(timeline, rows, fit.end, fit.floor, planned=own_plan(timeline)))
-            return clock_of_fit(rows, fit, deviations=deviations, axis=axis)
+            clock = clock_of_fit(rows, fit, deviations=deviations, axis=axis)
+            if fit.family == "step" and claim.family is None and main:
+                return replace(clock, aliases=(*clock.aliases, *also_on_a_metric(timeline, claim, rows)))
+            return clock
     return None
 
 

@@ -191,17 +191,28 @@ def watching_a_metric(
     parameters: dict[str, float | tuple[float, ...] | str] = {"gamma": drops.factor}
     if calls and drops.level[-1]:
         parameters["bad_calls"] = tuple(float(one) for one in calls)
+        parameters["metric"] = found[0].tag
     return SchedulerClock(
         series=rows.series,
         family="plateau",
         peak_lr=float(rows.rate.max()),
         min_lr=float(rows.rate.min()),
         parameters=parameters,
-        aliases=tuple(dict.fromkeys(f"watching {one.tag}" for one in found)) if drops.level[-1] else (),
+        aliases=tuple(dict.fromkeys(f"watching {one.tag}" for one in found if one.tag != found[0].tag)),
         explained=explained,
         deviations=deviations,
         distinct_steps=rows.step,
     )
+
+
+def also_on_a_metric(timeline: Timeline, claim: Claim, rows: Observed) -> tuple[str, ...]:
+    """Plateau schedules that explain drops which nobody declared."""
+    drops = read_drops(claim, rows) if (np.diff(rows.step) > 0).all() else None
+    if drops is None or drops.level[-1] < FEWEST_DROPS:
+        return ()
+    found = replays(timeline, claim, rows, drops)
+    told = (f"a plateau schedule after {one.calls[0]} evaluations without improvement of {one.tag}" for one in found)
+    return tuple(dict.fromkeys(told))
 
 
 def _too_soon(timeline: Timeline, rows: Observed, drops: Drops, patience: float) -> Iterator[Deviation]:

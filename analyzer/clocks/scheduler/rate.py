@@ -11,6 +11,7 @@ import numpy as np
 from analyzer.clocks.declared_schedule import Candidate, Claim, candidates
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
+from analyzer.clocks.scheduler.aliases import other_rate
 from analyzer.clocks.scheduler.known import (
     OFFSETS,
     Known,
@@ -92,6 +93,8 @@ def at_another_rate(
             other_unit = known.unit != ("epoch" if known.axis == "epoch" else "step")
             k = known.rate
             what = f"the scheduler is {why}" if why.startswith("sized") else f"the scheduler is stepped {why}"
+            also = other_rate(known.schedule, k) if not other_unit else None
+            what += f", or {also}: without a warmup the two are one" if also else ""
             deviation = Deviation(
                 kind="rate",
                 step=int(rows.step[first]),
