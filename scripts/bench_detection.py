@@ -10,12 +10,10 @@ detector is compared with three known ones on the same runs. ``--write`` makes d
 from __future__ import annotations
 
 import argparse
-import collections
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import known_detectors
 import simulate_runs as simulate
+from detection_page import draw, write_page
+from detection_results import Results, recall_at
 from simulate_runs import SimulatedRun
 
 from analyzer.check import audit_run
@@ -37,49 +37,6 @@ DOCS = Path(__file__).parent.parent / "docs"
 FIGURE = DOCS / "img" / "spike_detectors.png"
 PAGE = DOCS / "detection.md"
 Floats = NDArray[np.float64]
-
-
-@dataclass
-class Tally:
-    """Hits out of trials, with the interval that they allow."""
-
-    hits: int = 0
-    of: int = 0
-
-    def add(self, hit: bool) -> None:
-        self.hits += bool(hit)
-        self.of += 1
-
-    @property
-    def share(self) -> float:
-        return self.hits / self.of if self.of else math.nan
-
-    def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval."""
-        z, n, p = 1.96, max(self.of, 1), self.share if self.of else 0.0
-        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        return max(0.0, middle - half), min(1.0, middle + half)
-
-    def __str__(self) -> str:
-        low, high = self.interval()
-        return f"{100 * self.share:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
-
-
-@dataclass
-class Results:
-    """Everything that the page shows."""
-
-    healthy: Tally = field(default_factory=Tally)
-    by_rule: dict[str, Tally] = field(default_factory=lambda: collections.defaultdict(Tally))
-    by_kind: dict[str, Tally] = field(default_factory=lambda: collections.defaultdict(Tally))
-    recall: dict[str, dict[str, Tally]] = field(
-        default_factory=lambda: collections.defaultdict(lambda: collections.defaultdict(Tally))
-    )
-    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # detector: (false alarms, recall)
-    marks: dict[str, tuple[float, float]] = field(default_factory=dict)  # at the detector's own threshold
-    alarms: list[str] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 def logged_run(run: SimulatedRun) -> Run:
@@ -222,11 +179,6 @@ DETECTORS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
 }
 
 
-def recall_at(curve: Sequence[tuple[float, float]], alarms: float) -> float:
-    """Best recall of a detector at no more than so many false alarms."""
-    return max((hit for alarm, hit in curve if alarm <= alarms + 1e-12), default=0.0)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=2000, help="healthy runs (default 2000)")
@@ -238,6 +190,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.quick:
         options.runs, options.faulty, options.longest = options.runs // 10, options.faulty // 10, 5000
+    options.rows = (300, 3000 if options.quick else 20_000)  # of faulty runs
     results, started = Results(), time.monotonic()
     if options.only in (None, "healthy"):
         audit_healthy(results, options.runs, options.longest)
@@ -248,19 +201,17 @@ def main() -> int:
             print(f"    {kind:22s} {tally}  of {tally.of}")
         print("\n".join(results.alarms[:40]))
     if options.only in (None, "faulty"):
-        audit_faulty(results, options.faulty, (300, 20_000 if not options.quick else 3000))
+        audit_faulty(results, options.faulty, options.rows)
         for title, sizes in results.recall.items():
             print(f"{title:40s} " + "  ".join(f"{size}: {100 * tally.share:.0f} %" for size, tally in sizes.items()))
     if options.only in (None, "detectors"):
-        compare_detectors(results, options.faulty * 5, (300, 20_000 if not options.quick else 3000))
+        compare_detectors(results, options.faulty * 5, options.rows)
         for name, (alarm, hit) in results.marks.items():
             ours = recall_at(results.curves["analyzer (LOS001)"], alarm)
             print(f"{name:28s} alarms {100 * alarm:5.1f} %  found {100 * hit:5.1f} %  (ours then {100 * ours:5.1f} %)")
     results.seconds = time.monotonic() - started
     print(f"{results.seconds:.0f} s")
     if options.write:
-        from detection_page import draw, write_page
-
         draw(results, FIGURE)
         write_page(results, options, PAGE)
     return 0

@@ -181,7 +181,7 @@ def burn_in_of(value: Floats) -> int:
 
 
 def _level_and_scale(value: Floats, floor: float) -> tuple[Floats, Floats]:
-    from analyzer.clocks.loss_spikes import block_medians, running_scale
+    from analyzer.clocks.loss_blocks import block_medians, running_scale
 
     n = len(value)
     if n < FEWEST_ROWS:

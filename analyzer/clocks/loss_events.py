@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 LOG_NOISE = 0.6  # scatter of the log-loss from which a row of three times the loss is nothing special
 RATIO_ERROR_AT_JOIN = 0.08  # of the ratio: with more, what a lost state does to the loss looks like a factor
 LEAST_FACTOR_AT_JOIN = 3  # a lost state may well double the loss for a while
+SHARE_OF_NEW = 0.5  # of its height that a peak in replayed steps adds to what stood there before
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
 
 
@@ -71,6 +72,7 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
         spike
         for spike in without_recurring(spikes_of(loss, without_closing_noise(loss, timeline)), loss, timeline)
         if not _explained(spike.first, joins)
+        and not _is_replay(spike, loss)
         and (divergence is None or spike.first < divergence.onset - NEAR_JOIN_ROWS)
         and (scale is None or abs(spike.first - scale.row) > NEAR_JOIN_ROWS)
     )
@@ -94,6 +96,17 @@ def spikes_of(loss: LossBaseline, value: Floats) -> list[Spike]:
 
 def _explained(position: int, joins: tuple[JoinChange, ...]) -> bool:
     return any(change.position - 2 <= position <= change.last + NEAR_JOIN_ROWS for change in joins)
+
+
+def _is_replay(spike: Spike, loss: LossBaseline) -> bool:
+    """The rows stand where the same steps stood when they were logged first: the curve goes back, the loss does not."""
+    step = loss.series.step[loss.rows]
+    before, inside = slice(0, spike.first), slice(spike.first, spike.last + 1)
+    same = (step[before] >= step[inside].min()) & (step[before] <= step[inside].max())
+    if not same.any():
+        return False
+    height = float(np.median(loss.value[inside])) - float(np.median(loss.value[before][same]))
+    return height < SHARE_OF_NEW * (float(np.median(loss.value[inside])) - spike.level)
 
 
 def join_near(loss: LossBaseline, position: int, reach: int = NEAR_JOIN_ROWS) -> int | None:

@@ -1,39 +1,44 @@
 """Transient peaks of a curve: rows that stand above what lies before *and* after them.
 
-A top-hat on block medians: the excess of a block is its median minus the larger of the levels before and after it.
-Descent, staircase and divergence cannot make it positive. Blocks of many lengths find one row of twenty noise units
-and fifty rows of three. The excess is judged on the raw loss (in logs a spike of 19 noise units over 30 % noise is
-one of 6) in units of its own local scale, against the run's own tail.
+Blocks of many lengths find one row of twenty noise units and fifty rows of three. Their height is judged on the raw
+loss (in logs a spike of 19 noise units over 30 % noise is one of 6) in units of its own local scale, against the run's
+own tail. A peak has two edges in the curve itself: descent, staircase and divergence have one or none.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from analyzer.clocks.extreme_tail import chance_of_maximum
+from analyzer.clocks.extreme_tail import Tail
+from analyzer.clocks.loss_blocks import Blocks, all_blocks, block_medians
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats, Ints
 
-LENGTHS = (1, 2, 3, 5, 8, 12, 20, 32, 50, 80, 128, 200)  # rows per block
-CONTEXT_ROWS = 20  # rows before and after on which a level is taken, at least
-CONTEXT_BLOCKS = 5  # and at least this many blocks
-LONGEST_SHARE = 1 / 12  # a block holds at most this share of the run: there must be a level to stand above
-SCALE_BLOCKS = 24  # blocks on which the local scale is taken, five times over
-DENSE = 20_000  # from so many blocks on neighbours share their levels: the cost stays a few passes over the rows
-SHARED = 8
-LONG = 200_000  # rows from which every second length does: a block twice too long loses a third of its noise units
 FEWEST_BESIDE = 4  # rows on either side of a peak
-POOLED_BLOCKS = 120  # so many values know their own tail
+EDGE_SHARE = 0.4  # of the height that the curve rises and falls at the edges of a peak
+EDGE_ROWS = (4, 6, 9, 14, 20, 32, 50, 80, 128, 200)  # on either side of an edge
+FEWEST_EDGES = 12  # differences of so many rows that tell how large they are
+EDGE_ERRORS = 2.0  # standard errors of a difference of medians that this is, at least
+STEP_SHARE, STEP_ERRORS = 0.5, 4.0  # one side so much lower is a step, and a rise before it may be chance
+WIDE = 2  # times the rows of a cluster lie beside it that it stands above
+SHORT = 12  # rows: a hump so short has hardly been searched for
+FAR_SHARE, FAR_ROWS = 0.35, 20  # and of the height that is left on more rows, where chance places no edge
+WINDOW_BLOCKS, WINDOW_ROWS = 8, 40  # on either side of a block in which its edges are looked for
+BESIDE_ROWS = 24  # on either side that show whether the noise is the same there
+CHANCE_OF_NOISE = 1.5  # the larger of two such noises is so much more than theirs in one of fifty places
+LEAST_PEAK = 3.0  # noise units of the highest row: without such a row it is the data that changed for a while
+LONGER = 1.6  # blocks so much longer than a cluster hold mostly other rows
+POOLED_BLOCKS = 60  # so many values know their own tail
 MOST_SPIKES = 12  # clusters looked at one by one; a run with more is not one with spikes
+MOST_PLACES = 40  # looked at for clusters
 
-NOISE_UNITS = 5.0  # of the best block; below it the tail is not asked
-P_VALUE = 1e-2  # chance that the run's own tail reaches so far anywhere in the run: scripts/bench_detection.py measures
-# a false spike in 6 of 1000 healthy runs at this value, none of them Gaussian
+ROW_UNITS, BLOCK_UNITS = 4.0, 5.5  # noise units of a row, of a block; below them the tail is not asked
+ROW_TESTS, BLOCK_TESTS = 1.0, 4.0  # a false spike may come from each of so many looks: blocks of all lengths are about
+# as many as four independent ones
+P_VALUE = 1e-2  # chance that the run's own tail reaches so far anywhere in the run: docs/detection.md has what it gives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,154 +57,15 @@ class Spike:
     length: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Scan:
-    """The top-hat statistic at one block length: block starts, excess, local scale, level; shape (blocks,) each."""
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Rows [first, last] that stand out, with the block that shows it best: its index and that of its scan."""
 
-    length: int
-    start: Ints
-    excess: Floats
-    usual: float
-    scale: Floats
-    level: Floats
-
-    @cached_property
-    def units(self) -> Floats:
-        return self.excess / self.scale + min(1.0, -self.usual / float(np.median(self.scale)))
-
-
-def block_medians(value: Floats, length: int, offset: int = 0) -> Floats:
-    """Medians of consecutive blocks, shape ((n - offset) // length,); a last short block is left out."""
-    if length == 1:
-        return value[offset:]
-    blocks = (len(value) - offset) // length
-    table = value[offset : offset + blocks * length].reshape(blocks, length)
-    if length == 2:
-        return table.mean(axis=1)
-    return np.median(table, axis=1)
-
-
-def running_scale(residual: Floats, width: int = SCALE_BLOCKS) -> Floats:
-    """Local robust scale, shape (n,): MAD over chunks of ``width``, then the median of five neighbouring chunks.
-
-    The median keeps a chunk that holds the spike from setting the scale that the spike is measured with.
-    """
-    n = len(residual)
-    chunks = max(1, n // width)
-    size = n // chunks
-    table = np.abs(residual[: chunks * size].reshape(chunks, size))
-    mads = np.partition(table, size // 2, axis=1)[:, size // 2]
-    if chunks == 1:
-        return np.full(n, MAD_TO_SIGMA * mads[0])
-    if chunks < 5:
-        return np.full(n, MAD_TO_SIGMA * np.median(mads))
-    padded = np.concatenate([mads[2:0:-1], mads, mads[-2:-4:-1]])
-    smooth = MAD_TO_SIGMA * np.median(sliding_window_view(padded, 5), axis=1)
-    if n > DENSE:
-        return np.append(np.repeat(smooth, size), np.full(n - chunks * size, smooth[-1]))
-    return np.interp(np.arange(n), (np.arange(chunks) + 0.5) * size, smooth)
-
-
-def scan(value: Floats, length: int, offset: int, floor: float) -> Scan | None:
-    """The top-hat statistic of blocks of ``length`` rows; None when there are too few blocks for levels around one."""
-    blocks = block_medians(value, length, offset)
-    n = len(blocks)
-    group = SHARED if n > DENSE else 1
-    context = max(CONTEXT_BLOCKS, min(-(-CONTEXT_ROWS // length), n // 6))
-    context = -(-context // group) * group
-    gap = 1 if group == 1 else 0
-    if n < 2 * (context + gap) + 3:
-        return None
-    level = np.repeat(surrounding_level(blocks, context, gap, group), group)[:n]
-    judged = np.flatnonzero(np.isfinite(level))
-    low, high = int(judged[0]), int(judged[-1]) + 1
-    excess, level = blocks[low:high] - level[low:high], level[low:high]
-    usual = float(np.median(excess))  # below zero: the level is the highest of three
-    difference = np.diff(blocks, append=blocks[-2:-1])[low:high] / np.sqrt(2.0)
-    scale = np.maximum(running_scale(excess - usual), running_scale(difference))
-    start = np.arange(low, high) * length + offset
-    return Scan(length=length, start=start, excess=excess, usual=usual, scale=np.maximum(scale, floor), level=level)
-
-
-def surrounding_level(blocks: Floats, context: int, gap: int, group: int) -> Floats:
-    """The highest level that the blocks around each group of blocks suggest for it, shape (groups,); NaN at the ends.
-
-    The level before and that after, each carried on along its own slope, and their mean. The slope is the smallest of
-    three neighbouring ones (minmod), one of them inside the nearest context, and carries no lower than the few blocks
-    beside: a step has no slope, so that the rows around a step are compared with its upper side. The mean lies above a
-    convex curve, where the two slopes fall short.
-    """
-    windows = sliding_window_view(blocks, context)[::group]
-    levels = np.partition(windows, context // 2, axis=1)[:, context // 2]
-    if group == 1 and context % 2 == 0:
-        levels = np.median(windows, axis=1)
-    few = max(group, 3 if context < 12 else context // 4)
-    windows = sliding_window_view(blocks, few)[::group]
-    fews = np.partition(windows, few // 2, axis=1)[:, few // 2]
-    half = max(few, context // 2) if group == 1 else few
-    if half > few:
-        windows = sliding_window_view(blocks, half)
-        halves = np.partition(windows, half // 2, axis=1)[:, half // 2]
-    else:
-        halves = fews
-    groups = -(-len(blocks) // group)
-    span = context // group
-    distance = (gap + 0.5) * group + context / 2
-    order = np.arange(groups)
-
-    def at(index: Ints, of: Floats) -> Floats:
-        inside = (index >= 0) & (index < len(of))
-        return np.where(inside, of[np.clip(index, 0, len(of) - 1)], np.nan)
-
-    def carried(first: Ints, direction: int) -> Floats:
-        nearest, second, third = (at(first + direction * k * span, levels) for k in range(3))
-        near = at(first if direction > 0 else first + (context - half) // group, halves)
-        far = at(first + (context - half) // group if direction > 0 else first, halves)
-        inner = (near - far) / max(context - half, 1)
-        slope = np.nan_to_num(_smallest((nearest - second) / context, (second - third) / context, inner))
-        beside = at(first if direction > 0 else first + (context - few) // group, fews)
-        return np.where(slope < 0, np.fmax(nearest + slope * distance, beside), nearest + slope * distance)
-
-    first_before, first_after = order - gap - span, order + gap + 1
-    before, after = carried(first_before, -1), carried(first_after, 1)
-    # At the ends a shorter context must do: three blocks at least.
-    short = max(3, context // 4)
-    if group == 1:
-        late = order[np.isnan(after) & (order + gap + 1 + short <= len(blocks))]
-        after[late] = np.median(blocks[len(blocks) - short :])
-        early = order[np.isnan(before) & (order - gap - short >= 0)]
-        before[early] = np.median(blocks[:short])
-    middle = (at(first_before, levels) + at(first_after, levels)) / 2
-    highest = np.fmax(np.maximum(before, after), middle)
-    return np.where(np.isnan(before) | np.isnan(after), np.nan, highest)
-
-
-def _smallest(*slopes: Floats) -> Floats:
-    """Where all have one sign, the one nearest to zero; else zero (minmod). NaN where one is unknown."""
-    table = np.stack(slopes)
-    low, high = table.min(axis=0), table.max(axis=0)
-    return np.where(low > 0, low, np.where(high < 0, high, 0.0 * low))
-
-
-def all_scans(value: Floats, floor: float) -> list[Scan]:
-    """The statistic at every block length that the curve has room for, two phases of blocks where they are long.
-
-    The scale of long blocks is at least that of single rows over the root of their length: no noise is smoother.
-    """
-    found: list[Scan] = []
-    for length in LENGTHS if len(value) < LONG else LENGTHS[::2]:
-        if length > 1 and length > LONGEST_SHARE * len(value):
-            break
-        for offset in (0,) if length == 1 or len(value) > DENSE * length else (0, length // 2):
-            one = scan(value, length, offset, floor)
-            if one is None:
-                continue
-            if found and found[0].length == 1:
-                rows = found[0]
-                at = np.clip(one.start + length // 2 - rows.start[0], 0, len(rows.start) - 1)
-                one = replace(one, scale=np.maximum(one.scale, rows.scale[at] / np.sqrt(length)))
-            found.append(one)
-    return found
+    first: int
+    last: int
+    scan: int
+    block: int
+    p_value: float = 1.0
 
 
 def find_spikes(
@@ -207,7 +73,7 @@ def find_spikes(
     *,
     floor: float = 0.0,
     judged_from: int = 0,
-    noise_units: float = NOISE_UNITS,
+    noise_units: float = ROW_UNITS,
     p_value: float = P_VALUE,
 ) -> list[Spike]:
     """Transient peaks of a curve, shape (n,) and finite, in order of rows.
@@ -216,116 +82,227 @@ def find_spikes(
         floor: smallest scale, in the unit of the curve: the precision of the numbers.
         judged_from: rows before this (the burn-in) lend their scale, but no spike may begin there.
     """
-    scans = all_scans(value, floor)
+    scans = all_blocks(value, floor)
     if not scans:
         return []
-    tests = len({one.length for one in scans})
-    # The clusters in order of their height; each is taken out of all tails with the higher ones before it is judged.
-    masks = [one.start >= judged_from for one in scans]
-    clusters: list[tuple[int, int, int, int]] = []  # first row, last row, scan, block
-    p_values: list[float] = []
-    open_rows = [mask.copy() for mask in masks]
-    for _ in range(2 * MOST_SPIKES):
-        best = _highest(scans, open_rows)
-        if best is None or scans[best[0]].units[best[1]] < noise_units or len(clusters) == MOST_SPIKES:
-            break
-        first, last = cluster_of(value, scans[best[0]], best[1])
-        reach = last - first + 1
-        for one, rows in zip(scans, open_rows, strict=True):
-            rows &= (one.start + one.length <= first - reach) | (one.start > last + reach)
-        if stands_alone(value, first, last, scans[best[0]], best[1]):
-            clusters.append((first, last, *best))
-            p_values.append(0.0)
-    if not clusters:
-        return []
-    # Generalised ESD (Rosner 1983): the largest group whose smallest member is still beyond the tail of the rest.
-    kept = 0
-    open_rows = [mask.copy() for mask in masks]
-    for index, (first, last, which, block) in enumerate(clusters):
-        reach = last - first + 1
-        for one, rows in zip(scans, open_rows, strict=True):
-            rows &= (one.start + one.length <= first - reach) | (one.start > last + reach)
-        p_values[index] = min(1.0, tests * _chance(scans, open_rows, which, block, index))
-        if p_values[index] < p_value:
-            kept = index + 1
-    rows_scan = next((one for one in scans if one.length == 1), scans[0])
-    spikes = [
-        _spike(value, scans[which], block, first, last, p, rows_scan)
-        for (first, last, which, block), p in zip(clusters[:kept], p_values[:kept], strict=True)
+    has_edges = Edges(value, scans[0])
+    clusters = _clusters(value, scans, has_edges, judged_from, noise_units)
+    judge = Judge(scans, has_edges, judged_from)
+    single = [judge.judged(cluster, [cluster]) for cluster in clusters]
+    # Generalised ESD (Rosner 1983): the largest group whose least sure member is still beyond the tail of the rest.
+    ordered = sorted(single, key=lambda cluster: cluster.p_value)
+    judged = [judge.judged(cluster, ordered[: index + 1]) for index, cluster in enumerate(ordered)]
+    kept = max((index + 1 for index, cluster in enumerate(judged) if cluster.p_value < p_value), default=0)
+    spikes = [_spike(value, scans, cluster) for cluster in judged[:kept]]
+    return sorted((spike for spike in spikes if spike.row_units >= LEAST_PEAK), key=lambda spike: spike.first)
+
+
+def _clusters(
+    value: Floats, scans: list[Blocks], has_edges: Edges, judged_from: int, noise_units: float
+) -> list[Cluster]:
+    """Peaks of so many noise units, each once: the highest block's, then the highest of what is left."""
+    table = [
+        (index, block, one.units[block], one.start[block], one.start[block] + one.length)
+        for index, one in enumerate(scans)
+        for block in [np.flatnonzero((one.units >= noise_units) & (one.start >= judged_from))]
     ]
-    return sorted(spikes, key=lambda spike: spike.first)
+    which = np.concatenate([np.full(len(block), index) for index, block, *_ in table])
+    block, units, start, stop = (np.concatenate([row[k] for row in table]) for k in range(1, 5))
+    still = np.ones(len(units), dtype=np.bool_)
+    found: list[Cluster] = []
+    for _ in range(MOST_PLACES):
+        if not still.any() or len(found) == MOST_SPIKES:
+            break
+        best = int(np.where(still, units, -np.inf).argmax())
+        one, at = scans[int(which[best])], int(block[best])
+        first, last = edges(value, one, at)
+        taken = _touching(start, stop, first, last)
+        known = any(first <= other.last and other.first <= last for other in found)
+        if not known and first >= judged_from and has_edges.around(first, last, one):
+            still &= ~taken
+            found.append(Cluster(first=first, last=last, scan=int(which[best]), block=at))
+        else:
+            still &= ~(taken & (which == which[best]))  # a block of another length may have better edges
+        still[best] = False
+    return found
 
 
-def _highest(scans: list[Scan], open_rows: list[NDArray[np.bool_]]) -> tuple[int, int] | None:
-    best: tuple[float, int, int] | None = None
-    for index, (one, rows) in enumerate(zip(scans, open_rows, strict=True)):
-        if not rows.any():
-            continue
-        units = np.where(rows, one.units, -np.inf)
-        block = int(units.argmax())
-        if best is None or units[block] > best[0]:
-            best = (float(units[block]), index, block)
-    return None if best is None else best[1:]
+def _touching(start: Ints, stop: Ints, first: int, last: int) -> NDArray[np.bool_]:
+    """Blocks within the length of a cluster from it."""
+    reach = last - first + 1
+    return np.asarray((stop > first - reach) & (start <= last + reach))
 
 
-def _chance(scans: list[Scan], open_rows: list[NDArray[np.bool_]], which: int, block: int, higher: int) -> float:
-    """Chance that the largest of so many blocks reaches as far as this one."""
-    one = scans[which]
-    units = one.units[open_rows[which]]
-    # Few long blocks do not know their tail: shorter ones, whose tail is heavier if it differs, lend theirs.
-    shorter = which - 1
-    while len(units) < POOLED_BLOCKS and shorter >= 0:
-        units = np.concatenate([units, scans[shorter].units[open_rows[shorter]]])
-        shorter -= 1
-    return chance_of_maximum(units, float(one.units[block]), of=len(one.start), censored=higher)
-
-
-def cluster_of(value: Floats, one: Scan, block: int) -> tuple[int, int]:
-    """First and last row around a block that stand above a third of its excess."""
-    threshold = one.level[block] + max(one.excess[block] / 3.0, 0.0)
+def edges(value: Floats, one: Blocks, block: int) -> tuple[int, int]:
+    """First and last row of the stretch over a block whose rows are nearer to its height than to the level."""
     start, stop = int(one.start[block]), int(one.start[block]) + one.length
-    reach = 3 * one.length + 3
-    while True:
-        low = max(0, start - reach)
-        below = np.flatnonzero(value[low:start] <= threshold)
-        first = int(low + below[-1] + 1) if len(below) else low
-        if first > low or low == 0:
-            break
-        reach *= 4
-    reach = 3 * one.length + 3
-    while True:
-        high = min(len(value), stop + reach)
-        below = np.flatnonzero(value[stop:high] <= threshold)
-        last = int(stop + below[0] - 1) if len(below) else high - 1
-        if last < high - 1 or high == len(value):
-            break
-        reach *= 4
-    inside = np.flatnonzero(value[first : last + 1] > threshold)
-    return (first + int(inside[0]), first + int(inside[-1])) if len(inside) else (start, stop - 1)
+    reach = WINDOW_BLOCKS * one.length + WINDOW_ROWS
+    rows = np.arange(max(0, start - reach), min(len(value), stop + reach))
+    half = float(one.excess[block]) / 2
+    gain = np.clip(value[rows] - one.level_at(rows) - half, -half, half)
+    total = np.concatenate([[0.0], np.cumsum(gain)])
+    lowest = np.minimum.accumulate(np.where(rows < stop, total[:-1], np.inf))
+    last = int(np.where(rows >= start, total[1:] - lowest, -np.inf).argmax())
+    first = int(np.where(rows[: last + 1] < stop, total[: last + 1], np.inf).argmin())
+    return int(rows[first]), int(rows[last])
 
 
-def stands_alone(value: Floats, first: int, last: int, one: Scan, block: int) -> bool:
-    """The rows on either side of a cluster lie below half its excess: it is a peak, not the upper side of a step."""
-    reach = int(np.clip(last - first + 1, FEWEST_BESIDE, 5 * FEWEST_BESIDE))
-    before, after = value[max(0, first - reach) : first], value[last + 1 : last + 1 + reach]
-    if min(len(before), len(after)) < FEWEST_BESIDE:
-        return False
-    half = one.level[block] + one.excess[block] / 2
-    return bool(np.median(before) < half and np.median(after) < half)
+class Edges:
+    """Whether rows of one curve begin with a rise and end with a fall, as a peak does and a hump over steps does not.
+
+    Looked for on few rows, for a descent takes from the rise what it falls on them. What tells is the curve's own: how
+    far medians of so many rows differ from those beside them.
+    """
+
+    def __init__(self, value: Floats, rows: Blocks) -> None:
+        self.value, self.rows = value, rows
+        self.usual = float(np.median(rows.scale))
+        enough = [r for r in EDGE_ROWS if len(value) > FEWEST_EDGES * r]
+        self.errors = {r: _scatter(np.diff(block_medians(value, r))) for r in enough}
+
+    def around(self, first: int, last: int, one: Blocks) -> bool:
+        """Rows [first, last] stand out on either side by much of their height over the level of ``one``."""
+        if min(first, len(self.value) - 1 - last) < FEWEST_BESIDE:
+            return False
+        length = last - first + 1
+        height = float(np.median(self.value[first : last + 1] - one.level_at(np.arange(first, last + 1))))
+        reach, error = self._reach(first, length, EDGE_SHARE * height)
+        rise, fall = self._contrasts(first, last, reach)
+        if min(rise, fall) < max(EDGE_SHARE * height, EDGE_ERRORS * error if length > SHORT else 0.0):
+            return False
+        far_rise, far_fall = self._contrasts(first, last, int(np.clip(length, reach, FAR_ROWS)))
+        if min(far_rise, far_fall) < FAR_SHARE * height:
+            return False
+        return abs(far_rise - far_fall) < STEP_SHARE * height or min(rise, fall) > STEP_ERRORS * error
+
+    def noisier(self, first: int, last: int) -> float:
+        """By what factor the noise on one side is larger than that which rows [first, last] are judged in; 1 or more.
+
+        Where a run becomes quiet the last of the noise is no peak.
+        """
+        here = self.rows.scale[np.clip(first - self.rows.start[0], 0, len(self.rows.start) - 1)]
+        sides = self.value[max(0, first - BESIDE_ROWS) : first], self.value[last + 1 : last + 1 + BESIDE_ROWS]
+        beside = max(_scatter(np.diff(side)) / np.sqrt(2.0) for side in sides)
+        return max(1.0, float(beside / here) / CHANCE_OF_NOISE)
+
+    def _contrasts(self, first: int, last: int, reach: int) -> tuple[float, float]:
+        """How far medians of so many rows rise and fall at the edges; or how far all rows stand above those beside.
+
+        A loss may take long to come back: then there is no edge where it does.
+        """
+        inside, wide = min(reach, last - first + 1), max(reach, WIDE * (last - first + 1))
+        value, middle = self.value, np.median(self.value[first : last + 1])
+        before, after = value[max(0, first - reach) : first], value[last + 1 : last + 1 + reach]
+        rise = np.median(value[first : first + inside]) - np.median(before)
+        fall = np.median(value[last + 1 - inside : last + 1]) - np.median(after)
+        above_before = middle - np.median(value[max(0, first - wide) : first])
+        above_after = middle - np.median(value[last + 1 : last + 1 + wide])
+        return float(max(rise, above_before)), float(max(fall, above_after))
+
+    def _reach(self, first: int, length: int, rise: float) -> tuple[int, float]:
+        """The fewest rows on either side of an edge that such a rise stands out on, and the error that they have."""
+        local = float(self.rows.scale[np.clip(first - self.rows.start[0], 0, len(self.rows.start) - 1)]) / self.usual
+        reach, error = FEWEST_BESIDE, local * self.errors.get(FEWEST_BESIDE, 0.0)
+        if length > SHORT:
+            for rows, usual in self.errors.items():
+                if rows <= length and EDGE_ERRORS * error > rise:
+                    reach, error = rows, local * usual
+        return reach, error
 
 
-def _spike(value: Floats, one: Scan, block: int, first: int, last: int, p: float, rows_scan: Scan) -> Spike:
+def _scatter(values: Floats) -> float:
+    return MAD_TO_SIGMA * float(np.median(np.abs(values - np.median(values))))
+
+
+class Judge:
+    """What chance has to say about clusters of one curve; the tails that it needs are fitted when asked for."""
+
+    def __init__(self, scans: list[Blocks], has_edges: Edges, judged_from: int) -> None:
+        self.scans, self.has_edges = scans, has_edges
+        self.opening = [int(np.searchsorted(one.start, judged_from)) for one in scans]
+        self.tails: dict[int, tuple[Tail, list[int]]] = {}
+
+    def judged(self, cluster: Cluster, events: list[Cluster]) -> Cluster:
+        """The cluster with the block that chance explains least, and that chance; ``events`` are in no tail."""
+        best = cluster
+        for which, block in self._blocks_within(cluster):
+            one = self.scans[which]
+            if not self.has_edges.around(cluster.first, cluster.last, one):
+                continue
+            tail, parts = self._tail(which)
+            units = float(one.units[block]) / self.has_edges.noisier(cluster.first, cluster.last)
+            chance = tail.chance_of_maximum(units, of=len(one.start), without=self._indices(parts, events))
+            p_value = chance * (ROW_TESTS if one.length == 1 else BLOCK_TESTS)
+            if p_value < best.p_value:
+                best = Cluster(first=cluster.first, last=cluster.last, scan=which, block=block, p_value=p_value)
+        return best
+
+    def _blocks_within(self, cluster: Cluster) -> list[tuple[int, int]]:
+        """The highest block of each length that lies half within the cluster."""
+        found: dict[int, tuple[float, int, int]] = {}
+        for which, one in enumerate(self.scans):
+            if one.length > LONGER * (cluster.last - cluster.first + 1) + 1:
+                continue
+            low = max(self.opening[which], int(np.searchsorted(one.start, cluster.first - one.length // 2)))
+            high = int(np.searchsorted(one.start, cluster.last - (one.length - 1) // 2, side="right"))
+            if high <= low:
+                continue
+            block = low + int(one.units[low:high].argmax())
+            units = float(one.units[block])
+            enough = ROW_UNITS if one.length == 1 else BLOCK_UNITS
+            if units >= enough and units > found.get(one.length, (0.0,))[0]:
+                found[one.length] = units, which, block
+        return [(which, block) for _, which, block in found.values()]
+
+    def _tail(self, which: int) -> tuple[Tail, list[int]]:
+        """The tail of a scan and the scans that it is made of.
+
+        Few long blocks do not know theirs: shorter ones lend their values, which go farther if they differ.
+        """
+        if which not in self.tails:
+            parts = [which]
+            while sum(len(self.scans[k].start) - self.opening[k] for k in parts) < POOLED_BLOCKS and parts[-1] > 0:
+                parts.append(parts[-1] - 1)
+            length = self.scans[which].length
+            units = np.concatenate([self.scans[k].units[self.opening[k] :] for k in parts])
+            self.tails[which] = Tail(units, order=order_of(length), wild=length == 1), parts
+        return self.tails[which]
+
+    def _indices(self, parts: list[int], events: list[Cluster]) -> Ints:
+        """Where in a tail's values the blocks stand that touch an event."""
+        found: list[Ints] = []
+        before = 0
+        for which in parts:
+            one, opening = self.scans[which], self.opening[which]
+            for event in events:
+                reach = event.last - event.first + 1
+                low = int(np.searchsorted(one.start, event.first - reach - one.length, side="right"))
+                high = int(np.searchsorted(one.start, event.last + reach, side="right"))
+                if high > max(low, opening):
+                    found.append(np.arange(max(low, opening), high) - opening + before)
+            before += len(one.start) - opening
+        return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
+
+
+def order_of(length: int) -> float:
+    """Rows that must go far for the median of a block to do so; at most four, as neighbours may go together."""
+    return 1.0 if length <= 2 else float(min((length + 1) // 2, 4))
+
+
+def _spike(value: Floats, scans: list[Blocks], cluster: Cluster) -> Spike:
+    one, rows = scans[cluster.scan], scans[0]
+    first, last = cluster.first, cluster.last
     peak = first + int(value[first : last + 1].argmax())
-    level = float(one.level[block])
-    near = int(np.clip(np.searchsorted(rows_scan.start, peak), 0, len(rows_scan.start) - 1))
+    level = float(one.level[cluster.block])
+    near = int(np.clip(peak - rows.start[0], 0, len(rows.start) - 1))
     return Spike(
         first=first,
         last=last,
         peak=peak,
         level=level,
         height=float(value[peak] - level),
-        units=float(one.units[block]),
-        row_units=float((value[peak] - level) / rows_scan.scale[near]),
-        p_value=p,
+        units=float(one.units[cluster.block]),
+        row_units=float((value[peak] - level) / rows.scale[near]),
+        p_value=cluster.p_value,
         length=one.length,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from analyzer.clocks.change_points import (
     sharpest_shift,
     shift_at,
 )
-from analyzer.clocks.extreme_tail import chance_of_maximum
+from analyzer.clocks.extreme_tail import Tail
 from analyzer.clocks.loss import burn_in_of
 from analyzer.clocks.loss_plateaus import find_plateaus
 from analyzer.clocks.loss_spikes import find_spikes
@@ -94,18 +95,108 @@ def test_a_spike_does_not_depend_on_the_unit_of_the_loss(unit: float, seed: int)
     assert [(s.first, s.last) for s in plain] == [(s.first, s.last) for s in scaled]
 
 
-def test_the_tail_is_the_runs_own() -> None:
-    light = chance_of_maximum(noise(2000), 6.0, of=2000)
-    heavy = chance_of_maximum(np.random.default_rng(1).standard_t(3, 2000), 6.0, of=2000)
-    assert light < 0.01 < 0.3 < heavy
-    assert chance_of_maximum(noise(20), 100.0, of=20) == 1.0
+FAMILIES = {
+    "gaussian": lambda rng, n: rng.standard_normal(n),
+    "uniform": lambda rng, n: rng.uniform(-1.7, 1.7, n),
+    "student-t": lambda rng, n: rng.standard_t(4, n),
+    "log-normal": lambda rng, n: (np.exp(0.4 * rng.standard_normal(n)) - 1) / 0.4,
+    "wild rows": lambda rng, n: rng.standard_normal(n) + 8 * np.abs(rng.standard_t(3, n)) * (rng.random(n) < 0.005),
+}
 
 
-def test_censored_maxima_make_the_tail_no_lighter() -> None:
+@pytest.mark.parametrize(
+    ("family", "rows", "height", "surprising"),
+    [
+        ("gaussian", 3000, 6.0, True),
+        ("gaussian", 800, 7.0, True),
+        ("uniform", 3000, 6.0, True),
+        ("student-t", 3000, 60.0, True),
+        ("log-normal", 3000, 40.0, True),
+        ("gaussian", 3000, 4.0, False),
+        ("gaussian", 60, 4.0, False),
+        ("gaussian", 15, 100.0, False),
+        ("student-t", 3000, 10.0, False),
+        ("student-t", 300, 8.0, False),
+        ("log-normal", 3000, 8.0, False),
+        ("wild rows", 3000, 15.0, False),
+    ],
+)
+def test_the_tail_is_the_runs_own(family: str, rows: int, height: float, surprising: bool) -> None:
+    values = FAMILIES[family](np.random.default_rng(4), rows)
+    chance = Tail(values).chance_of_maximum(height, of=rows)
+    assert chance < 0.01 if surprising else chance > 0.03
+
+
+def test_the_chance_of_a_maximum_is_that_of_gaussian_noise_where_the_noise_is() -> None:
+    truth, said = [], []
+    for seed in range(20):
+        tail = Tail(noise(20_000, seed))
+        truth.append(20_000 * 0.5 * math.erfc(4.75 / math.sqrt(2)))
+        said.append(tail.chance_of_maximum(4.75, of=20_000))
+    assert 0.5 * np.mean(truth) < np.median(said) < 3 * np.mean(truth)
+
+
+def test_maxima_left_out_make_the_tail_no_lighter() -> None:
     values = np.sort(np.random.default_rng(2).standard_t(3, 1000))
-    cut = chance_of_maximum(values[:-5], 9.0, of=1000)
-    censored = chance_of_maximum(values[:-5], 9.0, of=1000, censored=5)
-    assert censored >= cut
+    cut = Tail(values[:-5]).chance_of_maximum(9.0, of=1000)
+    censored = Tail(values).chance_of_maximum(9.0, of=1000, without=np.arange(995, 1000))
+    assert censored > cut
+
+
+@pytest.mark.parametrize("family", ["gaussian", "student-t", "log-normal"])
+def test_one_row_of_six_noise_units_is_a_spike_in_gaussian_noise_alone(family: str) -> None:
+    found = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        loss = descent(4000) + 0.05 * FAMILIES[family](rng, 4000)
+        loss[3000] = descent(4000)[3000] + 0.05 * 6.0
+        found += [spike.first for spike in find_spikes(loss, judged_from=600, floor=2e-3)] == [3000]
+    assert found >= 10 if family == "gaussian" else found == 0
+
+
+def slope_with_peak(n: int = 1200) -> Floats:
+    """A descent of one noise unit in ten rows, and thirty raised rows on it."""
+    loss = 10 - 0.005 * np.arange(n) + 0.05 * noise(n, 5)
+    loss[700:730] += 0.05 * 6
+    return loss
+
+
+def correlated(n: int = 3000, rho: float = 0.95) -> Floats:
+    shocks = np.sqrt(1 - rho**2) * noise(n, 6)
+    values = np.zeros(n)
+    for i in range(1, n):
+        values[i] = rho * values[i - 1] + shocks[i]
+    return 3 + 0.1 * values
+
+
+def test_a_peak_on_a_descent_and_one_row_in_correlated_noise_are_found() -> None:
+    (peak,) = find_spikes(slope_with_peak(), judged_from=100, floor=1e-2)
+    assert abs(peak.first - 700) <= 3 and abs(peak.last - 729) <= 3
+    loss = correlated()
+    assert find_spikes(loss, judged_from=100, floor=3e-3) == []
+    loss[2000] += 0.5
+    (row,) = find_spikes(loss, judged_from=100, floor=3e-3)
+    assert (row.first, row.last) == (2000, 2000)
+
+
+STEPS = {
+    "long stairs": lambda n: 3.0 * 0.7 ** (np.arange(n) // 400),
+    "short stairs": lambda n: 3.0 * 0.97 ** (np.arange(n) // 30),
+    "stairs that rise before they fall": lambda n: (
+        3.0 * 0.8 ** (np.arange(n) // 150) * (1 + (np.arange(n) % 150) / 1500)
+    ),
+    "one step up": lambda n: np.where(np.arange(n) < n // 2, 2.0, 2.3),
+    "one step down": lambda n: np.where(np.arange(n) < n // 2, 2.3, 2.0),
+}
+
+
+@pytest.mark.parametrize("shape", STEPS)
+@pytest.mark.parametrize("family", ["gaussian", "student-t"])
+def test_steps_are_no_peaks(shape: str, family: str) -> None:
+    for seed in range(5):
+        level = STEPS[shape](2400)
+        loss = level + 0.01 * level * FAMILIES[family](np.random.default_rng(seed), 2400)
+        assert find_spikes(loss, judged_from=120, floor=1e-3) == []
 
 
 @pytest.mark.parametrize(("factor", "onset"), [(1.6, 600), (3.0, 500), (50.0, 700)])

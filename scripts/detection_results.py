@@ -1,0 +1,56 @@
+"""What bench_detection.py finds out and detection_page.py shows."""
+
+from __future__ import annotations
+
+import collections
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Tally:
+    """Hits out of trials, with the interval that they allow."""
+
+    hits: int = 0
+    of: int = 0
+
+    def add(self, hit: bool) -> None:
+        self.hits += bool(hit)
+        self.of += 1
+
+    @property
+    def share(self) -> float:
+        return self.hits / self.of if self.of else math.nan
+
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval."""
+        z, n, p = 1.96, max(self.of, 1), self.share if self.of else 0.0
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+    def __str__(self) -> str:
+        low, high = self.interval()
+        return f"{100 * self.share:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+@dataclass
+class Results:
+    """Everything that the page shows."""
+
+    healthy: Tally = field(default_factory=Tally)
+    by_rule: dict[str, Tally] = field(default_factory=lambda: collections.defaultdict(Tally))
+    by_kind: dict[str, Tally] = field(default_factory=lambda: collections.defaultdict(Tally))
+    recall: dict[str, dict[str, Tally]] = field(
+        default_factory=lambda: collections.defaultdict(lambda: collections.defaultdict(Tally))
+    )
+    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # detector: (false alarms, recall)
+    marks: dict[str, tuple[float, float]] = field(default_factory=dict)  # at the detector's own threshold
+    alarms: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def recall_at(curve: Sequence[tuple[float, float]], alarms: float) -> float:
+    """Best recall of a detector at no more than so many false alarms."""
+    return max((hit for alarm, hit in curve if alarm <= alarms + 1e-12), default=0.0)
