@@ -17,7 +17,10 @@ Cut = tuple[int, int]  # (source, row): this row and all after it, in source ord
 GAP_IN_SPACINGS = 100.0  # a pause a hundred times the usual spacing of rows is a process that was not running
 GAP_SECONDS = 60.0  # and no shorter than a minute: the first rows of a fast toy run are microseconds apart
 LAPS_OF_A_BATCH_COUNTER = 2  # so many equal laps in a row: the counter restarts with each epoch, the process does not
-LIVES_AT_MOST = 100  # in one file; a step that falls more often counts something else
+LIVES_AT_MOST = 100  # in one file; a step that falls more often counts something else, unless every fall gets further
+GETS_FURTHER = 0.9  # share of the lives that begin behind where the one before began: resumes from newer checkpoints
+ROWS_OF_A_LIFE = 20  # at least, on average, where lives are so many: rows of two writers alternate faster
+ROWS_BY_LIVES = 100_000_000  # joins are compared with all rows before them: ten seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +149,7 @@ def falls_of_the_step(references: Sequence[Series], source: int) -> list[int]:
             continue
         voters += 1
         falls = np.flatnonzero(np.diff(step) < 0) + 1
-        if len(falls) > LIVES_AT_MOST:
+        if len(falls) > LIVES_AT_MOST and not _get_further(step, falls):
             continue  # this axis counts something else
         falls = falls[_not_laps(step, falls)]
         intervals += [(int(row[at - 1]), int(row[at])) for at in falls]
@@ -157,6 +160,12 @@ def falls_of_the_step(references: Sequence[Series], source: int) -> list[int]:
         else:
             places.append([interval])
     return [place[0][1] for place in places if 2 * len(place) >= voters]
+
+
+def _get_further(step: Ints, falls: Ints) -> bool:
+    """Whether many falls are resumes: lives of some rows, each from a newer checkpoint than the one before."""
+    bounded = ROWS_OF_A_LIFE * len(falls) <= len(step) <= ROWS_BY_LIVES // len(falls)
+    return bounded and float(np.mean(np.diff(step[falls]) > 0)) >= GETS_FURTHER
 
 
 def _not_laps(step: Ints, falls: Ints) -> NDArray[np.bool_]:

@@ -162,6 +162,23 @@ def test_streams_in_one_file(step: list[int], two: bool) -> None:
         assert np.all(np.diff(np.array(step)[streams == 1]) > 0)
 
 
+def _lives(count: int, rows: int, back: int) -> list[int]:
+    return [step for life in range(count) for step in range(life * (rows - back) + 1, life * (rows - back) + rows + 1)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "cuts"),
+    [
+        pytest.param(_lives(300, 40, 10), 299, id="three hundred resumes, each from a newer checkpoint"),
+        pytest.param([1 + step % 40 for step in range(12_000)], 0, id="a counter of the batches of an epoch"),
+        pytest.param(_lives(300, 8, 4), 0, id="rows that alternate too fast for lives"),
+        pytest.param([s for lap in range(300) for s in range(1, 41 + lap % 3)], 0, id="laps of unequal length"),
+    ],
+)
+def test_many_falls_are_lives_where_each_gets_further(steps: list[int], cuts: int) -> None:
+    assert len(falls_of_the_step([series_of(steps)], 0)) == cuts
+
+
 def test_usual_cadence_is_the_most_frequent_rise() -> None:
     assert usual_cadence(np.array([1, 10, 20, 30, 35, 45])) == 10
     assert usual_cadence(np.array([5])) == 1
