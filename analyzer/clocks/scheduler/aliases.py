@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from analyzer.clocks.declared_schedule import ENDS
+from analyzer.clocks.declared_shapes import ENDS
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit
 from analyzer.clocks.schedules import Schedule

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analyzer.clocks.declared_schedule import ENDS, Claim
+from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.declared_shapes import ENDS
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, agrees, identify
 from analyzer.clocks.scheduler import Deviation, SchedulerClock

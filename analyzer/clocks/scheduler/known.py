@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.clocks.declared_schedule import ENDS, Claim, Extras, candidates
+from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.declared_shapes import ENDS, Extras, candidates
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, Rise, identify, line_through, named
 from analyzer.clocks.scheduler import Deviation, SchedulerClock

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.clocks.declared_schedule import USUAL_FLOORS, Claim
+from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.declared_shapes import USUAL_FLOORS
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit
 from analyzer.clocks.scheduler import Deviation

@@ -95,7 +95,7 @@ def replays(
         begins = np.searchsorted(step, np.array(anew, dtype=np.int64))
         flags = [(improved(series, begins, *threshold)) for threshold in THRESHOLDS]
         for side in ("left", "right"):  # the rate is logged before the metric's call at the same step, or after it
-            needed = _needed(np.searchsorted(step, rows.step, side=side), drops, len(step))  # type: ignore[call-overload]
+            needed = _needed(np.searchsorted(step, rows.step, side=side), drops, len(step))
             if needed is None:
                 continue
             for better, sure in flags:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.clocks.declared_schedule import Candidate, Claim, candidates
+from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.declared_shapes import Candidate, candidates
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.scheduler.aliases import other_rate

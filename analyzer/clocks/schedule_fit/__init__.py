@@ -1,0 +1,87 @@
+"""Identify a schedule from its values alone: every family has a form u(rate) that is linear in the step.
+
+Linear decay is the rate itself; cosine ``acos(2 (rate - m) / (M - m) - 1) / pi``; a power ``1 - rate^(1/power)``;
+exponential its logarithm; inverse square root ``rate^-2``; inverse time ``1 / rate``; warmup the rate itself. A
+straight line through u gives start and end of the decay at once; whole numbers are tried first, and a fit is believed
+only if it passes through the interval of every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from analyzer.clocks.schedule_fit.cycles import restarts, three_phases, zigzag
+from analyzer.clocks.schedule_fit.falls import constants, falls
+from analyzer.clocks.schedule_fit.fit import Fit, Rise, agrees, line_through, named
+from analyzer.clocks.schedule_fit.parts import Parts
+from analyzer.clocks.schedule_fit.speeds import by_speed
+from analyzer.clocks.schedule_fit.stairs import stairs
+from analyzer.model import Floats
+
+__all__ = ["Fit", "Rise", "agrees", "identified", "identify", "line_through", "named"]
+
+FAMILY_FITS: dict[str, Callable[..., Iterator[Fit]]] = {
+    "constant": constants,
+    "linear": falls("linear"),
+    "cosine": falls("cosine"),
+    "polynomial": falls("polynomial"),
+    "1-sqrt": falls("1-sqrt"),
+    "exponential": by_speed("exponential"),
+    "inverse-sqrt": by_speed("inverse-sqrt"),
+    "inverse-time": by_speed("inverse-time"),
+    "step": stairs,
+    "warm-restarts": restarts,
+    "cyclic": zigzag,
+    "one-cycle": three_phases,
+}
+
+
+def identify(
+    x: Floats,
+    y: Floats,
+    tolerance: Floats,
+    *,
+    families: tuple[str, ...] | None = None,
+    peaks: tuple[float, ...] = (),
+    floors: tuple[float, ...] = (),
+    power: float | None = None,
+) -> Fit | None:
+    """The schedule that passes through every row of one stretch; None when no family does.
+
+    Args:
+        x: steps, ascending, shape (n,).
+        y: rates; tolerance: half widths of their intervals.
+        families: names to try, in this order; all when None.
+        peaks, floors: values that are likely for the top and the bottom (declared ones).
+    """
+    return next(identified(x, y, tolerance, families=families, peaks=peaks, floors=floors, power=power), None)
+
+
+def identified(
+    x: Floats,
+    y: Floats,
+    tolerance: Floats,
+    *,
+    families: tuple[str, ...] | None = None,
+    peaks: tuple[float, ...] = (),
+    floors: tuple[float, ...] = (),
+    power: float | None = None,
+) -> Iterator[Fit]:
+    """All schedules that pass through every row, the simplest family first."""
+    if len(x) < 2:
+        return
+    wanted = families or tuple(FAMILY_FITS)
+    low, high = float((y - tolerance).max()), float((y + tolerance).min())
+    if low <= high:  # one value lies inside the intervals of all rows
+        level = min(max(float(np.median(y)), low), high)
+        yield Fit(family="constant", peak=level, value=lambda at: np.full_like(at, level), parameters={})
+        return
+    parts = Parts.of(x, y, tolerance)
+    for family in wanted:
+        fits = FAMILY_FITS.get(family)
+        for fit in fits(parts, peaks, floors, power) if fits is not None else ():
+            if agrees(fit, x, y, tolerance).all():
+                yield fit
+                break

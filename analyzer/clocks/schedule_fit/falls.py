@@ -1,0 +1,186 @@
+"""Families that come down from a top to a floor: one level, line, cosine, power, 1 - sqrt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, Fit, Rise, agrees, line_through, thinned, whole_first
+from analyzer.clocks.schedule_fit.parts import Parts, joined
+from analyzer.clocks.schedules import decay_shape
+from analyzer.model import Floats
+
+GAUSS_NEWTON_STEPS = 15
+
+
+def fall_through(
+    family: str, x: Floats, y: Floats, tolerance: Floats, *, peaks: tuple[float, ...], floors: tuple[float, ...]
+) -> Fit | None:
+    """The first fall of one family that passes through every row of a stretch."""
+    parts = Parts.of(x, y, tolerance)
+    return next((fit for fit in falls(family)(parts, peaks, floors, None) if agrees(fit, x, y, tolerance).all()), None)
+
+
+def constants(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], power: float | None) -> Iterator[Fit]:
+    """A warmup and then one level."""
+    if parts.top_end < len(parts.y) - 1:
+        return
+    level = float(np.median(parts.y[parts.top :]))
+    for rise in parts.rises():
+        yield joined(parts, rise, family="constant", peak=level, floor=0.0, value=lambda at: np.full_like(at, level))
+
+
+def falls(family: str) -> Callable[..., Iterator[Fit]]:
+    def fits(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], power: float | None) -> Iterator[Fit]:
+        powers = ((power,) if power else (2.0, 0.5, 0.9, 3.0)) if family == "polynomial" else (1.0,)
+        for rise in parts.rises():
+            for exponent in powers:
+                yield from one_fall(parts, rise, family, exponent, peaks, floors)
+
+    return fits
+
+
+def one_fall(
+    parts: Parts, rise: Rise | None, family: str, power: float, peaks: tuple[float, ...], floors: tuple[float, ...]
+) -> Iterator[Fit]:
+    y, tolerance = parts.y, parts.tolerance
+    last = min(parts.tail, parts.bottom + 1)
+    first = parts.top_end if parts.top_end > parts.top else parts.top
+    if last - first < 2:
+        return
+    rows = first + thinned(last - first)
+    observed_top, observed_low = float(y.max()), float(y[parts.bottom])
+    ended = parts.tail < len(y) or parts.bottom < len(y) - 1
+    lows = [observed_low] if ended else []
+    lows += [f for f in (*floors, 0.0) if f <= observed_low + tolerance[parts.bottom]]
+    if not ended:
+        lows.append(observed_low)
+    tops = [p for p in peaks if p >= observed_top - tolerance[parts.top]] + [observed_top]
+    seen: set[tuple[float, float]] = set()
+    for low in lows:
+        for top in tops:
+            if (low, top) in seen or top <= low:
+                continue
+            seen.add((low, top))
+            yield from _with_ends(parts, rise, family, power, top, low, rows)
+    if family == "linear":
+        return
+    for free in (("low", "start", "end"), ("top", "start", "end"), ("top", "low", "start", "end")):
+        for low in dict.fromkeys(lows) if "low" not in free else (observed_low,):
+            refined = _refined(parts, family, power, observed_top, low, rows, free)
+            if refined is None:
+                continue
+            height, bottom, start, end = refined
+            for s, e in whole_first(start, end):
+                yield _falling(parts, rise, family, power, height, bottom, s, e)
+
+
+def _with_ends(
+    parts: Parts, rise: Rise | None, family: str, power: float, top: float, low: float, rows: NDArray[np.int64]
+) -> Iterator[Fit]:
+    y, tolerance = parts.y[rows], parts.tolerance[rows]
+    with np.errstate(all="ignore"):
+        share = np.clip((y - low) / (top - low), 0.0, 1.0)
+        if family == "cosine":
+            u = np.arccos(np.clip(2 * share - 1, -1, 1)) / np.pi
+            slant = 0.5 * np.pi * np.sin(np.pi * u)
+        elif family == "polynomial":
+            u = 1 - share ** (1 / power)
+            slant = power * (1 - u) ** (power - 1)
+        elif family == "1-sqrt":
+            u = (1 - share) ** 2
+            slant = 0.5 / np.sqrt(np.maximum(u, 1e-12))
+        else:
+            u, slant = 1 - share, np.ones_like(share)
+        sigma = tolerance / np.maximum((top - low) * slant, 1e-9 * (top - low))
+    inner = (share > 0) & (share < 1) if family == "cosine" else share >= 0
+    if parts.bottom == len(parts.y) - 1 and (inner & (share > 0)).sum() >= FEWEST_ROWS:
+        inner &= share > 0  # a last row at the floor may lie past the end
+    if inner.sum() < 2:
+        return
+    line = line_through(parts.x[rows][inner], u[inner], sigma[inner])
+    if line is None or line[0] <= 0:
+        return
+    for start, end in whole_first(-line[1] / line[0], (1 - line[1]) / line[0]):
+        yield _falling(parts, rise, family, power, top, low, start, end)
+
+
+def _falling(
+    parts: Parts, rise: Rise | None, family: str, power: float, top: float, low: float, start: float, end: float
+) -> Fit:
+    clamp = not (family == "cosine" and parts.bottom < len(parts.y) - 1 and parts.tail == len(parts.y))
+
+    def value(at: Floats) -> Floats:
+        r = (at - start) / max(end - start, 1e-12)
+        r = np.clip(r, 0.0, 1.0) if clamp else np.maximum(r, 0.0)
+        return low + (top - low) * decay_shape(family, r, power)
+
+    parameters: dict[str, float | tuple[float, ...]] = {"power": power} if family == "polynomial" else {}
+    return joined(
+        parts,
+        rise,
+        family=family,
+        peak=top,
+        floor=low,
+        value=value,
+        start=start,
+        end=end,
+        clamp=clamp,
+        parameters=parameters,
+    )
+
+
+def _refined(
+    parts: Parts, family: str, power: float, top: float, low: float, rows: NDArray[np.int64], free: tuple[str, ...]
+) -> tuple[float, float, float, float] | None:
+    """Top, floor, start, end by Gauss-Newton from the linearised line: where no row stands at the top or floor."""
+    x, y = parts.x[rows], parts.y[rows]
+    if len(rows) < len(free) + 2:
+        return None
+    height = top * (1 + 1e-3) if "top" in free else top
+    bottom = low - 0.02 * (top - low) if "low" in free else low
+    first = next(_with_ends(parts, None, family, power, height, bottom, rows), None)
+    if first is None:
+        return None
+    guess = {"top": height, "low": bottom, "start": first.start, "end": first.end}
+    weight = 1 / np.maximum(parts.tolerance[rows], 1e-15)
+    unit = {
+        "top": 1e-6 * top,
+        "low": 1e-6 * top,
+        "start": 1e-6 * (first.end - first.start),
+        "end": 1e-6 * (first.end - first.start),
+    }
+
+    def model(at: dict[str, float]) -> Floats:
+        r = np.clip((x - at["start"]) / max(at["end"] - at["start"], 1e-9), 0, 1)
+        return at["low"] + (at["top"] - at["low"]) * decay_shape(family, r, power)
+
+    def misfit(at: dict[str, float]) -> float:
+        with np.errstate(over="ignore"):
+            return float(np.sum(((y - model(at)) * weight) ** 2))
+
+    error = misfit(guess)
+    for _ in range(GAUSS_NEWTON_STEPS):
+        now = model(guess)
+        columns = [(model({**guess, name: guess[name] + unit[name]}) - now) / unit[name] for name in free]
+        jacobian = np.stack(columns, axis=1) * weight[:, None]
+        scale = np.maximum(np.linalg.norm(jacobian, axis=0), 1e-300)
+        change = np.linalg.lstsq(jacobian / scale, (y - now) * weight, rcond=1e-13)[0] / scale
+        for damping in (1.0, 0.3, 0.1):
+            moved = {
+                **guess,
+                **{name: guess[name] + damping * float(step) for name, step in zip(free, change, strict=True)},
+            }
+            better = moved["end"] > moved["start"] and misfit(moved) < error
+            if better:
+                break
+        if not better:
+            break
+        gain, guess = error - misfit(moved), moved
+        error = misfit(guess)
+        if gain <= 1e-6 * error:
+            break
+    floor = 0.0 if abs(guess["low"]) < 1e-7 * top else guess["low"]
+    return guess["top"], floor, guess["start"], guess["end"]
