@@ -74,9 +74,14 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
     if len(found.walk.pieces) > 1 or found.shifted_origin or found.change is not None:
         anchor = anchor_of(timeline, labels)
         ramp = ramp_of(runs, labels.step, None if anchor is None else anchor[:2])
-        if ramp is not None:
+        if ramp is not None and not (len(ramp) > 2 and _changes_once(found)):
             return _along_stretches(timeline, labels, ramp, crossings)
     return _clock(timeline, labels, found, None, crossings)
+
+
+def _changes_once(found: Solution) -> bool:
+    """Whether two lengths explain everything: sparse rows make the epoch in which one gives way look like a third."""
+    return found.after is not None and len(found.walk.pieces) == len(found.after.walk.pieces) == 1
 
 
 def _along_stretches(timeline: Timeline, labels: Labels, ramp: tuple[Stretch, ...], crossings: int) -> EpochClock:

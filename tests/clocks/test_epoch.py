@@ -171,3 +171,14 @@ def test_planted_faults_are_found_and_placed(fault: str, tmp_path: Path) -> None
             missed.append(simulated.setup)
     assert len(planted) >= 8
     assert len(missed) <= len(planted) // 20, missed
+
+
+def test_sparse_rows_of_a_change_inside_an_epoch_are_no_ramp(tmp_path: Path) -> None:
+    def label(s: int) -> int:
+        return (s - 1) // 34 if s <= 85 else 2 + (s - 77) // 17
+
+    clock = clock_of(tmp_path, log(range(5, 206, 5), label), steps_per_epoch=34, epochs=9)
+    assert clock is not None
+    (only,) = clock.breaks
+    assert only.kind == "geometry" and 75 <= only.step <= 95
+    assert clock.low <= 34 <= clock.high and clock.laps[1][1] == 17
