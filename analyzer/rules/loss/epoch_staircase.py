@@ -25,6 +25,7 @@ from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log
+from analyzer.rules.judged_loss import judged_loss
 from analyzer.timeline import Timeline
 
 FEWEST_BOUNDARIES = 2
@@ -35,9 +36,9 @@ SHARE = 0.6  # of the fall behind the first boundary
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    loss, clock = timeline.loss, timeline.epoch
-    if loss is None or loss.unfit:
-        yield Unchecked(reason=loss.unfit if loss else "no training loss in the log")
+    loss, clock = judged_loss(timeline), timeline.epoch
+    if isinstance(loss, Unchecked):
+        yield loss
         return
     if clock is None or not clock.exact or clock.origin is None:
         yield Unchecked(reason="no exact epoch clock: boundaries are not known")

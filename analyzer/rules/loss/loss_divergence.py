@@ -25,16 +25,14 @@ import numpy as np
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.judged_loss import judged_loss
 from analyzer.timeline import Timeline
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    loss = timeline.loss
-    if loss is None:
-        yield Unchecked(reason="no training loss in the log")
-        return
-    if loss.unfit:
-        yield Unchecked(reason=loss.unfit)
+    loss = judged_loss(timeline)
+    if isinstance(loss, Unchecked):
+        yield loss
         return
     found = loss.events.divergence
     if found is None:

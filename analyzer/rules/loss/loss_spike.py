@@ -28,6 +28,7 @@ from analyzer.clocks.loss_spikes import Spike
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.judged_loss import judged_loss
 from analyzer.timeline import Timeline
 
 SHOWN = 3  # spikes with evidence rows of their own
@@ -35,12 +36,9 @@ GRADIENT_RISE = 3.0  # the gradient norm over its median before: it moved too
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    loss = timeline.loss
-    if loss is None:
-        yield Unchecked(reason="no training loss in the log")
-        return
-    if loss.unfit:
-        yield Unchecked(reason=loss.unfit)
+    loss = judged_loss(timeline)
+    if isinstance(loss, Unchecked):
+        yield loss
         return
     spikes = loss.events.spikes
     if not spikes:

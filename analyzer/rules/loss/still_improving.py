@@ -26,6 +26,7 @@ from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log
+from analyzer.rules.judged_loss import judged_loss
 from analyzer.timeline import Timeline
 
 FEWEST_ROWS = 100
@@ -35,10 +36,9 @@ HIGH = 0.5  # of the peak learning rate
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    loss, rate = timeline.loss, timeline.roles.first("learning_rate")
-    if loss is None or loss.unfit or len(loss.value) < FEWEST_ROWS:
-        reason = loss.unfit if loss else "no training loss in the log"
-        yield Unchecked(reason=reason or f"fewer than {FEWEST_ROWS} rows of the loss")
+    loss, rate = judged_loss(timeline, fewest_rows=FEWEST_ROWS), timeline.roles.first("learning_rate")
+    if isinstance(loss, Unchecked):
+        yield loss
         return
     if rate is None:
         yield Unchecked(reason="no learning rate in the log: whether the schedule was finished cannot be told")

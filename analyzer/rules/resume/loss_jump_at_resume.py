@@ -28,16 +28,14 @@ from analyzer.clocks.loss_joins import JoinChange, other_losses_at_joins
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss, table
+from analyzer.rules.judged_loss import judged_loss
 from analyzer.timeline import Timeline
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    loss = timeline.loss
-    if loss is None:
-        yield Unchecked(reason="no training loss in the log")
-        return
-    if loss.unfit:
-        yield Unchecked(reason=loss.unfit)
+    loss = judged_loss(timeline)
+    if isinstance(loss, Unchecked):
+        yield loss
         return
     told = set()
     for change in loss.events.joins:
