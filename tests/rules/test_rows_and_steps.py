@@ -182,3 +182,13 @@ def test_a_damaged_line_in_a_table(line: str, codes: list[str], tmp_path: Path) 
     rows = [f"{step},{falling_loss(step)},1e-4" if step != 200 else line for step in range(1, 401)]
     (tmp_path / "log.csv").write_text("step,loss,lr\n" + "\n".join(rows) + "\n")
     assert loud(tmp_path) == codes
+
+
+@pytest.mark.parametrize("later", [1000.0, 0.001])
+def test_a_change_of_the_unit_of_time_is_told_once(later: float, tmp_path: Path) -> None:
+    first = 1.7e9 if later > 1 else 1.7e12
+    times = {step: (first + step) * (later if step > 60 else 1) for step in range(1, 121)}
+    rows = [f"{step},{falling_loss(step):.6f},{time:.3f}" for step, time in times.items()]
+    (tmp_path / "log.csv").write_text("\n".join(["step,loss,timestamp", *rows]) + "\n")
+    (only,) = [finding for finding in findings(tmp_path) if finding.code == "LOG005"]
+    assert only.first_step == 61

@@ -43,20 +43,24 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if timeline.wall is None:
         yield Unchecked(reason="the log has no times; event files or a column of times would show its clock")
         return
-    backwards = list(_backwards(timeline))
+    other_unit = list(_record_times_in_another_unit(timeline))
+    backwards = list(_backwards(timeline, of_units=bool(other_unit)))
     if backwards:
         yield max(backwards, key=lambda finding: finding.numbers["seconds"])
     yield from _elapsed(timeline)
-    yield from _record_times_in_another_unit(timeline)
+    yield from other_unit
     yield from _throughput_of_another_session(timeline)
 
 
-def _backwards(timeline: Timeline) -> Iterator[Finding]:
+def _backwards(timeline: Timeline, *, of_units: bool) -> Iterator[Finding]:
+    """Record times that fall inside a session; `of_units`: falls to another unit are told as what they are."""
     for view in timeline.views:
         for series in training_series(view)[:1]:
             session = timeline.session_map.of(series)
             passed = np.diff(series.wall_time)
             inside = (np.diff(session) == 0) & (np.diff(series.source) == 0) & (np.diff(series.step) >= 0)
+            if of_units:
+                inside &= series.wall_time[1:] * UNIT_RATIO > series.wall_time[:-1]
             falls = np.flatnonzero(inside & (passed < -JITTER_SECONDS)) + 1
             if len(falls):
                 yield _fell(timeline, series, series.wall_time, falls, "time")
@@ -132,13 +136,16 @@ def _record_times_in_another_unit(timeline: Timeline) -> Iterator[Finding]:
             continue
         at = int(np.argmax(large))
         unit = "microseconds" if time[at] >= 1000 * MILLISECONDS else "milliseconds"
-        which = "all" if large[known].all() else f"{np.count_nonzero(large)} of {np.count_nonzero(known)}"
+        rows = np.flatnonzero(known)
+        changed = rows[1:][np.diff(large[rows]) != 0][:1].tolist()
+        which = f"{np.count_nonzero(large)} of {len(rows)}" if changed else "all"
+        begins = int(series.step[changed[0] if changed else at])
         yield Finding(
             severity="warning",
-            message=f"record times are {unit} in {which} rows, first {time[at]:.0f} at step {series.step[at]}; "
-            f"event files hold seconds since 1970",
-            tag=series.tag, first_step=int(series.step[at]), numbers={"rows": int(np.count_nonzero(large))},
-            evidence=(timeline.row(series, at, f"at {time[at]:.0f}"),),
+            message=f"record times are {unit} in {which} rows, first {time[at]:.0f} at step {series.step[at]}"
+            f"{f', which changes at step {begins}' if changed else ''}; event files hold seconds since 1970",
+            tag=series.tag, first_step=begins, numbers={"rows": int(np.count_nonzero(large))},
+            evidence=tuple(timeline.row(series, k, f"at {time[k]:.0f}") for k in sorted({at, *changed})),
         )
         return
 
