@@ -89,7 +89,10 @@ def solve(
     """
     if not len(bounds):
         return None
-    rooted = _anchored(bounds, anchor) if anchor is not None else bounds
+    rooted = bounds
+    if anchor is not None:
+        lowest, highest, label = anchor
+        rooted = bounds.opened(lowest * bounds.scale, label, high=highest * bounds.scale, at=0)
     ratios = _ratios(rooted, slope, planned)
     found = _explained(bounds, rooted, lengths, anchor is not None, slope, planned, crossings, ratios)
     return None if found is None else replace(found, ratios=ratios)
@@ -160,24 +163,6 @@ def _explained(
             cost = broken.walk.cost + planned.strangeness(broken) if changed is None else 1.0
             choices.append((cost, replace(changed or broken, anchored=anchored)))
     return min(choices, key=lambda one: one[0])[1] if choices else None
-
-
-def _anchored(bounds: Bounds, anchor: tuple[int, int, int]) -> Bounds:
-    lowest, highest, label = anchor
-
-    def front(values: np.ndarray, value: int) -> np.ndarray:
-        return np.concatenate([[value], values]).astype(np.int64)
-
-    return Bounds(
-        low=front(bounds.low, lowest * bounds.scale),
-        low_label=front(bounds.low_label, label),
-        high=front(bounds.high, highest * bounds.scale),
-        high_label=front(bounds.high_label, label),
-        session=front(bounds.session, int(bounds.session[0])),
-        start=front(bounds.start, 0),
-        position=front(bounds.position, 0),
-        scale=bounds.scale,
-    )
 
 
 def _sound(bounds: Bounds, slope: Slope | None, preferred: tuple[Fraction, ...]) -> Solution | None:
@@ -286,7 +271,7 @@ def _from_boundary(bounds: Bounds, k: int) -> Bounds:
     before, label = int(bounds.low[k - 1]), int(bounds.high_label[k])
     if bounds.scale != 1 or bounds.session[k - 1] != bounds.session[k] or before <= -FREE or bounds.high[k] >= FREE:
         return part
-    return part.opened(before, label)
+    return part.opened(before, label, at=int(part.start[0]))
 
 
 def _part(

@@ -89,20 +89,20 @@ class Bounds:
             scale=self.scale,
         )
 
-    def opened(self, low: int, low_label: int) -> Bounds:
-        """The same with one bound more at the front: the epoch `low_label` does not begin before `low`."""
+    def opened(self, low: int, label: int, *, high: int = FREE, at: int) -> Bounds:
+        """The same with one bound more at the front: epoch `label` begins from `low` to `high`, shown by row `at`."""
 
         def front(values: NDArray[np.int64], value: int) -> NDArray[np.int64]:
             return np.concatenate([[value], values]).astype(np.int64)
 
         return Bounds(
             low=front(self.low, low),
-            low_label=front(self.low_label, low_label),
-            high=front(self.high, FREE),
-            high_label=front(self.high_label, 0),
+            low_label=front(self.low_label, label),
+            high=front(self.high, high),
+            high_label=front(self.high_label, label if high < FREE else 0),
             session=front(self.session, int(self.session[0])),
-            start=front(self.start, int(self.start[0])),
-            position=front(self.position, int(self.position[0])),
+            start=front(self.start, at),
+            position=front(self.position, at),
             scale=self.scale,
         )
 

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from analyzer.model import Finding, Problem
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss
-from analyzer.rules.log.where import last_row_before, steps_of
+from analyzer.rules.log.where import last_row_before, last_steps
 from analyzer.timeline import Timeline
 
 
@@ -35,7 +35,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 def _cut(timeline: Timeline, problem: Problem) -> Finding:
     row = last_row_before(timeline, problem)
-    followed = row is not None and row.step is not None and row.step < max(steps_of(timeline), default=row.step)
+    followed = row is not None and row.step is not None and row.step < max(last_steps(timeline), default=row.step)
     file = "" if row is not None else problem.source.rsplit("/", 1)[-1] + ": "  # no evidence row names it
     last = "" if row is None else f"; the last readable row is at step {row.step}"
     return Finding(

@@ -19,7 +19,7 @@ def first_row_after(timeline: Timeline, problem: Problem) -> Row | None:
     return _row(timeline, problem, before=False, why="first row read after")
 
 
-def steps_of(timeline: Timeline) -> list[int]:
+def last_steps(timeline: Timeline) -> list[int]:
     """The last step of the main training series of every view."""
     last = []
     for view in timeline.views:
