@@ -179,6 +179,33 @@ def test_a_peak_on_a_descent_and_one_row_in_correlated_noise_are_found() -> None
     assert (row.first, row.last) == (2000, 2000)
 
 
+def slow_return(n: int = 2000) -> Floats:
+    """A jump of twenty noise units that decays over fifteen rows."""
+    loss = 3 + 0.05 * noise(n, 7)
+    loss[1200:1300] += np.exp(-np.arange(100) / 15)
+    return loss
+
+
+def test_a_peak_may_take_long_to_come_back() -> None:
+    (peak,) = find_spikes(slow_return(), judged_from=100, floor=3e-3)
+    assert peak.first == 1200 and 1205 <= peak.last <= 1230
+
+
+NO_PEAKS = {
+    "the run becomes quiet": lambda rng: 1 + np.where(np.arange(200) < 100, 0.004, 5e-5) * rng.standard_normal(200),
+    "two kinds of batches": lambda rng: (
+        np.where(rng.random(2000) < 0.45 + 0.2 * (np.arange(2000) // 80 % 2), 0.9, 0.2)
+        + 0.05 * rng.standard_normal(2000)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_PEAKS)
+def test_another_noise_for_a_while_is_no_peak(name: str) -> None:
+    for seed in range(5):
+        assert find_spikes(NO_PEAKS[name](np.random.default_rng(seed)), judged_from=10, floor=1e-3) == []
+
+
 STEPS = {
     "long stairs": lambda n: 3.0 * 0.7 ** (np.arange(n) // 400),
     "short stairs": lambda n: 3.0 * 0.97 ** (np.arange(n) // 30),
