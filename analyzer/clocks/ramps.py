@@ -73,18 +73,23 @@ def ramp_of(runs: LabelRuns, step: Ints, origin: tuple[int, int] | None) -> tupl
                 laps=complete,
             )
         )
+        if not _one_way(found[-3:]):
+            return None
         at = stop
     resumed = any(_resumed_at(runs, whole, one.position) for one in found[1:])
     return tuple(found) if _is_ramp(found) and not resumed else None
 
 
 def _is_ramp(found: list[Stretch]) -> bool:
-    falls = all(_apart(later, earlier) for earlier, later in pairwise(found))
-    rises = all(_apart(earlier, later) for earlier, later in pairwise(found))
-    if len(found) < 2 or not (falls or rises) or found[-1].laps < 1:
+    if len(found) < 2 or not _one_way(found) or found[-1].laps < 1:
         return False
     shown = [one.laps >= ENOUGH_LAPS for one in found]
     return len(found) >= MANY_STRETCHES or all(shown) or (len(found) > 2 and all(shown[:-1]))
+
+
+def _one_way(found: list[Stretch]) -> bool:
+    falls = all(_apart(later, earlier) for earlier, later in pairwise(found))
+    return falls or all(_apart(earlier, later) for earlier, later in pairwise(found))
 
 
 def _apart(shorter: Stretch, longer: Stretch) -> bool:
