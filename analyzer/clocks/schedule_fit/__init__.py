@@ -79,9 +79,11 @@ def identified(
         yield Fit(family="constant", peak=level, value=lambda at: np.full_like(at, level), parameters={})
         return
     parts = Parts.of(x, y, tolerance)
+    cuts = (parts, *parts.rising_to_the_top(peaks))
     for family in wanted:
         fits = FAMILY_FITS.get(family)
-        for fit in fits(parts, peaks, floors, power) if fits is not None else ():
+        possible = (fit for cut in cuts for fit in fits(cut, peaks, floors, power)) if fits is not None else ()
+        for fit in possible:
             if agrees(fit, x, y, tolerance).all():
                 yield fit
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,6 +36,12 @@ class Parts:
             tail = len(y)
         bottom = top + int(np.argmin(y[top:]))
         return cls(x=x, y=y, tolerance=tolerance, top=top, top_end=top_end, tail=tail, bottom=bottom)
+
+    def rising_to_the_top(self, peaks: tuple[float, ...]) -> Iterator[Parts]:
+        """The same stretch with its highest row on the rise: a likely peak lies higher, between it and the next row."""
+        alone = 0 < self.top == self.top_end < len(self.y) - 2
+        if alone and any(peak > self.y[self.top] + 2 * self.tolerance[self.top] for peak in peaks):
+            yield replace(self, top=self.top + 1, top_end=self.top + 1)
 
     def rises(self) -> list[Rise | None]:
         """Warmups that pass through the rows before the top; [None] when there are none, [] when nothing fits."""

@@ -37,6 +37,11 @@ def height_is_seen(rows: Observed, fit: Fit, axis: str, declared: float) -> bool
     return bool(level >= 3 or (len(around) > 1 and np.diff(around).max() <= 1))
 
 
+def at_declared_peak(claim: Claim, fit: Fit) -> bool:
+    """Whether a fit was made with the declared height: with another one its warmup ends elsewhere."""
+    return claim.base_lr is not None and abs(fit.peak - claim.base_lr) <= OTHER_PEAK * claim.base_lr
+
+
 def never_at_peak(rows: Observed, fit: Fit, axis: str, declared: float) -> bool:
     """Every step around the top is logged, and the top is below the declared peak."""
     x, top = rows.axes[axis], int(np.argmax(rows.rate))
@@ -166,7 +171,8 @@ def end_admitted(claim: Claim, rows: Observed, axis: str, read: Lengths) -> bool
         return True
     after = rows.axes[axis] >= max(fit.start, fit.hand_over)
     falling = after & (rows.rate < fit.peak - rows.tolerance) & (rows.rate > fit.floor + rows.tolerance)
-    if np.count_nonzero(falling) < FEWEST_FALLING + (fit.family != "linear"):
+    both_known = claim.base_lr is not None and np.count_nonzero(np.abs(rows.rate - fit.floor) <= rows.tolerance) >= 2
+    if np.count_nonzero(falling) < FEWEST_FALLING + (fit.family != "linear" and not both_known):
         return True
     if fit.family != "linear":
         return False
@@ -201,6 +207,22 @@ def chosen_floor(fit: Fit, total: float, unsure: float) -> bool:
     return any(abs(floor / float(f"{floor:.{DIGITS_CHOSEN - 1}e}") - 1) * share * length <= unsure for floor in floors)
 
 
+def hidden_warmup(claim: Claim, rows: Observed, fit: Fit, axis: str, read: Lengths) -> float | None:
+    """A warmup of which no row is logged, by where the decay begins; None where it is as declared, or cannot be told.
+
+    The end tells the phase; it and the conventions of both lengths are a step or two.
+    """
+    if fit.rise is not None or claim.base_lr is None or not claim.warmup_declared or not read.end_known:
+        return None
+    if rows.axes[axis][0] < fit.start or fit.start <= CONVENTION + 1 or fit.floor != (claim.min_lr or 0.0):
+        return None
+    phase = fit.end - read.near
+    if abs(phase) > 1 + EXACTLY or abs(phase - round(phase)) > EXACTLY or abs(fit.start - round(fit.start)) > EXACTLY:
+        return None
+    width = round(fit.start) - round(phase)
+    return None if any(abs(width - one) <= CONVENTION + 1 for one in read.widths) else float(width)
+
+
 def lengths_compared(
     claim: Claim, rows: Observed, fit: Fit, axis: str, step: int, last: int, evidence: tuple[Row, ...]
 ) -> Iterator[Deviation]:
@@ -215,11 +237,14 @@ def lengths_compared(
     width, end, near = read.width, read.end, read.near
     end_ok = end_admitted(claim, rows, axis, read)
     warm_ok = (
-        not (claim.base_lr is not None or height_is_seen(rows, fit, axis, fit.peak))
+        not (at_declared_peak(claim, fit) or height_is_seen(rows, fit, axis, fit.peak))
         or not warmup_is_seen(rows, fit, axis, read.widths)
         or any(abs(width - declared) <= read.slack + read.curved * width for declared in read.widths)
     )
     declared = max(read.widths, default=0.0)
+    hidden = hidden_warmup(claim, rows, fit, axis, read) if warm_ok else None
+    if hidden is not None:
+        warm_ok, width = False, hidden
     behind = moved_by(claim, fit, float(rows.axes[axis][0]), read.widths, read.totals)
     few = behind is not None and 0 < behind <= MOST_AT_THE_START and not named(read)
     if not read.phase_shown and behind is not None and (few or not end_ok):

@@ -64,9 +64,9 @@ def opening_rows(claim: Claim, rows: Observed, value: Floats, wrong: np.ndarray)
     inside = width > 0 and bool(rows.axes[next(iter(rows.axes))][wrong[-1]] <= width)
     if inside and claim.base_lr is None:
         return True  # of an unknown height as well
-    if (wrong != np.arange(len(wrong))).any() or (rows.rate[wrong] >= value[wrong]).any():
-        return False
-    return inside or not claim.warmup_declared
+    if not claim.warmup_declared and wrong[0] == 0 and rows.rate[0] < value[0]:
+        return True
+    return inside and not (wrong != np.arange(len(wrong))).any() and not (rows.rate[wrong] >= value[wrong]).any()
 
 
 def clearly_off(rows: Observed, value: Floats, wrong: np.ndarray) -> bool:
