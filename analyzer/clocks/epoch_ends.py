@@ -59,8 +59,9 @@ def counts_in_fractions(timeline: Timeline, labels: Labels) -> bool:
     A label that merely changes once per row may change anywhere between two rows.
     """
     framework = timeline.run.sources[int(labels.series.source[0])].framework or ""
-    steps = len(np.unique(labels.step))
-    return framework.lower() in FRACTIONAL and steps == len(np.unique(labels.value)) >= FEWEST_ENDS
+    if framework.lower() not in FRACTIONAL:
+        return False
+    return len(np.unique(labels.step)) == len(np.unique(labels.value)) >= FEWEST_ENDS
 
 
 def from_closing_rows(timeline: Timeline) -> EpochClock | None:
