@@ -2,7 +2,8 @@
 
 What it checks
     Whether the declared schedule passes through the logged rates when its counter runs k times as fast as the updates:
-    k is the number of processes or of accumulated micro-batches, their inverse, or the step is an epoch.
+    k is the number of processes or of accumulated micro-batches, their inverse, or the step is an epoch. A plateau
+    schedule in epochs whose rate falls more often than its patience allows is stepped too often as well.
 
 Why it matters
     Warmup and decay are over k times too early or too late. With k = number of processes the rate is zero for most of

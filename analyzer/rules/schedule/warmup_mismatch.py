@@ -2,7 +2,8 @@
 
 What it checks
     Where the rising line of the learning rate meets the peak, against every declared reading of the warmup: steps,
-    epochs, or a share of the run, under the usual off-by-one conventions.
+    epochs, or a share of the run, under the usual off-by-one conventions. In sparse logs one row on the rise, or none, is
+    enough where the decay shows its own beginning.
 
 Why it matters
     A warmup that is too short lets early updates destroy an initialisation; one that is too long wastes the run's
@@ -11,7 +12,7 @@ Why it matters
 
 When it is silent
     When no schedule is declared; when the difference is one step; when the decay is off by the same factor
-    (scheduler-rate-mismatch).
+    (scheduler-rate-mismatch). A warmup that nobody declared is a note.
 
 What to do
     Compare the two numbers in the finding: their ratio usually names the factor that was applied once too often.
