@@ -10,8 +10,8 @@ Why it matters
     from a total counted in batches, in another batch size, per process, or rounded per epoch.
 
 When it is silent
-    When no total is declared; when end and total differ by one step (a convention); when the total is counted behind the
-    warmup; when a floor that somebody would choose explains a straight fall as well; when the horizon changes with the
+    When no total is declared; when end and total differ by one step (a convention); when the total is counted behind
+    the warmup; when a floor that somebody would choose explains a straight fall as well; when the horizon changes with the
     batch geometry at a resume (that finding carries it).
 
 What to do
