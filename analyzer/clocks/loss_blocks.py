@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from analyzer.clocks.noise import MAD_TO_SIGMA
+from analyzer.clocks.row_medians import row_medians
 from analyzer.model import Floats, Ints
 
 LENGTHS = (1, 2, 3, 5, 8, 12, 20, 32, 50, 80, 128, 200)  # rows per block
@@ -56,9 +57,7 @@ def block_medians(value: Floats, length: int, offset: int = 0) -> Floats:
         return value[offset:]
     blocks = (len(value) - offset) // length
     table = value[offset : offset + blocks * length].reshape(blocks, length)
-    if length == 2:
-        return table.mean(axis=1)
-    return np.median(table, axis=1)
+    return row_medians(table)
 
 
 def running_scale(residual: Floats, width: int = SCALE_BLOCKS) -> Floats:
@@ -121,8 +120,7 @@ def surrounding_level(blocks: Floats, context: int) -> Floats:
     level = np.full(n, np.nan)
     group = SHARED if n > DENSE and context >= SHARED else 1
     windows = sliding_window_view(blocks, 2 * context + group)[::group]
-    beside = np.concatenate([windows[:, :context], windows[:, context + group :]], axis=1)
-    middle = np.partition(beside, [context - 1, context], axis=1)[:, context - 1 : context + 1].mean(axis=1)
+    middle = row_medians(windows[:, :context], windows[:, context + group :])
     level[context : context + group * len(middle)] = np.repeat(middle, group)
     at_most = n - context
     level[at_most:] = np.nan
