@@ -22,7 +22,7 @@ from analyzer.readers.columns.reading import interpret
 from analyzer.readers.text_file import decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
 
 FAST_FROM = 1 << 20  # bytes; below it the import of a fast parser costs more than it saves
-ENTRIES_SEEN = 2000  # at each end of the history, to judge whether what the state declares holds in it
+ENTRIES_SEEN = 500  # at each end of the history, to judge whether what the state declares holds in it
 HISTORY = re.compile(r'"log_history"\s*:\s*\[')
 DIALECT = Dialect(framework="transformers", step_columns=("step",), counts="step")
 _DECODER = json.JSONDecoder()

@@ -109,7 +109,7 @@ def _counts_up(column: Column, rows: int, *, strict: bool) -> bool:
         return False
     if len(value) > 2 and value.min() == value.max():
         return False
-    return not strict or int(np.count_nonzero(np.diff(value) < 0)) <= len(value) // 10
+    return not strict or int(np.count_nonzero(value[1:] < value[:-1])) <= len(value) // 10
 
 
 def whole_steps(value: Floats) -> NDArray[np.bool_]:
@@ -137,7 +137,9 @@ def _laps_with_epoch(column: Column, columns: Sequence[Column], rows: int) -> bo
         epochs = epoch.value[np.searchsorted(epoch.positions(rows), at)]
     if len(steps) < 4:
         return False
-    falls = np.diff(steps) < 0
+    falls = steps[1:] < steps[:-1]
+    if not falls.any():
+        return False
     rises = np.floor(epochs[1:]) > np.floor(epochs[:-1])
     both = int(np.count_nonzero(falls & rises))
     return both >= 2 and both >= 0.9 * int(np.count_nonzero(falls)) and both >= 0.5 * int(np.count_nonzero(rises))

@@ -85,14 +85,14 @@ def count_of(character: str, block: bytes) -> int:
 
 def chosen_parser() -> Callable[[bytes, int, Format], Cells]:
     """The parser that is installed and takes less time to import."""
-    return _by_pyarrow if importlib.util.find_spec("pyarrow") is not None else _by_pandas
+    return by_pyarrow if importlib.util.find_spec("pyarrow") is not None else by_pandas
 
 
 # ---------------------------------------------------------------------------------------------------------------
 # pyarrow
 
 
-def _by_pyarrow(block: bytes, lines: int, format: Format) -> Cells:
+def by_pyarrow(block: bytes, lines: int, format: Format) -> Cells:
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
@@ -144,7 +144,7 @@ def _numbers_of_chunk(chunk: Any) -> Numbers:
 # pandas
 
 
-def _by_pandas(block: bytes, lines: int, format: Format) -> Cells:
+def by_pandas(block: bytes, lines: int, format: Format) -> Cells:
     # pandas fills short lines up, and raises on long ones: with no line too long, the count tells that none is short
     if count_of(format.delimiter, block) != lines * (format.columns - 1):
         raise Irregular
@@ -180,7 +180,6 @@ def _frame(block: bytes, format: Format, numbers: Sequence[int], only: Sequence[
         "keep_default_na": False,
         "skip_blank_lines": False,
         "encoding_errors": "replace",
-        "low_memory": False,
     }
     if int(pd.__version__.split(".")[0]) < 3:
         options["float_precision"] = "round_trip"  # what later versions always do
