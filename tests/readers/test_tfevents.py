@@ -82,14 +82,14 @@ def test_every_scalar_with_step_value_wall_time_and_row(rows: int, block_size: i
 
 
 @pytest.mark.parametrize("step", [0, 1, 127, 128, 16383, 16384, 2**31, 2**53 + 1, 2**63 - 1, -1, -1000, -(2**62)])
-@pytest.mark.parametrize("count", [1, 30])
+@pytest.mark.parametrize("count", [1, 30, 100])
 def test_steps_of_any_size_and_sign(step: int, count: int) -> None:
     reading = reading_of(written([scalar("loss", step, float(i)) for i in range(count)]))
     assert reading.series[0].step.tolist() == [step] * count
     assert reading.series[0].value.tolist() == list(range(count))
 
 
-@pytest.mark.parametrize("count", [1, 30])
+@pytest.mark.parametrize("count", [1, 30, 100])
 def test_values_that_are_not_finite_are_kept_bit_for_bit(count: int) -> None:
     values = np.array([math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-45, 3.4e38] * count, dtype=np.float32)
     series = reading_of(written(scalar("loss", i, float(value)) for i, value in enumerate(values))).series[0]
@@ -116,7 +116,7 @@ def tensor(dtype: int, **values: Any) -> TensorProto:
     (tensor(10, bool_val=[True]), 1.0, "decimal"),
 ])
 @pytest.mark.parametrize("plugin", ["scalars", ""])
-@pytest.mark.parametrize("count", [1, 30])
+@pytest.mark.parametrize("count", [1, 30, 100])
 def test_tensors_of_one_number(one: TensorProto, value: float, written_as: str, plugin: str, count: int) -> None:
     series = reading_of(written(tensor_scalar("loss", step, one, plugin=plugin) for step in range(count))).series[0]
     assert series.value.tolist() == [value] * count
@@ -140,7 +140,7 @@ def test_what_is_no_scalar_is_no_series() -> None:
     assert reading.source.records == len(events)
 
 
-@pytest.mark.parametrize("count", [1, 40])
+@pytest.mark.parametrize("count", [1, 40, 100])
 def test_several_values_in_one_event(count: int) -> None:
     events = [Event(step=step, wall_time=1.0, summary=Summary(value=[Summary.Value(tag="a", simple_value=step),
                                                                      Summary.Value(tag="b", simple_value=-step)]))
@@ -158,6 +158,59 @@ def test_hundreds_of_tags_in_order_of_first_appearance() -> None:
     reading = reading_of(written(events))
     assert [series.tag for series in reading.series] == tags
     assert logged(reading) == expected(events)
+
+
+@pytest.mark.parametrize("kind", ["first", "every", "content", "several"])
+def test_tensors_whose_first_event_alone_names_the_plugin(kind: str) -> None:
+    metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="scalars"), display_name="shown")
+    events = []
+    for step in range(120):
+        values = []
+        for tag in ["a", "b/c", "d" * 130][: 3 if kind == "several" else 1 + step % 2]:
+            one = (tensor(1, tensor_content=struct.pack("<f", step / 7)) if kind == "content"
+                   else tensor(1, float_val=[step / 7]))
+            about = metadata if kind == "every" or step < 2 else None
+            values.append(Summary.Value(tag=tag, tensor=one, metadata=about))
+        events.append(Event(wall_time=step, step=step, summary=Summary(value=values)))
+    reading = reading_of(written(events))
+    assert [series.tag for series in reading.series] == ["a", "b/c", "d" * 130][: 3 if kind == "several" else 2]
+    points = [(value.tag, event.step, float(np.float32(event.step / 7)), event.wall_time, row)
+              for row, event in enumerate(events) for value in event.summary.value]
+    assert logged(reading) == points
+
+
+@pytest.mark.parametrize("block_size", [1000, 1 << 20])
+def test_a_tag_of_another_plugin_is_no_series_wherever_its_plugin_is_named(block_size: int) -> None:
+    curve = tensor(1, float_val=[0.5])
+    events = [tensor_scalar("curve", 0, curve, plugin="pr_curves"),
+              *(tensor_scalar("curve", step, curve, plugin="") for step in range(1, 200)), scalar("loss", 200, 1.0)]
+    assert [series.tag for series in reading_of(written(events), block_size=block_size).series] == ["loss"]
+
+
+def test_summaries_of_other_tags_at_each_step() -> None:
+    random = np.random.default_rng(1)
+    tags = [f"{'layer' * random.integers(0, 9)}{index}/w" for index in range(40)]
+    events = []
+    for step in range(200):
+        chosen = random.choice(40, size=random.integers(1, 30), replace=False)
+        values = [Summary.Value(tag=tags[index], simple_value=random.normal()) for index in chosen]
+        if step % 7 == 0:
+            values.insert(len(values) // 2, Summary.Value(tag="h", histo=HistogramProto(min=0.0, bucket=[1.0] * step)))
+        events.append(Event(step=int(random.integers(-9, 1 << 40)), wall_time=step, summary=Summary(value=values)))
+    points = [(tag, step, value, wall, row) for tag, step, value, wall, row in (
+        (value.tag, event.step, value.simple_value, event.wall_time, row)
+        for row, event in enumerate(events) for value in event.summary.value if value.HasField("simple_value"))]
+    for block_size in (3000, 1 << 20):
+        reading = reading_of(written(events), block_size=block_size)
+        assert sorted(logged(reading)) == sorted(points)
+        assert [series.tag for series in reading.series] == list(dict.fromkeys(point[0] for point in points))
+        assert all(series.row.tolist() == sorted(series.row.tolist()) for series in reading.series)
+
+
+def test_thousands_of_tags_of_every_length() -> None:
+    tags = [f"{'x' * (index * 31 % 401)}{index}" for index in range(1500)]
+    events = [scalar(tag, step * 200, step + number / 1000) for step in range(3) for number, tag in enumerate(tags)]
+    assert logged(reading_of(written(events))) == expected(events)
 
 
 def test_a_scalar_between_large_blobs() -> None:
@@ -516,6 +569,7 @@ def test_an_ordinary_file_needs_no_protobuf(monkeypatch: pytest.MonkeyPatch) -> 
     content: Callable[[int], bytes] = lambda rows: written([  # noqa: E731
         header(), Event(session_log=SessionLog(status=1), step=3), *a_run(rows),
         *(tensor_scalar("t", step, tensor(1, tensor_content=bytes(4))) for step in range(rows)),
+        *(tensor_scalar("h", step, tensor(19, half_val=[step])) for step in range(rows if rows > 12 else 0)),
         text("args", "{}")])
     for rows in (2, 40):
-        assert len(reading_of(content(rows)).series) == 3
+        assert len(reading_of(content(rows)).series) == (3 if rows == 2 else 4)

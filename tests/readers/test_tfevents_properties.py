@@ -62,7 +62,7 @@ kinds = st.sampled_from([as_scalar] * 6 + [as_tensor] * 2 + [as_several, as_othe
 one_event = st.builds(lambda kind, *rest: kind(*rest), kinds, tags, steps, floats, walls)
 many_alike = st.builds(
     lambda kind, tag, first, values: [kind(tag, first + i, value, 1e9 + i) for i, value in enumerate(values)],
-    kinds, tags, st.integers(0, 40_000), st.lists(floats, min_size=12, max_size=60))
+    kinds, tags, st.integers(0, 40_000), st.lists(floats, min_size=12, max_size=90))
 logs = st.lists(st.one_of(one_event.map(lambda event: [event]), many_alike), max_size=12).map(
     lambda parts: [event for part in parts for event in part])
 

@@ -23,7 +23,8 @@ POLYNOMIAL = 0x82F63B78  # Castagnoli, bits reversed
 MASK_DELTA = 0xA282EAD8  # crc32c.h: kMaskDelta
 ONES = 0xFFFFFFFF
 LANE = 512  # bytes that one lane of a long message advances; a multiple of 4
-BLOB = 1024  # bytes from which one call for one message is cheaper than lanes
+BLOB = 160  # bytes from which one call for one message is cheaper than lanes
+WHOLE = 1 << 23  # bytes of which a copy is cheaper than one for each of many messages
 BATCH = 2048  # lanes that advance side by side: a megabyte, small enough for the processor's cache
 
 
@@ -62,8 +63,12 @@ def crc32c_of(data: Bytes, start: NDArray[np.int64], length: NDArray[np.int64]) 
         linear = _linear(data, start, length)
         return linear ^ advance(np.full(len(start), ONES, dtype=np.uint32), length) ^ np.uint32(ONES)
     crc = np.empty(len(start), dtype=np.uint32)
-    for index in blobs.tolist():
-        crc[index] = hardware(data[start[index] : start[index] + length[index]].tobytes())
+    ends = zip(start[blobs].tolist(), (start + length)[blobs].tolist(), strict=True)
+    if len(blobs) > 1 and len(data) <= WHOLE:
+        whole = data.tobytes()
+        crc[blobs] = [hardware(whole[begin:end]) for begin, end in ends]
+    else:
+        crc[blobs] = [hardware(data[begin:end].tobytes()) for begin, end in ends]
     rest = np.flatnonzero(length < BLOB)
     if len(rest):
         crc[rest] = crc32c_of(data, start[rest], length[rest])

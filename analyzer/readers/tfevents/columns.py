@@ -15,19 +15,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.readers.tfevents.checksum import Bytes, Words, contribution, crc32c_of, masked_all
-from analyzer.readers.tfevents.event import Event, NotAnEvent, Scalar, Unusual, event_by_protobuf, parse_event
+from analyzer.readers.tfevents.event import (
+    SCALAR_PLUGINS,
+    Event,
+    NotAnEvent,
+    Unusual,
+    event_by_protobuf,
+    parse_event,
+)
+from analyzer.readers.tfevents.names import GOLDEN, Lookup
+from analyzer.readers.tfevents.scattered import widened
+from analyzer.readers.tfevents.tags import Tags
+from analyzer.readers.tfevents.varied import Walk
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-FEWEST = 12  # records of one length for which columns pay
-SHAPES = 24  # kinds of records of one length that are told apart; more are read one by one
-MISSES = 8  # records of one length that fit nothing, before the rest is read one by one
+FEWEST = 64  # records of one length for which columns pay
+ABREAST = 12  # records for which it pays to walk them side by side
+SHAPES = 8  # kinds of records of one length that are told apart; more are walked
+MISSES = 8  # records of one length that fit nothing, before no more templates are looked for
+LIKE_IT = 5  # records of a kind from which a template pays; fewer are walked
 LONGEST = 1 << 14  # bytes of an event that is compared with templates
 VARYING = 2048  # bytes that vary in an event which is still read as columns
 KINDS = 4096  # templates that are learnt at a time
-GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, odd: Knuth's multiplicative hashing
-SLOTS = 16  # bits of the largest table of templates
+LONGEST_TEXT = 1 << 20  # bytes of a declared text that is kept
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,33 +64,33 @@ class Block:
 
 
 @dataclass
-class Tags:
-    """Numbers for tags, in order of first appearance, and what is known of each."""
-
-    names: list[str] = field(default_factory=list)
-    numbers: dict[str, int] = field(default_factory=dict)
-    exact: set[int] = field(default_factory=set)  # tags with values that are no float32
-    plugins: dict[str, str] = field(default_factory=dict)
-
-    def number(self, scalar: Scalar) -> int:
-        found = self.numbers.get(scalar.tag)
-        if found is None:
-            found = self.numbers[scalar.tag] = len(self.names)
-            self.names.append(scalar.tag)
-        if scalar.exact:
-            self.exact.add(found)
-        return found
-
-
-@dataclass
 class Templates:
     """The kinds of records met so far; reading a block adds to them."""
 
     tags: Tags = field(default_factory=Tags)
     shapes: dict[int, list[_Shape]] = field(default_factory=dict)  # by length of the event
+    futile: dict[int, int] = field(default_factory=dict)  # by length: records like which there are too few
+    walk: Walk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.walk = Walk(tags=self.tags)
 
     def read(self, data: Bytes, start: Ints, length: Ints) -> Block:
         """Read the records ``data[start:start + length]``, each followed by its checksum."""
+        named = len(self.tags.plugins)
+        block = self._read_block(data, start, length)
+        if self._misread(block.points, named):
+            self.shapes.clear()
+            block = self._read_block(data, start, length)
+        return block
+
+    def _misread(self, points: Points, named: int) -> bool:
+        """Whether tags turned out to belong to another plugin after tensors of theirs were read as scalars: records
+        are read in groups, and only the first of a tag may name its plugin."""
+        late = [tag for tag in [*self.tags.plugins][named:] if self.tags.plugins[tag] not in SCALAR_PLUGINS]
+        return bool(late) and bool(np.isin(points.tag, [self.tags.number(tag) for tag in late]).any())
+
+    def _read_block(self, data: Bytes, start: Ints, length: Ints) -> Block:
         parts: list[_Part] = []
         corrupt: list[Ints] = []
         odd: list[Ints] = []
@@ -90,8 +102,10 @@ class Templates:
             left = self._read_alike(data, start, size, rows, parts, corrupt)
             if len(left):
                 odd.append(left)
-        one_by_one = np.sort(np.concatenate(odd)) if odd else np.zeros(0, dtype=np.int64)
-        strange, events = self._read_each(data, start, length, one_by_one, parts, corrupt)
+        left = np.sort(np.concatenate(odd)) if odd else np.zeros(0, dtype=np.int64)
+        left = _verified(data, start, length, left, corrupt)
+        left = self._walk(data, start, length, left, parts)
+        strange, events = self._read_each(data, start, length, left, parts)
         return Block(
             points=_in_written_order(parts, len(start)),
             strange=tuple(strange),
@@ -112,35 +126,44 @@ class Templates:
             if not len(rows):
                 break
         shapes.sort(key=lambda shape: -shape.hits)  # steps grow: what fitted most will fit again
-        passed: list[Ints] = []
-        while len(rows) >= FEWEST and len(shapes) < SHAPES and len(passed) < MISSES:
-            event = self._plain(words[0], size)
-            shape = None if event is None else _shape(event, size)
-            first = rows[:1]
-            if shape is not None:
-                met = next((one for one in shapes if np.array_equal(one.mask, shape.mask)), None)
-                if met is None:
-                    shapes.append(shape)
-                shape = met or shape
-                self._learn(shape, words)
-                rows, words = shape.read(rows, words, parts, corrupt)
-            if len(rows) and rows[0] == first[0]:  # this one is read by itself
-                passed.append(first)
-                rows, words = rows[1:], words[1:]
+        passed = [rows[:0]]
+        while len(rows) >= FEWEST and self.futile.get(size, 0) < MISSES:
+            learnt = self._learn(shapes, words, size)
+            if learnt is not None:
+                rows, words = learnt.read(rows, words, parts, corrupt)
+                continue
+            self.futile[size] = self.futile.get(size, 0) + 1
+            passed.append(rows[:1])
+            rows, words = rows[1:], words[1:]
         return np.concatenate([*passed, rows])
 
-    def _learn(self, shape: _Shape, words: NDArray[np.uint64]) -> None:
-        """Take one record of each kind as a template, if its checksum is right."""
-        words = words[shape.distinct(words)]
-        crc = _crc_of_rows(words, shape.size)
-        right = masked_all(crc) == _column(words, shape.size, "<u4")
+    def _learn(self, shapes: list[_Shape], words: NDArray[np.uint64], size: int) -> _Shape | None:
+        """Take one record of each kind like the first as a template, if its checksum is right and many are like it."""
+        event = self._plain(words[0], size)
+        shape = None if event is None else _shape(event, size)
+        if shape is None:
+            return None
+        shape = next((one for one in shapes if np.array_equal(one.mask, shape.mask)), shape)
+        alike, kinds = shape.distinct(words)
+        if len(alike) < LIKE_IT * len(kinds):
+            return None
+        words = words[kinds]
+        crc = _crc_of_rows(words, size)
+        right = masked_all(crc) == _column(words, size, "<u4")
         words, crc = words[right], crc[right]
-        events = [self._plain(one, shape.size) for one in words]
-        alike = [(index, event) for index, event in enumerate(events) if event and _same_places(event, shape.event)]
-        if alike:
-            chosen = [index for index, _ in alike]
-            tags = [[self.tags.number(scalar) for scalar in event.scalars] for _, event in alike]
-            shape.add(words[chosen], crc[chosen], np.array(tags, dtype=np.int32))
+        events = [(index, one) for index, each in enumerate(words) if (one := self._plain(each, size))]
+        events = [(index, one) for index, one in events if _same_places(one, shape.event)]
+        if not right[0] or not events or events[0][0]:  # the first must be read, or it is met again
+            return None
+        tags = []
+        for _, one in events:
+            self.tags.plugins.update((tag, plugin) for tag, plugin in one.plugins if tag not in self.tags.plugins)
+            tags.append([self.tags.number(scalar.tag, exact=scalar.exact) for scalar in one.scalars])
+        chosen = [index for index, _ in events]
+        shape.add(words[chosen], crc[chosen], np.array(tags, dtype=np.int32))
+        if shape not in shapes:
+            shapes[SHAPES - 1 :] = [shape]
+        return shape
 
     def _plain(self, words: NDArray[np.uint64], size: int) -> Event | None:
         """The event in these words, if it holds nothing but scalars."""
@@ -150,23 +173,34 @@ class Templates:
             return None
         if not event.scalars or event.texts or event.other or any(scalar.form == "" for scalar in event.scalars):
             return None
-        for tag, plugin in event.plugins:
-            self.tags.plugins.setdefault(tag, plugin)
         return event
 
+    def _walk(self, data: Bytes, start: Ints, length: Ints, rows: Ints, parts: list[_Part]) -> Ints:
+        """Read records field by field, side by side; returns those that hold more than values."""
+        if len(rows) < ABREAST:
+            return rows
+        walked = self.walk.read(data, start[rows], length[rows])
+        if len(walked.event):
+            parts.append(
+                _Part(
+                    record=rows[walked.event],
+                    place=walked.place,
+                    tag=walked.tag,
+                    step=walked.step,
+                    wall=walked.wall,
+                    value=walked.value,
+                )
+            )
+        return rows[walked.left]
+
     def _read_each(
-        self, data: Bytes, start: Ints, length: Ints, rows: Ints, parts: list[_Part], corrupt: list[Ints]
+        self, data: Bytes, start: Ints, length: Ints, rows: Ints, parts: list[_Part]
     ) -> tuple[list[int], list[tuple[int, Event]]]:
         """Read records one by one."""
         strange: list[int] = []
         events: list[tuple[int, Event]] = []
-        if not len(rows):
-            return strange, events
-        words = np.ndarray((len(data) - 3,), dtype="<u4", buffer=data, strides=(1,))
-        right = masked_all(crc32c_of(data, start[rows], length[rows])) == words[start[rows] + length[rows]]
-        corrupt.append(rows[~right])
         found: list[tuple[int, int, int, int, float, float]] = []
-        for row in rows[right].tolist():
+        for row in rows.tolist():
             raw = data[start[row] : start[row] + length[row]].tobytes()
             try:
                 event = parse_event(raw, self.tags.plugins)
@@ -179,7 +213,9 @@ class Templates:
             for tag, plugin in event.plugins:
                 self.tags.plugins.setdefault(tag, plugin)
             for place, scalar in enumerate(event.scalars):
-                found.append((row, place, self.tags.number(scalar), event.step, event.wall_time, scalar.value))
+                tag_number = self.tags.number(scalar.tag, exact=scalar.exact)
+                found.append((row, place, tag_number, event.step, event.wall_time, scalar.value))
+            self.tags.told.update(text.tag for text in event.texts if len(text.content) <= LONGEST_TEXT)
             if event.texts or event.file_version or event.session_status or event.writer or event.plugins:
                 events.append((row, event))
         if found:
@@ -195,6 +231,16 @@ class Templates:
                 )
             )
         return strange, events
+
+
+def _verified(data: Bytes, start: Ints, length: Ints, rows: Ints, corrupt: list[Ints]) -> Ints:
+    """The records whose checksum is right."""
+    if not len(rows):
+        return rows
+    words = np.ndarray((len(data) - 3,), dtype="<u4", buffer=data, strides=(1,))
+    right = masked_all(crc32c_of(data, start[rows], length[rows])) == words[start[rows] + length[rows]]
+    corrupt.append(rows[~right])
+    return rows[right]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -220,11 +266,9 @@ class _Shape:
         self.words = np.zeros((0, len(self.mask)), dtype=np.uint64)  # structural bits of each template
         self.crc: Words = np.zeros(0, dtype=np.uint32)  # of each template with its varying bytes zero
         self.tags = np.zeros((0, len(event.scalars)), dtype=np.int32)
-        self.hashes = np.zeros(0, dtype=np.uint64)
         self.telling: list[int] = []  # words in which the templates differ
         self.common: list[int] = []  # the others
-        self.slots = np.zeros(1, dtype=np.int32)
-        self.slot_shift = np.uint64(63)
+        self.lookup = Lookup(np.zeros(0, dtype=np.uint64))
         self.hits = 0  # records of the last block that fitted
 
     def _skeleton(self) -> NDArray[np.uint64]:
@@ -246,17 +290,13 @@ class _Shape:
         tells = (self.words != self.words[0]).any(axis=0)
         self.telling = np.flatnonzero(tells).tolist()
         self.common = np.flatnonzero(~tells & (self.mask != 0)).tolist()
-        self.hashes = _hash([self.words[:, column] for column in self.telling or [0]])
-        bits = min(max(1, 2 * len(self.words).bit_length()), SLOTS)
-        self.slot_shift = np.uint64(64 - bits)
-        self.slots = np.zeros(1 << bits, dtype=np.int32)
-        self.slots[self.hashes >> self.slot_shift] = np.arange(len(self.hashes))
+        self.lookup = Lookup(_hash([self.words[:, column] for column in self.telling or [0]]))
 
-    def distinct(self, words: NDArray[np.uint64]) -> Ints:
-        """Of the records that begin and lie like the first: one of each kind, in written order."""
+    def distinct(self, words: NDArray[np.uint64]) -> tuple[Ints, Ints]:
+        """The records that begin and lie like the first, and of these one of each kind, in written order."""
         alike = np.flatnonzero(_equal(words & self.skeleton, words[0] & self.skeleton))
         first: Ints = np.unique(_hash(list((words[alike] & self.mask).T)), return_index=True)[1]
-        return alike[np.sort(first)[:KINDS]]
+        return alike, alike[np.sort(first)[:KINDS]]
 
     def read(
         self, rows: Ints, words: NDArray[np.uint64], parts: list[_Part], corrupt: list[Ints]
@@ -284,7 +324,7 @@ class _Shape:
         for byte in range(event.step_width):
             part = data[:, event.step_at + byte] & np.uint8(0x7F)
             step |= part.astype(np.uint64) << np.uint64(7 * byte)
-        values = [_column(words, scalar.at, scalar.form).astype(np.float64) for scalar in event.scalars]
+        values = [widened(_column(words, scalar.at, scalar.form)) for scalar in event.scalars]
         several = len(values)
         if several == 1:
             parts.append(
@@ -320,14 +360,7 @@ class _Shape:
         if len(self.words) == 1:
             return np.zeros(len(words), dtype=np.int32), same
         fixed = [words[:, column] & self.mask[column] for column in self.telling]
-        hashes = _hash(fixed)
-        kind = self.slots[hashes >> self.slot_shift]
-        if len(self.words) > 2:
-            lost = np.flatnonzero((self.hashes[kind] != hashes) & same)
-            if len(lost):  # two templates may share a slot
-                order = np.argsort(self.hashes)
-                near = np.searchsorted(self.hashes[order], hashes[lost])
-                kind[lost] = order[np.minimum(near, len(order) - 1)]
+        kind = self.lookup.find(_hash(fixed), same)
         for column, values in zip(self.telling, fixed, strict=True):
             same &= values == self.words[:, column][kind]
         return kind, same

@@ -36,6 +36,8 @@ DTYPES = {
     23: "<u8",
 }
 STRING = 7
+BFLOAT16 = 14
+FLOAT_DTYPES = (1, 14, 19)  # types of numbers that a float32 holds exactly
 VARINTS = {3: 7, 4: 7, 5: 7, 6: 7, 9: 10, 10: 11, 17: 7, 22: 16, 23: 17}  # DataType -> field of its packed numbers
 SIGNED = (3, 5, 6, 9)
 
@@ -271,7 +273,7 @@ def _value(
         elif number == 9 and wire == 2:
             if plugin:
                 raise Unusual("metadata twice")
-            plugin, content = _plugin(data, begin, stop)
+            plugin, content = plugin_of(data, begin, stop)
         elif number in (3, 4, 5, 6) and wire == 2:
             kinds += 1
         elif number in (7,) and wire == 2:
@@ -290,7 +292,8 @@ def _value(
     return None if tensor < 0 else _tensor(data, tensor, tensor_end, tag, plugin)
 
 
-def _plugin(data: bytes, at: int, end: int) -> tuple[str, bytes]:
+def plugin_of(data: bytes, at: int, end: int) -> tuple[str, bytes]:
+    """The plugin that the metadata of a value name, and what they say to it."""
     name, content = "", b""
     for number, wire, begin, stop in fields(data, at, end):
         if number != 1:
@@ -336,7 +339,7 @@ def _tensor(data: bytes, at: int, end: int, tag: str, plugin: str) -> Scalar | T
     if plain and (number == 4 or number == (5 if dtype == 1 else 6)):
         value = struct.unpack_from("<f" if dtype == 1 else "<d", data, begin)[0]
         return Scalar(tag=tag, value=value, at=begin, form=form, exact=dtype == 2)
-    if number == 4 and wire == 2 and dtype != 14:
+    if number == 4 and wire == 2 and dtype != BFLOAT16:
         content = data[begin:stop]
         if len(content) != np.dtype(DTYPES[dtype]).itemsize:
             raise Unusual("content of another size")
@@ -395,21 +398,21 @@ def _tensor_by_protobuf(tag: str, plugin: str, tensor: Any) -> Scalar | Text | N
         value = _one_number(tensor)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return Scalar(tag=tag, value=value, exact=tensor.dtype not in (1, 14, 19))
+    return Scalar(tag=tag, value=value, exact=tensor.dtype not in FLOAT_DTYPES)
 
 
 def _one_number(tensor: Any) -> float:
     """The number of a tensor that holds one. bfloat16 is the upper half of a float32."""
     if tensor.tensor_content:
         content = tensor.tensor_content
-        if tensor.dtype == 14:
+        if tensor.dtype == BFLOAT16:
             content = bytes(2) + content
-        return float(np.frombuffer(content, dtype="<f4" if tensor.dtype == 14 else DTYPES[tensor.dtype])[0])
-    if tensor.dtype in (14, 19):
+        return float(np.frombuffer(content, dtype="<f4" if tensor.dtype == BFLOAT16 else DTYPES[tensor.dtype])[0])
+    if tensor.dtype in (BFLOAT16, 19):
         bits = tensor.half_val[0]
         return float(
             np.array([bits << 16], dtype="<u4").view("<f4")[0]
-            if tensor.dtype == 14
+            if tensor.dtype == BFLOAT16
             else np.array([bits], dtype="<u2").view("<f2")[0]
         )
     for name in ("float_val", "double_val", "int_val", "int64_val", "uint32_val", "uint64_val", "bool_val"):

@@ -13,7 +13,7 @@ import numpy as np
 from analyzer.model import Floats, Ints, Marker, Problem, Series, Source
 from analyzer.readers import Reading
 from analyzer.readers.tfevents.checksum import Bytes
-from analyzer.readers.tfevents.columns import Block, Points, Templates
+from analyzer.readers.tfevents.columns import LONGEST_TEXT, Block, Points, Templates
 from analyzer.readers.tfevents.declarations import facts_of
 from analyzer.readers.tfevents.event import SESSION_START, Text
 from analyzer.readers.tfevents.origin import Origin, framework_of, origin_of
@@ -30,7 +30,6 @@ from analyzer.readers.tfevents.record import (
 )
 
 BLOCK = 2 << 20  # bytes read at a time: long columns, and little memory
-LONGEST_TEXT = 1 << 20  # bytes of a declared text that is kept
 MOST_PROBLEMS = 100  # problems told one by one; a file with more says how many
 
 
