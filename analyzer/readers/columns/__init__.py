@@ -25,7 +25,7 @@ class Column:
     name: str
     value: Floats
     at: Ints | None = None
-    text_at: Sequence[int] = ()  # positions of cells that hold something else than a number
+    text_at: Sequence[int] | Ints = ()  # positions of cells that hold something else than a number
     text: Sequence[str] = ()
 
     def positions(self, rows: int) -> Ints:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from analyzer.model import Ints
 from analyzer.readers.columns import Column
 from analyzer.readers.columns.step_axis import names_an_axis
+from analyzer.readers.columns.texts import few_labels
 from analyzer.readers.columns.wall_time import names_a_time
 from analyzer.roles import role_of_tag
 
@@ -16,6 +18,8 @@ _TAG_COLUMNS = re.compile(r"^(?:tag|metric|metric[_ ]name|key|name|series|variab
 _VALUE_COLUMNS = re.compile(r"^(?:value|metric[_ ]value|values?|scalar)$", re.I)
 _RUN_COLUMNS = re.compile(r"^(?:run|run[_ ]?(?:id|name|uuid)|experiment|exp)$", re.I)
 _PHASE_COLUMNS = re.compile(r"^(?:phase|split|stage|mode|subset|set|partition|type|job_type)$", re.I)
+_MOST_PHASES = 6
+_MOST_SPELLINGS = 64  # of those: capitals, blanks
 _PHASES = {"train", "training", "val", "valid", "validation", "eval", "evaluation", "test", "dev", "step", "epoch"}
 
 
@@ -70,27 +74,36 @@ def split_phases(columns: Sequence[Column], rows: int) -> list[Column]:
     phase = _text_column(columns, _PHASE_COLUMNS)
     if phase is None:
         return list(columns)
-    values = {cell.strip().lower() for cell in phase.text}
-    if len(values) < 2 or len(values) > 6 or not values & _PHASES:
+    found = few_labels(phase.text, _MOST_SPELLINGS)
+    if found is None or not _are_phases(found[0]):
         return list(columns)
-    of_row = np.full(rows, "", dtype=object)
-    of_row[np.asarray(phase.text_at, dtype=np.int64)] = [cell.strip() for cell in phase.text]
-    found: list[Column] = []
+    labels = list(dict.fromkeys(["", *(label.strip() for label in found[0])]))
+    number = np.array([labels.index(label.strip()) for label in found[0]], dtype=np.int64)
+    of_row = np.zeros(rows, dtype=np.int64)  # number of each row's phase; 0 where it has none
+    of_row[np.asarray(phase.text_at, dtype=np.int64)] = number[found[1]]
+    split: list[Column] = []
     for column in columns:
         shared = (
             names_an_axis(column.name) or names_a_time(column.name) or role_of_tag(column.name) in ("epoch", "step")
         )
         if column is phase or shared or not len(column.value):
-            found.append(column)
-            continue
-        labels = of_row[column.positions(rows)]
-        for label in dict.fromkeys(labels.tolist()):
-            chosen = labels == label
-            found.append(
-                Column(
-                    name=f"{label}/{column.name}" if label else column.name,
-                    value=column.value[chosen],
-                    at=column.positions(rows)[chosen],
-                )
-            )
-    return found
+            split.append(column)
+        else:
+            split += _by_phase(column, labels, of_row, rows)
+    return split
+
+
+def _are_phases(labels: Sequence[str]) -> bool:
+    values = {label.strip().lower() for label in labels}
+    return 2 <= len(values) <= _MOST_PHASES and bool(values & _PHASES)
+
+
+def _by_phase(column: Column, labels: Sequence[str], of_row: Ints, rows: int) -> Iterator[Column]:
+    """The numbers of a column by the phase of their rows, in the order in which phases first have one."""
+    positions = column.positions(rows)
+    phase = of_row[positions]
+    present = {place: int(np.argmax(phase == place)) for place in range(len(labels)) if (phase == place).any()}
+    for place in sorted(present, key=present.__getitem__):
+        chosen = phase == place
+        name = f"{labels[place]}/{column.name}" if labels[place] else column.name
+        yield Column(name=name, value=column.value[chosen], at=positions[chosen])

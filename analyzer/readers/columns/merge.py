@@ -8,6 +8,7 @@ import numpy as np
 
 from analyzer.model import Ints
 from analyzer.readers.columns import Column
+from analyzer.readers.columns.texts import at_places, joined
 
 
 def merge_columns(
@@ -28,23 +29,28 @@ def merge_columns(
     for name, found in parts.items():
         at = np.concatenate([where for where, _ in found])
         along = np.argsort(at, kind="stable")
-        texts = sorted(
-            (int(where), cell)
-            for (_, one), base in zip(
-                found, (places if len(found) == 2 else [_base(found[0][1], first, places)]), strict=True
-            )
-            for where, cell in zip(base[np.asarray(one.text_at, dtype=np.int64)], one.text, strict=True)
-        )
+        bases = places if len(found) == 2 else [_base(found[0][1], first, places)]
+        text_at, text = _merged_texts([(base, one) for (_, one), base in zip(found, bases, strict=True)])
         merged.append(
             Column(
                 name=name,
                 value=np.concatenate([one.value for _, one in found])[along],
                 at=None if len(at) == len(rows) else at[along],
-                text_at=[where for where, _ in texts],
-                text=[cell for _, cell in texts],
+                text_at=text_at,
+                text=text,
             )
         )
     return rows[order], merged
+
+
+def _merged_texts(found: Sequence[tuple[Ints, Column]]) -> tuple[Sequence[int], Sequence[str]]:
+    """Texts of a column in the order of the rows, from where the rows of each of its tables went."""
+    held = [(base[np.asarray(one.text_at, dtype=np.int64)], one.text) for base, one in found if len(one.text)]
+    if not held:
+        return (), ()
+    at = np.concatenate([where for where, _ in held])
+    order = np.argsort(at, kind="stable")
+    return at[order].tolist(), at_places(joined([text for _, text in held]), order)
 
 
 def _base(column: Column, first: tuple[Ints, Sequence[Column]], places: tuple[Ints, Ints]) -> Ints:

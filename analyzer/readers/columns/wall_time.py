@@ -11,7 +11,9 @@ import numpy as np
 
 from analyzer.model import Floats
 from analyzer.readers.columns import Column, Dialect
+from analyzer.readers.columns.stamps import seconds_of_stamps
 from analyzer.readers.columns.step_axis import normal
+from analyzer.readers.columns.texts import PackedText
 
 ABSOLUTE_SECONDS = (978_307_200.0, 4_102_444_800.0)  # 2001-01-01 .. 2100-01-01, in seconds since 1970
 _WALL = re.compile(
@@ -35,14 +37,16 @@ def seconds_since_1970(value: Floats) -> Floats | None:
 
 def seconds_of_text(cells: Sequence[str]) -> Floats | None:
     """ISO 8601 and the usual log timestamps as seconds since 1970 (UTC where no zone is written), or None."""
-    seconds = np.full(len(cells), np.nan)
-    for index, cell in enumerate(cells):
-        parsed = seconds_of_stamp(cell)
-        if parsed is None:
-            if index < 3 or np.isnan(seconds[:index]).mean() > 0.1:
-                return None
+    seconds = seconds_of_stamps(cells.cells) if isinstance(cells, PackedText) else np.full(len(cells), np.nan)
+    failed = 0
+    for index in np.flatnonzero(np.isnan(seconds)).tolist():
+        parsed = seconds_of_stamp(cells[index])
+        if parsed is not None:
+            seconds[index] = parsed
             continue
-        seconds[index] = parsed
+        if index < 3 or failed / index > 0.1:
+            return None
+        failed += 1
     return seconds if len(cells) else None
 
 

@@ -1,11 +1,12 @@
 """CSV tables: one reader, and a small table of the dialects that frameworks write.
 
-``parse`` is pure: bytes and a name in, a reading out. Small files are split by hand; large regular ones go through
-pyarrow or pandas, and only their odd lines through the careful path. Both give the same columns.
+``parse`` is pure: bytes and a name in, a reading out. Small files are split by hand; large ones go through pyarrow or
+pandas, and only their odd lines through the careful path. Both give the same columns.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,11 +74,9 @@ def no_log_by_its_header(text: bytes) -> bool:
 def read(path: Path) -> Reading:
     """Read one table from disk."""
     head = _head_of(path) if path.stat().st_size >= FAST_FROM else b""
-    if head and not compressed(head) and not why_not_text(head) and not no_log_by_its_header(head):
-        reading = read_large(path)
-        if reading is not None:
-            return reading
-    return parse(path.read_bytes(), str(path))
+    streamed = head and not compressed(head) and not why_not_text(head) and not no_log_by_its_header(head)
+    reading = read_large(path) if streamed else None
+    return reading or parse(path.read_bytes(), str(path), fast_from=sys.maxsize if streamed else FAST_FROM)
 
 
 def _head_of(path: Path) -> bytes:

@@ -1,7 +1,7 @@
 """The two parsers of the fast path, pyarrow and pandas, made to say the same of a block of lines.
 
-Each takes whole lines, all of which must be as wide as the table, and gives numbers for the columns of numbers and
-strings for the columns of text. What the careful path would read in another way is an error here, never a guess.
+Each takes whole lines, all of which must be as wide as the table, and gives the numbers of the columns of numbers.
+What the careful path would read in another way is an error here, never a guess.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.model import Floats
-from analyzer.readers.csv_table.cells import MISSING
+from analyzer.model import Floats, Ints
+from analyzer.readers.columns.texts import PackedText, few_labels
+from analyzer.readers.csv_table.cell_bytes import cell_ends, count_of, packed, starts_and_sizes
+from analyzer.readers.csv_table.cells import MISSING, number_of
 
-_IN_CACHE = 1 << 18  # bytes looked at together: what is made of them on the way never leaves the cache
+_MOST_MARKS = 32  # ways to write "no number" that one block mixes
 _COLUMN_IN_ERROR = re.compile(r"CSV column #(\d+)")
 
 
@@ -31,7 +33,11 @@ class Format:
     columns: int
     delimiter: str
     decimal_comma: bool
-    text: frozenset[int]  # columns whose cells are strings
+    text: frozenset[int]  # columns that are left out
+
+    @property
+    def numbers(self) -> list[int]:
+        return [index for index in range(self.columns) if index not in self.text]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,12 +48,7 @@ class Numbers:
     missing: NDArray[np.bool_] | None  # None where every cell holds one
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Cells:
-    """The cells of a block, by index of the column."""
-
-    numbers: Mapping[int, Sequence[Numbers]]  # in pieces, one after the other
-    text: Mapping[int, Sequence[str]]
+Columns = Mapping[int, Sequence[Numbers]]  # by index of the column; in pieces, one after the other
 
 
 class HoldsText(Exception):
@@ -62,28 +63,7 @@ class Irregular(Exception):
     """The parser does not see the lines and cells that the careful path would see."""
 
 
-def parse_block(block: bytes, lines: int, format: Format) -> Cells:
-    """Cells of so many whole lines.
-
-    Raises:
-        HoldsText: a column of numbers holds something else; read again with that column as text.
-        Irregular: lines differ in width, or hold what only the careful path can read.
-    """
-    # ``nan(...)`` is a number to pyarrow only; NUL ends a cell for pandas
-    if b'"' in block or b"\0" in block or (b"(" in block and b"nan(" in block.lower()):
-        raise Irregular
-    return chosen_parser()(block, lines, format)
-
-
-def count_of(character: str, block: bytes) -> int:
-    """How often an ASCII character occurs; ``bytes.count`` takes six times as long where it does so often."""
-    data = np.frombuffer(block, dtype=np.uint8)
-    return sum(
-        int(np.count_nonzero(data[at : at + _IN_CACHE] == ord(character))) for at in range(0, len(data), _IN_CACHE)
-    )
-
-
-def chosen_parser() -> Callable[[bytes, int, Format], Cells]:
+def chosen_parser() -> Callable[[bytes, int, Format], Columns]:
     """The parser that is installed and takes less time to import."""
     return by_pyarrow if importlib.util.find_spec("pyarrow") is not None else by_pandas
 
@@ -92,12 +72,12 @@ def chosen_parser() -> Callable[[bytes, int, Format], Cells]:
 # pyarrow
 
 
-def by_pyarrow(block: bytes, lines: int, format: Format) -> Cells:
+def by_pyarrow(block: bytes, lines: int, format: Format) -> Columns:
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     names = [str(index) for index in range(format.columns)]
-    kinds = {name: pa.string() if index in format.text else pa.float64() for index, name in enumerate(names)}
+    wanted = [names[index] for index in format.numbers]
     try:
         table = arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(block)),
@@ -106,7 +86,8 @@ def by_pyarrow(block: bytes, lines: int, format: Format) -> Cells:
                 delimiter=format.delimiter, quote_char=False, ignore_empty_lines=False
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=kinds,
+                include_columns=wanted,
+                column_types=dict.fromkeys(wanted, pa.float64()),
                 null_values=sorted(MISSING),
                 strings_can_be_null=False,
                 decimal_point="," if format.decimal_comma else ".",
@@ -114,20 +95,14 @@ def by_pyarrow(block: bytes, lines: int, format: Format) -> Cells:
         )
     except pa.ArrowInvalid as error:
         found = _COLUMN_IN_ERROR.search(str(error))
-        if not found or "conversion" not in str(error) or int(found[1]) in format.text:
+        if not found or "conversion" not in str(error):
             raise Irregular from error
         raise HoldsText(int(found[1])) from error
     if table.num_rows != lines:  # to pyarrow, a carriage return alone ends a line
         raise Irregular
-    columns = [table.column(name) for name in names]
-    return Cells(
-        numbers={
-            index: [_numbers_of_chunk(chunk) for chunk in column.chunks]
-            for index, column in enumerate(columns)
-            if index not in format.text
-        },
-        text={index: columns[index].to_pylist() for index in format.text},
-    )
+    return {
+        index: [_numbers_of_chunk(chunk) for chunk in table.column(names[index]).chunks] for index in format.numbers
+    }
 
 
 def _numbers_of_chunk(chunk: Any) -> Numbers:
@@ -144,35 +119,38 @@ def _numbers_of_chunk(chunk: Any) -> Numbers:
 # pandas
 
 
-def by_pandas(block: bytes, lines: int, format: Format) -> Cells:
+def by_pandas(block: bytes, lines: int, format: Format) -> Columns:
     # pandas fills short lines up, and raises on long ones: with no line too long, the count tells that none is short
     if count_of(format.delimiter, block) != lines * (format.columns - 1):
         raise Irregular
-    numbers = [index for index in range(format.columns) if index not in format.text]
     try:
-        frame = _frame(block, format, numbers)
+        frame = _frame(block, format, format.numbers if format.text else None)
     except (ValueError, OverflowError) as error:
-        raise _first_that_holds_text(block, format, numbers) from error
+        raise _first_that_holds_text(block, format) from error
     if len(frame) != lines or frame.index.nlevels != 1 or frame.index[0] != 0 or frame.index[-1] != lines - 1:
         raise Irregular
     found = {}
-    for index in numbers:
+    ends: Ints | None = None
+    for index in format.numbers:
         value = frame[index].to_numpy()
         missing = np.isnan(value)
-        if missing.any():
-            missing[missing] = _are_missing(block, format, index, np.flatnonzero(missing))
+        if missing.any() and b"n" in block.lower():
+            ends = cell_ends(block, lines, format.columns, format.delimiter) if ends is None else ends
+            if ends is None:
+                raise Irregular
+            missing[missing] = _name_no_number(block, ends, index, np.flatnonzero(missing))
         found[index] = [Numbers(value=value, missing=missing if missing.any() else None)]
-    return Cells(numbers=found, text={index: frame[index].fillna("").tolist() for index in format.text})
+    return found
 
 
-def _frame(block: bytes, format: Format, numbers: Sequence[int], only: Sequence[int] | None = None) -> Any:
+def _frame(block: bytes, format: Format, only: Sequence[int] | None, kind: Any = np.float64) -> Any:
     import pandas as pd
 
     options: dict[str, Any] = {
         "header": None,
         "names": range(format.columns),
         "usecols": only,
-        "dtype": {index: np.float64 if index in numbers else str for index in range(format.columns)},
+        "dtype": kind,
         "sep": format.delimiter,
         "decimal": "," if format.decimal_comma else ".",
         "quoting": csv.QUOTE_NONE,
@@ -186,23 +164,25 @@ def _frame(block: bytes, format: Format, numbers: Sequence[int], only: Sequence[
     return pd.read_csv(io.BytesIO(block), **options)
 
 
-def _first_that_holds_text(block: bytes, format: Format, numbers: Sequence[int]) -> HoldsText | Irregular:
+def _first_that_holds_text(block: bytes, format: Format) -> HoldsText | Irregular:
     """Which column of numbers pandas could not convert: it does not say."""
-    for index in numbers:
+    for index in format.numbers:
         try:
-            _frame(block, format, [index], only=[index])
+            _frame(block, format, [index])
         except (ValueError, OverflowError):
             try:
-                _frame(block, format, [], only=[index])
+                _frame(block, format, [index], str)
             except ValueError:
                 return Irregular()
             return HoldsText(index)
     return Irregular()
 
 
-def _are_missing(block: bytes, format: Format, index: int, at: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _name_no_number(block: bytes, ends: Ints, index: int, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Which of the cells that pandas gives as NaN do not say so."""
-    if b"nan" not in block.lower():
-        return np.ones(len(at), dtype=bool)
-    cells = _frame(block, format, [], only=[index])[index].fillna("").to_numpy()[at]
-    return np.fromiter((cell.strip().lstrip("+-").lower() != "nan" for cell in cells), dtype=bool, count=len(at))
+    starts, sizes = starts_and_sizes(block, ends, index)
+    cells = packed(block, starts[rows], sizes[rows])
+    labels = None if cells is None else few_labels(PackedText(cells=cells), _MOST_MARKS)
+    if labels is None:
+        raise Irregular
+    return np.array([number_of(label) is None for label in labels[0]], dtype=bool)[labels[1]]
