@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from analyzer.clocks.global_step import StepAxis
     from analyzer.clocks.loss import LossBaseline
     from analyzer.clocks.scheduler import SchedulerClock
-    from analyzer.clocks.sessions import Account, Join, Session, SessionMap
+    from analyzer.clocks.session_map import Join, Session, SessionMap
+    from analyzer.clocks.sessions import Account
+    from analyzer.clocks.step_jumps import StepJump
     from analyzer.clocks.wall_time import WallClock
     from analyzer.clocks.writers import Simultaneous
     from analyzer.config.declared import Declared
@@ -115,6 +117,13 @@ class Timeline:
         from analyzer.clocks.wall_time import read_wall_clock
 
         return read_wall_clock(self)
+
+    @cached_property
+    def step_jumps(self) -> tuple[StepJump, ...]:
+        """Long steps of the main training series, each with what the other clocks say of it."""
+        from analyzer.clocks.step_jumps import find_step_jumps
+
+        return find_step_jumps(self)
 
     @cached_property
     def loss(self) -> LossBaseline | None:

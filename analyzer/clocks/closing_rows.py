@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.clocks.global_step import distinct_steps
+from analyzer.clocks.cadence import distinct_steps
 from analyzer.clocks.labels import validation_series
 from analyzer.model import Ints, Series
 

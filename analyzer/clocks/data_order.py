@@ -15,7 +15,7 @@ import numpy as np
 from analyzer.model import Floats, Series
 
 if TYPE_CHECKING:
-    from analyzer.clocks.sessions import Join
+    from analyzer.clocks.session_map import Join
     from analyzer.timeline import Timeline
 
 ROWS = 60
@@ -48,10 +48,9 @@ def repeated_pattern(timeline: Timeline, join: Join) -> Repeat | None:
     series = timeline.roles.first("loss")
     if series is None or join.step != "continued":
         return None
-    session = timeline.session_map.of(series)
-    before, after = np.flatnonzero(session == join.before), np.flatnonzero(session == join.after)
-    n = min(len(before), len(after))
-    if n < ROWS or len(before) < ROWS:
+    before, after = timeline.session_map.slices(series)[join.before : join.after + 1]
+    n = min(before.stop - before.start, after.stop - after.start)
+    if n < ROWS:
         return None
     first, second = _batch_noise(series.value[before]), _batch_noise(series.value[after])
     if first is None or second is None:
@@ -67,12 +66,12 @@ def repeated_pattern(timeline: Timeline, join: Join) -> Repeat | None:
         return None
     return Repeat(
         series=series,
-        index_before=int(before[0]),
-        index_after=int(after[0]),
-        first_step=int(series.step[after[0]]),
-        last_step=int(series.step[after[n - 1]]),
-        like_first=int(series.step[before[0]]),
-        like_last=int(series.step[before[n - 1]]),
+        index_before=before.start,
+        index_after=after.start,
+        first_step=int(series.step[after.start]),
+        last_step=int(series.step[after.start + n - 1]),
+        like_first=int(series.step[before.start]),
+        like_last=int(series.step[before.start + n - 1]),
         correlation=here,
         rows=n,
     )

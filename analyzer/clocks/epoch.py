@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.epoch_breaks import anchor_of, breaks_between, changed_inside, join_at, rows_around, shifted_origin
 from analyzer.clocks.epoch_clock import Break, EpochClock
 from analyzer.clocks.epoch_ends import counts_in_fractions, from_closing_rows, from_whole_fractions
 from analyzer.clocks.epoch_solution import Solution, solve
 from analyzer.clocks.fractions import Slope, Stretches, bounds_of_stretches, slope_of, stretches
-from analyzer.clocks.global_step import usual_spacing
 from analyzer.clocks.label_runs import FREE, Bounds, bounds_of_runs, candidate_lengths, label_runs, measured_laps
 from analyzer.clocks.labels import Labels, read_labels
 from analyzer.clocks.planned_epochs import planned_lengths, read_planned
@@ -156,7 +156,7 @@ def _clock(timeline: Timeline, labels: Labels, found: Solution, slope: Slope | N
     first_label = int(np.floor(labels.value[0] + labels.half[0]))
     base = first_label if first_label in (0, 1) else 0
     bounds, pieces = found.bounds, found.walk.pieces
-    spacing = usual_spacing(labels.step)
+    spacing = usual_cadence(labels.step)
     apart = spacing > 1 and 2 * spacing > found.low
     sparse = crossings < 1 or apart or found.high >= 2 * found.low
     sparse = sparse or found.high - found.low > max(Fraction(2), found.low / 4)

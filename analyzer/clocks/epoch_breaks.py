@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.epoch_clock import Break, BreakKind, EpochClock
 from analyzer.clocks.epoch_solution import GEOMETRY_STEPS, Solution
-from analyzer.clocks.global_step import usual_spacing
 from analyzer.clocks.label_runs import FREE, Bounds, Piece, label_runs, whole_laps
 from analyzer.clocks.labels import Labels
 from analyzer.model import Row
 
 if TYPE_CHECKING:
-    from analyzer.clocks.sessions import Join
+    from analyzer.clocks.session_map import Join
     from analyzer.timeline import Timeline
 
 
@@ -110,7 +110,7 @@ def _began_again(labels: Labels, position: int, late: float, S: float) -> int | 
     again, opens = (begin + int(at) for at in np.searchsorted(labels.step[begin:last], (due, due - late)))
     if not begin < again < position:
         return None
-    jumped = np.diff(labels.step[max(begin, opens - 1) : last + 2]).max() >= late + usual_spacing(labels.step)
+    jumped = np.diff(labels.step[max(begin, opens - 1) : last + 2]).max() >= late + usual_cadence(labels.step)
     return None if jumped else again
 
 
@@ -148,7 +148,7 @@ def anchor_of(timeline: Timeline, labels: Labels) -> tuple[int, int, int] | None
         return None
     low, high = (0, 1) if axis.base is None else (axis.base, axis.base)
     label, before = round(float(labels.value[0])), int(labels.step[0]) - low
-    if label not in (0, 1) or before > max(axis.cadence, usual_spacing(labels.step)) + 1:
+    if label not in (0, 1) or before > max(axis.cadence, usual_cadence(labels.step)) + 1:
         return None
     if label == 1 and before > 1:
         runs = label_runs(labels.step, np.round(labels.value).astype(np.int64), labels.session)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.clocks.cadence import distinct_steps, usual_cadence
 from analyzer.clocks.closing_rows import epoch_means
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.fractions import Slope
-from analyzer.clocks.global_step import distinct_steps, last_step, usual_spacing
+from analyzer.clocks.global_step import last_step
 from analyzer.clocks.labels import Labels, validation_series
 from analyzer.clocks.planned_epochs import planned_lengths, planned_steps_per_epoch
 from analyzer.model import Series
@@ -98,5 +99,5 @@ def _constant_spacing(series: Series) -> int | None:
     steps = distinct_steps(series.step)
     if len(steps) < 3:
         return None
-    spacing = usual_spacing(steps)
+    spacing = usual_cadence(steps)
     return spacing if bool(np.all(np.diff(steps) == spacing)) else None

@@ -250,13 +250,12 @@ def _two_lengths(
             places.setdefault(int(k), INSIDE)
     found: list[tuple[float, int, Solution, Solution]] = []
     for k, price in sorted(places.items()):
-        before = _part(bounds.part(0, k), lengths, slope, preferred)
-        after = _part(_from_boundary(bounds, k), lengths, slope, ())
+        broken = lengths if price != INSIDE else {}  # inside a session both parts have to be sound
+        before = _part(bounds.part(0, k), broken, slope, preferred)
+        after = None if before is None else _part(_from_boundary(bounds, k), broken, slope, ())
         if before is None or after is None:
             continue
         if not _differ(before, after) or price + before.walk.cost + after.walk.cost > cost - 0.25:
-            continue
-        if price == INSIDE and (before.walk.cost or after.walk.cost):
             continue
         found.append((price + before.walk.cost + after.walk.cost, k, before, after))
     if not found:
@@ -277,8 +276,8 @@ def _from_boundary(bounds: Bounds, k: int) -> Bounds:
 def _part(
     bounds: Bounds, lengths: Mapping[int, int], slope: Slope | None, preferred: tuple[Fraction, ...]
 ) -> Solution | None:
-    """A clock for part of the labels, if they measure a lap."""
-    found = _sound(bounds, slope, preferred) or _broken(bounds, lengths, slope, preferred)
+    """A clock for part of the labels, if they measure a lap: a sound one, or one that breaks under ``lengths``."""
+    found = _sound(bounds, slope, preferred) or (_broken(bounds, lengths, slope, preferred) if lengths else None)
     if found is None or found.high <= MEASURED * found.low:
         return found
     inside = next((S for S in preferred if found.low <= S <= found.high), None)  # one lap, cut by the join: the plan's

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from analyzer.clocks.cadence import distinct_steps, usual_cadence
 from analyzer.model import NO_STEP, Ints, Row, Series
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
-MANY_SPACINGS = 1_000_000
-"""Counted in a table up to this difference between the smallest and the largest spacing."""
 FEWEST_ROWS = 3
 """Training rows that show how often rows are written; fewer say nothing about what came behind the last."""
 UNSEEN = 2**40
@@ -46,7 +45,7 @@ def read_step_axis(timeline: Timeline) -> StepAxis:
     if series is None:
         return StepAxis(unit="unknown", why="no series with steps")
     steps = series.step[series.step != NO_STEP]
-    cadence = usual_spacing(steps)
+    cadence = usual_cadence(steps)
     unit, per_update, why_unit = _unit(timeline, series, steps)
     if unit != "update":
         return StepAxis(unit=unit, per_update=per_update, cadence=cadence, why=why_unit)
@@ -63,28 +62,6 @@ def main_series(timeline: Timeline) -> Series | None:
             return found
     stepped = [series for series in timeline.view.series.values() if np.any(series.step != NO_STEP)]
     return max(stepped, key=len, default=None)
-
-
-def usual_spacing(steps: Ints) -> int:
-    """The most frequent forward difference of two logged steps; 1 when there is none."""
-    forward = np.diff(steps)
-    forward = forward[forward > 0]
-    if not len(forward):
-        return 1
-    least, most = int(forward.min()), int(forward.max())
-    if most - least < MANY_SPACINGS:
-        return least + int(np.argmax(np.bincount(forward - least)))
-    spacing, count = np.unique(forward, return_counts=True)
-    return int(spacing[np.argmax(count)])
-
-
-def distinct_steps(steps: Ints) -> Ints:
-    """The logged steps once each, ascending; a log that only goes forward is one already."""
-    steps = steps[steps != NO_STEP]
-    if bool(np.all(np.diff(steps) > 0)):
-        return steps
-    ordered = np.sort(steps)  # np.unique hashes, which is many times slower on a long log
-    return ordered[np.concatenate([[True], np.diff(ordered) > 0])]
 
 
 def _unit(timeline: Timeline, series: Series, steps: Ints) -> tuple[Unit, float, str]:

@@ -17,6 +17,7 @@ from analyzer.precision import half_width
 
 if TYPE_CHECKING:
     from analyzer.clocks.loss_events import LossEvents
+    from analyzer.clocks.tellings import Tellings
     from analyzer.timeline import Timeline
 
 REWARD = re.compile(
@@ -65,6 +66,13 @@ class LossBaseline:
         from analyzer.clocks.loss_events import name_events
 
         return name_events(self, self.timeline)
+
+    @cached_property
+    def tellings(self) -> Tellings:
+        """Which positions of the judged curve tell the same step."""
+        from analyzer.clocks.tellings import Tellings
+
+        return Tellings(self.series.step[self.rows])
 
     def step(self, position: int) -> int:
         """Step of the row at a position of the judged curve."""

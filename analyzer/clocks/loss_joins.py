@@ -32,6 +32,7 @@ FEW_ROWS_FACTOR = 1.2  # and be so many times as many
 
 MOST_LOSSES = 5  # series looked at beside the main one
 FEWEST_PAIRS = 5
+ROWS_OF_A_SCATTER = 40_000  # whose 5,000 levels tell it to 2 %
 PAIR_OFFSET = 0.05  # in log-loss
 PAIR_UNITS = 6.0  # standard errors of the mean difference of rows at the same step
 IDENTICAL = 1e-6  # relative difference of rows that are the same number
@@ -179,8 +180,9 @@ def _largest_rises(value: Floats) -> list[int]:
 
 
 def _by_pairs(loss: LossBaseline, position: int, end: int, join: int) -> JoinChange | None:
-    steps = loss.series.step[loss.rows]
-    early, late = _same_steps(steps, position, end)
+    rows = np.arange(position, end)
+    told = loss.tellings.latest(rows, position)
+    early, late = told[told >= 0], rows[told >= 0]
     if len(early) < 1:
         return None
     difference = np.log(loss.value[late]) - np.log(loss.value[early])
@@ -224,20 +226,9 @@ def _by_pairs(loss: LossBaseline, position: int, end: int, join: int) -> JoinCha
     )
 
 
-def _same_steps(steps: Ints, position: int, end: int) -> tuple[Ints, Ints]:
-    """Positions of the same step before and behind a join, the latest before; both ascending in step."""
-    old, new = steps[:position], steps[position:end]
-    values, first_reversed = np.unique(old[::-1], return_index=True)
-    latest = position - 1 - first_reversed
-    at = np.searchsorted(values, new)
-    at = np.minimum(at, len(values) - 1)
-    hit = np.flatnonzero(values[at] == new)
-    return latest[at[hit]], position + hit
-
-
 def _slow_scatter(loss: LossBaseline, position: int) -> float:
     """Scatter of levels of eight rows, in log-loss, behind the burn-in and before the join."""
-    log = np.log(loss.value[min(loss.burn_in, max(0, position - 24)) : position])
+    log = np.log(loss.value[max(min(loss.burn_in, position - 24), position - ROWS_OF_A_SCATTER, 0) : position])
     blocks = len(log) // 8
     if blocks < 3:
         return 0.0

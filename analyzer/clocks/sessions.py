@@ -9,14 +9,18 @@ all of them before they are judged.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.session_cuts import Cut, marks_of
-from analyzer.clocks.witnesses import StepChange, Witness, exact_witness, loss_witness, step_went_back, usual_cadence
+from analyzer.clocks.session_map import Join, Session, SessionMap
+from analyzer.clocks.tellings import Copies, copies_of
+from analyzer.clocks.witnesses import StepChange, Witness, exact_witness, loss_witness, step_went_back
 from analyzer.clocks.writers import rows_of, training_series, without_repeated_rows
 from analyzer.model import NO_STEP, Ints, Row, Run, Series, View
 from analyzer.roles import role_of_tag
@@ -28,71 +32,6 @@ ROWS_REMEMBERED = 200_000  # of the lives before a join, for comparing equal ste
 PRECEDENCE: tuple[StepChange, ...] = ("reset", "replayed", "skipped", "fresh", "continued")  # what a view may overlook
 
 
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """One life of the process."""
-
-    index: int
-    start: Cut
-    first_step: int
-    last_step: int
-    sources: tuple[str, ...]
-    wall_first: float = float("nan")
-    wall_last: float = float("nan")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Join:
-    """Where one session ends and the next begins. Steps are on the log's own axis.
-
-    ``overlap`` counts the rows of the second session at steps that the first had reached; ``step_jump`` is the first
-    step after minus the step that an unbroken log would have had there (0: seamless; negative: replayed or reset;
-    positive: jumped).
-    """
-
-    index: int
-    before: int  # index of the session that ended
-    after: int
-    last_step_before: int
-    first_step_after: int
-    overlap: int = 0
-    step_jump: int = 0
-    step: StepChange = "continued"
-    wall_gap: float = float("nan")  # seconds
-    how_known: str = ""  # "new event file", "header repeated in row 812", "step falls back", ...
-    evidence: tuple[Row, ...] = ()
-    cut: Cut = (0, 0)  # first row of the second session, in the view that shows the join best
-    cadence: int = 1  # usual difference of two steps of the series that the join was read from
-    view: str = ""  # the view that shows it best
-    tag: str | None = None  # the series that it was read from
-    marked: bool = False  # a session marker declares from which step on rows are written anew
-    witnesses: Mapping[str, Witness] = field(default_factory=dict)  # what loss, learning rate and epoch did there
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SessionMap:
-    """Sessions in the order of their starts, the joins between them, and where each view was cut."""
-
-    sessions: tuple[Session, ...]
-    joins: tuple[Join, ...] = ()
-    cuts: tuple[Cut, ...] = ()  # of the view that the clocks are read from; one fewer than sessions, ascending
-    concurrent: tuple[tuple[int, ...], ...] = ()  # groups of source indices that two processes wrote at once
-    starts: tuple[tuple[int, int, int], ...] = ()  # (source, row, session) for every source of every view, ascending
-
-    def of(self, series: Series) -> NDArray[np.int64]:
-        """Session index of every point of a series of any view of the run, shape (n,)."""
-        if len(self.sessions) < 2 or not self.starts:
-            return np.zeros(len(series), dtype=np.int64)
-        keys = np.array([_key(source, row) for source, row, _ in self.starts], dtype=np.int64)
-        session = np.array([session for _, _, session in self.starts], dtype=np.int64)
-        at = np.searchsorted(keys, (series.source.astype(np.int64) << 40) + series.row, side="right") - 1
-        return session[np.maximum(at, 0)]
-
-
-def _key(source: int, row: int) -> int:
-    return (source << 40) + row
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Account:
     """One view, its joins, and where another run begins in the same place: every clock and the loss start over."""
@@ -101,6 +40,11 @@ class Account:
     whole: View  # of all rows
     joins: tuple[tuple[Join, Cut], ...]
     other_runs: tuple[Join, ...] = ()  # indices of these joins count the sessions of the whole view
+
+    @cached_property
+    def copies(self) -> tuple[Copies, ...]:
+        """Joins at which rows were copied, not trained again."""
+        return tuple(copies_of(self))
 
 
 def account_of(view: View, run: Run) -> Account:
@@ -113,7 +57,7 @@ def account_of(view: View, run: Run) -> Account:
     begins = [cut for join, cut in joins if join.step == "fresh"]
     runs = SessionMap(sessions=_no_sessions(len(begins) + 1),
                       starts=_starts(view, [(cut, number + 1) for number, cut in enumerate(begins)]))
-    rows = np.diff(_bounds(runs, training_series(view)[0]))
+    rows = np.diff(runs.bounds(training_series(view)[0]))
     longest = len(rows) - 1 - int(np.argmax(rows[::-1]))  # the last of equals: what a user would call the run
     series = {tag: rows_of(one, runs.of(one) == longest) for tag, one in view.series.items()}
     kept = replace(view, series={tag: one for tag, one in series.items() if len(one)})
@@ -169,7 +113,7 @@ def _joins_of_view(view: View, run: Run) -> list[tuple[Join, Cut]]:
     whole = SessionMap(sessions=_no_sessions(len(marks) + 1), starts=starts)
     joins: list[tuple[Join, Cut]] = []
     main = references[0]
-    parts = {series.tag: _bounds(whole, series) for series in view.series.values() if len(series)}
+    parts = {series.tag: whole.bounds(series) for series in view.series.values() if len(series)}
     bounds = parts[main.tag]
     for number, mark in enumerate(marks):
         begin, cut, end = int(bounds[number]), int(bounds[number + 1]), int(bounds[number + 2])
@@ -181,11 +125,6 @@ def _joins_of_view(view: View, run: Run) -> list[tuple[Join, Cut]]:
         join = replace(join, how_known=mark.how_known, marked=mark.marked, view=view.name, cut=mark.cut)
         joins.append((join, mark.cut))
     return joins
-
-
-def _bounds(whole: SessionMap, series: Series) -> Ints:
-    """Where each session begins in a series, and the end: points of session n are bounds[n] up to bounds[n + 1]."""
-    return np.searchsorted(whole.of(series), np.arange(len(whole.sessions) + 1))
 
 
 def _classified(
@@ -310,9 +249,9 @@ def _described(session_map: SessionMap, main: View, run: Run) -> tuple[Session, 
     references = training_series(main)[:1]
     everything = [series for series in main.series.values() if len(series)]
     described: list[Session] = []
-    indices = {} if len(session_map.sessions) == 1 else {one.tag: session_map.of(one) for one in everything}
+    slices = {one.tag: session_map.slices(one) for one in everything}
     for session in session_map.sessions:
-        rows = {one.tag: indices[one.tag] == session.index if indices else slice(None) for one in everything}
+        rows = {tag: places[session.index] for tag, places in slices.items()}
         steps = [series.step[rows[series.tag]] for series in references]
         if not any(len(step) for step in steps):
             steps = [series.step[rows[series.tag]] for series in everything]

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from analyzer.clocks.witnesses import usual_cadence
-from analyzer.clocks.writers import rows_of, training_series
+from analyzer.clocks.cadence import usual_cadence
+from analyzer.clocks.writers import place_of, rows_of, rows_of_source, training_series
 from analyzer.model import NO_STEP, Floats, Ints, Row, Series
 from analyzer.roles import role_of_tag
 
@@ -54,6 +55,14 @@ class StepJump:
         return max(1, round((self.next_step - self.last_step) / self.cadence) - 1)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Column:
+    """A column that has its own account of how far the run had come, in its finite rows."""
+
+    series: Series
+    changes: Ints | None  # rows at which an integer epoch label rises; None for a column that moves in every row
+
+
 def regular_cadence(step: Ints, session: Ints) -> tuple[int, Ints] | None:
     """Cadence of a series and the indices i of rows after which it makes a rare long step; None when it has no cadence.
 
@@ -86,7 +95,7 @@ def _a_habit(at: Ints, size: Ints, cadence: int) -> bool:
     return bool(np.ptp(apart) <= 2 * cadence or (np.ptp(size) == 0 and len(at) >= 5))
 
 
-def step_jumps(timeline: Timeline) -> tuple[StepJump, ...]:
+def find_step_jumps(timeline: Timeline) -> tuple[StepJump, ...]:
     """Long steps of the main training series, inside sessions and at joins, each with its verdict."""
     view = timeline.view
     references = [series for series in training_series(view) if len(series) and series.step[0] != NO_STEP]
@@ -95,34 +104,55 @@ def step_jumps(timeline: Timeline) -> tuple[StepJump, ...]:
     main = references[0]
     session = timeline.session_map.of(main)
     found = regular_cadence(main.step, session)
+    columns = _witnesses(timeline)
     jumps: list[StepJump] = []
     if found is not None:
         cadence, gaps = found
-        lone = [int(at) for at in gaps[:GAPS_JUDGED] if not _others_go_on(references, main, int(at))]
-        jumps += [_judged(timeline, main, at, cadence, None) for at in lone]
+        gaps = gaps[:GAPS_JUDGED]
+        lone = gaps[~_others_go_on(references[1:], main, gaps)]
+        jumps += [_judged(timeline, main, at, cadence, None, columns) for at in lone.tolist()]
+    sessions = timeline.session_map.slices(main)
     for join in timeline.joins:
-        at = np.flatnonzero(session == join.after)
-        if join.step == "skipped" and len(at) and at[0] > 0:
-            jumps.append(_judged(timeline, main, int(at[0]) - 1, join.cadence, join.index))
+        rows = sessions[join.after]
+        if join.step == "skipped" and 0 < rows.start < rows.stop:
+            jumps.append(_judged(timeline, main, rows.start - 1, join.cadence, join.index, columns))
     return tuple(sorted(jumps, key=lambda jump: jump.at))
 
 
-def _others_go_on(references: list[Series], main: Series, at: int) -> bool:
-    """Whether another training series has rows inside the gap: then the row is there and only its loss is not."""
-    low, high = main.step[at], main.step[at + 1]
-    for series in references[1:]:
-        inside = np.flatnonzero((series.step > low) & (series.step < high))
-        if np.any(series.source[inside] == main.source[at]):
-            return True
-    return False
+def _others_go_on(others: list[Series], main: Series, gaps: Ints) -> NDArray[np.bool_]:
+    """Whether another training series has rows inside each gap: then the row is there and only its loss is not."""
+    low, high = main.step[gaps], main.step[gaps + 1]
+    go_on = np.zeros(len(gaps), dtype=np.bool_)
+    for source in np.unique(main.source[gaps]):
+        here = np.flatnonzero(main.source[gaps] == source)
+        for series in others:
+            step = np.sort(series.step[rows_of_source(series, source)])
+            go_on[here] |= np.searchsorted(step, low[here], side="right") < np.searchsorted(step, high[here])
+    return go_on
 
 
-def _judged(timeline: Timeline, main: Series, at: int, cadence: int, join: int | None) -> StepJump:
+def _witnesses(timeline: Timeline) -> list[_Column]:
+    """The columns that can say whether rows are missing."""
+    columns = []
+    for tag, column in timeline.view.series.items():
+        role = role_of_tag(tag)
+        if role not in ("epoch", "samples", "tokens", "learning_rate"):
+            continue
+        series = rows_of(column, np.isfinite(column.value))
+        labels = role == "epoch" and not np.any(series.value != np.floor(series.value))
+        changes = np.flatnonzero(np.diff(series.value) > 0) + 1 if labels else None
+        columns.append(_Column(series=series, changes=changes))
+    return columns
+
+
+def _judged(
+    timeline: Timeline, main: Series, at: int, cadence: int, join: int | None, columns: list[_Column]
+) -> StepJump:
     last, following = int(main.step[at]), int(main.step[at + 1])
     verdict: Verdict = "unknown"
     because = ""
     rows = [timeline.row(main, at, "last row before"), timeline.row(main, at + 1, "next row")]
-    for found, reason, row in _testimony(timeline, main, at, cadence, join):
+    for found, reason, row in _testimony(timeline, main, at, cadence, join, columns):
         if verdict == "unknown" or (found == "counter jumped" and verdict != found):
             verdict, because = found, reason
             rows = [*rows[:2], *row]
@@ -131,7 +161,7 @@ def _judged(timeline: Timeline, main: Series, at: int, cadence: int, join: int |
 
 
 def _testimony(
-    timeline: Timeline, main: Series, at: int, cadence: int, join: int | None
+    timeline: Timeline, main: Series, at: int, cadence: int, join: int | None, columns: list[_Column]
 ) -> list[tuple[Verdict, str, tuple[Row, ...]]]:
     said: list[tuple[Verdict, str, tuple[Row, ...]]] = []
     damaged = _damaged_between(timeline, main, at)
@@ -139,20 +169,13 @@ def _testimony(
         return [("rows missing", damaged, ())]
     last, following = int(main.step[at]), int(main.step[at + 1])
     steps = (following - last) / cadence
-    for tag, column in timeline.view.series.items():
-        role = role_of_tag(tag)
-        if role not in ("epoch", "samples", "tokens", "learning_rate"):
-            continue
-        series = rows_of(column, np.isfinite(column.value))
-        if role == "epoch":
-            fractional = bool(np.any(series.value != np.floor(series.value)))
-            verdict = _by_slope(series, main, at, steps) if fractional else _by_laps(series, main, at, cadence)
-            if verdict != "unknown":
-                said.append((verdict, f"{tag} {_moved(verdict)}", ()))
+    for column in columns:
+        if column.changes is None:
+            verdict = _by_slope(column.series, main, at, steps)
         else:
-            verdict = _by_slope(series, main, at, steps)
-            if verdict != "unknown":
-                said.append((verdict, f"{tag} {_moved(verdict)}", ()))
+            verdict = _by_laps(column.series, column.changes, main, at, cadence)
+        if verdict != "unknown":
+            said.append((verdict, f"{column.series.tag} {_moved(verdict)}", ()))
     if join is None and np.isfinite(main.wall_time).all():
         verdict = _wall_verdict(main.wall_time, at, steps)
         if verdict != "unknown":
@@ -179,12 +202,14 @@ def _moved(verdict: Verdict) -> str:
 
 def _by_slope(series: Series, main: Series, at: int, steps: float) -> Verdict:
     """Whether a smooth column moved by one row or by the whole gap, from its slope on both sides."""
-    source = main.source[at]
-    later = (series.source > source) | ((series.source == source) & (series.row > main.row[at]))
-    after = np.flatnonzero(later & (series.step > main.step[at]))
-    if not len(after) or after[0] == 0:
+    begin = place_of(series, (int(main.source[at]), int(main.row[at]) + 1))
+    for rows in (ROWS_FOR_A_SLOPE, len(series)):  # nearly always one of the next
+        after = np.flatnonzero(series.step[begin : begin + rows] > main.step[at])
+        if len(after):
+            break
+    if not len(after) or begin + after[0] == 0:
         return "unknown"
-    begin = int(after[0])
+    begin += int(after[0])
     window = slice(max(0, begin - ROWS_FOR_A_SLOPE), begin + ROWS_FOR_A_SLOPE)
     step, value = series.step[window], series.value[window]
     fresh = np.concatenate([[True], np.diff(step) > 0]) | (np.diff(step, prepend=step[0]) < 0)
@@ -226,11 +251,10 @@ def _wall_verdict(wall: Floats, at: int, steps: float) -> Verdict:
     return "counter jumped" if passed[place] < min(2.5, 0.4 * steps) * usual else "unknown"
 
 
-def _by_laps(series: Series, main: Series, at: int, cadence: int) -> Verdict:
+def _by_laps(series: Series, changes: Ints, main: Series, at: int, cadence: int) -> Verdict:
     """Whether the laps of an integer epoch label fit the steps with or without the jump."""
     low, high = int(main.step[at]), int(main.step[at + 1])
     jump = high - low - cadence
-    changes = np.flatnonzero(np.diff(series.value) > 0) + 1
     if len(series) and 0 <= series.step[0] <= cadence:
         changes = np.concatenate([[0], changes])  # the log starts with the run: its first row begins a lap
     begin = series.step[changes]

@@ -67,10 +67,10 @@ def _clock(series: Series, time: Floats, session: Ints, since: str, unit: str, t
     if not inside.any():
         return None
     pace = passed[inside] / rise[inside]
-    by_session = []
-    for number in range(int(session.max()) + 1):
-        own = pace[session[1:][inside] == number]
-        by_session.append(float(np.median(own)) if len(own) >= 3 else float("nan"))
+    of = session[1:][inside]
+    in_order = pace[np.argsort(of, kind="stable")]
+    own = np.split(in_order, np.cumsum(np.bincount(of, minlength=int(session.max()) + 1))[:-1])
+    by_session = [float(np.median(part)) if len(part) >= 3 else float("nan") for part in own]
     finite = time[np.isfinite(time)]
     return WallClock(first=float(finite[0]), last=float(finite[-1]), seconds_per_step=float(np.median(pace)),
                      series=series, time=time, session=session, since=since, unit=unit, told_by=told_by,

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats, Ints
 
@@ -35,16 +36,6 @@ def step_went_back(first: int, last: int, start: int, cadence: int, witnesses: M
     if "goes on" in exact or witnesses.get("loss") == "goes on":
         return "reset"
     return "fresh"
-
-
-def usual_cadence(step: Ints) -> int:
-    """The most frequent rise of the step."""
-    rises = np.diff(step)
-    rises = rises[rises > 0]
-    if not len(rises):
-        return 1
-    values, counts = np.unique(rises, return_counts=True)
-    return int(values[np.argmax(counts)])
 
 
 def loss_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) -> Witness:
@@ -77,6 +68,8 @@ def loss_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) ->
 
 
 def _loss_in_the_middle(step: Ints, before: Floats, step_after: Ints, after: Floats) -> Witness:
+    near = step >= step[step <= step_after.min()].max(initial=step.min())
+    step, before = step[near], before[near]
     # A step told by several lives counts as the last of them told it; steps of another phase lie between two rows.
     told_at, index = np.unique(step[::-1], return_index=True)
     inside = step_after <= told_at[-1]

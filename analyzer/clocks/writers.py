@@ -88,8 +88,15 @@ def training_series(view: View) -> list[Series]:
 
 def rows_of_source(series: Series, source: int) -> slice:
     """The points of one file in a series; files follow one another in written order."""
-    begin, end = np.searchsorted(series.source, (source, source + 1))
-    return slice(int(begin), int(end))
+    number = series.source.dtype.type(source)  # of its own type: a wider one would copy the column
+    begin, end = (int(np.searchsorted(series.source, number, side=side)) for side in ("left", "right"))
+    return slice(begin, end)
+
+
+def place_of(series: Series, cut: tuple[int, int]) -> int:
+    """The first point of a series at or behind a cut, a source and a row in it."""
+    inside = rows_of_source(series, cut[0])
+    return inside.start + int(np.searchsorted(series.row[inside], cut[1]))
 
 
 def without_repeated_rows(view: View) -> View:

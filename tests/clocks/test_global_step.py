@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from analyzer.clocks.global_step import updates_done, usual_spacing
+from analyzer.clocks.cadence import usual_cadence
+from analyzer.clocks.global_step import updates_done
 from analyzer.config.declared import checked_fact, merge
 from analyzer.discovery import discover
 from analyzer.timeline import Timeline
@@ -76,9 +77,9 @@ def test_updates_done(steps: list[int], low: int, high: int, tmp_path: Path) -> 
     assert done is not None and done.low == low and done.high >= high
 
 
-def test_usual_spacing_is_the_most_frequent() -> None:
+def test_usual_cadence_is_the_most_frequent() -> None:
     import numpy as np
 
-    assert usual_spacing(np.array([1, 10, 20, 30, 37, 40, 50])) == 10
-    assert usual_spacing(np.array([5])) == 1
-    assert usual_spacing(np.array([0, 10**12, 2 * 10**12, 3])) == 10**12
+    assert usual_cadence(np.array([1, 10, 20, 30, 37, 40, 50])) == 10
+    assert usual_cadence(np.array([5])) == 1
+    assert usual_cadence(np.array([0, 10**12, 2 * 10**12, 3])) == 10**12

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer.auditing import audit_run
+from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.session_cuts import falls_of_the_step
-from analyzer.clocks.witnesses import loss_witness, usual_cadence
+from analyzer.clocks.witnesses import loss_witness
 from analyzer.clocks.writers import split_streams, training_series
 from analyzer.config.declared import merge
 from analyzer.discovery import discover

@@ -10,8 +10,11 @@ import numpy as np
 
 from analyzer.model import Floats
 
-LONGEST_GRID = 2_000_000  # counters looked at when a session's own counter is searched
+LOWEST = -2.0  # counters looked at when a session's own counter is searched: from here on
+LONGEST_GRID = 2_000_000  # and as many
 MOST_CHANGES = 60
+FIRST_CHANGES = 12  # by which it shows how many there will be
+FAR_TOO_MANY = 90
 FEWEST_AFTER = 3  # rows that a change must last
 NEWTON_STEPS = 6
 CLEARLY = 10  # half widths
@@ -23,17 +26,35 @@ SINGLE_ROWS = 2  # rows in a row that may be off and still be single rows
 Value = Callable[[Floats], Floats]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Counted:
+    """A schedule at every counter from ``LOWEST`` on."""
+
+    counter: Floats
+    rate: Floats
+
+
+def counted(value: Value, x: Floats, whole: float = 1.0) -> Counted | None:
+    """The schedule at every counter that a row may have; None where that is too many."""
+    high = _highest(x)
+    if (high - LOWEST) / whole > LONGEST_GRID:
+        return None
+    counter = np.arange(LOWEST, high, whole)
+    return Counted(counter=counter, rate=value(counter))
+
+
+def _highest(x: Floats) -> float:
+    return float(max(x.max(), 1.0) * 2 + 100)
+
+
 def own_shifts(
-    value: Value, x: Floats, y: Floats, tolerance: Floats, *, near: float, whole: float = 1.0
+    value: Value, x: Floats, y: Floats, tolerance: Floats, known: Counted | None, *, near: float
 ) -> list[float]:
     """Whole shifts c for which value(x + c) passes through all rows, the nearest to ``near`` first."""
-    if len(x) == 0:
+    if len(x) == 0 or known is None:
         return []
-    low, high = -2.0, float(max(x.max(), 1.0) * 2 + 100)
-    if (high - low) / whole > LONGEST_GRID:
-        return []
-    grid = np.arange(low, high, whole)
-    values = value(grid)
+    grid = known.counter[: np.searchsorted(known.counter, _highest(x))]
+    values = known.rate[: len(grid)]
     probe = (
         int(np.argmin(np.abs(values[:, None] - y[None, :: max(1, len(y) // 8)]).min(axis=0)))
         if len(values) < 2000
@@ -74,7 +95,7 @@ def changes(value: Value, x: Floats, y: Floats, tolerance: Floats, *, shifting: 
                 shifts = behind
         if len(shifts) == 1 and abs(shifts[0].size) > 3:
             # An exponential moved along is one multiplied: the plainer description first.
-            for change, _ in _ways_on(value, value, x, y, tolerance, shifts[0].place, shifting=False):
+            for change, _ in _ways_on(value, value, x, y, tolerance, shifts[0].place, None):
                 if change.how == "scale" and change.place + change.rows == len(x) and not 0.9 < change.size < 1.1:
                     return [change]
         if shifts:
@@ -82,10 +103,11 @@ def changes(value: Value, x: Floats, y: Floats, tolerance: Floats, *, shifting: 
     found: list[Change] = []
     current: Value = value
     place = kept_until(current, x, y, tolerance, 0)
+    known = counted(value, x) if shifting and place < len(x) else None
     while place < len(x):
-        if len(found) >= MOST_CHANGES:
+        if len(found) >= MOST_CHANGES or (len(found) >= FIRST_CHANGES and len(found) * len(x) > FAR_TOO_MANY * place):
             return []
-        options = list(_ways_on(value, current, x, y, tolerance, place, shifting=shifting))
+        options = list(_ways_on(value, current, x, y, tolerance, place, known))
         if not options:
             return []
         change, after = max(options, key=lambda option: (option[0].rows, option[0].how == "single"))
@@ -198,9 +220,18 @@ def kept_until(value: Value, x: Floats, y: Floats, tolerance: Floats, start: int
 
 
 def _ways_on(
-    value: Value, current: Value, x: Floats, y: Floats, tolerance: Floats, place: int, *, shifting: bool
+    value: Value,
+    current: Value,
+    x: Floats,
+    y: Floats,
+    tolerance: Floats,
+    place: int,
+    known: Counted | None,
 ) -> Iterator[tuple[Change, Value]]:
-    """Every way in which the rows from a place on may follow the schedule, with how long each lasts."""
+    """Every way in which the rows from a place on may follow the schedule, with how long each lasts.
+
+    ``known``: the schedule at every counter, where the rows may have another one.
+    """
     for skip in range(1, SINGLE_ROWS + 1):
         if place + skip < len(x):
             end = kept_until(current, x, y, tolerance, place + skip)
@@ -208,9 +239,9 @@ def _ways_on(
                 yield Change(place=place, rows=end - place, how="single", size=skip), current
                 break
     ahead = slice(place, min(place + 50, len(x)))
-    if shifting and len(x[ahead]) >= 2:
+    if len(x[ahead]) >= 2:
         near = slice(place, min(place + 6, len(x)))
-        for c in own_shifts(value, x[near], y[near], tolerance[near], near=0.0)[:6]:
+        for c in own_shifts(value, x[near], y[near], tolerance[near], known, near=0.0)[:6]:
 
             def moved(at: Floats, c: float = c) -> Floats:
                 return value(at + c)

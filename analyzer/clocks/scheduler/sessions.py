@@ -13,7 +13,7 @@ from analyzer.clocks.declared_schedule import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, agrees, identify
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
-from analyzer.clocks.scheduler.changes import CLEARLY, moves, own_shifts
+from analyzer.clocks.scheduler.changes import CLEARLY, counted, moves, own_shifts
 from analyzer.clocks.scheduler.known import (
     Known,
     best_reference,
@@ -99,15 +99,10 @@ def first_life_schedules(
         if yielded:
             return
         extras = replace(extras, furthest=extras.furthest * max(rate for rate, _ in named_rates(claim)))
-        for rate, _ in named_rates(claim):
+        for rate, _ in named_rates(claim) if distinct_inner_values(head) >= 4 else ():
             for known in hypotheses(replace(claim, unit=claim.unit or "step"), thin, peak, extras):
                 other = replace(known, rate=rate)
-                if (
-                    known.unit == "step"
-                    and distinct_inner_values(head) >= 4
-                    and matches(other, thin).all()
-                    and matches(other, head).all()
-                ):
+                if known.unit == "step" and matches(other, thin).all() and matches(other, head).all():
                     yield other
                     yielded += 1
                     if yielded >= 12:
@@ -151,7 +146,8 @@ def _life(
     if matches(replace(known, offset=shift), part).all():
         return Life(how="counter", first=first, last=last, shift=shift)
     x = thin.axes[known.axis]
-    for own in own_shifts(lambda at: replace(known, offset=0.0).at(at), x, thin.rate, thin.tolerance, near=shift):
+    alone = replace(known, offset=0.0).at
+    for own in own_shifts(alone, x, thin.rate, thin.tolerance, counted(alone, x), near=shift):
         if matches(replace(known, offset=own), part).all():
             return Life(how="counter", first=first, last=last, shift=own)
     if len(part) >= 3 and np.ptp(part.rate) <= 2 * part.tolerance.max():

@@ -24,8 +24,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.sessions import Account, Join
-from analyzer.clocks.wall_time import times_of
 from analyzer.clocks.writers import training_series
 from analyzer.model import NO_STEP, Finding, Ints, Series
 from analyzer.roles import role_of_tag
@@ -55,35 +53,17 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 def _copied_blocks(timeline: Timeline) -> Iterator[Finding]:
     """Rows that stand in the log a second time, times included: copied, not trained again."""
     for account in timeline.accounts:
-        for join, series, first, second in rows_copied(account):
+        for copies in account.copies:
+            series, first, second = copies.series, copies.first, copies.second
             yield Finding(
                 severity="warning",
                 message=f"{len(first)} rows of {series.tag} are there twice, values and times alike: steps "
-                f"{series.step[first[0]]} to {series.step[first[-1]]} ({join.how_known})",
+                f"{series.step[first[0]]} to {series.step[first[-1]]} ({copies.join.how_known})",
                 tag=series.tag, first_step=int(series.step[first[0]]), last_step=int(series.step[first[-1]]),
                 numbers={"rows": len(first), "equal": len(first)},
                 evidence=(timeline.row(series, int(first[0]), "first telling"),
                           timeline.row(series, int(second[0]), "second telling")),
             )
-
-
-def rows_copied(account: Account) -> Iterator[tuple[Join, Series, Ints, Ints]]:
-    """Joins of a view at which every row of a step told before is a copy, with the indices of both tellings."""
-    every = [*((account.view, join) for join, _ in account.joins if join.step == "replayed"),
-             *((account.whole, join) for join in account.other_runs)]
-    for view, join in every:
-        series = view.series[join.tag] if join.tag else None
-        if series is None:
-            continue
-        later = (series.source > join.cut[0]) | ((series.source == join.cut[0]) & (series.row >= join.cut[1]))
-        begin = int(np.argmax(later)) if later.any() else len(series)
-        _, first, second = np.intersect1d(series.step[:begin], series.step[begin:], return_indices=True)
-        second += begin
-        times = times_of(series, view.series)
-        if times is None or len(first) < 2 or not np.array_equal(series.value[first], series.value[second]):
-            continue
-        if np.array_equal(times[0][first], times[0][second]):
-            yield join, series, first, second
 
 
 def _two_loggers(timeline: Timeline) -> Iterator[Finding]:

@@ -27,8 +27,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.accounts import comparisons
-from analyzer.clocks.step_jumps import StepJump, regular_cadence, step_jumps
-from analyzer.clocks.witnesses import usual_cadence
+from analyzer.clocks.cadence import usual_cadence
+from analyzer.clocks.step_jumps import StepJump, regular_cadence
 from analyzer.clocks.writers import training_series
 from analyzer.model import NO_STEP, Finding
 from analyzer.rules import Example, Rule, Unchecked
@@ -52,7 +52,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         if not lacking:
             yield Unchecked(reason="no series of regular cadence: nothing can be said to be missing between its rows")
         return
-    gaps = [jump for jump in step_jumps(timeline)
+    gaps = [jump for jump in timeline.step_jumps
             if jump.verdict == "rows missing" or (jump.verdict == "unknown" and jump.join is None)]
     inside = [jump for jump in gaps if jump.join is None]
     if inside:

@@ -27,7 +27,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analyzer.clocks.global_step import distinct_steps, main_series, usual_spacing
+from analyzer.clocks.cadence import distinct_steps, usual_cadence
+from analyzer.clocks.global_step import main_series
 from analyzer.clocks.written_order import Beside, beside_training, sources_of, training_rows
 from analyzer.model import NO_STEP, Finding, Row, Series, Severity, View
 from analyzer.rules import Example, Rule, Unchecked
@@ -40,6 +41,7 @@ CONVENTION = re.compile(
 )
 FRAMEWORKS = ("mmengine", "stable-baselines3", "keras")  # document another axis for some of their tags
 OFF_AXIS = 0.7  # share of a tag's points outside the training rows around them; the first few may agree by chance
+MOST_CALLS = 8  # log calls for each update that are told from a cadence
 SAWTEETH = 3  # falls of the step to one start in one session
 HEADER = ("step", "epoch", "loss", "val_loss")
 
@@ -85,7 +87,7 @@ def _restarts(timeline: Timeline, main: Series) -> _Mixed | None:
     if len(falls) < SAWTEETH:
         return None
     starts, ends = step[falls], step[falls - 1]
-    spacing = usual_spacing(step)
+    spacing = usual_cadence(step)
     if (
         len(np.unique(starts)) > 1
         or int(ends[1:].max() - ends[1:].min()) > spacing
@@ -113,7 +115,7 @@ def _other_unit(timeline: Timeline, view: View) -> _Mixed | None:
         return None
     frameworks = {timeline.run.sources[int(index)].framework for index in sources_of(main)}
     found: list[tuple[Beside, float]] = []
-    slack = usual_spacing(main.step)
+    slack = usual_cadence(main.step)
     for tag, series in view.series.items():
         if len(series) < 3 or (CONVENTION.search(tag) and not _breaks_convention(timeline, series)):
             continue
@@ -214,8 +216,8 @@ def _second_counter(timeline: Timeline) -> _Mixed | None:
 
 def _calls(timeline: Timeline, main: Series) -> _Mixed | None:
     """Two tags of every training row that share no step: the step counts log calls."""
-    spacing = usual_spacing(main.step)
-    if spacing < 2:
+    spacing = usual_cadence(main.step)
+    if not 2 <= spacing <= MOST_CALLS:
         return None
     step = distinct_steps(main.step)
     if len(step) < 20 or np.mean(np.diff(step) == spacing) < 0.9:
@@ -225,10 +227,9 @@ def _calls(timeline: Timeline, main: Series) -> _Mixed | None:
         if other is None or abs(len(other) - len(main)) > 2:
             continue
         theirs = distinct_steps(other.step)
-        if len(theirs) < 20 or usual_spacing(theirs) != spacing or len(np.intersect1d(step, theirs)):
+        if len(theirs) < 20 or usual_cadence(theirs) != spacing or len(np.intersect1d(step, theirs)):
             continue
-        apart = int(np.min(np.abs(theirs[: len(step)] - step[: len(theirs)])))
-        if apart != 1 or spacing > 8:
+        if int(np.min(np.abs(theirs[: len(step)] - step[: len(theirs)]))) != 1:
             continue
         return _Mixed(
             tags=(main.tag, other.tag),

@@ -44,10 +44,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     for at in _stalls(wall):
         if not _others_wrote(timeline, wall, int(at)):
             yield _stalled(timeline, wall, int(at), "warning")
+    sessions = timeline.session_map.slices(wall.series)
     for join in timeline.joins:
-        begins = np.flatnonzero(wall.session == join.after)
-        if join.how_known == "long pause" and join.step == "continued" and len(begins) and begins[0] > 0:
-            yield _stalled(timeline, wall, int(begins[0]) - 1, "note")
+        rows = sessions[join.after]
+        if join.how_known == "long pause" and join.step == "continued" and 0 < rows.start < rows.stop:
+            yield _stalled(timeline, wall, rows.start - 1, "note")
 
 
 def _stalls(wall: WallClock) -> Ints:

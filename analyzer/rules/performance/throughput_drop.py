@@ -25,7 +25,7 @@ from itertools import pairwise
 import numpy as np
 
 from analyzer.clocks.wall_time import WallClock
-from analyzer.model import Finding, Floats, Ints
+from analyzer.model import Finding, Floats
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
@@ -43,13 +43,12 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if wall is None:
         yield Unchecked(reason="the log has no times; an `elapsed` column or event files would show the pace")
         return
-    for number in range(len(timeline.sessions)):
-        rows = np.flatnonzero(wall.session == number)
-        if len(rows) >= ROWS_NEEDED:
+    for rows in timeline.session_map.slices(wall.series):
+        if rows.stop - rows.start >= ROWS_NEEDED:
             yield from _drop(timeline, wall, rows)
 
 
-def _drop(timeline: Timeline, wall: WallClock, rows: Ints) -> Iterator[Finding]:
+def _drop(timeline: Timeline, wall: WallClock, rows: slice) -> Iterator[Finding]:
     step, time = wall.series.step[rows], wall.time[rows]
     rise = np.diff(step)
     if np.any(rise <= 0) or not np.isfinite(time).all():
@@ -61,14 +60,14 @@ def _drop(timeline: Timeline, wall: WallClock, rows: Ints) -> Iterator[Finding]:
     if place is None:
         return
     before, after = float(np.median(blocks[:place])), float(np.median(blocks[place:]))
-    at = int(rows[bounds[place]])
+    at = rows.start + int(bounds[place])
     yield Finding(
         severity="warning",
         message=f"a step takes {after:.3g} s from about step {wall.series.step[at]} on, {after / before:.1f} times the "
         f"{before:.3g} s before",
         tag=wall.series.tag, first_step=int(wall.series.step[at]), last_step=int(step[-1]),
         numbers={"ratio": after / before, "seconds_per_step": after},
-        evidence=(timeline.row(wall.series, int(rows[0]), f"{before:.3g} s a step from here"),
+        evidence=(timeline.row(wall.series, rows.start, f"{before:.3g} s a step from here"),
                   timeline.row(wall.series, at, f"{after:.3g} s a step from here")),
     )
 

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.clocks.labels import relabelled_steps
-from analyzer.clocks.sessions import Join
+from analyzer.clocks.session_map import Join
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import interval

@@ -23,11 +23,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analyzer.clocks.sessions import Join
+from analyzer.clocks.session_map import Join
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
-from analyzer.rules.log.duplicate_rows import rows_copied
 from analyzer.timeline import Timeline
 
 OWN_FOLDER = "give every run a directory of its own"
@@ -38,7 +37,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         if join.step == "reset":
             yield _reset(join)
     for account in timeline.accounts:
-        copied = [join for join, _, _, _ in rows_copied(account)]
+        copied = [copies.join for copies in account.copies]
         others = [join for join in account.other_runs if join not in copied]
         if others:
             yield _another_run(others[0], len(others))

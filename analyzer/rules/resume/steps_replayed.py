@@ -25,13 +25,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.sessions import Join
+from analyzer.clocks.session_map import Join
 from analyzer.clocks.writers import training_series
 from analyzer.model import Finding, Series
 from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
-from analyzer.rules.log.duplicate_rows import rows_copied
 from analyzer.timeline import Timeline
 
 TOLD_ONE_BY_ONE = 3
@@ -41,9 +40,9 @@ RELATIVE = 0.02  # and at least 2 % of the loss, the size at which anybody would
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    copied = {join.cut for account in timeline.accounts for join, _, _, _ in rows_copied(account)}
+    copied = {copies.join.cut for account in timeline.accounts for copies in account.copies}
     replays = [join for join in timeline.joins if join.step == "replayed" and join.cut not in copied]
-    off = {join.index: _level_off(timeline, join) for join in replays}
+    off = _levels_off(timeline, replays)
     clean = [join for join in replays if not off[join.index]]
     yield from (_replay(join, off[join.index]) for join in replays if off[join.index])
     if len(clean) > TOLD_ONE_BY_ONE:
@@ -83,30 +82,32 @@ def _many(clean: list[Join]) -> Finding:
     )
 
 
-def _level_off(timeline: Timeline, join: Join) -> float | None:
+def _levels_off(timeline: Timeline, replays: list[Join]) -> dict[int, float | None]:
+    """By index of the join, how far the loss of the second telling is off; each judged in the view that shows it."""
+    off: dict[int, float | None] = {}
+    for view in timeline.views:
+        loss = next((series for series in training_series(view) if role_of_tag(series.tag) == "loss"), None)
+        sessions = [] if loss is None else timeline.session_map.slices(loss)
+        off |= {join.index: _level_off(join, loss, sessions) for join in replays if join.view == view.name}
+    return off
+
+
+def _level_off(join: Join, loss: Series | None, sessions: list[slice]) -> float | None:
     """Mean difference of the loss between second and first telling; 0 within noise, None for too few pairs."""
-    view = next((view for view in timeline.views if view.name == join.view), timeline.view)
-    loss = next((series for series in training_series(view) if role_of_tag(series.tag) == "loss"), None)
     if loss is None:
         return None
-    first, second = pairs_at_a_replay(timeline, join, loss)
-    finite = np.isfinite(loss.value[first]) & np.isfinite(loss.value[second])
+    before, after = sessions[join.before], sessions[join.after]
+    _, at_first, at_second = np.intersect1d(loss.step[before], loss.step[after], return_indices=True)
+    first, second = loss.value[before][at_first], loss.value[after][at_second]
+    finite = np.isfinite(first) & np.isfinite(second)
     first, second = first[finite], second[finite]
     if len(first) < PAIRS_NEEDED:
         return None
-    difference = loss.value[second] - loss.value[first]
+    difference = second - first
     mean = float(np.mean(difference))
     error = float(np.std(difference)) / np.sqrt(len(difference))
-    level = float(np.median(np.abs(loss.value[first])))
+    level = float(np.median(np.abs(first)))
     return mean if abs(mean) > max(STANDARD_ERRORS * error, RELATIVE * level) else 0.0
-
-
-def pairs_at_a_replay(timeline: Timeline, join: Join, series: Series) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the rows of equal step before and after a join, in the session that ended and the one that began."""
-    session = timeline.session_map.of(series)
-    before, after = np.flatnonzero(session == join.before), np.flatnonzero(session == join.after)
-    _, at_before, at_after = np.intersect1d(series.step[before], series.step[after], return_indices=True)
-    return before[at_before], after[at_after]
 
 
 def _rows(first: int, last: int, off: float = 0.0) -> list[tuple[object, ...]]:

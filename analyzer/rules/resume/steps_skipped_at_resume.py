@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analyzer.clocks.step_jumps import StepJump, step_jumps
+from analyzer.clocks.step_jumps import StepJump
 from analyzer.model import Finding, Severity
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
@@ -34,7 +34,7 @@ ROWS_IN_A_QUEUE = 10  # rows that a SummaryWriter holds back (max_queue) and a k
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    for jump in step_jumps(timeline):
+    for jump in timeline.step_jumps:
         if jump.verdict == "counter jumped" or (jump.verdict == "unknown" and jump.join is not None):
             yield _jumped(timeline, jump)
 

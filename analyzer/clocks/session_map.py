@@ -1,0 +1,99 @@
+"""The nouns of sessions: the lives of the process that wrote a run, the joins between them, and whose each row is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.clocks.session_cuts import Cut
+from analyzer.clocks.witnesses import StepChange, Witness
+from analyzer.model import Ints, Row, Series
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One life of the process."""
+
+    index: int
+    start: Cut
+    first_step: int
+    last_step: int
+    sources: tuple[str, ...]
+    wall_first: float = float("nan")
+    wall_last: float = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join:
+    """Where one session ends and the next begins. Steps are on the log's own axis.
+
+    ``overlap`` counts the rows of the second session at steps that the first had reached; ``step_jump`` is the first
+    step after minus the step that an unbroken log would have had there (0: seamless; negative: replayed or reset;
+    positive: jumped).
+    """
+
+    index: int
+    before: int  # index of the session that ended
+    after: int
+    last_step_before: int
+    first_step_after: int
+    overlap: int = 0
+    step_jump: int = 0
+    step: StepChange = "continued"
+    wall_gap: float = float("nan")  # seconds
+    how_known: str = ""  # "new event file", "header repeated in row 812", "step falls back", ...
+    evidence: tuple[Row, ...] = ()
+    cut: Cut = (0, 0)  # first row of the second session, in the view that shows the join best
+    cadence: int = 1  # usual difference of two steps of the series that the join was read from
+    view: str = ""  # the view that shows it best
+    tag: str | None = None  # the series that it was read from
+    marked: bool = False  # a session marker declares from which step on rows are written anew
+    witnesses: Mapping[str, Witness] = field(default_factory=dict)  # what loss, learning rate and epoch did there
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SessionMap:
+    """Sessions in the order of their starts, the joins between them, and where each view was cut."""
+
+    sessions: tuple[Session, ...]
+    joins: tuple[Join, ...] = ()
+    cuts: tuple[Cut, ...] = ()  # of the view that the clocks are read from; one fewer than sessions, ascending
+    concurrent: tuple[tuple[int, ...], ...] = ()  # groups of source indices that two processes wrote at once
+    starts: tuple[tuple[int, int, int], ...] = ()  # (source, row, session) for every source of every view, ascending
+
+    def of(self, series: Series) -> NDArray[np.int64]:
+        """Session index of every point of a series of any view of the run, shape (n,)."""
+        if len(self.sessions) < 2 or not self.starts:
+            return np.zeros(len(series), dtype=np.int64)
+        keys = np.array([_key(source, row) for source, row, _ in self.starts], dtype=np.int64)
+        session = np.array([session for _, _, session in self.starts], dtype=np.int64)
+        at = np.searchsorted(keys, (series.source.astype(np.int64) << 40) + series.row, side="right") - 1
+        return session[np.maximum(at, 0)]
+
+    def bounds(self, series: Series) -> Ints:
+        """Where each session begins in a series, and the end: points of session n are bounds[n] up to bounds[n + 1].
+
+        Points stand in written order, so each place is found by bisection.
+        """
+        if len(self.sessions) < 2 or not self.starts:
+            return np.array([0, *[len(series)] * max(1, len(self.sessions))])
+        source, row, session = (np.array(column, dtype=np.int64) for column in zip(*self.starts, strict=True))
+        source = source.astype(series.source.dtype)
+        begin, end = (np.searchsorted(series.source, source, side=side) for side in ("left", "right"))
+        here = np.flatnonzero(begin < end)  # starts in files that hold points of this series
+        inside = [np.searchsorted(series.row[begin[at] : end[at]], row[at]) for at in here.tolist()]
+        place = np.append(begin[here] + np.array(inside, dtype=np.int64), len(series))
+        first: Ints = place[np.searchsorted(session[here], np.arange(len(self.sessions) + 1))]
+        return first
+
+    def slices(self, series: Series) -> list[slice]:
+        """The points of each session in a series."""
+        return [slice(begin, end) for begin, end in pairwise(self.bounds(series).tolist())]
+
+
+def _key(source: int, row: int) -> int:
+    return (source << 40) + row
