@@ -16,6 +16,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from analyzer.readers import Reading
 from analyzer.readers.tfevents import READER, read, read_stream, scan_stream
@@ -363,7 +364,8 @@ def test_zero_filled_tail_is_named(zeros: int, block_size: int) -> None:
 
 def with_length(record: bytes, length: int) -> bytes:
     """The record with another length, and the right checksum of that."""
-    return framed(bytes(length))[:12] + record[12:]
+    start = struct.pack("<Q", length)
+    return start + struct.pack("<I", masked_crc32c(start)) + record[12:]
 
 
 @pytest.mark.parametrize("change", [-9, -1, 1, 5, 40, 1000, 70_000])
@@ -385,12 +387,34 @@ def test_a_length_that_swallows_whole_records_gives_them_back() -> None:
     assert len(reading.problems) == 1
 
 
+def test_a_place_is_searched_once_however_many_heads_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heads of long records with nothing behind them: each was the beginning of a search to the end of the block."""
+    from analyzer.readers.tfevents import record
+
+    searched: list[int] = []
+    before = record.long_heads
+    monkeypatch.setattr(record, "long_heads", lambda data, begin, end: (
+        searched.append(end - begin), before(data, begin, end))[1])
+    heads = with_length(framed(b""), 70_000)[:12] * 400
+    reading = reading_of(written([header()]) + heads + written([scalar("loss", 1, 0.5)]))
+    assert sum(searched) < 3 * len(heads)
+    assert [p[:3] for p in logged(reading)] == [("loss", 1, 0.5)]
+    assert [(p.kind, p.row, p.length) for p in reading.problems] == [("corrupt", 1, len(heads))]
+
+
+@pytest.mark.parametrize("damaged", [range(200), range(3, 200, 5), (7, 150)])
+def test_any_number_of_wrong_checksums(damaged: Iterable[int]) -> None:
+    records = [framed(event.SerializeToString()) for event in a_run(160)]
+    for row in damaged:
+        records[row] = records[row][:-1] + bytes([records[row][-1] ^ 1])
+    for block_size in (700, 1 << 20):
+        reading = reading_of(b"".join(records), block_size=block_size)
+        assert logged(reading) == [point for point in expected(a_run(160)) if point[4] not in set(damaged)]
+
+
 def test_a_length_beyond_the_file_asks_for_no_memory() -> None:
     records = [framed(event.SerializeToString()) for event in a_run(30)]
-    start = struct.pack("<Q", 2_000_000_000)
-    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
-
-    records[9] = start + struct.pack("<I", masked_crc32c(start)) + records[9][12:]
+    records[9] = with_length(records[9], 2_000_000_000)
     reading = reading_of(b"".join(records))
     assert [p[:4] for p in logged(reading)] == [p[:4] for p in expected(a_run(30)) if p[4] != 9]
     assert len(reading.problems) == 1

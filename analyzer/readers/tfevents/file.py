@@ -26,7 +26,7 @@ from analyzer.readers.tfevents.record import (
     Damage,
     Framed,
     frame,
-    hides_records,
+    hollow_records,
 )
 
 BLOCK = 2 << 20  # bytes read at a time: long columns, and little memory
@@ -81,11 +81,8 @@ def _believable(window: _Window, templates: Templates, lost: bool) -> tuple[Fram
     while True:
         framed = frame(data, size, final=final, lost=lost, distrusted=distrusted)
         block = templates.read(data, framed.start, framed.length)
-        hollow = {
-            int(framed.start[index]) - HEAD
-            for index in block.corrupt
-            if hides_records(data, int(framed.start[index]), int(framed.length[index]))
-        } - distrusted
+        start, length = framed.start[block.corrupt], framed.length[block.corrupt]
+        hollow = {int(start[index]) - HEAD for index in hollow_records(data, start, length)} - distrusted
         if not hollow:
             return framed, block
         distrusted |= hollow

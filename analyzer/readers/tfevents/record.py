@@ -93,8 +93,8 @@ def frame(
                     at = int(start[-1] + length[-1]) + FRAME
                     continue
                 at, wanted = int(start[whole]), int(length[whole]) + FRAME + (0 if final else HEAD)
-                behind = heads.after(at) if final or wanted > size else -1
-                if behind >= 0 and heads.links(behind):
+                behind = heads.linked_after(at) if final or wanted > size else -1
+                if behind >= 0:
                     found.lose(at, behind, "corrupt", "its length cannot be right: another record begins inside it")
                     at, wanted = behind, 0
                     continue
@@ -176,12 +176,19 @@ def checksum_fits(data: Bytes, start: int, length: int) -> bool:
     return masked(crc32c(data[start : start + length].tobytes())) == stored
 
 
-def hides_records(data: Bytes, start: int, length: int) -> bool:
-    """Whether records lie inside the data of this one and link up to its end: its stated length swallowed them."""
-    end = start + length + 4
-    inside = short_heads(data, start, start + length)
-    ends = inside + FRAME + _short_lengths(data, inside)
-    return bool(len(inside)) and bool((ends == end).any())
+def hollow_records(data: Bytes, start: Ints, length: Ints) -> Ints:
+    """Which records hold others that link up to their end: a wrong length has swallowed these."""
+    if not len(start):
+        return np.zeros(0, dtype=np.int64)
+    ends = start + length + 4
+    begin, end = int(start[0]), int(ends[-1])
+    if int(length.sum()) < (end - begin) // 2:  # they lie far apart: look into each
+        inside = np.concatenate([short_heads(data, a, b) for a, b in zip(start.tolist(), ends.tolist(), strict=True)])
+    else:
+        inside = short_heads(data, begin, end)
+    around = np.searchsorted(start, inside, side="right") - 1
+    hollow: Ints = np.unique(around[inside + FRAME + _short_lengths(data, inside) == ends[around]])
+    return hollow
 
 
 def _words(data: Bytes) -> NDArray[np.uint32]:
@@ -238,6 +245,8 @@ class _Heads:
         self.begin = self.end = 0
         self.place = self.length = np.zeros(0, dtype=np.int64)
         self.breaks = np.zeros(0, dtype=np.int64)  # heads that the next one does not follow
+        self.long = np.zeros(0, dtype=np.int64)
+        self.long_begin = self.long_end = -1
         self.reach = CYCLE
         self.disappointed = 0  # times that the lengths did not go on
         self.searched = True  # every place of the stretch was looked at
@@ -269,12 +278,31 @@ class _Heads:
                 self._search(begin, foresee=False)
             short = self.place[np.searchsorted(self.place, begin) :]
             until = int(short[0]) + HEAD - 1 if len(short) else min(self.end + HEAD - 1, self.size)
-            long = [place for place in long_heads(self.data, begin, until).tolist() if place not in self.distrusted]
-            if long:
-                return int(long[0])
+            long = self._long_from(begin, until)
+            if long >= 0:
+                return long
             if len(short):
                 return int(short[0])
             begin = self.end
+        return -1
+
+    def linked_after(self, at: int) -> int:
+        """The first head behind ``at`` of a record that is whole, -1 when there is none in the block."""
+        behind = self.after(at)
+        while behind >= 0 and not self.links(behind):
+            behind = self.after(behind)
+        return behind
+
+    def _long_from(self, begin: int, until: int) -> int:
+        """The first head of a long record in ``data[begin:until]``, -1 when there is none."""
+        if not self.long_begin <= begin <= until <= self.long_end:  # what was searched is not searched again
+            self.long = long_heads(self.data, begin, until)
+            self.long_begin, self.long_end = begin, until
+        for place in self.long[np.searchsorted(self.long, begin) :]:
+            if place > until - HEAD:
+                break
+            if int(place) not in self.distrusted:
+                return int(place)
         return -1
 
     def links(self, at: int) -> bool:
