@@ -105,7 +105,7 @@ def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 @pytest.fixture(params=[1, 60, 1 << 21], ids=["a line a block", "blocks of a few lines", "one block"], autouse=True)
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Blocks of several sizes: where one ends must not show."""
-    monkeypatch.setattr(large, "BLOCK", request.param)
+    monkeypatch.setattr(large, "block_bytes", lambda: request.param)
     return int(request.param)
 
 

@@ -134,7 +134,7 @@ def _series(column: Column, rows: _RowArrays, dialect: Dialect) -> Series:
         tag=dialect.tags.get(column.name, column.name),
         step=rows.step[at],
         value=column.value,
-        wall_time=rows.wall[at],
+        wall_time=rows.wall[at] if rows.wall.strides[0] else rows.wall[: len(column.value)],  # one NaN for all rows
         source=rows.source[: len(column.value)],
         row=rows.row[at],
     )

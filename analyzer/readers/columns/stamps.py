@@ -1,78 +1,83 @@
-"""Timestamps of one written form, a million at once: ``2024-01-31 12:00:00.5``, also with ``T``, a comma, and ``Z``."""
+"""Timestamps of one written form, a million at once: ``2024-01-31 12:00:00.5``, also with ``T``, a comma, and ``Z``.
+
+A stamp is four words of eight bytes. Its exclusive or with a form (another stamp, with ``0`` for every digit) leaves
+the digits as numbers and nothing else, if it has that form; a sum with carries into the highest bits shows whether.
+"""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.model import Floats, Ints
 
-_IN_CACHE = 1 << 12  # stamps looked at together: what is made of them on the way never leaves the cache
-_WHOLE = 19  # characters of a stamp without a fraction
-_DIGITS = 6  # of a microsecond
-_YEARS = (1971, 2200)  # in which a count of microseconds is a whole number to a float
+_IN_CACHE = 1 << 13  # stamps looked at together: what is made of them on the way never leaves the cache
+_WIDTH = 32  # bytes of four words; the longest form has 27
+_MOST_FORMS = 16  # a fraction has seven lengths
+_FORM = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?Z?", re.A)
+_FIRST_YEAR, _LAST_YEAR = 1971, 2199  # in which a count of microseconds is a whole number to a float
+_DAYS: Ints = (
+    np.arange((_FIRST_YEAR - 1970) * 12, (_LAST_YEAR + 1 - 1970) * 12 + 1, dtype="datetime64[M]")
+    .astype("datetime64[D]")
+    .astype(np.int64)
+)  # since 1970, of the first of each month
+_HIGHEST_BITS = np.uint64(0x8080808080808080)
 
-_Bytes = NDArray[np.uint8]
+_Words = NDArray[np.uint64]
 _Flags = NDArray[np.bool_]
 
 
 def seconds_of_stamps(cells: NDArray[np.bytes_]) -> Floats:
     """Seconds since 1970 (UTC) of each cell, NaN where it has another form, or is no moment of the calendar."""
+    return np.concatenate(
+        [np.empty(0), *(_seconds(cells[at : at + _IN_CACHE]) for at in range(0, len(cells), _IN_CACHE))]
+    )
+
+
+def _seconds(cells: NDArray[np.bytes_]) -> Floats:
     seconds = np.full(len(cells), np.nan)
-    for first in range(0, len(cells), _IN_CACHE):
-        some = cells[first : first + _IN_CACHE]
-        byte = some.view(np.uint8).reshape(len(some), -1)
-        sizes = np.char.str_len(some)
-        sizes -= byte[np.arange(len(some)), np.maximum(sizes - 1, 0)] == ord("Z")
-        for size in np.flatnonzero(np.bincount(sizes)).tolist():
-            if size == _WHOLE or _WHOLE + 1 < size <= _WHOLE + 1 + _DIGITS:
-                at = np.flatnonzero(sizes == size)
-                # what is a column of the cells is a row here: bytes side by side are worked on together
-                seconds[first + at] = _seconds(np.ascontiguousarray(byte[at, :size].T))
+    words = np.ascontiguousarray(cells.astype(f"S{_WIDTH}").view("<u8").reshape(len(cells), -1).T)
+    left = np.char.str_len(cells) <= _WIDTH if cells.itemsize > _WIDTH else np.ones(len(cells), dtype=bool)
+    for _ in range(_MOST_FORMS):
+        at = int(np.argmax(left))
+        if not left[at]:
+            break
+        left[at] = False
+        stamp = cells[at].decode("ascii")
+        if _FORM.fullmatch(stamp):
+            value, fits = _of_form(words, re.sub(r"\d", "0", stamp).encode())
+            seconds[fits] = value[fits]
+            left &= ~fits
     return seconds
 
 
-def _seconds(byte: _Bytes) -> Floats:
-    """Stamps of one length, shape (characters, stamps)."""
-    year, right = _number(byte[0:4])
-    right &= (year >= _YEARS[0]) & (year < _YEARS[1])
-    parts = []
-    for at in (5, 8, 11, 14, 17):
-        part, fine = _number(byte[at : at + 2])
-        parts.append(part)
-        right &= fine
-    month, day, hour, minute, second = parts
-    micro, fine = _number(byte[_WHOLE + 1 :])
-    for at, marks in ((4, "-"), (7, "-"), (10, "T "), (13, ":"), (16, ":"), (_WHOLE, ".,")):
-        if at < len(byte):
-            fine &= _is(byte[at], marks)
-    right &= fine & (month >= 1) & (month <= 12) & (hour < 24) & (minute < 60) & (second < 60)
-    months = (np.where(right, year, _YEARS[0]) - 1970) * 12 + np.where(right, month, 1) - 1
-    first, after = _day_of_month(months), _day_of_month(months + 1)
-    right &= (day >= 1) & (day <= after - first)
-    whole = (first + day - 1) * 86_400 + hour * 3_600 + minute * 60 + second
-    micro *= 10 ** (_DIGITS - max(len(byte) - _WHOLE - 1, 0))
-    return np.where(right, (whole * 1_000_000 + micro) / 1e6, np.nan)
+def _of_form(words: _Words, form: bytes) -> tuple[Floats, _Flags]:
+    """Seconds of stamps, shape (4 words, stamps), and which of them have this form and a place in the calendar."""
+    padded = form.ljust(_WIDTH, b"\0")
+    digits = words ^ _column(padded)
+    most = _column(bytes(0x7F - 9 if byte == ord("0") else 0x7F for byte in padded))
+    wrong = ((digits + most) | digits) & _HIGHEST_BITS
+    fits = (wrong[0] | wrong[1] | wrong[2] | wrong[3]) == 0
+    pairs = digits * np.uint64(10) + (digits >> np.uint64(8))  # of each byte and the next one
+    year = _byte(pairs[0], 0) * 100 + _byte(pairs[0], 2)
+    month, day, hour, minute, second = (
+        _byte(pairs[word], place) for word, place in ((0, 5), (1, 0), (1, 3), (1, 6), (2, 1))
+    )
+    micro = _byte(pairs[2], 4) * 10_000 + _byte(pairs[2], 6) * 100 + _byte(pairs[3], 0)
+    fits &= (year >= _FIRST_YEAR) & (year <= _LAST_YEAR) & (month >= 1) & (month <= 12)
+    fits &= (hour < 24) & (minute < 60) & (second < 60) & (day >= 1)
+    months = np.where(fits, (year - _FIRST_YEAR) * 12 + month - 1, 0)
+    days = _DAYS[months] + day - 1
+    fits &= days < _DAYS[months + 1]
+    whole = days * 86_400 + hour * 3_600 + minute * 60 + second
+    return (whole * 1_000_000 + micro) / 1e6, fits
 
 
-def _number(digits: _Bytes) -> tuple[Ints, _Flags]:
-    """A number of some digits, and where they all are digits."""
-    value = np.zeros(digits.shape[1], dtype=np.int64)
-    fine = np.ones(digits.shape[1], dtype=bool)
-    for row in digits:
-        digit = row - np.uint8(ord("0"))
-        fine &= digit < 10
-        value = value * 10 + digit
-    return value, fine
+def _column(form: bytes) -> _Words:
+    return np.frombuffer(form, dtype="<u8").astype(np.uint64)[:, np.newaxis]
 
 
-def _is(row: _Bytes, characters: str) -> _Flags:
-    found = row == ord(characters[0])
-    for character in characters[1:]:
-        found |= row == ord(character)
-    return found
-
-
-def _day_of_month(months: Ints) -> Ints:
-    """Days since 1970 of the first of a month that many months after January 1970."""
-    return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+def _byte(word: _Words, place: int) -> Ints:
+    return ((word >> np.uint64(8 * place)) & np.uint64(0xFF)).astype(np.int64)

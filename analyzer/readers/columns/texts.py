@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Labels = tuple[list[str], NDArray[np.intp]]
 
+SHORT = 8  # bytes; cells of just so many are compared as numbers
 _SEEN_FIRST = 200  # cells that tell whether a column repeats a few labels
 _NO_LABEL = -1
 
@@ -65,13 +66,14 @@ def few_labels(text: Sequence[str], most: int) -> Labels | None:
         number = {label: place for place, label in enumerate(dict.fromkeys(text))}
         code = np.fromiter(map(number.__getitem__, text), dtype=np.intp, count=len(text))
         return (list(number), code) if len(number) <= most else None
+    cells: Any = text.cells.view(np.uint64) if text.cells.itemsize == SHORT else text.cells
     labels: list[str] = []
     code = np.full(len(text), _NO_LABEL, dtype=np.intp)
     first = 0
     while first < len(code) and code[first] == _NO_LABEL:
         if len(labels) == most:
             return None
-        code[text.cells == text.cells[first]] = len(labels)
+        code[cells == cells[first]] = len(labels)
         labels.append(text[first])
         first = int(np.argmax(code == _NO_LABEL))
     return labels, code

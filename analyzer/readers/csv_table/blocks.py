@@ -7,6 +7,7 @@ are odd. A block that is still not understood makes the whole table one for the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -82,6 +83,8 @@ def _regular(block: bytes, lines: int, shape: Shape, text: frozenset[int]) -> Bl
             numbers = chosen_parser()(block, lines, format)
             break
         except HoldsText as found:
+            if format.text == text and len(rows := _repeated_headers(block, shape)):
+                raise _HeadersAmongRows(rows) from found
             format = replace(format, text=format.text | {found.column})
     # pyarrow fills blank lines up; where some column is full, there is none
     if not format.text and any(all(part.missing is None for part in parts) for parts in numbers.values()):
@@ -98,6 +101,12 @@ def _regular(block: bytes, lines: int, shape: Shape, text: frozenset[int]) -> Bl
         if len(rows):
             raise _HeadersAmongRows(rows)
     return Block(lines=lines, numbers=numbers, text=apart, odd_at=np.empty(0, dtype=np.int64), odd=())
+
+
+def _repeated_headers(block: bytes, shape: Shape) -> Ints:
+    """Lines that are the header once more, letter by letter."""
+    found = re.finditer(rb"^" + re.escape(shape.header_line.replace(chr(34), "").encode()) + rb"\r?$", block, re.M)
+    return np.array([count_of("\n", block[: one.start()]) for one in found], dtype=np.int64)
 
 
 def _around_odd_lines(block: bytes, known: Ints, shape: Shape, text: frozenset[int]) -> Block:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.model import Ints
+from analyzer.readers.columns.texts import SHORT
 
 _IN_CACHE = 1 << 18  # bytes looked at together: what is made of them on the way never leaves the cache
 _WIDEST = 64  # bytes; wider cells are no labels and no timestamps, and padding to them would take more memory than text
@@ -57,7 +58,7 @@ def starts_and_sizes(block: bytes, ends: Ints, index: int) -> tuple[Ints, Ints]:
 
 def packed(block: bytes, starts: Ints, sizes: Ints) -> NDArray[np.bytes_] | None:
     """Cells as padded bytes; None where they are too wide, or not all ASCII."""
-    width = max(int(sizes.max(initial=0)), 1)
+    width = max(int(sizes.max(initial=0)), SHORT)
     if width > _WIDEST or not block.isascii():
         return None
     data = np.frombuffer(block + bytes(width), dtype=np.uint8)

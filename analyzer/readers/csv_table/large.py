@@ -26,13 +26,12 @@ from analyzer.readers.columns.merge import merge_columns
 from analyzer.readers.csv_table.blocks import Block, read_block
 from analyzer.readers.csv_table.cell_bytes import count_of
 from analyzer.readers.csv_table.cells import column_of_cells
-from analyzer.readers.csv_table.parsers import Irregular
+from analyzer.readers.csv_table.parsers import Irregular, block_bytes
 from analyzer.readers.csv_table.rows import collect, read_columns
 from analyzer.readers.csv_table.shape import Shape, shape_of
 from analyzer.readers.csv_table.sheet import Sheet
 
 HEAD = 1 << 16  # bytes that tell the shape of the table
-BLOCK = 1 << 21  # bytes parsed together
 MOST_ODD = 0.05  # share of odd lines beyond which nothing is gained
 WORKERS = min(os.cpu_count() or 1, 8)  # one thread reads and counts lines for them: more would wait
 
@@ -55,14 +54,15 @@ def parse_large(text: bytes, name: str, problems: Sequence[Problem]) -> Reading 
 
 def _blocks_of_file(file: BinaryIO) -> Iterator[bytes]:
     file.seek(0)
-    while block := file.read(BLOCK):
+    size = block_bytes()
+    while block := file.read(size):
         yield block + file.readline()
 
 
 def _blocks_of_text(text: bytes) -> Iterator[bytes]:
-    at = 0
+    at, size = 0, block_bytes()
     while at < len(text):
-        end = text.find(b"\n", at + BLOCK) + 1 or len(text)
+        end = text.find(b"\n", at + size) + 1 or len(text)
         yield text[at:end]
         at = end
 

@@ -22,6 +22,7 @@ from analyzer.readers.columns.texts import PackedText, few_labels
 from analyzer.readers.csv_table.cell_bytes import cell_ends, count_of, packed, starts_and_sizes
 from analyzer.readers.csv_table.cells import MISSING, number_of
 
+_NAN = ("nan", "NaN", "NAN", "-nan", "-NaN", "+nan")  # numbers, but pandas reads them as such a hundred times slower
 _MOST_MARKS = 32  # ways to write "no number" that one block mixes
 _COLUMN_IN_ERROR = re.compile(r"CSV column #(\d+)")
 
@@ -61,6 +62,11 @@ class HoldsText(Exception):
 
 class Irregular(Exception):
     """The parser does not see the lines and cells that the careful path would see."""
+
+
+def block_bytes() -> int:
+    """Bytes of a block: what pyarrow makes of one is to stay in the cache, and a call of pandas takes a millisecond."""
+    return 1 << 19 if chosen_parser() is by_pyarrow else 1 << 21
 
 
 def chosen_parser() -> Callable[[bytes, int, Format], Columns]:
@@ -154,7 +160,7 @@ def _frame(block: bytes, format: Format, only: Sequence[int] | None, kind: Any =
         "sep": format.delimiter,
         "decimal": "," if format.decimal_comma else ".",
         "quoting": csv.QUOTE_NONE,
-        "na_values": sorted(MISSING),
+        "na_values": [*sorted(MISSING), *_NAN],
         "keep_default_na": False,
         "skip_blank_lines": False,
         "encoding_errors": "replace",

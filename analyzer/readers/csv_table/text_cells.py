@@ -23,7 +23,6 @@ _MOST_LABELS = 16
 _MAY_BE_NO_TEXT = frozenset(b"0123456789+-.,iInNt" + b"".join(mark[:1].encode() for mark in MISSING))
 _BEGINS_TEXT = np.array([32 < byte < 127 and byte not in _MAY_BE_NO_TEXT for byte in range(256)])
 _IS_SPACE = np.array([byte < 128 and chr(byte).isspace() for byte in range(256)])
-_IS_DIGIT = np.array([byte in b"0123456789" for byte in range(256)])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,8 +81,11 @@ def _surely_text(cells: NDArray[np.bytes_], sizes: Ints) -> NDArray[np.bool_]:
     byte = cells.view(np.uint8).reshape(len(cells), -1)
     sure: NDArray[np.bool_] = _BEGINS_TEXT[byte[:, 0]]
     if byte.shape[1] > 4:  # the year of a date
-        sure = sure | (_IS_DIGIT[byte[:, :4]].all(axis=1) & ((byte[:, 4] == ord("-")) | (byte[:, 4] == ord("/"))))
-    return sure & ~_IS_SPACE[byte[np.arange(len(cells)), np.maximum(sizes - 1, 0)]]
+        date = (byte[:, 4] == ord("-")) | (byte[:, 4] == ord("/"))
+        for place in range(4):
+            date &= byte[:, place] - np.uint8(ord("0")) < 10
+        sure = sure | date
+    return sure & ~_IS_SPACE[byte.ravel()[np.arange(0, byte.size, byte.shape[1]) + np.maximum(sizes - 1, 0)]]
 
 
 def _one_by_one(cells: Sequence[str], at: Ints, *, decimal_comma: bool) -> Apart:
