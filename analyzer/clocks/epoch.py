@@ -136,9 +136,9 @@ def _from_fractions(timeline: Timeline, labels: Labels) -> EpochClock | None:
 def _solve_fractions(timeline: Timeline, bounds: Bounds, slope: Slope, crossings: int) -> Solution | None:
     starts = bounds.low / bounds.scale
     follows = (np.diff(bounds.low_label) == 1) & (np.diff(bounds.session) == 0) & (np.diff(starts) > 0)
-    laps = [(max(1, round(gap) - 1), round(gap) + 1) for gap in np.diff(starts)[follows].tolist()]
+    whole = np.round(np.diff(starts)[follows]).astype(np.int64)
     near = (math.floor(slope.middle), math.ceil(slope.middle))
-    lengths = candidate_lengths(laps, (*planned_lengths(timeline), *near))
+    lengths = candidate_lengths((np.maximum(1, whole - 1), whole + 1), (*planned_lengths(timeline), *near))
     return solve(bounds, lengths, anchor=None, slope=slope, planned=read_planned(timeline), crossings=crossings)
 
 

@@ -12,7 +12,6 @@ that lasts a few steps too long at the end is a matter of the run's length.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -38,6 +37,8 @@ UNBOUNDED = 2**31
 """Steps per epoch of a log that shows no second lap."""
 FINE = 1024
 """Parts of a step in which fractional bounds are kept."""
+
+Laps = tuple[Ints, Ints]  # what each of some laps says about S: at least, at most; shape (m,) each
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -205,44 +206,40 @@ def feasible_lengths(bounds: Bounds, *, ratio: Literal["", "up", "down"] = "") -
     return None
 
 
-def candidate_lengths(laps: list[tuple[int, int]], extra: tuple[int, ...] = ()) -> dict[int, int]:
+def candidate_lengths(laps: Laps, extra: tuple[int, ...] = ()) -> dict[int, int]:
     """Whole S worth a walk, ascending, each with the number of laps that measure it.
 
     Those inside the most laps (or all but one of them), and ``extra``.
     """
-    changes = sorted([(low, 1) for low, _ in laps] + [(high + 1, -1) for _, high in laps])
-    depth, levels = 0, []
-    for (at, change), (following, _) in pairwise([*changes, (changes[-1][0], 0)] if changes else []):
-        depth += change
-        if following > at and depth > 0:
-            levels.append((depth, at, following))
-    deepest = max((depth for depth, _, _ in levels), default=0)
+    low, high = laps
+    at, change = np.unique(np.concatenate([low, high + 1]), return_inverse=True)
+    begun, ended = (np.bincount(part, minlength=len(at)) for part in (change[: len(low)], change[len(low) :]))
+    depth = np.cumsum(begun - ended)  # laps that measure the lengths from each place on
     found = {value: 0 for value in extra if value > 0}
-    starts = [at for _, at, _ in levels]
     for value in found:
-        level = bisect_right(starts, value) - 1
-        if level >= 0 and value < levels[level][2]:
-            found[value] = levels[level][0]
+        level = int(np.searchsorted(at, value, side="right")) - 1
+        found[value] = int(depth[level]) if level >= 0 else 0
+    deepest = int(depth.max(initial=0))
+    levels = np.flatnonzero(depth >= max(1, deepest - 1 if deepest > 2 else deepest))
     enough = MOST_CANDIDATES + len(found)  # levels rise, and only the smallest lengths are kept
-    for depth, at, following in levels:
-        if depth >= (deepest - 1 if deepest > 2 else deepest):
-            found.update(dict.fromkeys(range(max(1, at), min(following, at + MOST_CANDIDATES)), depth))
-            if len(found) >= enough:
-                break
+    for level in levels.tolist():
+        first, behind = int(at[level]), int(at[level + 1])
+        found.update(dict.fromkeys(range(max(1, first), min(behind, first + MOST_CANDIDATES)), int(depth[level])))
+        if len(found) >= enough:
+            break
     return dict(sorted(found.items())[:MOST_CANDIDATES])
 
 
-def measured_laps(runs: LabelRuns) -> list[tuple[int, int]]:
-    """What each lap with both ends inside one session says about S: [low, high] steps."""
+def measured_laps(runs: LabelRuns) -> Laps:
+    """What each lap with both ends inside one session says about S."""
     label, session = runs.label, runs.session
     low = runs.last[1:-1] - runs.first[1:-1] + 1
     high = runs.first[2:] - runs.last[:-2] - 1
     inside = (session[:-2] == session[1:-1]) & (session[1:-1] == session[2:])
     measured = inside & (label[:-2] < label[1:-1]) & (label[1:-1] < label[2:]) & (low > 0) & (low <= high)
-    laps = list(zip(low[measured].tolist(), high[measured].tolist(), strict=True))
-    if not laps and len(runs) > 1 and runs.session[0] == runs.session[1] and runs.first[1] > runs.first[0]:
-        laps.append((int(runs.last[0] - runs.first[0]) + 1, int(runs.first[1] - runs.first[0])))
-    return laps
+    if not measured.any() and len(runs) > 1 and session[0] == session[1] and runs.first[1] > runs.first[0]:
+        return runs.last[:1] - runs.first[:1] + 1, runs.first[1:2] - runs.first[:1]
+    return low[measured], high[measured]
 
 
 def _boundary_since(bounds: Bounds, k: int, S: int) -> int:

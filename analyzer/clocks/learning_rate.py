@@ -117,17 +117,15 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
 
 
 def _sessions(timeline: Timeline, series: Series, step: Ints) -> tuple[Ints, dict[int, int | None]]:
-    """Session of every row, cut also where the step falls; and the join that each begins at."""
+    """Session of every row, cut also where the step falls; and the join that each begins at, where it does."""
     known = timeline.session_map.of(series)
     starts = np.zeros(len(series), dtype=bool)
     if len(series) > 1:
         starts[1:] = (np.diff(known) != 0) | (np.diff(step) < 0)
     own = np.cumsum(starts)
     at_join = {join.after: join.index for join in timeline.joins}
-    joins: dict[int, int | None] = {}
-    for row in np.flatnonzero(starts).tolist():
-        joins[int(own[row])] = at_join.get(int(known[row])) if known[row] != known[row - 1] else None
-    return own, joins
+    begins = np.flatnonzero(np.diff(known) != 0) + 1
+    return own, {int(own[row]): at_join.get(int(known[row])) for row in begins.tolist()}
 
 
 def steps_per_epoch(timeline: Timeline) -> float | None:

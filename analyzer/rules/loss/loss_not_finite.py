@@ -19,7 +19,6 @@ What to do
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -51,7 +50,8 @@ def _finding(timeline: Timeline, series: Series, others: list[str]) -> Finding:
     rows = np.flatnonzero(~finite)
     first, last = int(rows[0]), int(rows[-1])
     back = np.flatnonzero(finite[first:])
-    kinds = sorted({"NaN" if math.isnan(value) else "infinite" for value in series.value[rows]}, reverse=True)
+    unknown = np.isnan(series.value[rows])
+    kinds = [*["infinite"] * (not unknown.all()), *["NaN"] * bool(unknown.any())]
     step = int(series.step[first])
     where = f"at step {step}" if step != NO_STEP else f"in row {int(series.row[first])}"
     if not len(back):
