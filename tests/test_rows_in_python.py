@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -51,7 +52,7 @@ def healthy(rows: int) -> Columns:
 def resumed_often(rows: int) -> Columns:
     """Twenty resumes, each from a checkpoint forty steps back."""
     cuts = np.linspace(0, rows, 22).astype(int)
-    lives = [np.arange(max(begin - 40, 0), end) for begin, end in zip(cuts[:-1], cuts[1:], strict=True)]
+    lives = [np.arange(max(begin - 40, 0), end) for begin, end in pairwise(cuts)]
     told = taken(columns(rows), np.concatenate(lives))
     pauses = np.repeat(3600.0 * np.arange(len(lives)), [len(life) for life in lives])
     return {**told, "wall": 1.7e9 + 0.2 * np.arange(len(pauses)) + pauses}
