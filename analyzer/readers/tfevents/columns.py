@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 FEWEST = 64  # records of one length for which columns pay
 ABREAST = 12  # records for which it pays to walk them side by side
 SHAPES = 8  # kinds of records of one length that are told apart; more are walked
-MISSES = 8  # records of one length that fit nothing, before no more templates are looked for
+MISSES = 4  # looks in vain for a template, in one block and in blocks one after another, before it is given up
 LIKE_IT = 5  # records of a kind from which a template pays; fewer are walked
 LONGEST = 1 << 14  # bytes of an event that is compared with templates
 VARYING = 2048  # bytes that vary in an event which is still read as columns
@@ -127,26 +127,32 @@ class Templates:
                 break
         shapes.sort(key=lambda shape: -shape.hits)  # steps grow: what fitted most will fit again
         passed = [rows[:0]]
-        while len(rows) >= FEWEST and self.futile.get(size, 0) < MISSES:
-            learnt = self._learn(shapes, words, size)
+        tries = 0 if self.futile.get(size, 0) > MISSES else MISSES
+        while len(rows) >= FEWEST and tries:
+            learnt, alike = self._learn(shapes, words, size)
             if learnt is not None:
                 rows, words = learnt.read(rows, words, parts, corrupt)
+                self.futile[size] = 0
                 continue
+            tries -= 1
             self.futile[size] = self.futile.get(size, 0) + 1
-            passed.append(rows[:1])
-            rows, words = rows[1:], words[1:]
+            passed.append(rows[alike])
+            rows, words = np.delete(rows, alike), np.delete(words, alike, axis=0)
         return np.concatenate([*passed, rows])
 
-    def _learn(self, shapes: list[_Shape], words: NDArray[np.uint64], size: int) -> _Shape | None:
-        """Take one record of each kind like the first as a template, if its checksum is right and many are like it."""
+    def _learn(self, shapes: list[_Shape], words: NDArray[np.uint64], size: int) -> tuple[_Shape | None, Ints]:
+        """Take one record of each kind like the first as a template, if its checksum is right and many are like it.
+
+        Returns the shape, or None, and the records that begin like the first.
+        """
         event = self._plain(words[0], size)
         shape = None if event is None else _shape(event, size)
         if shape is None:
-            return None
+            return None, np.zeros(1, dtype=np.int64)
         shape = next((one for one in shapes if np.array_equal(one.mask, shape.mask)), shape)
         alike, kinds = shape.distinct(words)
         if len(alike) < LIKE_IT * len(kinds):
-            return None
+            return None, alike
         words = words[kinds]
         crc = _crc_of_rows(words, size)
         right = masked_all(crc) == _column(words, size, "<u4")
@@ -154,7 +160,7 @@ class Templates:
         events = [(index, one) for index, each in enumerate(words) if (one := self._plain(each, size))]
         events = [(index, one) for index, one in events if _same_places(one, shape.event)]
         if not right[0] or not events or events[0][0]:  # the first must be read, or it is met again
-            return None
+            return None, np.zeros(1, dtype=np.int64)
         tags = []
         for _, one in events:
             self.tags.plugins.update((tag, plugin) for tag, plugin in one.plugins if tag not in self.tags.plugins)
@@ -163,7 +169,7 @@ class Templates:
         shape.add(words[chosen], crc[chosen], np.array(tags, dtype=np.int32))
         if shape not in shapes:
             shapes[SHAPES - 1 :] = [shape]
-        return shape
+        return shape, alike
 
     def _plain(self, words: NDArray[np.uint64], size: int) -> Event | None:
         """The event in these words, if it holds nothing but scalars."""

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analyzer.model import Floats, Ints, Marker, Problem, Series, Source
 from analyzer.readers import Reading
@@ -29,7 +30,8 @@ from analyzer.readers.tfevents.record import (
     hollow_records,
 )
 
-BLOCK = 2 << 20  # bytes read at a time: long columns, and little memory
+BLOCK = 4 << 20  # bytes read at a time: long columns, and little memory
+LONG_SLICE = 64  # points of a tag from which a slice of its own pays
 MOST_PROBLEMS = 100  # problems told one by one; a file with more says how many
 
 
@@ -147,7 +149,10 @@ class _Account:
 
     def __init__(self, name: str, row: int) -> None:
         self.name, self.row, self.first_row = name, row, row
+        self.unsorted: list[tuple[NDArray[np.int32], Ints, Floats, Floats, Ints]] = []  # blocks in written order
+        self.waiting = 0  # points in them
         self.slices: dict[int, list[tuple[Ints, Floats, Floats, Ints]]] = {}
+        self.first: dict[int, tuple[int, int]] = {}  # row of the first point of each tag, and its place among others
         self.problems: list[Problem] = []
         self.untold = 0
         self.open_damage: tuple[tuple[int, int], int, str] | None = None  # (end, row), begin, what it looks like
@@ -206,15 +211,32 @@ class _Account:
             return
         if self.first_wall_time is None:
             self.first_wall_time = float(points.wall_time[0])
-        key = points.tag.astype(np.int16) if int(points.tag.max()) < 1 << 15 else points.tag
+        row = points.record + np.int64(first)
+        self.unsorted.append((points.tag, points.step, points.value, points.wall_time, row))
+        self.waiting += len(row)
+        if self.waiting >= LONG_SLICE * max(len(self.slices), int(points.tag.max())):
+            self._sort_by_tag()
+
+    def _sort_by_tag(self) -> None:
+        """Cut what waits into slices of one tag each."""
+        if not self.unsorted:
+            return
+        parts = self.unsorted
+        tag, step, value, wall, row = (
+            parts[0]
+            if len(parts) == 1
+            else (np.concatenate([part[column] for part in parts]) for column in range(5))
+        )
+        self.unsorted, self.waiting = [], 0
+        key = tag.astype(np.int16) if int(tag.max()) < 1 << 15 else tag
         order = np.argsort(key, kind="stable")  # 16-bit keys are sorted by radix
-        key = key[order]
+        key, step, value, wall, row = key[order], step[order], value[order], wall[order], row[order]
         cuts = [0, *(np.flatnonzero(key[1:] != key[:-1]) + 1).tolist(), len(key)]
-        step, value, wall = points.step[order], points.value[order], points.wall_time[order]
-        row = points.record[order] + np.int64(first)
-        for begin, end in pairwise(cuts):
+        for number, (begin, end) in zip(key[cuts[:-1]].tolist(), pairwise(cuts), strict=True):
+            if number not in self.first:
+                self.first[number] = int(row[begin]), int(order[begin])
             part = slice(begin, end)
-            self.slices.setdefault(int(key[begin]), []).append((step[part], value[part], wall[part], row[part]))
+            self.slices.setdefault(number, []).append((step[part], value[part], wall[part], row[part]))
 
     def _lose(self, damage: Damage, offset: int, row: int) -> None:
         begin, end, what = damage.start + offset, damage.end + offset, damage.what
@@ -245,9 +267,12 @@ class _Account:
         """Everything that was read, as one ``Reading``."""
         names, exact = templates.tags.names, templates.tags.exact
         series = []
-        for number in sorted(self.slices, key=self._first_row):
+        self._sort_by_tag()
+        for number in sorted(self.slices, key=self.first.__getitem__):
             parts = self.slices.pop(number)
-            step, value, wall, row = (np.concatenate(column) for column in zip(*parts, strict=True))
+            step, value, wall, row = (
+                parts[0] if len(parts) == 1 else (np.concatenate(column) for column in zip(*parts, strict=True))
+            )
             series.append(
                 Series(
                     tag=names[number],
@@ -300,9 +325,6 @@ class _Account:
             facts=facts_of(self.texts.values(), PurePosixPath(self.name).name),
         )
         return Scan(reading=reading, offset=offset, row=self.row)
-
-    def _first_row(self, number: int) -> tuple[int, int]:
-        return int(self.slices[number][0][3][0]), number
 
     def _origin(self) -> Origin:
         """The writer that the file name tells of; its start to the fraction of a second if the first event agrees."""

@@ -56,6 +56,8 @@ class Walk:
     numbers: list[int] = field(default_factory=list)  # by index into ``tag_names``; -1: no text
     plugins: list[str] = field(default_factory=list)  # by index into ``metadata``
     kinds: list[int] = field(default_factory=list)
+    tag_kinds: Ints = field(default_factory=lambda: np.array([UNREADABLE]))
+    counted: tuple[int, int] = (0, 0)  # tags and plugins when ``tag_kinds`` was made
 
     def read(self, data: Bytes, start: Ints, length: Ints) -> Walked:
         """Read the events ``data[start:start + length]``, whose checksums are right."""
@@ -138,8 +140,12 @@ class Walk:
                 self.tags.plugins.setdefault(self.tags.names[tag], self.plugins[index])
 
     def _kinds_of_tags(self) -> NDArray[np.int64]:
-        plugins = self.tags.plugins
-        return np.array([*(_kind_of(plugins.get(tag, "")) for tag in self.tags.names), UNREADABLE])
+        """What each tag's tensors are by the plugin it was first given; of an unknown tag, unreadable."""
+        plugins, names = self.tags.plugins, self.tags.names
+        if (len(names), len(plugins)) != self.counted:
+            self.counted = len(names), len(plugins)
+            self.tag_kinds = np.array([*(_kind_of(plugins.get(tag, "")) for tag in names), UNREADABLE])
+        return self.tag_kinds
 
 
 def _kind_of(plugin: str) -> int:
