@@ -225,6 +225,27 @@ def test_a_scalar_between_large_blobs() -> None:
         assert reading.source.records == 5
 
 
+@pytest.mark.parametrize("around", [(0, 0), (3, 0), (500, 3000), (0, 20_000)])
+@pytest.mark.parametrize("block_size", [64, 1000, 5000, 1 << 20])
+def test_an_event_file_inside_a_blob_is_no_part_of_the_log(around: tuple[int, int], block_size: int) -> None:
+    before, after = (np.random.default_rng(size).bytes(size) for size in around)
+    inner = before + written([header(), *(scalar("inner", step, 1.0) for step in range(40))]) + after
+    image = Event(step=1, summary=Summary(value=[Summary.Value(tag="i", image=Summary.Image(
+        encoded_image_string=inner))]))
+    reading = reading_of(written([scalar("loss", 1, 1.0), image, scalar("loss", 2, 0.5)]), block_size=block_size)
+    assert [p[:3] for p in logged(reading)] == [("loss", 1, 1.0), ("loss", 2, 0.5)]
+    assert not reading.problems
+
+
+def test_scalars_beside_a_large_image_in_one_summary() -> None:
+    image = Summary.Value(tag="i", image=Summary.Image(encoded_image_string=bytes(range(256)) * 500))
+    values = [Summary.Value(tag="a", simple_value=1.0), image, Summary.Value(tag="b", simple_value=2.0)]
+    events = [header(), Event(step=3, summary=Summary(value=values)), scalar("a", 4, 0.5)]
+    for block_size in (1000, 1 << 20):
+        assert [p[:3] for p in logged(reading_of(written(events), block_size=block_size))] == [
+            ("a", 3, 1.0), ("b", 3, 2.0), ("a", 4, 0.5)]
+
+
 def test_a_blob_that_is_cut_or_changed_is_named() -> None:
     blob = Event(step=1, summary=Summary(value=[Summary.Value(tag="i", image=Summary.Image(
         encoded_image_string=np.random.default_rng(0).bytes(100_000)))]))

@@ -14,6 +14,7 @@ from analyzer.readers.tfevents.checksum import (
     contribution,
     crc32c,
     crc32c_of,
+    crc32c_of_pieces,
     masked,
     masked_all,
     short_length_checksums,
@@ -92,3 +93,8 @@ def test_lengths_known_in_advance() -> None:
     table = short_length_checksums()
     for length in (0, 1, 24, 255, 256, 65535):
         assert int(table[length]) == masked(crc32c(length.to_bytes(8, "little")))
+
+
+@given(st.lists(st.binary(max_size=300), max_size=5))
+def test_a_message_in_pieces(pieces: list[bytes]) -> None:
+    assert crc32c_of_pieces(pieces) == byte_by_byte(b"".join(pieces))

@@ -10,7 +10,7 @@ Mask: tensorflow/core/lib/hash/crc32c.h.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 import numpy as np
@@ -37,6 +37,15 @@ def crc32c(message: bytes) -> int:
             crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
         return crc ^ ONES
     return int(crc32c_of(np.frombuffer(message, dtype=np.uint8), np.array([0]), np.array([len(message)]))[0])
+
+
+def crc32c_of_pieces(pieces: Iterable[bytes]) -> int:
+    """The CRC-32C of a message that comes in pieces."""
+    crc = 0
+    for piece in pieces:
+        moved = advance(np.array([crc], dtype=np.uint32), np.array([len(piece)]))
+        crc = int(moved[0]) ^ crc32c(piece)
+    return crc
 
 
 def masked(crc: int) -> int:
@@ -68,10 +77,20 @@ def crc32c_of(data: Bytes, start: NDArray[np.int64], length: NDArray[np.int64]) 
         whole = data.tobytes()
         crc[blobs] = [hardware(whole[begin:end]) for begin, end in ends]
     else:
-        crc[blobs] = [hardware(data[begin:end].tobytes()) for begin, end in ends]
+        crc[blobs] = [_by_hardware(data[begin:end]) for begin, end in ends]
     rest = np.flatnonzero(length < BLOB)
     if len(rest):
         crc[rest] = crc32c_of(data, start[rest], length[rest])
+    return crc
+
+
+def _by_hardware(message: Bytes) -> int:
+    """The checksum of one message of any length, of which no second copy is made."""
+    import google_crc32c
+
+    crc = 0
+    for begin in range(0, len(message), WHOLE):
+        crc = google_crc32c.extend(crc, message[begin : begin + WHOLE].tobytes())
     return crc
 
 

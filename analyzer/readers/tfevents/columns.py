@@ -183,7 +183,7 @@ class Templates:
 
     def _walk(self, data: Bytes, start: Ints, length: Ints, rows: Ints, parts: list[_Part]) -> Ints:
         """Read records field by field, side by side; returns those that hold more than values."""
-        if len(rows) < ABREAST:
+        if len(rows) < ABREAST and not (length[rows] > LONGEST).any():
             return rows
         walked = self.walk.read(data, start[rows], length[rows])
         if len(walked.event):

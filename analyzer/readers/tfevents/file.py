@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from analyzer.model import Floats, Ints, Marker, Problem, Series, Source
 from analyzer.readers import Reading
-from analyzer.readers.tfevents.checksum import Bytes
+from analyzer.readers.tfevents.checksum import Bytes, crc32c_of_pieces, masked
 from analyzer.readers.tfevents.columns import LONGEST_TEXT, Block, Points, Templates
 from analyzer.readers.tfevents.declarations import facts_of
 from analyzer.readers.tfevents.event import SESSION_START, Text
@@ -32,6 +33,7 @@ from analyzer.readers.tfevents.record import (
 
 BLOCK = 4 << 20  # bytes read at a time: long columns, and little memory
 LONG_SLICE = 64  # points of a tag from which a slice of its own pays
+PROOFS = 4  # times the file's size that is read ahead for lengths that turn out wrong, so that time stays linear
 MOST_PROBLEMS = 100  # problems told one by one; a file with more says how many
 
 
@@ -81,7 +83,7 @@ def _believable(window: _Window, templates: Templates, lost: bool) -> tuple[Fram
     data, size, final = window.data, window.size, window.ended
     distrusted: set[int] = set()
     while True:
-        framed = frame(data, size, final=final, lost=lost, distrusted=distrusted)
+        framed = frame(data, size, final=final, lost=lost, distrusted=distrusted, proven=window.proves)
         block = templates.read(data, framed.start, framed.length)
         start, length = framed.start[block.corrupt], framed.length[block.corrupt]
         hollow = {int(start[index]) - HEAD for index in hollow_records(data, start, length)} - distrusted
@@ -97,6 +99,7 @@ class _Window:
         self.stream, self.offset, self.block_size = stream, offset, max(block_size, 64)
         self.size = 0
         self.ended = False
+        self.read_in_vain = 0  # bytes that proved nothing
         self.data: Bytes = np.zeros(self.block_size + PADDING, dtype=np.uint8)
 
     def fill(self, wanted: int) -> None:
@@ -121,6 +124,32 @@ class _Window:
             self.data[: self.size - consumed] = self.data[consumed : self.size].copy()
             self.offset += consumed
             self.size -= consumed
+
+    def proves(self, start: int, length: int) -> bool:
+        """Whether the data of a record that begins in the block and goes on behind it have their right checksum.
+
+        A blob may hold an event file, so that records inside it do not disprove its length. Its bytes pass by; the
+        stream is put back to where it was.
+        """
+        try:
+            here = self.stream.tell()
+            end = self.stream.seek(0, 2)
+            if self.offset + start + length + 4 <= end and self.read_in_vain < PROOFS * end:
+                self.stream.seek(self.offset + start)
+                crc = crc32c_of_pieces(self._pieces(length))
+                right = masked(crc) == int.from_bytes(self.stream.read(4), "little")
+                self.read_in_vain += 0 if right else length
+            else:
+                right = False
+            self.stream.seek(here)
+        except (OSError, ValueError, AttributeError):  # no stream that can go back
+            return False
+        return right
+
+    def _pieces(self, length: int) -> Iterator[bytes]:
+        while length > 0 and (piece := self.stream.read(min(length, self.block_size))):
+            length -= len(piece)
+            yield piece
 
     def _at_most(self, wanted: int) -> int:
         """``wanted``, or what the file can still give: a wrong length must not ask for memory."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -71,12 +71,18 @@ class Framed:
 
 
 def frame(
-    data: Bytes, size: int, *, final: bool, lost: bool = False, distrusted: Collection[int] = frozenset()
+    data: Bytes,
+    size: int,
+    *,
+    final: bool,
+    lost: bool = False,
+    distrusted: Collection[int] = frozenset(),
+    proven: Callable[[int, int], bool] = lambda start, length: False,
 ) -> Framed:
     """Find the records in ``data[:size]``, which begins at a record, or within damage when ``lost``.
 
-    ``final``: nothing follows. ``distrusted``: places of heads that are not to be believed. ``data`` must be longer
-    than ``size`` by ``PADDING``.
+    ``final``: nothing follows. ``distrusted``: places of heads that are not to be believed. ``proven`` looks whether
+    the checksum of data that go on behind the block is right. ``data`` must be longer than ``size`` by ``PADDING``.
     """
     heads = _Heads(data, size, distrusted)
     found = _Found()
@@ -94,7 +100,7 @@ def frame(
                     continue
                 at, wanted = int(start[whole]), int(length[whole]) + FRAME + (0 if final else HEAD)
                 behind = heads.linked_after(at) if final or wanted > size else -1
-                if behind >= 0:
+                if behind >= 0 and (final or not proven(at + HEAD, int(length[whole]))):
                     found.lose(at, behind, "corrupt", "its length cannot be right: another record begins inside it")
                     at, wanted = behind, 0
                     continue

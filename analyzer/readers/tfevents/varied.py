@@ -186,7 +186,7 @@ def _values(data: Bytes, at: Ints, end: Ints, plain: Flags) -> tuple[Ints, Ints,
         more = stop < end
         event, at, end = event[more], stop[more], end[more]
     for one, begin_of, end_of in zip(event.tolist(), at.tolist(), end.tolist(), strict=True):
-        begins, stops = _values_of_one(data[begin_of:end_of].tobytes())
+        begins, stops = _values_of_one(data[begin_of:end_of].data)
         plain[one] &= bool(begins)
         begin, stop = np.array(begins, dtype=np.int64) + begin_of, np.array(stops, dtype=np.int64) + begin_of
         found.append((np.full(len(begins), one), begin, stop))
@@ -199,7 +199,7 @@ def _values(data: Bytes, at: Ints, end: Ints, plain: Flags) -> tuple[Ints, Ints,
     return event[written], begin[written], stop[written]
 
 
-def _values_of_one(data: bytes) -> tuple[list[int], list[int]]:
+def _values_of_one(data: memoryview) -> tuple[list[int], list[int]]:
     """Begins and ends of the values in the rest of one summary; none when it holds anything else."""
     begins: list[int] = []
     ends: list[int] = []
