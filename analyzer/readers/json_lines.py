@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from analyzer.model import Problem, Source
+from analyzer.model import Ints, Problem, Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.columns import Dialect
+from analyzer.readers.columns import Column, Dialect
 from analyzer.readers.columns.entries import columns_of_entries, flatten
 from analyzer.readers.columns.reading import interpret
+from analyzer.readers.columns.stack import Table, stacked
 from analyzer.readers.columns.step_axis import names_an_axis
+from analyzer.readers.json_pieces import LONG, objects_of_lines, pieces_of_lines
 from analyzer.readers.text_file import (
     Lines,
     decode,
@@ -31,6 +34,7 @@ from analyzer.readers.text_file import (
 )
 from analyzer.roles import role_of_tag
 
+ENTRIES_SEEN = 200  # whose keys tell the writer
 TELLING_ROLES = ("loss", "validation_loss", "epoch_loss", "learning_rate")
 _COMPOSER = re.compile(r"\[[\w ]+\](?:\[(?P<unit>step|batch|epoch)=(?P<step>\d+)\])?:?\s*(?=\{)")
 _KEY = re.compile(r'"([^"\\]{1,120})"\s*:')
@@ -87,20 +91,51 @@ def parse(data: bytes, name: str) -> Reading:
     reason = why_not_text(unpacked.data)
     if reason:
         return unreadable(name, "json-lines", reason, unpacked.problems)
-    lines = lines_of(decode(unpacked.data))
-    entries, rows, problems, composer = entries_of(lines, name)
+    long = _long_table(unpacked.data) if len(unpacked.data) > LONG else None
+    if long is not None:
+        first, columns, rows = long
+        return _reading(name, first, columns, np.arange(1, rows + 1), unpacked.problems)
+    entries, numbers, problems, composer = entries_of(lines_of(decode(unpacked.data)), name)
     problems = [*unpacked.problems, *problems]
     if not entries:
         return unreadable(name, "json-lines", "no line is a complete JSON object", problems)
-    keys = frozenset(key for entry in entries[:200] for key in flat_entry(entry))
-    dialect = Dialect(framework="composer", step_columns=("step",)) if composer else dialect_of(keys)
+    rows_of_entries = np.array(numbers, dtype=np.int64)
+    return _reading(name, entries, columns_of_entries(entries), rows_of_entries, problems, composer=composer)
+
+
+def _reading(
+    name: str,
+    entries: Sequence[Mapping[str, Any]],
+    columns: Sequence[Column],
+    rows: Ints,
+    problems: Sequence[Problem],
+    *,
+    composer: bool = False,
+) -> Reading:
+    keys = frozenset(key for entry in entries[:ENTRIES_SEEN] for key in flat_entry(entry))
     return interpret(
-        columns_of_entries(entries),
-        np.array(rows, dtype=np.int64),
-        dialect=dialect,
+        columns,
+        rows,
+        dialect=Dialect(framework="composer", step_columns=("step",)) if composer else dialect_of(keys),
         problems=problems,
         source=Source(path=name, format="json-lines", line_numbers=True),
     )
+
+
+def _long_table(data: bytes) -> tuple[list[Mapping[str, Any]], list[Column], int] | None:
+    """The first entries, all columns, and how many lines there are; None where one is no object in UTF-8."""
+    first: list[Mapping[str, Any]] = []
+    tables: list[Table] = []
+    for lines in pieces_of_lines(data.removeprefix(BOM_UTF8)):
+        try:
+            entries = objects_of_lines(lines)
+        except (ValueError, RecursionError):
+            return None
+        if not {dict}.issuperset(map(type, entries)):
+            return None
+        first += entries[: ENTRIES_SEEN - len(first)]
+        tables.append((len(entries), columns_of_entries(entries)))
+    return first, stacked(tables), sum(count for count, _ in tables)
 
 
 def entries_of(lines: Lines, name: str) -> tuple[list[Mapping[str, Any]], list[int], list[Problem], bool]:

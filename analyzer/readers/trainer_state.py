@@ -5,25 +5,28 @@ A file that was cut anywhere still gives the complete entries of its history.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from analyzer.model import Fact, Problem, Source
+from analyzer.model import Fact, Ints, Problem, Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.columns import Dialect
+from analyzer.readers.columns import Column, Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
+from analyzer.readers.columns.stack import Table, stacked
+from analyzer.readers.json_pieces import LONG, loads, pieces_of_list
 from analyzer.readers.text_file import decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
 
-FAST_FROM = 1 << 20  # bytes; below it the import of a fast parser costs more than it saves
 ENTRIES_SEEN = 500  # at each end of the history, to judge whether what the state declares holds in it
 HISTORY = re.compile(r'"log_history"\s*:\s*\[')
+_HISTORY_BYTES = re.compile(HISTORY.pattern.encode())
+_Entry = Mapping[str, Any]
 DIALECT = Dialect(framework="transformers", step_columns=("step",), counts="step")
 _DECODER = json.JSONDecoder()
 _BETWEEN = re.compile(r"[\s,]*")
@@ -50,9 +53,12 @@ def parse(data: bytes, name: str) -> Reading:
     reason = why_not_text(unpacked.data)
     if reason:
         return unreadable(name, "trainer-state", reason, unpacked.problems)
+    long = _long_history(unpacked.data) if len(unpacked.data) > LONG else None
+    if long is not None:
+        return _reading(name, long, unpacked.problems)
     problems = list(unpacked.problems)
     try:
-        state = load(unpacked.data)
+        state = json.loads(decode(unpacked.data))
         entries = state["log_history"]
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         text = decode(unpacked.data)
@@ -60,40 +66,75 @@ def parse(data: bytes, name: str) -> Reading:
         problems.append(_what_was_salvaged(name, text, entries, error))
     if not isinstance(entries, list) or not isinstance(state, dict):
         return unreadable(name, "trainer-state", "log_history is no list of entries", problems)
-    odd = (
-        []
-        if {dict}.issuperset(map(type, entries))
-        else [index for index, entry in enumerate(entries) if not isinstance(entry, dict)]
-    )
+    odd = [index for index, entry in enumerate(entries) if not isinstance(entry, dict)]
     if odd:
         message = f"{len(odd)} entries of log_history are no objects, first {str(entries[odd[0]])[:40]!r}: left out"
         problems.append(Problem(source=name, kind="row", message=message, row=odd[0]))
-    rows = np.delete(np.arange(len(entries)), odd)
     kept = entries if not odd else [entry for entry in entries if isinstance(entry, dict)]
     if not kept:
         reason = (
             "log_history has no entries: nothing was logged" if not problems else "no complete entry in log_history"
         )
         return unreadable(name, "trainer-state", reason, problems)
+    rows = np.delete(np.arange(len(entries)), odd)
+    history = _History(state=state, columns=columns_of_entries(kept), rows=rows, ends=_ends_of([], kept))
+    return _reading(name, history, problems)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _History:
+    """What a state file holds."""
+
+    state: Mapping[str, Any]
+    columns: list[Column]
+    rows: Ints  # index of each entry
+    ends: Sequence[_Entry]  # the first and the last entries
+
+
+def _reading(name: str, history: _History, problems: Sequence[Problem]) -> Reading:
     return interpret(
-        columns_of_entries(kept),
-        rows,
+        history.columns,
+        history.rows,
         dialect=DIALECT,
         problems=problems,
         source=Source(path=name, format="trainer-state"),
-        facts=facts_of(state, kept, name),
+        facts=facts_of(history.state, history.ends, name),
         judge=False,
     )
 
 
-def load(data: bytes) -> Any:
-    """A JSON document, through orjson where it is installed and takes it: it refuses bare NaN."""
-    if len(data) > FAST_FROM:
-        with contextlib.suppress(ImportError, ValueError):
-            import orjson
+def _long_history(data: bytes) -> _History | None:
+    """A long history piece by piece; None where it is not valid, or not plain: then it is read as a whole."""
+    found = _HISTORY_BYTES.search(data)
+    if not found:
+        return None
+    tables: list[Table] = []
+    ends: list[_Entry] = []
+    end = found.end()
+    try:
+        for entries, behind in pieces_of_list(data, found.end()):
+            if not {dict}.issuperset(map(type, entries)):
+                return None
+            tables.append((len(entries), columns_of_entries(entries)))
+            ends = _ends_of(ends, entries)
+            end = behind
+        rest = data[: found.end()] + data[end:]
+        state = loads(rest)
+    except (ValueError, RecursionError):
+        return None
+    # the list was that of the state itself when the state without its entries has an empty one, and no other
+    if not isinstance(state, dict) or state.get("log_history") != [] or rest.count(b'"log_history"') != 1:
+        return None
+    rows = np.arange(sum(count for count, _ in tables))
+    return _History(state=state, columns=stacked(tables), rows=rows, ends=ends) if len(rows) else None
 
-            return orjson.loads(data)
-    return json.loads(decode(data))
+
+def _ends_of(ends: Sequence[_Entry], more: Sequence[_Entry]) -> list[_Entry]:
+    """The first and the last entries of a history, from those of its begin and the entries that follow."""
+    first = [*ends[:ENTRIES_SEEN], *more[: max(ENTRIES_SEEN - len(ends), 0)]]
+    behind = len(first) - min(len(ends), ENTRIES_SEEN)  # entries of ``more`` that are among the first
+    last = [*ends[ENTRIES_SEEN:], *more[max(behind, len(more) - ENTRIES_SEEN) :]]
+    return [*first, *last[-ENTRIES_SEEN:]]
 
 
 def salvage(text: str) -> tuple[dict[str, Any], list[Any]]:
@@ -133,8 +174,8 @@ def _what_was_salvaged(name: str, text: str, entries: Sequence[Any], error: Exce
     return Problem(source=name, kind="truncated" if cut else "corrupt", message=message, row=len(entries) or None)
 
 
-def facts_of(state: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], name: str) -> list[Fact]:
-    """What the state declares.
+def facts_of(state: Mapping[str, Any], seen: Sequence[_Entry], name: str) -> list[Fact]:
+    """What the state declares, judged by the entries at both ends of its history.
 
     ``num_train_epochs`` is a declaration only when it agrees with ``max_steps`` and the log's own epochs: with a
     ``max_steps`` given by the user the Trainer computes it, rounded up. ``logging_steps`` keeps its default where rows
@@ -148,7 +189,6 @@ def facts_of(state: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], nam
         if isinstance(state.get(field), int | float) and not isinstance(state.get(field), bool)
     ]
     every = state.get("logging_steps")
-    seen = [*entries[:ENTRIES_SEEN], *entries[max(ENTRIES_SEEN, len(entries) - ENTRIES_SEEN) :]]
     losses = [entry["step"] for entry in seen if "loss" in entry and _is_number(entry.get("step"))]
     if isinstance(every, int | float) and every >= 1 and losses and all(step % every == 0 for step in losses[1:-1]):
         facts.append(Fact(key="logging_steps", value=every, found_in=f"{file_name}: logging_steps"))
