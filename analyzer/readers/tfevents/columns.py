@@ -117,17 +117,20 @@ class Templates:
         self, data: Bytes, start: Ints, size: int, rows: Ints, parts: list[_Part], corrupt: list[Ints]
     ) -> Ints:
         """Read records of one length as columns; returns those that fit no template."""
+        shapes = self.shapes.setdefault(size, [])
+        given_up = self.futile.get(size, 0) > MISSES
+        if given_up and not shapes:
+            return rows
         whole = -(-(size + 4) // 8) * 8
         blocks = np.ndarray((len(data) - whole + 1,), dtype=f"V{whole}", buffer=data, strides=(1,))
         words = blocks[start[rows]].view("<u8").reshape(len(rows), -1)
-        shapes = self.shapes.setdefault(size, [])
         for known in shapes:
             rows, words = known.read(rows, words, parts, corrupt)
             if not len(rows):
                 break
         shapes.sort(key=lambda shape: -shape.hits)  # steps grow: what fitted most will fit again
         passed = [rows[:0]]
-        tries = 0 if self.futile.get(size, 0) > MISSES else MISSES
+        tries = 0 if given_up else MISSES
         while len(rows) >= FEWEST and tries:
             learnt, alike = self._learn(shapes, words, size)
             if learnt is not None:

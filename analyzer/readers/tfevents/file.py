@@ -32,7 +32,7 @@ from analyzer.readers.tfevents.record import (
 )
 
 BLOCK = 4 << 20  # bytes read at a time: long columns, and little memory
-LONG_SLICE = 64  # points of a tag from which a slice of its own pays
+LONG_SLICE = 128  # points of a tag from which a slice of its own pays
 PROOFS = 4  # times the file's size that is read ahead for lengths that turn out wrong, so that time stays linear
 MOST_PROBLEMS = 100  # problems told one by one; a file with more says how many
 

@@ -90,13 +90,13 @@ class Names:
         self.lookup = Lookup(np.append(self.lookup.hashes, hashes))
 
 
-def _words_of(data: Bytes, begin: Ints, size: Ints) -> Iterator[tuple[int, Ints, Hashes]]:
+def _words_of(data: Bytes, begin: Ints, size: Ints) -> Iterator[tuple[int, Ints | slice, Hashes]]:
     """Place, strings and their words: the first word of all strings, then the second of those that have one."""
     words = np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
-    some = np.flatnonzero(size > 0)
-    place = 0
-    while len(some):
-        left = size[some] - 8 * place
-        yield place, some, words[begin[some] + 8 * place] & KEPT[np.minimum(left, 8)]
-        some = some[left > 8]
-        place += 1
+    for place in range(-(-int(size.max(initial=0)) // 8)):
+        left = size - 8 * place
+        if left.min() >= 8:
+            yield place, slice(None), words[begin + 8 * place]
+        else:
+            some = np.flatnonzero(left > 0)
+            yield place, some, words[begin[some] + 8 * place] & KEPT[np.minimum(left[some], 8)]
