@@ -297,6 +297,14 @@ def test_arguments_written_as_text_are_declared_facts() -> None:
     assert facts_of(text("max_steps", "500"), text("warmup_steps", "50"))["max_steps"] == 500
 
 
+@pytest.mark.parametrize("block_size", [1000, 1 << 20])
+def test_the_first_text_of_a_tag_declares_however_many_follow(block_size: int) -> None:
+    events = [event for step in range(60) for event in (text("max_steps", str(500 + step)), scalar("loss", step, 1.0))]
+    reading = reading_of(written([*events, text("warmup_steps", "50")]), block_size=block_size)
+    assert {fact.key: fact.value for fact in reading.facts} == {"max_steps": 500, "warmup_steps": 50}
+    assert len(reading.series[0]) == 60 and not reading.problems
+
+
 def test_samples_of_generated_text_are_no_facts() -> None:
     assert not facts_of(text("sample", "Once upon a time\nthere was"), text("sample", "x" * 10_000))
 

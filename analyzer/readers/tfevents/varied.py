@@ -28,6 +28,7 @@ Flags = NDArray[np.bool_]
 WALL_TIME, STEP, SUMMARY = 0x09, 0x10, 0x2A
 VALUE, TAG, SIMPLE_VALUE, TENSOR, METADATA = 0x0A, 0x0A, 0x15, 0x42, 0x4A
 OTHER_KINDS = (0x1A, 0x22, 0x2A, 0x32)  # an old histogram, image, histogram, audio
+DECLARATIONS = 4  # of one tag in one block that are read until one has been kept
 ABREAST = 16  # events that still hold values, below which it is faster to go through them one by one
 
 SCALARS, OTHERS, DECLARES, UNNAMED, UNREADABLE = range(5)  # what a plugin's tensors are
@@ -103,7 +104,7 @@ class Walk:
         declares = np.flatnonzero(~simple & (what == DECLARES))
         if len(declares):
             told = np.array([*(tag in self.tags.told for tag in self.tags.names), False])
-            left[declares[~told[number[declares]]]] = True
+            left[_first_of_each(declares[~told[number[declares]]], number)] = True
         value = np.zeros(len(at))
         some = np.flatnonzero(simple & right)
         value[some] = widened(numbers_at(data, body[some], "<f4"))
@@ -150,6 +151,15 @@ class Walk:
 
 def _kind_of(plugin: str) -> int:
     return SCALARS if plugin in SCALAR_PLUGINS else DECLARES if plugin in DECLARING_PLUGINS else OTHERS
+
+
+def _first_of_each(values: Ints, number: Ints) -> Ints:
+    """The first declarations of each tag: the first is kept, unless it is empty or too long."""
+    by_tag = values[np.argsort(number[values], kind="stable")]
+    tag = number[by_tag]
+    few = np.ones(len(tag), dtype=bool)
+    few[DECLARATIONS:] = tag[DECLARATIONS:] != tag[:-DECLARATIONS]
+    return by_tag[few]
 
 
 def _before_summary(data: Bytes, start: Ints, end: Ints) -> tuple[Floats, Ints, Ints, Flags]:
