@@ -186,7 +186,7 @@ def _read_lists(document: Any, name: str, problems: list[Problem]) -> Reading:
                 judge=len(by_length) == 1,
             )
         )
-    if not readings:
+    if not any(one.series or one.problems for one in readings):
         return unreadable(name, "json", "not a training log: no list of entries and no lists of numbers", problems)
     first = readings[0]
     if first.source.framework == "keras" and first.source.step_column is None:

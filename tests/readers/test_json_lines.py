@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analyzer.readers import Reading, json_lines, json_table
@@ -249,6 +249,7 @@ def test_documents_cut_at_every_byte(text: str) -> None:
         max_leaves=12,
     )
 )
+@example({"step": [0.0], "loss": [0.0, "", ""]})
 def test_no_document_raises(value: object) -> None:
     reading = document(json.dumps(value))
     assert reading.series or reading.runs or reading.problems
