@@ -81,6 +81,7 @@ def split_phases(columns: Sequence[Column], rows: int) -> list[Column]:
     number = np.array([labels.index(label.strip()) for label in found[0]], dtype=np.int64)
     of_row = np.zeros(rows, dtype=np.int64)  # number of each row's phase; 0 where it has none
     of_row[np.asarray(phase.text_at, dtype=np.int64)] = number[found[1]]
+    rows_of = [np.flatnonzero(of_row == place) for place in range(len(labels))]
     split: list[Column] = []
     for column in columns:
         shared = (
@@ -89,7 +90,7 @@ def split_phases(columns: Sequence[Column], rows: int) -> list[Column]:
         if column is phase or shared or not len(column.value):
             split.append(column)
         else:
-            split += _by_phase(column, labels, of_row, rows)
+            split += _by_phase(column, labels, of_row, rows_of)
     return split
 
 
@@ -98,12 +99,15 @@ def _are_phases(labels: Sequence[str]) -> bool:
     return 2 <= len(values) <= _MOST_PHASES and bool(values & _PHASES)
 
 
-def _by_phase(column: Column, labels: Sequence[str], of_row: Ints, rows: int) -> Iterator[Column]:
+def _by_phase(column: Column, labels: Sequence[str], of_row: Ints, rows_of: Sequence[Ints]) -> Iterator[Column]:
     """The numbers of a column by the phase of their rows, in the order in which phases first have one."""
-    positions = column.positions(rows)
-    phase = of_row[positions]
-    present = {place: int(np.argmax(phase == place)) for place in range(len(labels)) if (phase == place).any()}
-    for place in sorted(present, key=present.__getitem__):
-        chosen = phase == place
+    if column.at is None:
+        chosen = at = list(rows_of)
+    else:
+        phase = of_row[column.at]
+        chosen = [np.flatnonzero(phase == place) for place in range(len(labels))]
+        at = [column.at[one] for one in chosen]
+    present = [place for place in range(len(labels)) if len(chosen[place])]
+    for place in sorted(present, key=lambda place: int(at[place][0])):
         name = f"{labels[place]}/{column.name}" if labels[place] else column.name
-        yield Column(name=name, value=column.value[chosen], at=positions[chosen])
+        yield Column(name=name, value=column.value[chosen[place]], at=at[place])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +97,8 @@ def _interpret_run(
     step, step_problems = _steps(columns, axis, row_numbers, source)
     of_row = _RowArrays(step=step, wall=wall, row=row_numbers, source=np.zeros(rows, dtype=np.int32))
     kept = [one for one in columns if one.name != wall_column and (one.name != axis.column or axis.counts == "epoch")]
-    series = tuple(_series(one, of_row, dialect) for one in kept if len(one.value) and _numeric(one))
+    shared: dict[int, _RowArrays] = {}
+    series = tuple(_series(one, of_row, dialect, shared) for one in kept if len(one.value) and _numeric(one))
     found_facts = tuple(
         Fact(key=dialect.facts[one.name], value=_plain(one.value[-1]), found_in=f"{source.path}: {one.name}")
         for one in columns
@@ -127,16 +127,23 @@ class _RowArrays:
     row: Ints
     source: NDArray[np.int32]
 
+    def only(self, at: Ints) -> _RowArrays:
+        wall = self.wall[at] if self.wall.strides[0] else self.wall[: len(at)]  # one NaN for all rows
+        return _RowArrays(step=self.step[at], wall=wall, row=self.row[at], source=self.source[: len(at)])
 
-def _series(column: Column, rows: _RowArrays, dialect: Dialect) -> Series:
-    at: Any = slice(None) if column.at is None else column.at
+
+def _series(column: Column, rows: _RowArrays, dialect: Dialect, shared: dict[int, _RowArrays]) -> Series:
+    """A series of a column; columns over the very same rows share their steps, times and row numbers."""
+    if column.at is not None and id(column.at) not in shared:
+        shared[id(column.at)] = rows.only(column.at)
+    mine = rows if column.at is None else shared[id(column.at)]
     return Series(
         tag=dialect.tags.get(column.name, column.name),
-        step=rows.step[at],
+        step=mine.step,
         value=column.value,
-        wall_time=rows.wall[at] if rows.wall.strides[0] else rows.wall[: len(column.value)],  # one NaN for all rows
-        source=rows.source[: len(column.value)],
-        row=rows.row[at],
+        wall_time=mine.wall,
+        source=mine.source,
+        row=mine.row,
     )
 
 

@@ -60,7 +60,8 @@ def few_labels(text: Sequence[str], most: int) -> Labels | None:
 
     A comparison of all cells for each label is faster than any sort, as long as the labels are few.
     """
-    if len(set(text[:_SEEN_FIRST])) > most:
+    first_cells = text.cells[:_SEEN_FIRST].tolist() if isinstance(text, PackedText) else text[:_SEEN_FIRST]
+    if len(set(first_cells)) > most:
         return None
     if not isinstance(text, PackedText):
         number = {label: place for place, label in enumerate(dict.fromkeys(text))}

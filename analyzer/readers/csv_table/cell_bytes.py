@@ -12,6 +12,7 @@ from analyzer.readers.columns.texts import SHORT
 
 _IN_CACHE = 1 << 18  # bytes looked at together: what is made of them on the way never leaves the cache
 _WIDEST = 64  # bytes; wider cells are no labels and no timestamps, and padding to them would take more memory than text
+_FIRST_BYTES = np.array([(1 << 8 * size) - 1 for size in range(SHORT + 1)], dtype="<u8")  # of a word
 _LF, _CR, _QUOTE = b'\n\r"'
 
 
@@ -61,12 +62,18 @@ def packed(block: bytes, starts: Ints, sizes: Ints) -> NDArray[np.bytes_] | None
     width = max(int(sizes.max(initial=0)), SHORT)
     if width > _WIDEST or not block.isascii():
         return None
-    data = np.frombuffer(block + bytes(width), dtype=np.uint8)
-    cells = np.lib.stride_tricks.as_strided(data, (len(block) + 1, width), (1, 1), writeable=False)[starts]
+    # a cell wherever one may begin: to take some of these is to copy so many bytes from each place
+    windows = np.ndarray((len(block) + 1,), dtype=f"S{width}", buffer=block + bytes(width), strides=(1,))
+    cells = windows[starts]
+    if width == SHORT:
+        word = cells.view("<u8")
+        word &= _FIRST_BYTES[sizes]
+        return cells
+    byte = cells.view(np.uint8).reshape(len(cells), width)
     for size in np.flatnonzero(np.bincount(sizes)).tolist():
         if size < width:
-            cells[sizes == size, size:] = 0
-    return cells.view(f"S{width}").ravel()
+            byte[sizes == size, size:] = 0
+    return cells
 
 
 def without_quotes(block: bytes, delimiter: str) -> bytes | None:

@@ -94,7 +94,7 @@ def _table_of(blocks: Iterable[bytes], size: int, shape: Shape) -> _Table | None
     text = shape.text
     running: deque[tuple[int, Future[Block]]] = deque()
     remarkable: list[tuple[int, Block]] = []  # blocks with text or odd lines, and where they begin
-    lines = 0
+    lines = odd = 0
     tail = b""
 
     def parse(block: bytes, first: int, count: int, sheet: Sheet, text: frozenset[int]) -> Block:
@@ -103,11 +103,12 @@ def _table_of(blocks: Iterable[bytes], size: int, shape: Shape) -> _Table | None
         return found.without_numbers()
 
     def finish_all_but(count: int) -> None:
-        nonlocal text
+        nonlocal text, odd
         while len(running) > count:
             first, future = running.popleft()
             found = future.result()
             text |= found.texts_mostly
+            odd += len(found.odd)
             if found.text or len(found.odd_at):
                 remarkable.append((first, found))
 
@@ -125,7 +126,7 @@ def _table_of(blocks: Iterable[bytes], size: int, shape: Shape) -> _Table | None
                 running.append((lines, pool.submit(parse, block, lines, count, sheet, text)))
                 lines += count
                 finish_all_but(2 * WORKERS)
-                if sum(len(found.odd) for _, found in remarkable) > MOST_ODD * lines + 100:
+                if odd > MOST_ODD * lines + 100:
                     return None
             finish_all_but(0)
         except Irregular:
@@ -133,7 +134,7 @@ def _table_of(blocks: Iterable[bytes], size: int, shape: Shape) -> _Table | None
         finally:
             pool.shutdown(cancel_futures=True)
     odd_at = np.concatenate([np.empty(0, dtype=np.int64), *(first + found.odd_at for first, found in remarkable)])
-    if len(odd_at) > MOST_ODD * lines + 100 or len(odd_at) == lines:
+    if odd > MOST_ODD * lines + 100 or odd == lines:
         return None
     return _Table(
         columns=[sheet.column(shape.header[index], index, lines, odd_at, remarkable) for index in shape.named],
