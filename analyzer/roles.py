@@ -165,7 +165,7 @@ def assign_roles(view: View, sources: Sequence[Source], overrides: Mapping[str, 
     if "loss" not in series and "epoch_loss" in series:
         series["loss"] = series["epoch_loss"]
     for role, found in series.items():
-        found.sort(key=lambda one: (chosen.get(one.tag) != role, *_preference(role, one)))
+        found.sort(key=lambda one: (chosen.get(one.tag) != role, *preference(role, one)))
     return Roles(series={role: tuple(found) for role, found in series.items()}, why=why)
 
 
@@ -175,7 +175,7 @@ def _counts(series: Series) -> bool:
     return bool(np.all(values == np.floor(values)))
 
 
-def _preference(role: str, series: Series) -> tuple[int, int, str]:
+def preference(role: str, series: Series) -> tuple[int, int, str]:
     """Sort key: the plain training loss before its parts, then the longest series, then the name."""
     path = re.sub(r"[ -]", "_", series.tag.lower())
     plain = _PLAIN.get(role, frozenset())

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.model import NO_STEP, Ints, Series, Source, View
-from analyzer.roles import role_of_tag
+from analyzer.roles import preference, role_of_tag
 
 ROWS_WITHIN = 3  # rows that each of two files must have inside the other's span of time
 TRAINING_ROLES = ("loss", "learning_rate", "grad_norm", "samples", "tokens", "epoch_loss")
@@ -78,12 +78,13 @@ def without_other_writers(view: View, pairs: Sequence[Simultaneous]) -> View:
 def training_series(view: View) -> list[Series]:
     """The series that are written at every logged training step, the one that tells sessions best first."""
     order = {role: index for index, role in enumerate(TRAINING_ROLES)}
-    known = [(order.get(role_of_tag(tag) or "", 99), series) for tag, series in view.series.items() if len(series)]
-    known = [(rank, series) for rank, series in known if rank < 99] or known
+    roles = [(role_of_tag(tag) or "", series) for tag, series in view.series.items() if len(series)]
+    known = [(role, series) for role, series in roles if role in order] or roles
     # A loss of three validation rows must not speak for a training loss of thousands.
     longest = max((len(series) for _, series in known), default=0)
-    known = [(rank, series) for rank, series in known if 4 * len(series) >= longest]
-    return [series for _, series in sorted(known, key=lambda item: (item[0], -len(item[1]), item[1].tag))]
+    known = [(role, series) for role, series in known if 4 * len(series) >= longest]
+    known.sort(key=lambda item: (order.get(item[0], len(order)), *preference(*item)))
+    return [series for _, series in known]
 
 
 def rows_of_source(series: Series, source: int) -> slice:

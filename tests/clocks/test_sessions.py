@@ -180,6 +180,19 @@ def test_many_falls_are_lives_where_each_gets_further(steps: list[int], cuts: in
     assert len(falls_of_the_step([series_of(steps)], 0)) == cuts
 
 
+@pytest.mark.parametrize(
+    ("rows_of_tags", "first"),
+    [
+        pytest.param({"train/aux_loss": 40, "train/loss": 40}, "train/loss", id="the plain loss before its parts"),
+        pytest.param({"train/loss": 9, "train/aux_loss": 40}, "train/aux_loss", id="too few rows to speak for the run"),
+        pytest.param({"lr": 40, "q_loss": 40}, "q_loss", id="any loss before the learning rate"),
+    ],
+)
+def test_the_series_that_tells_the_joins(rows_of_tags: dict[str, int], first: str) -> None:
+    series = {tag: series_of(list(range(rows)), tag) for tag, rows in rows_of_tags.items()}
+    assert training_series(View(name="", sources=(0,), series=series))[0].tag == first
+
+
 def test_usual_cadence_is_the_most_frequent_rise() -> None:
     assert usual_cadence(np.array([1, 10, 20, 30, 35, 45])) == 10
     assert usual_cadence(np.array([5])) == 1
