@@ -6,7 +6,7 @@ import io
 import json
 import math
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,20 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from analyzer.readers import Reading
 from analyzer.readers.tfevents import READER, read, read_stream, scan_stream
 from tests.event_files import framed
+
+
+@pytest.fixture(autouse=True, scope="module", params=["small files", "large files"])
+def templates_from_the_first_record_on(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A small file is walked and a large one read by templates: small ones by templates as well."""
+    from analyzer.readers.tfevents import columns
+
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "large files":
+            patch.setattr(columns, "WORTH_LEARNING", 0)
+            patch.setattr(columns, "FEWEST", 12)
+            patch.setattr(columns, "LIKE_IT", 1)
+        yield
+
 
 Logged = list[tuple[str, int, float, float, int]]  # tag, step, value, wall time, row
 

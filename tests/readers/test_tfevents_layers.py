@@ -7,8 +7,8 @@ import contextlib
 import numpy as np
 import pytest
 
+from analyzer.readers.tfevents import columns
 from analyzer.readers.tfevents.checksum import Bytes, crc32c, masked
-from analyzer.readers.tfevents.columns import Templates
 from analyzer.readers.tfevents.event import Event, NotAnEvent, Scalar, Unusual, event_by_protobuf, fields, parse_event
 from analyzer.readers.tfevents.record import PADDING, frame, header_length, long_heads, short_heads
 
@@ -87,11 +87,17 @@ def test_fields_of_a_message() -> None:
     assert list(fields(b"\x08\x96\x01\x12\x02hi", 0, 7)) == [(1, 0, 1, 3), (2, 2, 5, 7)]
 
 
-def test_alike_events_are_read_as_columns() -> None:
+def test_alike_events_are_read_as_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "WORTH_LEARNING", 0)
+    monkeypatch.setattr(columns, "FEWEST", 12)
+    walked: list[int] = []
+    monkeypatch.setattr(columns.Templates, "_walk", lambda self, data, start, length, rows, parts: (
+        walked.extend(rows), rows)[1])
     records = [LOSS[:10] + bytes([step]) + LOSS[11:] for step in range(1, 31)]
     content = b"".join(record + masked(crc32c(record)).to_bytes(4, "little") for record in records)
     size = len(LOSS)
-    read = Templates().read(block(content), np.arange(30) * (size + 4), np.full(30, size))
+    read = columns.Templates().read(block(content), np.arange(30) * (size + 4), np.full(30, size))
+    assert not walked
     assert read.points.step.tolist() == list(range(1, 31))
     assert read.points.value.tolist() == [0.5] * 30
     assert not len(read.corrupt) and not read.strange and not read.events

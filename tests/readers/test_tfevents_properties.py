@@ -16,7 +16,9 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 
 from analyzer.readers.tfevents import read, scan_stream
 from tests.event_files import framed
-from tests.readers.test_tfevents import by_event_file_writer, reading_of
+from tests.readers.test_tfevents import by_event_file_writer, reading_of, templates_from_the_first_record_on
+
+__all__ = ["templates_from_the_first_record_on"]  # a fixture: both ways of reading
 
 Point = tuple[str, int, bytes, float]
 

@@ -24,6 +24,7 @@ MASK_DELTA = 0xA282EAD8  # crc32c.h: kMaskDelta
 ONES = 0xFFFFFFFF
 LANE = 512  # bytes that one lane of a long message advances; a multiple of 4
 BLOB = 160  # bytes from which one call for one message is cheaper than lanes
+FEW = 4096  # messages up to which a call for each is cheaper, however short they are
 WHOLE = 1 << 23  # bytes of which a copy is cheaper than one for each of many messages
 BATCH = 2048  # lanes that advance side by side: a megabyte, small enough for the processor's cache
 
@@ -67,21 +68,29 @@ def unmasked_all(stored: Words) -> Words:
 def crc32c_of(data: Bytes, start: NDArray[np.int64], length: NDArray[np.int64]) -> Words:
     """The CRC-32C of each message ``data[start:start + length]``."""
     hardware = _in_hardware()
-    blobs = np.flatnonzero(length >= BLOB)
+    blobs = np.flatnonzero(length >= (BLOB if len(length) > FEW else 1))
     if hardware is None or not len(blobs):
-        linear = _linear(data, start, length)
-        return linear ^ advance(np.full(len(start), ONES, dtype=np.uint32), length) ^ np.uint32(ONES)
+        return _by_lanes(data, start, length)
     crc = np.empty(len(start), dtype=np.uint32)
-    ends = zip(start[blobs].tolist(), (start + length)[blobs].tolist(), strict=True)
-    if len(blobs) > 1 and len(data) <= WHOLE:
-        whole = data.tobytes()
-        crc[blobs] = [hardware(whole[begin:end]) for begin, end in ends]
+    begins, ends = start[blobs], (start + length)[blobs]
+    first, last = int(begins.min()), int(ends.max())
+    if last - first <= WHOLE:
+        whole = data[first:last].tobytes()
+        places = zip((begins - first).tolist(), (ends - first).tolist(), strict=True)
+        crc[blobs] = [hardware(whole[begin:end]) for begin, end in places]
     else:
-        crc[blobs] = [_by_hardware(data[begin:end]) for begin, end in ends]
-    rest = np.flatnonzero(length < BLOB)
-    if len(rest):
-        crc[rest] = crc32c_of(data, start[rest], length[rest])
+        places = zip(begins.tolist(), ends.tolist(), strict=True)
+        crc[blobs] = [_by_hardware(data[begin:end]) for begin, end in places]
+    rest = np.ones(len(length), dtype=bool)
+    rest[blobs] = False
+    if rest.any():
+        crc[rest] = _by_lanes(data, start[rest], length[rest])
     return crc
+
+
+def _by_lanes(data: Bytes, start: NDArray[np.int64], length: NDArray[np.int64]) -> Words:
+    linear = _linear(data, start, length)
+    return linear ^ advance(np.full(len(start), ONES, dtype=np.uint32), length) ^ np.uint32(ONES)
 
 
 def _by_hardware(message: Bytes) -> int:

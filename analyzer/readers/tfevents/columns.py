@@ -32,6 +32,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 FEWEST = 64  # records of one length for which columns pay
+WORTH_LEARNING = 1024  # records of one length in a file from which learning a template takes less time than it saves
 ABREAST = 12  # records for which it pays to walk them side by side
 SHAPES = 8  # kinds of records of one length that are told apart; more are walked
 MISSES = 4  # looks in vain for a template, in one block and in blocks one after another, before it is given up
@@ -69,6 +70,7 @@ class Templates:
 
     tags: Tags = field(default_factory=Tags)
     shapes: dict[int, list[_Shape]] = field(default_factory=dict)  # by length of the event
+    met: dict[int, int] = field(default_factory=dict)  # by length: records so far
     futile: dict[int, int] = field(default_factory=dict)  # by length: records like which there are too few
     walk: Walk = field(init=False)
 
@@ -118,8 +120,9 @@ class Templates:
     ) -> Ints:
         """Read records of one length as columns; returns those that fit no template."""
         shapes = self.shapes.setdefault(size, [])
-        given_up = self.futile.get(size, 0) > MISSES
-        if given_up and not shapes:
+        met = self.met[size] = self.met.get(size, 0) + len(rows)
+        learns = met >= WORTH_LEARNING and self.futile.get(size, 0) <= MISSES
+        if not learns and not shapes:
             return rows
         whole = -(-(size + 4) // 8) * 8
         blocks = np.ndarray((len(data) - whole + 1,), dtype=f"V{whole}", buffer=data, strides=(1,))
@@ -130,7 +133,7 @@ class Templates:
                 break
         shapes.sort(key=lambda shape: -shape.hits)  # steps grow: what fitted most will fit again
         passed = [rows[:0]]
-        tries = 0 if given_up else MISSES
+        tries = MISSES if learns else 0
         while len(rows) >= FEWEST and tries:
             learnt, alike = self._learn(shapes, words, size)
             if learnt is not None:

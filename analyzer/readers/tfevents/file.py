@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -49,7 +50,8 @@ class Scan:
 def read(path: Path) -> Reading:
     """Read an event file of any size."""
     with path.open("rb", buffering=0) as stream:
-        return read_stream(stream, str(path))
+        size = os.fstat(stream.fileno()).st_size
+        return scan_stream(stream, str(path), block_size=min(BLOCK, size + 1)).reading  # one more byte sees the end
 
 
 def read_stream(stream: BinaryIO, name: str) -> Reading:
