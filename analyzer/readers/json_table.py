@@ -191,7 +191,12 @@ def _read_lists(document: Any, name: str, problems: list[Problem]) -> Reading:
     first = readings[0]
     if first.source.framework == "keras" and first.source.step_column is None:
         first = _counted_in_epochs(first)
-    return replace(first, series=tuple(series for reading in (first, *readings[1:]) for series in reading.series))
+    tables = (first, *readings[1:])
+    return replace(
+        first,
+        series=tuple(series for table in tables for series in table.series),
+        problems=tuple(problem for table in tables for problem in table.problems),
+    )
 
 
 def _counted_in_epochs(reading: Reading) -> Reading:
