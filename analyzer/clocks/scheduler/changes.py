@@ -34,17 +34,17 @@ class Counted:
     rate: Floats
 
 
-def counted(value: Value, x: Floats, whole: float = 1.0) -> Counted | None:
+def counted(value: Value, x: Floats) -> Counted | None:
     """The schedule at every counter that a row may have; None where that is too many."""
     high = _highest(x)
-    if (high - LOWEST) / whole > LONGEST_GRID:
+    if high - LOWEST > LONGEST_GRID:
         return None
-    counter = np.arange(LOWEST, high, whole)
+    counter = np.arange(LOWEST, high)
     return Counted(counter=counter, rate=value(counter))
 
 
 def _highest(x: Floats) -> float:
-    return float(max(x.max(), 1.0) * 2 + 100)
+    return float(x.max(initial=1.0) * 2 + 100)
 
 
 def own_shifts(
