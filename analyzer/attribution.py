@@ -7,7 +7,8 @@ place of its cause (or at the same join).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from analyzer.model import Finding
 

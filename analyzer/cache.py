@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
-
-import platformdirs
 
 
 def cache_folder(purpose: str) -> Path:
     """Where files of a purpose are kept; deleting it costs time, nothing else."""
+    import platformdirs
+
     return platformdirs.user_cache_path("analyzer", appauthor=False) / purpose
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write under a temporary name and rename: nobody ever reads half a file."""
+    import tempfile
+
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(handle, "wb") as stream:

@@ -6,14 +6,15 @@ What the command line, the pytest plugin and continuous integration all call.
 from __future__ import annotations
 
 import datetime
-import difflib
 import fnmatch
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from analyzer import __version__
 from analyzer.auditing import audit_run, selected
@@ -25,6 +26,7 @@ from analyzer.discovery import Group, discover, find_groups, read_group
 from analyzer.model import Fact, Finding, Problem, Report, Run, RunReport, Skipped
 from analyzer.remembered import remembered, sweep
 from analyzer.rules import catalogue
+from analyzer.spelling import did_you_mean, nearest
 from analyzer.timeline import Timeline
 from analyzer.workers import answers
 
@@ -32,8 +34,7 @@ Progress = Callable[[int, int], None]
 """Called after each group of logs with how many are done and how many there are."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """What is to be audited, and what its user says about it. Options are stronger than files."""
 
     paths: tuple[Path, ...]
@@ -103,12 +104,12 @@ def tags_in_no_run(roles: Mapping[str, str], runs: Iterable[RunReport]) -> Itera
     tags = sorted({tag for one in runs for view in one.run.views for tag in view.series})
     for role, tag in roles.items():
         if tags and tag not in tags:
-            near = difflib.get_close_matches(tag, tags, n=1) or tags[:8]
-            yield f"--role {role}={tag}: no run has a tag of this name; there are {', '.join(near)}"
+            near = nearest(tag, tags)
+            there = ", ".join([near] if near else tags[:8])
+            yield f"--role {role}={tag}: no run has a tag of this name; there are {there}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """What the audit of one group of logs gave."""
 
     runs: tuple[RunReport, ...]
@@ -189,8 +190,7 @@ def find_runs(request: Request) -> tuple[list[Run], list[Problem]]:
     return [run for run in found.runs if _has_numbers(run)], [*found.unreadable, *empty]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Use:
+class Use(Struct, frozen=True, kw_only=True):
     """How often each silence of a run's configuration was needed."""
 
     run: str
@@ -262,8 +262,7 @@ def checked_settings(settings: Settings) -> Settings:
     for code, where in own:
         if not selected(catalogue(), (code,), ()):
             known = [name for rule in catalogue() for name in (rule.code, rule.name)]
-            near = difflib.get_close_matches(code, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else "`analyzer rules` lists them"
+            hint = did_you_mean(code, known, otherwise="`analyzer rules` lists them", cutoff=0.5)
             raise BadConfig(f"{where}: no rule is called {code!r}; {hint}")
     return settings
 

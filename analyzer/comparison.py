@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.clocks.label_in_force import label_in_force
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Series
 from analyzer.timeline import Timeline
 
@@ -25,8 +26,7 @@ FACTOR_APART = 2.0  # between two losses, at both ends: no accumulation is by le
 FEWEST_ROWS_OF_AN_END = 5
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Curve:
+class Curve(Struct, frozen=True, kw_only=True, eq=False):
     """One metric of one run over one axis: the rows that the run was built on, replayed branches left out."""
 
     run: str
@@ -39,8 +39,7 @@ class Curve:
         return float(self.x[-1])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """A run's values at the compared places of an axis; NaN where it has no row."""
 
     run: str
@@ -48,8 +47,7 @@ class Standing:
     values: tuple[float, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """One axis: the places compared up to what all runs reached, the runs best first, and who is left out and why."""
 
     axis: Axis
@@ -221,7 +219,7 @@ def _seconds(timeline: Timeline, series: Series) -> Floats | str:
     session = timeline.session_map.of(series)
     seconds = np.full(len(series), np.nan)
     before = 0.0
-    for index in np.unique(session):
+    for index in distinct(session):
         here = session == index
         own = timeline.sessions[index].wall_first if index < len(timeline.sessions) else math.nan
         start = own if math.isfinite(own) else float(np.nanmin(series.wall_time[here]))
@@ -234,7 +232,7 @@ def _read_off(timeline: Timeline, counter: Series, series: Series) -> Floats:
     """A counter's value at the steps of another series, session by session, along straight lines between its rows."""
     out = np.full(len(series), np.nan)
     counter_session, session = timeline.session_map.of(counter), timeline.session_map.of(series)
-    for index in np.unique(session):
+    for index in distinct(session):
         mine, theirs = session == index, counter_session == index
         if theirs.any():
             order = np.argsort(counter.step[theirs], kind="stable")

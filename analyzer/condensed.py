@@ -6,11 +6,12 @@ Around every finding a window of its curve stays; everything else of the series 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
+from analyzer.distinct import distinct
 from analyzer.model import Finding, RunReport, Series, View
 from analyzer.roles import Roles
 from analyzer.timeline import Timeline
@@ -60,7 +61,7 @@ def _points_kept(timeline: Timeline, findings: tuple[Finding, ...]) -> Mapping[s
             series, index = found
             around = np.arange(max(0, index - POINTS_AROUND), min(len(series), index + POINTS_AROUND + 1))
             kept.setdefault(series.tag, []).append(around)
-    return {tag: np.unique(np.concatenate(parts)) for tag, parts in kept.items()}
+    return {tag: distinct(np.concatenate(parts)) for tag, parts in kept.items()}
 
 
 def _thinned(view: View, thin: Any) -> View:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.config.sidecars import is_sidecar, read_beside
 from analyzer.grouping import Group, copies_named, each_once, groups_of
@@ -24,8 +26,7 @@ from analyzer.walking import could_be_log, folders_of, matches, unreadable_path
 Progress = Callable[[int, int], None]  # files read so far, files in all
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """Every group below the given paths, and what could not be looked at."""
 
     groups: tuple[Group, ...]
@@ -36,8 +37,7 @@ class Found:
         return sum(len(group.logs) for group in self.groups)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Discovered:
+class Discovered(Struct, frozen=True, kw_only=True):
     """The runs found, and the files that could not be read at all."""
 
     runs: tuple[Run, ...]

@@ -6,11 +6,11 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.clocks.label_in_force import label_in_force
 from analyzer.model import NO_STEP, Series, View

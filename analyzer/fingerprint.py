@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Iterator
 
@@ -21,6 +20,8 @@ def step_bucket(step: int | None) -> str:
 
 def fingerprints(run_name: str, findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
     """Each finding of a run with its fingerprint: rule, run, tag and step bucket, and a count among equals."""
+    import hashlib
+
     seen: dict[str, int] = {}
     for finding in findings:
         key = "\0".join((finding.code, run_name, finding.tag or "", step_bucket(finding.first_step)))

@@ -8,10 +8,10 @@ that prove it. Everything here is frozen; arrays are made read-only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -31,8 +31,7 @@ ProblemKind = Literal[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """One file (or database table) that a logger wrote."""
 
     path: str
@@ -50,8 +49,7 @@ class Source:
     line_numbers: bool = False  # `Series.row` is a line number of a text file that an editor can open
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Series:
+class Series(Struct, frozen=True, kw_only=True, eq=False):
     """All points of one tag in one view, as parallel arrays in written order (sources in order of their start).
 
     ``row`` is the 1-based line number in a text file, the 0-based record number in an event file, the 0-based
@@ -79,8 +77,7 @@ class Series:
         return f"Series({self.tag!r}, {len(self)} points)"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """Something in a source that could not be read as it should; never an exception, never silence."""
 
     source: str
@@ -91,8 +88,7 @@ class Problem:
     length: int | None = None  # bytes lost
 
 
-@dataclass(frozen=True, kw_only=True)
-class Marker:
+class Marker(Struct, frozen=True, kw_only=True):
     """A place where the log itself says that a life of the process begins."""
 
     source: int  # index into Run.sources
@@ -102,8 +98,7 @@ class Marker:
     wall_time: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fact:
+class Fact(Struct, frozen=True, kw_only=True):
     """One declared fact and where it was found."""
 
     key: str
@@ -111,8 +106,7 @@ class Fact:
     found_in: str  # "--declare", "analyzer.toml", "hparams.yaml: optimizer.lr", ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Expectation:
+class Expectation(Struct, frozen=True, kw_only=True):
     """A project's own gate on a metric: one ``[[expect]]`` of the configuration."""
 
     tag: str
@@ -124,8 +118,7 @@ class Expectation:
     found_in: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """One logger's account of a run: a CSV file with its continuations, or all event files of a folder."""
 
     name: str
@@ -133,8 +126,7 @@ class View:
     series: Mapping[str, Series]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(Struct, frozen=True, kw_only=True):
     """What was logged: every view of one training run, as written."""
 
     name: str
@@ -152,8 +144,7 @@ class Run:
         return run_frame(self)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """An evidence row: one logged number and where a reader finds it."""
 
     source: str
@@ -164,8 +155,7 @@ class Row:
     why: str = ""  # a word or two: "first row of epoch 3", "should be 0.00125"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """A contradiction, or an observation, with its proof.
 
     A rule yields findings without ``code``, ``name`` and ``help``; the audit fills them in from the rule.
@@ -185,16 +175,14 @@ class Finding:
     name: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Skipped:
+class Skipped(Struct, frozen=True, kw_only=True):
     """A rule that could not run, and what would let it run."""
 
     code: str
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunReport:
+class RunReport(Struct, frozen=True, kw_only=True):
     """The audit of one run. ``timeline`` is the reconstruction that the findings speak about."""
 
     run: Run
@@ -205,8 +193,7 @@ class RunReport:
     silenced: tuple[Finding, ...] = ()  # known findings, by configuration or baseline
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """The audit of everything that was asked for."""
 
     runs: tuple[RunReport, ...]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import csv
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.roles import role_of_tag
@@ -17,8 +18,7 @@ STEP_FIELD, SUMMARY_FIELD = 2, 5  # of tensorboard.Event
 VALUE_FIELD, TAG_FIELD = 1, 1  # of tensorboard.Summary and Summary.Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class Peek:
+class Peek(Struct, frozen=True, kw_only=True):
     """The first step that a log writes, and the first tag; None where its head does not show them."""
 
     first_step: float | None = None

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.config.declared import Declared
 
@@ -27,8 +29,7 @@ REMAINDERS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """One consistent convention and the numbers that it gives."""
 
     convention: str  # "last batch kept; incomplete accumulation steps on its own"
@@ -40,8 +41,7 @@ class Reading:
     laps: tuple[int, ...] = ()  # updates of each epoch where a batch-size ramp makes them differ
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """All readings of the declaration; none when it says too little."""
 
     readings: tuple[Reading, ...] = ()

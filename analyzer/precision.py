@@ -8,10 +8,9 @@ formats the writer used.
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import numpy as np
 
+from analyzer.distinct import distinct
 from analyzer.model import Floats, Series
 
 FLOAT32_HALF_ULP = 2.0**-24
@@ -38,13 +37,14 @@ def digits_written(values: Floats) -> tuple[int, int]:
 
     Looks at distinct values spread over the column; the shortest representation that reads back is what was written.
     """
-    distinct = np.unique(values)
-    if len(distinct) > ROWS_LOOKED_AT:
-        distinct = distinct[np.linspace(0, len(distinct) - 1, ROWS_LOOKED_AT).astype(np.int64)]
+    some = distinct(values)
+    if len(some) > ROWS_LOOKED_AT:
+        some = some[np.linspace(0, len(some) - 1, ROWS_LOOKED_AT).astype(np.int64)]
     decimals = significant = 1
-    for value in distinct.tolist():
-        digits = Decimal(repr(value)).normalize().as_tuple()
-        exponent = digits.exponent if isinstance(digits.exponent, int) else 0
-        decimals = max(decimals, -exponent)
-        significant = max(significant, len(digits.digits))
+    for written in map(repr, np.abs(some).tolist()):
+        mantissa, _, exponent = written.partition("e")
+        whole, _, fraction = mantissa.partition(".")
+        fraction = fraction.rstrip("0")
+        decimals = max(decimals, len(fraction) - int(exponent or 0))
+        significant = max(significant, len((whole + fraction).strip("0")))
     return decimals, significant

@@ -158,7 +158,7 @@ def training_log(request: pytest.FixtureRequest) -> Callable[..., RunReport]:
 
 
 def _requested(config: pytest.Config, paths: list[str], declared: Mapping[str, Any] | None = None) -> Request:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from analyzer.config.declared import checked_fact
     from analyzer.console import CannotAudit

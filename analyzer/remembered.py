@@ -8,7 +8,6 @@ answer whose files changed is not found any more. What depends on more than that
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import pickle
 import sys
@@ -91,6 +90,8 @@ def sweep() -> None:
 
 def digest_of(group: Group, asked: str) -> str | None:
     """A digest of all that the audit of a group depends on; None while a file may still be in the course of change."""
+    import hashlib
+
     states = [_state(path) for path in files_of(group)]
     if group.url or time.time() - _newest(states) < SECONDS_TO_SETTLE:
         return None

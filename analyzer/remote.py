@@ -14,9 +14,10 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from msgspec import Struct, field
 
 from analyzer.cache import cache_folder, write_whole
 from analyzer.model import Problem
@@ -52,8 +53,7 @@ CHUNK_BYTES = 8_000_000
 AT_ONCE = 8  # requests; a listing of many small files is slow by latency, not by bytes
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mirrored:
+class Mirrored(Struct, frozen=True, kw_only=True):
     """A URL's logs as files of this machine."""
 
     url: str
@@ -62,8 +62,7 @@ class Mirrored:
     bytes_fetched: int = 0
 
 
-@dataclass(kw_only=True)
-class _Mirror:
+class _Mirror(Struct, kw_only=True):
     filesystem: Any
     root: Path
     known: dict[str, list[Any]]  # name below the root -> size, stamp, whether all of it was fetched

@@ -13,19 +13,19 @@ import json
 import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct, field
 
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Source
 from analyzer.timeline import Timeline
 
 HEAD_BYTES, TAIL_BYTES = 12, 4  # of a record: its length and that checksum before the data, its checksum behind
 
 
-@dataclass(frozen=True, kw_only=True)
-class Correction:
+class Correction(Struct, frozen=True, kw_only=True):
     """What becomes of the rows of one file: which are cut, and by how much the steps of others move."""
 
     source: Source
@@ -56,7 +56,7 @@ def corrections(timeline: Timeline) -> list[Correction]:
     for view in timeline.run.views:
         for series in view.series.values():
             session = timeline.session_map.of(series)
-            for index in np.unique(series.source).tolist():
+            for index in distinct(series.source).tolist():
                 mine = series.source == index
                 rows = series.row[mine].tolist()
                 steps[index].update(zip(rows, series.step[mine].tolist(), strict=True))

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct, field
 
 from analyzer.model import Series, Source, View
 
@@ -34,8 +34,7 @@ ROLES: tuple[str, ...] = Role.__args__  # type: ignore[attr-defined]
 SHORT_ROLES = {"lr": "learning_rate", "val_loss": "validation_loss"}  # as people type them
 
 
-@dataclass(frozen=True, kw_only=True)
-class Roles:
+class Roles(Struct, frozen=True, kw_only=True):
     """The series of each role, the main one first, and why each was taken for it."""
 
     series: Mapping[str, tuple[Series, ...]]

@@ -8,9 +8,10 @@ and wall clock, loss baseline. A clock may read those before it, never those aft
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from analyzer.model import Expectation, Row, Run, Series, View
 
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from analyzer.roles import Roles
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Timeline:
+class Timeline(Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """Everything that rules may look at. No paths, no files."""
 
     run: Run

@@ -6,8 +6,9 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from analyzer.config.sidecars import is_sidecar
 from analyzer.model import Problem
@@ -31,8 +32,7 @@ NEVER_LOGS = re.compile(
 SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages", "venv", "plugins"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Log:
+class Log(Struct, frozen=True, kw_only=True):
     """A file that a reader recognised by its name and first bytes."""
 
     path: Path
@@ -41,8 +41,7 @@ class Log:
     peek: Peek = field(default_factory=Peek)
 
 
-@dataclass(kw_only=True)
-class Folder:
+class Folder(Struct, kw_only=True):
     parts: tuple[str, ...]  # below the root
     path: Path
     logs: list[Log] = field(default_factory=list)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.check import Request, check
 from analyzer.discovery import find_groups
@@ -20,8 +22,7 @@ NOT_WHILE_LIVE = (
 Signature = tuple[tuple[str, int, int], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class News:
+class News(Struct, frozen=True, kw_only=True):
     """What one look at the logs has brought."""
 
     report: Report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -74,6 +73,8 @@ def _cluster(address: str) -> Iterator[Any]:
 
 def _knock(address: str) -> None:
     """Raise where nobody listens: a client that cannot connect goes on trying in threads, and complains of it later."""
+    import socket
+
     place = urlsplit(address)
     if place.scheme not in ("tcp", "tls") or not place.hostname or not place.port:
         raise ValueError("an address looks like tcp://host:8786")

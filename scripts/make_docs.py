@@ -11,10 +11,10 @@ import argparse
 import re
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from analyzer.config.declared import KEYS
 from analyzer.readers import all_readers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import importlib.util
 import os
@@ -13,6 +15,9 @@ import click
 
 from analyzer import __version__
 from analyzer.console import CannotAudit
+from analyzer.spelling import did_you_mean
+
+atexit.register(gc.freeze)  # or the collector looks through every module that is about to end, for a tenth of a second
 
 ORDER = (
     "check",
@@ -47,11 +52,8 @@ class CommandFolder(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        import difflib
-
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "analyzer --help lists them"
+            hint = did_you_mean(args[0], self.list_commands(ctx), otherwise="analyzer --help lists them")
             raise click.UsageError(f"there is no command {args[0]!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
 

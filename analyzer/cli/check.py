@@ -10,6 +10,7 @@ import click
 
 from analyzer.console import CannotAudit
 from analyzer.console.options import audit_options
+from analyzer.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from analyzer.check import Request
@@ -63,7 +64,7 @@ def command(
     PATH is a log file, a run's folder, or a tree of runs. Exit codes: 0 nothing at or above --fail-on, 1 findings,
     2 the audit could not be made.
     """
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from analyzer.config.baseline import baseline_text
     from analyzer.console.output import look_of_stdout, say, write_file
@@ -117,11 +118,8 @@ def planned_outputs(formats: tuple[str, ...], outputs: tuple[str, ...]) -> list[
         try:
             return renderer_named(name).name
         except KeyError:
-            import difflib
-
             names = sorted(all_renderers())
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"formats: {', '.join(names)}"
+            hint = did_you_mean(name, names, otherwise=f"formats: {', '.join(names)}")
             raise CannotAudit(f"--format: there is no format {name!r}; {hint}") from None
 
     targets: list[tuple[str, Path | None]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from analyzer.console import CannotAudit
+from analyzer.spelling import did_you_mean, nearest
 
 
 @click.command("explain")
@@ -14,8 +15,6 @@ def command(rule: str) -> None:
 
     RULE is a code (EPO001) or a name (epoch-off-by-one).
     """
-    import difflib
-
     from analyzer.console.output import look_of_stdout, say
     from analyzer.renderers.rule_card import card
     from analyzer.rules import catalogue
@@ -26,9 +25,7 @@ def command(rule: str) -> None:
             say(card(one, look_of_stdout()))
             return
     names = [name for one in catalogue() for name in (one.code, one.name)]
-    near = difflib.get_close_matches(wanted.upper(), names, n=1) or difflib.get_close_matches(
-        wanted.lower(), names, n=1
-    )
+    spelt = wanted.upper() if nearest(wanted.upper(), names) else wanted.lower()
     raise CannotAudit(
-        f"there is no rule {rule!r}; " + (f"did you mean {near[0]!r}?" if near else "`analyzer rules` lists them")
+        f"there is no rule {rule!r}; {did_you_mean(spelt, names, otherwise='`analyzer rules` lists them')}"
     )

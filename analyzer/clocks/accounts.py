@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.clocks.writers import training_series
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Series, View
 from analyzer.precision import half_width
 from analyzer.roles import role_of_tag
@@ -21,8 +22,7 @@ COVERING = 0.8  # share of one account's steps that the other has; below it they
 ROUNDING = 1.5  # half widths of both values, and half as much again for a value rounded twice
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True, eq=False):
     """The same quantity in two views. ``differs`` holds pairs of indices, shape (m, 2); the others are steps."""
 
     one: Series
@@ -91,6 +91,6 @@ def _repeated(step: Ints) -> Ints:
 
 def _lacking(step: Ints, other: Ints) -> Ints:
     """Steps of the first that the second lacks inside its own range; none where they log at different cadences."""
-    inside = np.unique(step[(step >= other.min()) & (step <= other.max())])
+    inside = distinct(step[(step >= other.min()) & (step <= other.max())])
     missing = inside[~np.isin(inside, other)]
     return missing if len(missing) <= (1 - COVERING) * len(inside) else missing[:0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Ints
 
 MANY_SPACINGS = 1_000_000  # counted in a table up to this difference of the largest and the smallest
@@ -25,7 +26,4 @@ def usual_cadence(step: Ints) -> int:
 def distinct_steps(steps: Ints) -> Ints:
     """The logged steps once each, ascending; a log that only goes forward is one already."""
     steps = steps[steps != NO_STEP]
-    if bool(np.all(np.diff(steps) > 0)):
-        return steps
-    ordered = np.sort(steps)  # np.unique hashes, which is many times slower on a long log
-    return ordered[np.concatenate([[True], np.diff(ordered) > 0])]
+    return steps if bool(np.all(np.diff(steps) > 0)) else distinct(steps)

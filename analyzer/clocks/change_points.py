@@ -5,9 +5,8 @@ Judged on block medians and in logs: a level that doubles is the same change at 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 from numpy.lib.stride_tricks import sliding_window_view
 
 from analyzer.clocks.noise import MAD_TO_SIGMA
@@ -43,8 +42,7 @@ RAMP_EVIDENCE = 5.5  # twice the log-likelihood that a ramp must gain: of forty 
 FASTEST_RAMP = 2.5  # rows of its time constant: a faster one is a step
 
 
-@dataclass(frozen=True, kw_only=True)
-class Divergence:
+class Divergence(Struct, frozen=True, kw_only=True):
     """The level leaves the band of its lowest stretch at ``onset`` and never returns to it."""
 
     onset: int  # row
@@ -54,8 +52,7 @@ class Divergence:
     units: float  # rise of the log-level in units of the scatter of neighbouring blocks
 
 
-@dataclass(frozen=True, kw_only=True)
-class LevelShift:
+class LevelShift(Struct, frozen=True, kw_only=True):
     """From ``row`` on the curve is ``ratio`` times what it was, with the same noise in logs."""
 
     row: int

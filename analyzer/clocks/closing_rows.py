@@ -9,6 +9,7 @@ import numpy as np
 
 from analyzer.clocks.cadence import distinct_steps
 from analyzer.clocks.labels import validation_series
+from analyzer.distinct import distinct
 from analyzer.model import Ints, Series
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def closing_rows_fit(timeline: Timeline, S: Fraction) -> bool:
         return False
     length = int(S)
     for _, steps in closing_steps(timeline):
-        residue = np.unique(steps % length)
+        residue = distinct(steps % length)
         if len(residue) == 1 and int(residue[0]) in (0, length - 1) and bool(np.all(np.diff(steps) == length)):
             return True
     return False

@@ -7,10 +7,10 @@ so a log whose first life already contains the pattern twice proves nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.model import Floats, Series
 
@@ -28,8 +28,7 @@ SMOOTH = 15
 LAGS = 200
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Repeat:
+class Repeat(Struct, frozen=True, kw_only=True, eq=False):
     """Rows of a session that repeat the beginning of the one before it."""
 
     series: Series

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from analyzer.planning import Reading
@@ -37,8 +38,7 @@ FLOORS = ("min_lr", "eta_min", "lr_min", "lr_end", "end_learning_rate", "end_val
 FAMILIES = {name: family for family, names in NAMES.items() for name in names.split()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """What is declared about the learning rate, in the scheduler's own unit."""
 
     name: str  # as it was written

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.clocks.declared_schedule import Claim, first_number, number
 from analyzer.clocks.schedules import Schedule, Span, WarmupForm
@@ -16,8 +18,7 @@ USUAL_FLOORS = (0.1, 0.05, 0.01, 0.2, 0.001)  # of the peak: Chinchilla's tenth 
 CLAMPED = ("timm", "nanogpt", "warmupcosine", "cosinedecay", "coswithwarmup")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
+class Candidate(Struct, frozen=True, kw_only=True):
     """One schedule that the declaration admits, and the unit of its counter."""
 
     schedule: Schedule
@@ -56,8 +57,7 @@ def _warmup_in_steps(claim: Claim, peak: float, extras: Extras) -> Iterator[Cand
                 yield Candidate(schedule=stretched, unit="step")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Extras:
+class Extras(Struct, frozen=True, kw_only=True):
     """What the log tells about a schedule and a declaration seldom does."""
 
     lowest: float = 0.0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.epoch_breaks import anchor_of, breaks_between, changed_inside, join_at, rows_around, shifted_origin
@@ -20,6 +20,7 @@ from analyzer.clocks.label_runs import FREE, Bounds, bounds_of_runs, candidate_l
 from analyzer.clocks.labels import Labels, read_labels
 from analyzer.clocks.planned_epochs import planned_lengths, read_planned
 from analyzer.clocks.ramps import Stretch, ramp_of
+from analyzer.distinct import distinct
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
@@ -116,7 +117,7 @@ def _from_fractions(timeline: Timeline, labels: Labels) -> EpochClock | None:
     slope = slope_of(labels, found)
     if slope is None:
         return None
-    crossings = max(0, len(np.unique(found.lap)) - 1)
+    crossings = max(0, len(distinct(found.lap)) - 1)
     change, slopes = _slopes_by_session(labels, found, slope)
     bounds = bounds_of_stretches(labels, found, slopes)
     if change is not None:
@@ -144,7 +145,7 @@ def _solve_fractions(timeline: Timeline, bounds: Bounds, slope: Slope, crossings
 
 def _slopes_by_session(labels: Labels, found: Stretches, slope: Slope) -> tuple[int | None, dict[int, Slope]]:
     """The slope of every session, and the first session whose slope contradicts that of the one before."""
-    sessions = np.unique(found.session).tolist()
+    sessions = distinct(found.session).tolist()
     own = {session: slope_of(labels, found, session) or slope for session in sessions}
     for earlier, later in pairwise(sessions):
         if own[earlier].high < own[later].low - 1 or own[later].high < own[earlier].low - 1:
@@ -246,6 +247,6 @@ def _along_ramp(timeline: Timeline, labels: Labels) -> EpochClock | None:
                         tag=labels.series.tag,
                         labels=labels,
                         laps=tuple((int(starts[k]), Fraction(reading.laps[k])) for k in changed),
-                        crossings=len(np.unique(whole)) - 1,
+                        crossings=len(distinct(whole)) - 1,
                     )
     return None

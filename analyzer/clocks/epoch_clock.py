@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
+
+from msgspec import Struct
 
 from analyzer.clocks.fractions import Slope
 from analyzer.clocks.labels import Labels
@@ -13,8 +14,7 @@ from analyzer.model import Row
 BreakKind = Literal["shift", "skip", "repeat", "geometry", "ramp", "data", "origin", "counter"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Break:
+class Break(Struct, frozen=True, kw_only=True):
     """A place where the labels leave the clock: how far (in steps, as an interval), where, and the rows that show it.
 
     Positive: the label changes late, negative: early.
@@ -30,8 +30,7 @@ class Break:
     laps: int = 0  # whole laps, for a skip or a repeat
 
 
-@dataclass(frozen=True, kw_only=True)
-class EpochClock:
+class EpochClock(Struct, frozen=True, kw_only=True, eq=False):
     """Epoch label e at step s obeys e = base + floor((s - origin) / S), or without the floor for fractional labels."""
 
     source: Literal["labels", "fractions", "validation rows", "batch counter", "declared"]
@@ -44,12 +43,12 @@ class EpochClock:
     too_sparse: bool = False
     rows_apart: bool = False  # rows are further apart than half an epoch: boundaries are not seen
     tag: str = ""
-    labels: Labels | None = field(default=None, compare=False)
+    labels: Labels | None = None
     slope: Slope | None = None  # updates per unit of a fractional label
     ratios: tuple[Fraction, Fraction] | None = None  # the same for laps that may alternate in length
     crossings: int = 0  # boundaries that the labels show
-    others: tuple[EpochClock, ...] = field(default=(), compare=False)  # other accounts of epochs in the same view
-    validations: tuple[Labels, ...] = field(default=(), compare=False)  # labels of validation rows
+    others: tuple[EpochClock, ...] = ()  # other accounts of epochs in the same view
+    validations: tuple[Labels, ...] = ()  # labels of validation rows
 
     @property
     def exact(self) -> bool:

@@ -14,6 +14,7 @@ from analyzer.clocks.fractions import Slope
 from analyzer.clocks.global_step import last_step
 from analyzer.clocks.labels import Labels, validation_series
 from analyzer.clocks.planned_epochs import planned_lengths, planned_steps_per_epoch
+from analyzer.distinct import distinct
 from analyzer.model import Series
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def counts_in_fractions(timeline: Timeline, labels: Labels) -> bool:
     framework = timeline.run.sources[int(labels.series.source[0])].framework or ""
     if framework.lower() not in FRACTIONAL:
         return False
-    return len(np.unique(labels.step)) == len(np.unique(labels.value)) >= FEWEST_ENDS
+    return len(distinct(labels.step)) == len(distinct(labels.value)) >= FEWEST_ENDS
 
 
 def from_closing_rows(timeline: Timeline) -> EpochClock | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.clocks.global_step import main_series
 from analyzer.model import NO_STEP, Finding, Row
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
 
-@dataclass(frozen=True, kw_only=True)
-class RelabelledEpochs:
+class RelabelledEpochs(Struct, frozen=True, kw_only=True):
     """An epoch number that was left out or given twice, with the join at which it happened."""
 
     finding: Finding

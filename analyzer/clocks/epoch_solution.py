@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.clocks.fractions import Slope
 from analyzer.clocks.label_runs import FREE, INSIDE, Bounds, Piece, Walk, feasible_lengths, walk
@@ -41,8 +42,7 @@ LARGEST_DENOMINATOR = 8
 """Of steps per epoch in a run without a plan; a ratio is batches / accumulation."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Planned:
+class Planned(Struct, frozen=True, kw_only=True):
     """What the plan says about steps per epoch, on the log's own axis."""
 
     lengths: tuple[Fraction, ...] = ()
@@ -56,8 +56,7 @@ class Planned:
         return 0.0 if known else UNPLANNED
 
 
-@dataclass(frozen=True, kw_only=True)
-class Solution:
+class Solution(Struct, frozen=True, kw_only=True):
     """The clock that explains the labels best. With an anchor, bound 0 of ``bounds`` is the origin."""
 
     low: Fraction  # steps per epoch, at least

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats, Ints
@@ -21,8 +21,7 @@ LEAST_CHANGE = 0.05  # in log-loss
 ERRORS = 4.0  # standard errors by which the typical ratio leaves 1
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LastRows:
+class LastRows(Struct, frozen=True, kw_only=True, eq=False):
     """Positions of the last rows of epochs (k,), their ratio to the neighbours (k,), and what it is on the whole."""
 
     position: Ints

@@ -9,10 +9,10 @@ is the mean over the families, each with its posterior: a short log, which canno
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.model import Floats, Ints
 
@@ -44,8 +44,7 @@ _LOW, _HIGH = (int(np.argmin(np.abs(SCORES - z))) for z in (-1.0, 1.0))
 _BELOW = 0.5 * math.erfc(1 / math.sqrt(2))  # share of a Gaussian below -1
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Families:
+class Families(Struct, frozen=True, kw_only=True, eq=False):
     """Standard laws: ``quantile`` and ``log_density`` there, shape (families, scores); ``log_odds``, (families,)."""
 
     quantile: Floats

@@ -8,10 +8,10 @@ a label divided by the wrong number has a slope that no lap agrees with.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.clocks.label_runs import FINE, Bounds
@@ -21,8 +21,7 @@ LARGEST_DENOMINATOR = 512
 """A slope is L / G: the accumulation of real runs is below this."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Stretches:
+class Stretches(Struct, frozen=True, kw_only=True, eq=False):
     """Runs of rows inside one lap whose fraction rises with the step; arrays of shape (r,)."""
 
     lap: NDArray[np.int64]  # whole part of the label
@@ -34,8 +33,7 @@ class Stretches:
         return len(self.lap)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Slope:
+class Slope(Struct, frozen=True, kw_only=True):
     """Updates per unit of the label, in [low, high]."""
 
     low: float

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.clocks.cadence import distinct_steps, usual_cadence
 from analyzer.model import NO_STEP, Ints, Row, Series
@@ -28,8 +28,7 @@ LIGHTNING_TAG = re.compile(r"^lr-[A-Z]\w+(?:/pg\d+)?$")
 """``lr-SGD``, ``lr-AdamW/pg1``: the tags of Lightning's LearningRateMonitor."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepAxis:
+class StepAxis(Struct, frozen=True, kw_only=True):
     """How the axis relates to optimizer updates: updates done = (step - base + 1) / per_update."""
 
     unit: Unit = "update"
@@ -124,8 +123,7 @@ def last_step(timeline: Timeline) -> int | None:
     return max(highest, default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunEnd:
+class RunEnd(Struct, frozen=True, kw_only=True):
     """How many updates the log shows, as an interval: rows every c steps leave up to c - 1 of them unseen."""
 
     last_step: int

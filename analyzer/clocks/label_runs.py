@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.model import Ints
@@ -41,8 +41,7 @@ FINE = 1024
 Laps = tuple[Ints, Ints]  # what each of some laps says about S: at least, at most; shape (m,) each
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LabelRuns:
+class LabelRuns(Struct, frozen=True, kw_only=True, eq=False):
     """Runs of one label within a session; arrays of shape (r,)."""
 
     label: Ints
@@ -56,8 +55,7 @@ class LabelRuns:
         return len(self.label)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Bounds:
+class Bounds(Struct, frozen=True, kw_only=True, eq=False):
     """What rows say about the offset: low - S low_label <= d <= high - S high_label; arrays of shape (n,).
 
     ``low`` and ``high`` are in parts of a step, ``scale`` parts to the step. ``position`` is the row among the labels
@@ -108,8 +106,7 @@ class Bounds:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Piece:
+class Piece(Struct, frozen=True, kw_only=True):
     """A stretch of bounds under one clock: offset d in [low, high] parts of a step."""
 
     bound: int  # index of the first bound
@@ -119,8 +116,7 @@ class Piece:
     due: int | None = None  # step from which on the rows of this run carry the old label too long
 
 
-@dataclass(frozen=True, kw_only=True)
-class Walk:
+class Walk(Struct, frozen=True, kw_only=True):
     """The labels under one S: its pieces, in written order."""
 
     steps_per_epoch: Fraction

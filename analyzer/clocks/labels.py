@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.model import NO_STEP, Floats, Ints, Series, View
@@ -30,8 +30,7 @@ FEWEST_ROUNDED = 8  # steps between labels, before a rounding is believed
 MOST_DECIMALS = (1, 2, 3, 4)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Labels:
+class Labels(Struct, frozen=True, kw_only=True, eq=False):
     """Epoch labels of one kind of row, in written order; arrays of shape (n,)."""
 
     series: Series

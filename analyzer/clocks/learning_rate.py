@@ -7,12 +7,14 @@ is an interval; its half width is what was written plus what frameworks lose in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Series
 from analyzer.precision import half_width
 
@@ -29,8 +31,7 @@ LEVEL_PRECISION = 0.02  # relative
 SAMPLE_ROWS = 320  # rows on which hypotheses are tried before all rows are
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Observed:
+class Observed(Struct, frozen=True, kw_only=True, eq=False):
     """The rows of one learning-rate series, in written order, one for each step and session.
 
     ``axes`` gives, for every row, the places that a scheduler may count by: "step" (updates, in the log's own
@@ -64,7 +65,7 @@ class Observed:
 
     def sharpened(self) -> Observed:
         """A few levels written with one digit (0.1, 0.01) are taken as written: rounding would have left more."""
-        levels = np.unique(self.rate[self.rate > 0])
+        levels = distinct(self.rate[self.rate > 0])
         decades = np.log10(levels[-1]) - np.log10(levels[0]) if len(levels) else 0.0
         if self.series.written_as == "float32" or len(levels) > max(FEW_LEVELS, FEW_PER_DECADE * decades):
             return self
@@ -79,7 +80,7 @@ class Observed:
         top, low = int(np.argmax(self.rate)), int(np.argmin(self.rate))
         near = np.concatenate([around + np.arange(-2, 3) for around in (top, low, 2, count - 3, *ends[:20])])
         chosen = np.concatenate([near, np.linspace(0, count - 1, wanted).astype(np.int64)])
-        return self.rows(np.unique(np.clip(chosen, 0, count - 1)))
+        return self.rows(distinct(np.clip(chosen, 0, count - 1)))
 
 
 def observe(timeline: Timeline, series: Series) -> Observed | None:

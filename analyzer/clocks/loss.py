@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.clocks.running_mean import Undone, undo_running_mean
+from analyzer.distinct import distinct
 from analyzer.model import Floats, Ints, Series
 from analyzer.precision import half_width
 
@@ -37,8 +38,7 @@ UNDONE_FLOOR = 0.02  # of the logged running mean
 RELATIVE_FLOOR = 1e-3  # of the level: a smaller scale says that the curve is smooth, not that 1 % is an event
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LossBaseline:
+class LossBaseline(Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """Level and noise of the main training loss at every row, shape (n,), NaN where the loss is not finite.
 
     ``rows`` (m,) are the rows of the series that are judged, ``value`` (m,) the loss there, ``session`` (m,) the life
@@ -232,7 +232,7 @@ def _learning_rate_moves(timeline: Timeline, series: Series, rows: Ints) -> Ints
                 steps += [int(step) for step in rate.step[ok[up]]]
     if not steps:
         return np.zeros(0, dtype=np.int64)
-    return np.unique(np.searchsorted(series.step[rows], np.array(sorted(steps), dtype=np.int64)))
+    return distinct(np.searchsorted(series.step[rows], np.array(sorted(steps), dtype=np.int64)))
 
 
 def _unfit(timeline: Timeline, series: Series, value: Floats) -> str:

@@ -7,14 +7,15 @@ a near level is the sharper one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
 from numpy.lib.stride_tricks import sliding_window_view
 
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.clocks.row_medians import row_medians
+from analyzer.distinct import distinct
 from analyzer.model import Floats, Ints
 
 LENGTHS = (1, 2, 3, 5, 8, 12, 20, 32, 50, 80, 128, 200)  # rows per block
@@ -33,8 +34,7 @@ SHARED = 8
 LONG = 200_000  # rows from which every second length does: a block twice too long loses a third of its noise units
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Blocks:
+class Blocks(Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """Blocks of one length and phase: first row, height over the level, local scale, level; shape (blocks,) each."""
 
     length: int
@@ -83,7 +83,7 @@ def steady_scale(residual: Floats, floor: float) -> Floats:
     if chunks < 5:
         return np.full(len(residual), max(float(np.median(scales)), floor))
     log = np.log(np.maximum(scales, max(floor, 1e-300)))
-    some = np.unique(np.linspace(0, chunks - 1, min(chunks, SURE_OF_WIDTH)).astype(np.int64))
+    some = distinct(np.linspace(0, chunks - 1, min(chunks, SURE_OF_WIDTH)).astype(np.int64))
     best, reach = np.inf, NEIGHBOURS[0]
     for side in NEIGHBOURS:
         if side >= chunks and side > NEIGHBOURS[0]:

@@ -6,10 +6,11 @@ and what is left is a spike. One place never gets two names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.clocks.change_points import (
     Divergence,
@@ -43,8 +44,7 @@ SHARE_OF_NEW = 0.5  # of its height that a peak in replayed steps adds to what s
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
 
 
-@dataclass(frozen=True, kw_only=True)
-class LossEvents:
+class LossEvents(Struct, frozen=True, kw_only=True):
     """Positions are those of ``LossBaseline.rows``."""
 
     joins: tuple[JoinChange, ...] = ()

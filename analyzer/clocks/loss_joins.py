@@ -7,10 +7,10 @@ differences at all other rows say how often so much happens by itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from msgspec import Struct
 from numpy.lib.stride_tricks import sliding_window_view
 
 from analyzer.clocks.loss_windows import closing_ratios
@@ -45,8 +45,7 @@ SLOW_ROWS = 2  # rows after the jump that still lie above the level: new weights
 Kind = Literal["level", "offset", "transient", "row", "divided", "fresh"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class JoinChange:
+class JoinChange(Struct, frozen=True, kw_only=True):
     """The loss moves at a join. Positions are those of ``LossBaseline.rows``."""
 
     join: int | None  # index in Timeline.joins; None where the loss alone shows that a session began

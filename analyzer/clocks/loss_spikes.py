@@ -7,14 +7,14 @@ own tail. A peak has two edges in the curve itself: descent, staircase and diver
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.clocks.extreme_tail import Tail
 from analyzer.clocks.loss_blocks import Blocks, all_blocks
 from analyzer.clocks.loss_edges import Edges, edges
+from analyzer.distinct import distinct
 from analyzer.model import Floats, Ints
 
 LONGER = 1.6  # blocks so much longer than a cluster hold mostly other rows
@@ -29,8 +29,7 @@ ROW_TESTS, BLOCK_TESTS = 1.0, 4.0  # a false spike may come from each of so many
 P_VALUE = 1e-2  # chance that the run's own tail reaches so far anywhere in the run: docs/detection.md has what it gives
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spike:
+class Spike(Struct, frozen=True, kw_only=True):
     """Rows [first, last] of the curve stand ``height`` above ``level``; ``units`` noise units of blocks of
     ``length``."""
 
@@ -45,8 +44,7 @@ class Spike:
     length: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
+class Cluster(Struct, frozen=True, kw_only=True):
     """Rows [first, last] that stand out, with the block that shows it best: its index and that of its scan."""
 
     first: int
@@ -188,7 +186,7 @@ class Judge:
                 if high > max(low, opening):
                     found.append(np.arange(max(low, opening), high) - opening + before)
             before += len(one.start) - opening
-        return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
+        return distinct(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
 
 def order_of(length: int) -> float:

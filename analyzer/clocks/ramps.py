@@ -8,11 +8,11 @@ twice, or data that begin again, are followed by epochs of the old length.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.clocks.label_runs import FREE, Bounds, LabelRuns, feasible_lengths
@@ -27,8 +27,7 @@ APART_SHARE = 0.05
 """Two stretches differ by at least so many steps and this share of the shorter one."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stretch:
+class Stretch(Struct, frozen=True, kw_only=True):
     """Epochs of one length: the step of its first row, the row among the labels, and the length as an interval."""
 
     step: int

@@ -8,6 +8,7 @@ import numpy as np
 
 from analyzer.clocks.loss import LossBaseline
 from analyzer.clocks.loss_spikes import Spike
+from analyzer.distinct import distinct
 from analyzer.timeline import Timeline
 
 LIKE_HEIGHT = 0.6  # of a peak's height over its level: a row as high as that is a peak like it
@@ -29,7 +30,7 @@ def without_recurring(spikes: Sequence[Spike], loss: LossBaseline, timeline: Tim
         return list(spikes)  # replayed or restarted steps: a lap is not told by its steps alone
     lap = np.floor((step - (clock.origin or 0)) / float(clock.high)).astype(np.int64)
     spacing = max(1.0, float(np.median(np.diff(step))) if len(step) > 1 else 1.0)
-    laps = len(np.unique(lap))
+    laps = len(distinct(lap))
     needed = max(FEWEST_LAPS, SHARE_OF_LAPS * laps / spacing)
     return [spike for spike in spikes if not _recurs(spike, loss, lap, needed)]
 
@@ -40,4 +41,4 @@ def _recurs(spike: Spike, loss: LossBaseline, lap: np.ndarray, needed: float) ->
     above = loss.value - loss.level[loss.rows]  # a descent is high as well, but not above its own level
     above[: loss.burn_in] = 0.0
     alike = np.flatnonzero(above >= LIKE_HEIGHT * spike.height)
-    return len(np.unique(lap[alike])) >= needed
+    return len(distinct(lap[alike])) >= needed

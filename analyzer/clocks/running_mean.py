@@ -7,11 +7,11 @@ epoch's end. The batch loss is b_k = k m_k - (k-1) m_(k-1).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
+from analyzer.distinct import distinct
 from analyzer.model import Floats, Ints
 
 STEEP = -0.45  # slope of log |m_k - m_(k-1)| against log k: -1 for a running mean, 0 for batch losses
@@ -27,8 +27,7 @@ STRETCH = 100_000  # rows from the middle of a longer curve that are tried befor
 SHIFTS = (0, -1, 1, -2, 2)  # rows by which labels may miss the place where the mean starts anew
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Undone:
+class Undone(Struct, frozen=True, kw_only=True, eq=False):
     """Batch losses (n,) and the count k of each row within its epoch (n,)."""
 
     value: Floats
@@ -106,7 +105,7 @@ def _slope(value: Floats, starts: NDArray[np.bool_], count: Ints) -> float | Non
         return None
     octave = np.floor(np.log2(count[used])).astype(np.int64)
     centres, sizes = [], []
-    for one in np.unique(octave):
+    for one in distinct(octave):
         inside = octave == one
         if inside.sum() >= BIN_ROWS:
             centres.append(float(np.mean(np.log(count[used][inside]))))

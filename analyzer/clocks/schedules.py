@@ -18,10 +18,10 @@ Formulas, each read in the source named beside it:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.model import Floats
 
@@ -44,8 +44,7 @@ Span = Literal[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
+class Schedule(Struct, frozen=True, kw_only=True):
     """One schedule with all its parameters; calling it gives the rates at counters p."""
 
     family: str

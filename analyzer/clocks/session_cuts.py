@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.clocks.writers import rows_of_source, training_series
@@ -23,8 +24,7 @@ ROWS_OF_A_LIFE = 20  # at least, on average, where lives are so many: rows of tw
 ROWS_BY_LIVES = 100_000_000  # joins are compared with all rows before them: ten seconds
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mark:
+class Mark(Struct, frozen=True, kw_only=True):
     """A place in one view where a new life begins."""
 
     cut: Cut

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from analyzer.clocks.session_cuts import Cut
@@ -14,8 +14,7 @@ from analyzer.clocks.witnesses import StepChange, Witness
 from analyzer.model import Ints, Row, Series
 
 
-@dataclass(frozen=True, kw_only=True)
-class Session:
+class Session(Struct, frozen=True, kw_only=True):
     """One life of the process."""
 
     index: int
@@ -27,8 +26,7 @@ class Session:
     wall_last: float = float("nan")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Join:
+class Join(Struct, frozen=True, kw_only=True):
     """Where one session ends and the next begins. Steps are on the log's own axis.
 
     ``overlap`` counts the rows of the second session at steps that the first had reached; ``step_jump`` is the first
@@ -55,8 +53,7 @@ class Join:
     witnesses: Mapping[str, Witness] = field(default_factory=dict)  # what loss, learning rate and epoch did there
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SessionMap:
+class SessionMap(Struct, frozen=True, kw_only=True, eq=False):
     """Sessions in the order of their starts, the joins between them, and where each view was cut."""
 
     sessions: tuple[Session, ...]

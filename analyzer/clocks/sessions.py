@@ -9,11 +9,12 @@ all of them before they are judged.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.clocks.cadence import usual_cadence
@@ -22,6 +23,7 @@ from analyzer.clocks.session_map import Join, Session, SessionMap
 from analyzer.clocks.tellings import Copies, copies_of
 from analyzer.clocks.witnesses import StepChange, Witness, exact_witness, loss_witness, step_went_back
 from analyzer.clocks.writers import rows_of, training_series, without_repeated_rows
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Ints, Row, Run, Series, View
 from analyzer.roles import role_of_tag
 
@@ -32,8 +34,7 @@ ROWS_REMEMBERED = 200_000  # of the lives before a join, for comparing equal ste
 PRECEDENCE: tuple[StepChange, ...] = ("reset", "replayed", "skipped", "fresh", "continued")  # what a view may overlook
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Account:
+class Account(Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """One view, its joins, and where another run begins in the same place: every clock and the loss start over."""
 
     view: View  # of one run's rows, each once: the longest run that the view holds
@@ -280,4 +281,4 @@ def _distinct(sources: NDArray[np.int32]) -> set[int]:
     if not len(sources):
         return set()
     least, most = int(sources.min()), int(sources.max())
-    return {least} if least == most else set(np.unique(sources).tolist())
+    return {least} if least == most else set(distinct(sources).tolist())

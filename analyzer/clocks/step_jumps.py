@@ -6,14 +6,15 @@ have moved on by as much as the step; when the counter jumped, they have moved b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.writers import place_of, rows_of, rows_of_source, training_series
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Row, Series
 from analyzer.roles import role_of_tag
 
@@ -30,8 +31,7 @@ GAPS_JUDGED = 200
 Verdict = Literal["rows missing", "counter jumped", "unknown"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepJump:
+class StepJump(Struct, frozen=True, kw_only=True):
     """The rows around one long step of the main training series."""
 
     series: Series
@@ -55,8 +55,7 @@ class StepJump:
         return max(1, round((self.next_step - self.last_step) / self.cadence) - 1)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Column:
+class _Column(Struct, frozen=True, kw_only=True, eq=False):
     """A column that has its own account of how far the run had come, in its finite rows."""
 
     series: Series
@@ -123,7 +122,7 @@ def _others_go_on(others: list[Series], main: Series, gaps: Ints) -> NDArray[np.
     """Whether another training series has rows inside each gap: then the row is there and only its loss is not."""
     low, high = main.step[gaps], main.step[gaps + 1]
     go_on = np.zeros(len(gaps), dtype=np.bool_)
-    for source in np.unique(main.source[gaps]):
+    for source in distinct(main.source[gaps]):
         here = np.flatnonzero(main.source[gaps] == source)
         for series in others:
             step = np.sort(series.step[rows_of_source(series, source)])

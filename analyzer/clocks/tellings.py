@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.clocks.wall_time import times_of
 from analyzer.clocks.writers import place_of
@@ -37,8 +37,7 @@ class Tellings:
         return self.places[np.searchsorted(self.places, self.number[rows] * self.rows)] % self.rows
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Copies:
+class Copies(Struct, frozen=True, kw_only=True, eq=False):
     """A join behind which every row of a step told before is a copy of its first telling, time included."""
 
     join: Join

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.clocks.writers import training_series
 from analyzer.model import NO_STEP, Floats, Ints, Series
@@ -22,8 +22,7 @@ MILLISECONDS_NOW = (1e11, 1e13)
 MICROSECONDS_NOW = (1e14, 1e16)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class WallClock:
+class WallClock(Struct, frozen=True, kw_only=True, eq=False):
     """Pace of the run, where the log carries times. ``time`` and ``step`` are those of ``series``, in written order."""
 
     first: float  # seconds since 1970, or since the start of the process

@@ -7,12 +7,13 @@ read keeps the first writer's rows; the run keeps all of them, and the rules say
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import PurePath
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.model import NO_STEP, Ints, Series, Source, View
@@ -25,8 +26,7 @@ ALONE = 0.1  # share of a writer's rows at steps of its own: a life of its own t
 RETURNS_NEEDED = 3  # an interleaved file returns to the end of an earlier stream; three returns are no accident
 
 
-@dataclass(frozen=True, kw_only=True)
-class Simultaneous:
+class Simultaneous(Struct, frozen=True, kw_only=True):
     """Two accounts of the same steps, written at the same time. ``kept`` stays in the view that the clocks read."""
 
     kind: Literal["processes", "loggers"]  # two processes, or one process that has two loggers

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.clocks.global_step import main_series
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Beside:
+class Beside(Struct, frozen=True, kw_only=True, eq=False):
     """Points of a series with the main counter around them; arrays of shape (n,)."""
 
     series: Series

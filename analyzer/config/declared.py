@@ -5,28 +5,26 @@ Strongest first: the command line, ``analyzer.toml`` or ``[tool.analyzer]``, fil
 
 from __future__ import annotations
 
-import difflib
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from analyzer.config.keys import KEYS
 from analyzer.model import Fact
+from analyzer.spelling import did_you_mean
 
 
 class UnknownKey(ValueError):
     """A declared key that nobody knows, with the nearest known one."""
 
     def __init__(self, key: str, found_in: str) -> None:
-        near = difflib.get_close_matches(key, KEYS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(KEYS)}"
+        hint = did_you_mean(key, KEYS, otherwise=f"known keys: {', '.join(KEYS)}")
         super().__init__(f"{found_in}: unknown key {key!r}; {hint}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Declared:
+class Declared(Struct, frozen=True, kw_only=True):
     """The strongest fact for each key; ``also`` keeps the weaker ones and the facts we have no use for."""
 
     facts: Mapping[str, Fact]
@@ -87,6 +85,8 @@ def scalar(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         pass
+    import tomllib
+
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -8,18 +8,18 @@ holds ``.git``, or at a file that says ``root = true``.
 from __future__ import annotations
 
 import datetime
-import difflib
 import fnmatch
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct, field
+
 from analyzer.config.declared import checked_fact, scalar
 from analyzer.model import Expectation, Fact, Finding
 from analyzer.roles import ROLES, SHORT_ROLES
+from analyzer.spelling import did_you_mean
 
 TABLES = ("declared", "rules", "roles", "expect", "silence", "against", "root")
 NAMES = ("analyzer.toml", "pyproject.toml")  # in one folder, the first that configures the analyzer counts
@@ -32,8 +32,7 @@ class BadConfig(ValueError):
     """A configuration that cannot be followed: which file, what is wrong, what to do."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Silence:
+class Silence(Struct, frozen=True, kw_only=True):
     """A known finding: which, in which runs and steps, why it is accepted, and until when."""
 
     rule: str  # code, prefix of codes or name
@@ -57,8 +56,7 @@ class Silence:
         return finding.first_step <= (self.last_step or self.first_step) and last >= self.first_step
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """What the configuration files of one run say together."""
 
     facts: tuple[Fact, ...] = ()  # nearest file first
@@ -142,6 +140,8 @@ def _table(path: Path) -> Mapping[str, Any] | None:
 @cache
 def _table_as_of(path: Path, modified: int, size: int) -> Mapping[str, Any] | None:
     """The table of one state of a file: a sweep of thousands of runs parses it once, an edited file is read anew."""
+    import tomllib
+
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -206,8 +206,7 @@ def _known(table: Mapping[str, Any], keys: Iterable[str], name: str, where: str)
     keys = tuple(keys)
     for key in table:
         if key not in keys:
-            near = difflib.get_close_matches(key, keys, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(keys)}"
+            hint = did_you_mean(key, keys, otherwise=f"known here: {', '.join(keys)}")
             raise BadConfig(f"{name}: unknown key {key!r}{f' in [{where}]' if where else ''}; {hint}")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer.console import CannotAudit
+from analyzer.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from analyzer.check import Request
@@ -127,8 +128,6 @@ def codes(values: Iterable[str]) -> tuple[str, ...]:
 
 def checked_codes(chosen: tuple[str, ...], option: str) -> tuple[str, ...]:
     """The codes, each of which must match at least one rule: a misspelt one would silently check nothing."""
-    import difflib
-
     if not chosen:
         return ()
     from analyzer.auditing import selected
@@ -137,16 +136,13 @@ def checked_codes(chosen: tuple[str, ...], option: str) -> tuple[str, ...]:
     for code in chosen:
         if not selected(catalogue(), (code,), ()):
             known = [name for rule in catalogue() for name in (rule.code, rule.name)]
-            near = difflib.get_close_matches(code, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else "`analyzer rules` lists them"
+            hint = did_you_mean(code, known, otherwise="`analyzer rules` lists them", cutoff=0.5)
             raise CannotAudit(f"{option}: no rule is called {code!r}; {hint}")
     return chosen
 
 
 def chosen_roles(pairs: Iterable[str]) -> dict[str, str]:
     """Roles from ``ROLE=TAG`` options."""
-    import difflib
-
     from analyzer.roles import ROLES, SHORT_ROLES
 
     chosen = {}
@@ -156,8 +152,7 @@ def chosen_roles(pairs: Iterable[str]) -> dict[str, str]:
         if not sign or not tag:
             raise CannotAudit(f"--role {pair!r}: expected ROLE=TAG")
         if role not in ROLES:
-            near = difflib.get_close_matches(role, ROLES, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"roles: {', '.join(ROLES)}"
+            hint = did_you_mean(role, ROLES, otherwise=f"roles: {', '.join(ROLES)}")
             raise CannotAudit(f"--role: there is no role {role!r}; {hint}")
         chosen[role] = tag
     return chosen

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from analyzer.distinct import distinct
 from analyzer.joining.accounts import Account, Piece
 from analyzer.joining.event_files import event_accounts, sub_run_of
 from analyzer.joining.tables import table_kinds
@@ -84,7 +85,7 @@ def _losses(account: Account) -> Floats:
     roles = ("loss", "epoch_loss", "validation_loss")
     found = [s.value for piece in account.pieces for s in piece.series if role_of_tag(s.tag) in roles]
     values = np.concatenate(found) if found else np.empty(0)
-    return np.unique(np.round(values[np.isfinite(values)], 4))
+    return distinct(np.round(values[np.isfinite(values)], 4))
 
 
 def _titles(name: str, root: Path, runs: list[list[Account]]) -> list[str]:

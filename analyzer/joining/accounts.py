@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct, field
 
 from analyzer.model import NO_STEP, Series
 from analyzer.readers import Reading
@@ -15,8 +15,7 @@ from analyzer.readers import Reading
 SAME_TAGS = 0.5  # share of common tags from which two tables are accounts of the same kind
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Piece:
+class Piece(Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """A reading and the folder that it speaks for."""
 
     path: Path
@@ -41,8 +40,7 @@ class Piece:
         return min((int(found.min()) for found in steps if len(found)), default=None)
 
 
-@dataclass(kw_only=True, eq=False)
-class Account:
+class Account(Struct, kw_only=True, eq=False):
     """What one logger told, in one or several files."""
 
     view: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from analyzer.joining.accounts import SAME_TAGS, Account, Piece, goes_on_from, is_beginning_of, place_of, points_in
 from analyzer.roles import role_of_tag
@@ -14,8 +15,7 @@ SPLIT_WORD = re.compile(r"(?i)(?:^|[_.-])(train(?:ing)?|val(?:id(?:ation)?)?|eva
 TENSORBOARD_EXPORT = re.compile(r"^(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+?)(?: ?\(\d+\))?\.csv$")
 
 
-@dataclass(kw_only=True, eq=False)
-class _Kind:
+class _Kind(Struct, kw_only=True, eq=False):
     """Accounts of one kind, and where to look for one that a new account could belong to."""
 
     accounts: list[Account]

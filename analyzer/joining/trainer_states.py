@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from analyzer.joining.accounts import Account, Piece, is_beginning_of
 from analyzer.roles import role_of_tag

@@ -9,15 +9,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from analyzer.model import Fact, Marker, Problem, Series, Source
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True, eq=False):
     """What one file says. ``Series.source`` and ``Marker.source`` are 0: discovery renumbers them within the run."""
 
     source: Source
@@ -28,8 +28,7 @@ class Reading:
     runs: tuple[Reading, ...] = ()  # for stores that hold many runs in one file (a database): one Reading per run
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reader:
+class Reader(Struct, frozen=True, kw_only=True):
     """A format: how it is recognised, how it is read, and what its conventions are taken to be."""
 
     name: str  # "tfevents"

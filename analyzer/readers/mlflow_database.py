@@ -7,10 +7,10 @@ timestamp and value, so two equal values of one millisecond are one row; anythin
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.config.sidecars import facts_from_mapping
 from analyzer.model import Fact, Problem, Series, Source

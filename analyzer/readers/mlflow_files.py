@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.config.sidecars import facts_from_mapping
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Fact, Floats, Ints, Problem, Series, Source
 from analyzer.readers import Reader, Reading
 
@@ -23,8 +25,7 @@ LINE = re.compile(r"^(-?\d+) (\S+)(?: (-?\d+)(?: \S.*)?)?$")
 LARGEST_FILE = 1_000_000  # bytes of a parameter or tag; MLflow allows 6,000 characters
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Points:
+class Points(Struct, frozen=True, kw_only=True, eq=False):
     """The values of one metric, in written order. ``wall_time`` in seconds since 1970."""
 
     tag: str
@@ -96,7 +97,7 @@ def series_of(points: Sequence[Points]) -> tuple[Series, ...]:
     The files of a run share no line numbers, and a place in the run must mean the same in all of them.
     """
     moments = [np.maximum.accumulate(one.wall_time) if len(one.wall_time) else one.wall_time for one in points]
-    calls = np.unique(np.concatenate(moments)) if moments else np.empty(0)
+    calls = distinct(np.concatenate(moments)) if moments else np.empty(0)
     return tuple(
         Series(
             tag=one.tag,

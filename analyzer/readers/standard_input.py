@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +12,9 @@ NAME = "-"
 
 def spooled(stream: BinaryIO | None = None) -> Path:
     """The whole of a stream (standard input by default) as a file that is removed when the program ends."""
+    import shutil
+    import tempfile
+
     folder = Path(tempfile.mkdtemp(prefix="analyzer-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = folder / "standard-input"

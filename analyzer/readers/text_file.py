@@ -10,8 +10,9 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from analyzer.model import Problem, Source
 from analyzer.readers import Reading
@@ -26,16 +27,14 @@ _CHUNK = 1 << 20
 _CONTROL = bytes(byte for byte in range(32) if byte not in b"\0\t\n\v\f\r\x1b\b")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unpacked:
+class Unpacked(Struct, frozen=True, kw_only=True):
     """The bytes of a file after decompression, and what was wrong with the compression."""
 
     data: bytes
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lines:
+class Lines(Struct, frozen=True, kw_only=True):
     """The lines of a text without their ends. The last one is incomplete when no line end follows it."""
 
     lines: list[str]

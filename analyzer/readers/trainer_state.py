@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.model import Fact, Ints, Problem, Source
 from analyzer.readers import Reader, Reading
@@ -81,8 +81,7 @@ def parse(data: bytes, name: str) -> Reading:
     return _reading(name, history, problems)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _History:
+class _History(Struct, frozen=True, kw_only=True, eq=False):
     """What a state file holds."""
 
     state: Mapping[str, Any]

@@ -12,11 +12,11 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.config.sidecars import facts_from_mapping
 from analyzer.model import Fact, Problem, Source

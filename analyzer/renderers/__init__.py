@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from analyzer.model import Report
 
 
-@dataclass(frozen=True, kw_only=True)
-class Look:
+class Look(Struct, frozen=True, kw_only=True):
     """What a reader of the output can take, and how much of it is wanted."""
 
     width: int = 100  # columns
@@ -21,8 +21,7 @@ class Look:
     quiet: bool = False  # findings only
 
 
-@dataclass(frozen=True, kw_only=True)
-class Renderer:
+class Renderer(Struct, frozen=True, kw_only=True):
     """One output format."""
 
     name: str  # as `--format` spells it

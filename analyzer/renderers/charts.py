@@ -6,12 +6,13 @@ Both the interactive page and the matplotlib figures draw these. Every point kee
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from msgspec import Struct, field
 
 from analyzer.clocks.scheduler.reference import declared_rates
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Floats, Ints, RunReport, Series
 from analyzer.timeline import Timeline
 
@@ -21,8 +22,7 @@ STRAIGHT = 0.01  # share of its range that a logged counter may lie off a line t
 ROWS_MARKED = 6  # of one finding on one chart
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Line:
+class Line(Struct, frozen=True, kw_only=True, eq=False):
     """One curve in written order, arrays of shape (n,). ``x``: "step" and, where known, "time" in the chart's unit."""
 
     name: str
@@ -36,8 +36,7 @@ class Line:
     tag: str = ""  # the series that it was read from; empty for a curve beside it
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mark:
+class Mark(Struct, frozen=True, kw_only=True):
     """A finding's place on a chart."""
 
     step: float
@@ -47,8 +46,7 @@ class Mark:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Chart:
+class Chart(Struct, frozen=True, kw_only=True, eq=False):
     """One figure: curves, marks, and the steps at which sessions begin."""
 
     key: str  # "epoch", "schedule", "position", "loss", "gradient", "sessions"
@@ -93,7 +91,7 @@ def keep_extremes(values: Floats, limit: int, always: Sequence[int] = ()) -> Int
     low = np.where(np.isfinite(table), table, np.inf).argmin(axis=1) + starts
     high = np.where(np.isfinite(table), table, -np.inf).argmax(axis=1) + starts
     odd = np.flatnonzero(~np.isfinite(values))[: limit // 4]
-    kept = np.unique(np.concatenate([low, high, odd, [0, count - 1], np.asarray(always, dtype=np.int64)]))
+    kept = distinct(np.concatenate([low, high, odd, [0, count - 1], np.asarray(always, dtype=np.int64)]))
     return kept[kept < count].astype(np.int64)
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.model import Floats, Report, RunReport
 from analyzer.renderers import Look, Renderer
@@ -29,8 +29,7 @@ EVIDENCE_ROWS = 12
 SEVERITIES = ("error", "warning", "note")
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunSummary:
+class RunSummary(Struct, frozen=True, kw_only=True):
     """One line of the index: what the table of runs shows and sorts by."""
 
     name: str

@@ -8,23 +8,23 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from analyzer.model import Finding, Severity
 from analyzer.timeline import Timeline
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unchecked:
+class Unchecked(Struct, frozen=True, kw_only=True):
     """A rule's answer when it could not look: why, and what would let it."""
 
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Example:
+class Example(Struct, frozen=True, kw_only=True):
     """A small log that goes through the real readers and clocks; a test and a piece of documentation at once."""
 
     title: str
@@ -33,8 +33,7 @@ class Example:
     why: str = ""  # for a good example: why this must stay silent
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """One rule: what it is called, what it needs, how it checks, and why anybody should believe it."""
 
     code: str  # "EPO001"; never changes meaning
@@ -51,8 +50,6 @@ class Rule:
 @cache
 def catalogue() -> tuple[Rule, ...]:
     """All rules, by code. Found by walking the folders: adding a rule touches one file."""
-    from dataclasses import replace
-
     found: list[Rule] = []
     for module_info in pkgutil.walk_packages(__path__, prefix=f"{__name__}."):
         if module_info.ispkg:

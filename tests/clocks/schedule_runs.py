@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from analyzer.clocks.schedules import Schedule
 from analyzer.config.declared import checked_fact, merge
@@ -72,8 +73,7 @@ def timeline_of(
     return Timeline(run=run, declared=merge([checked_fact(key, value, "test") for key, value in declared.items()]))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Made:
+class Made(Struct, frozen=True, kw_only=True):
     """A run and how it was made."""
 
     timeline: Timeline

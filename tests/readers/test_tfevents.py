@@ -19,7 +19,8 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from analyzer.readers import Reading
-from analyzer.readers.tfevents import READER, read, read_stream, scan_stream
+from analyzer.readers.tfevents import READER
+from analyzer.readers.tfevents.file import read, read_stream, scan_stream
 from tests.event_files import framed
 
 

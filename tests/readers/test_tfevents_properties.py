@@ -14,7 +14,7 @@ from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, Summar
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 
-from analyzer.readers.tfevents import read, scan_stream
+from analyzer.readers.tfevents.file import read, scan_stream
 from tests.event_files import framed
 from tests.readers.test_tfevents import by_event_file_writer, reading_of, templates_from_the_first_record_on
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
+from analyzer.distinct import distinct
 from analyzer.model import Floats
 
 Mask = NDArray[np.bool_]
@@ -17,8 +18,7 @@ FITTED = 1.2  # half widths that a curve with fitted, not given, parameters may 
 FEWEST_ROWS = 4  # distinct rows beyond the parameters of a family, below which a fit proves nothing
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Rise:
+class Rise(Struct, frozen=True, kw_only=True, eq=False):
     """A warmup line: rate = slope * (x - zero)."""
 
     slope: float
@@ -39,8 +39,7 @@ class Rise:
         return np.maximum(line, self.start) if self.form == "held line" else line
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Fit:
+class Fit(Struct, frozen=True, kw_only=True, eq=False):
     """A schedule read off the log, in the log's own steps.
 
     ``start`` and ``end`` are where the decay begins and where it reaches its floor; families without an end keep their
@@ -110,7 +109,7 @@ def thinned(count: int) -> NDArray[np.int64]:
     """Places of at most a few hundred rows, spread evenly, ends included."""
     if count <= ROWS_FOR_A_LINE:
         return np.arange(count)
-    return np.unique(np.linspace(0, count - 1, ROWS_FOR_A_LINE).astype(np.int64))
+    return distinct(np.linspace(0, count - 1, ROWS_FOR_A_LINE).astype(np.int64))
 
 
 def whole_first(start: float, end: float) -> Iterator[tuple[float, float]]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.clocks.schedule_fit.fit import FITTED, Fit, Rise, line_through, thinned, whole_first
 from analyzer.model import Floats
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Parts:
+class Parts(Struct, frozen=True, kw_only=True, eq=False):
     """A stretch cut into rise, plateau, fall and tail. All rows of the fall are strictly between top and floor."""
 
     x: Floats

@@ -11,8 +11,9 @@ own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct, field
 
 from analyzer.model import Floats, Ints, Row, Series, Severity
 from analyzer.roles import role_of_tag
@@ -40,8 +41,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Deviation:
+class Deviation(Struct, frozen=True, kw_only=True):
     """A place where the scheduler's counter leaves position = rate * update + offset, or the value its schedule."""
 
     kind: Kind
@@ -55,8 +55,7 @@ class Deviation:
     severity: Severity = "error"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SchedulerClock:
+class SchedulerClock(Struct, frozen=True, kw_only=True, eq=False):
     """One parameter group's schedule. Steps are on the log's own axis; intervals are [low, high]."""
 
     series: Series

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct
 
+from analyzer.distinct import distinct
 from analyzer.model import Floats
 
 LOWEST = -2.0  # counters looked at when a session's own counter is searched: from here on
@@ -26,8 +27,7 @@ SINGLE_ROWS = 2  # rows in a row that may be off and still be single rows
 Value = Callable[[Floats], Floats]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Counted:
+class Counted(Struct, frozen=True, kw_only=True, eq=False):
     """A schedule at every counter from ``LOWEST`` on."""
 
     counter: Floats
@@ -62,7 +62,7 @@ def own_shifts(
     )
     probe = min(probe, len(y) - 1)
     shifts = grid[np.abs(values - y[probe]) <= tolerance[probe]] - x[probe]
-    for place in np.unique(np.linspace(0, len(x) - 1, 24).astype(np.int64)):
+    for place in distinct(np.linspace(0, len(x) - 1, 24).astype(np.int64)):
         if not len(shifts):
             return []
         shifts = shifts[np.abs(value(x[place] + shifts) - y[place]) <= tolerance[place]]
@@ -70,8 +70,7 @@ def own_shifts(
     return [float(c) for c in shifts[order] if (np.abs(value(x + c) - y) <= tolerance).all()]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """From this row on (for ``rows`` rows) the log follows the reference in another way."""
 
     place: int

@@ -5,10 +5,11 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.clocks.declared_schedule import Claim
 from analyzer.clocks.declared_shapes import ENDS, Extras, candidates
@@ -17,6 +18,7 @@ from analyzer.clocks.schedule_fit import Fit, Rise, identify, line_through, name
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.scheduler.aliases import other_fits, other_rate
 from analyzer.clocks.schedules import Schedule
+from analyzer.distinct import distinct
 from analyzer.model import Floats, Row
 
 if TYPE_CHECKING:
@@ -32,8 +34,7 @@ FEWEST_FOLLOWED = 3  # rows in a row, before which a reference is taken by how p
 ESTIMATED = 1.5  # half widths, where a factor or the warmup's start was itself read off the log
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Known:
+class Known(Struct, frozen=True, kw_only=True, eq=False):
     """A schedule tied to an axis of the log: what it gives at every row."""
 
     schedule: Schedule
@@ -101,7 +102,7 @@ def hypotheses(
 def counted_laps(rows: Observed) -> tuple[str, ...]:
     """Epoch axes with several rows per epoch: there the first of them tells the epoch's rate, and no phase is open."""
     axes = [axis for axis in ("epoch", "lap") if axis in rows.axes and "step" in rows.axes]
-    return tuple(axis for axis in axes if len(rows) >= 2 * len(np.unique(rows.axes[axis])))
+    return tuple(axis for axis in axes if len(rows) >= 2 * len(distinct(rows.axes[axis])))
 
 
 def peaks_of(claim: Claim, rows: Observed, main: bool) -> list[float]:
@@ -119,7 +120,7 @@ def as_declared(claim: Claim, sample: Observed, rows: Observed, *, main: bool) -
         return None
     totals = own_totals(claim, sample)
     extras = extras_of(sample, totals)
-    few = sample.rows(np.unique(np.linspace(0, len(sample) - 1, 12).astype(np.int64)))
+    few = sample.rows(distinct(np.linspace(0, len(sample) - 1, 12).astype(np.int64)))
     strict = main and claim.base_lr is not None
     for guess in (extras, replace(extras, usual_floors=True)):
         for peak in peaks_of(claim, rows, main):
@@ -336,7 +337,7 @@ def evidence_against(
 
 def distinct_inner_values(rows: Observed) -> int:
     """Distinct rates that are neither the highest nor the lowest."""
-    values = np.unique(rows.rate)
+    values = distinct(rows.rate)
     if len(values) < 3:
         return 0
     slack = float(rows.tolerance.max())

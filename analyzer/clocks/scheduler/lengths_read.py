@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.clocks.declared_schedule import Claim
 from analyzer.clocks.declared_shapes import USUAL_FLOORS
@@ -101,8 +102,7 @@ def also_admitted(claim: Claim, rows: Observed, axis: str) -> tuple[float, ...]:
     return (*ends.tolist(), *stated(claim.max_steps))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lengths:
+class Lengths(Struct, frozen=True, kw_only=True):
     """Where a fit ends and how long its warmup is, counted from the scheduler's own zero, and what is declared."""
 
     fit: Fit

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.clocks.declared_schedule import Claim, number
 from analyzer.clocks.learning_rate import Observed
@@ -24,6 +24,7 @@ from analyzer.clocks.scheduler.known import (
 from analyzer.clocks.scheduler.lengths_read import height_is_seen, lengths_compared
 from analyzer.clocks.scheduler.plateau import also_on_a_metric
 from analyzer.clocks.scheduler.sound import OTHER_PEAK, overrun, own_plan
+from analyzer.distinct import distinct
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
@@ -43,7 +44,7 @@ def with_own_parameters(
         if (np.diff(rows.step) <= 0).any():
             return None
     for axis in ("step", "epoch"):
-        if axis not in rows.axes or len(np.unique(rows.axes[axis])) < 4:
+        if axis not in rows.axes or len(distinct(rows.axes[axis])) < 4:
             continue
         fit = whole_fit(claim, rows, sample, axis)
         if fit is not None:

@@ -10,11 +10,11 @@ call ``patience``; after a reduction ``cooldown`` calls are not counted (torch `
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.clocks.declared_schedule import Claim, number
@@ -38,8 +38,7 @@ SAME_FACTOR = 1e-3  # relative; printed rates have three digits at least
 FEWEST_DROPS = 2  # below it nearly every patience explains a log
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Drops:
+class Drops(Struct, frozen=True, kw_only=True, eq=False):
     """A rate that only falls, by one factor."""
 
     level: Ints  # drops so far at every row, shape (n,)
@@ -47,8 +46,7 @@ class Drops:
     ended: bool  # the last level cannot be left: the floor
 
 
-@dataclass(frozen=True, kw_only=True)
-class Replay:
+class Replay(Struct, frozen=True, kw_only=True):
     """One metric, and the numbers of calls in a row without improvement that explain every drop."""
 
     tag: str

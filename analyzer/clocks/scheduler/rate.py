@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.clocks.declared_schedule import Claim
 from analyzer.clocks.declared_shapes import Candidate, candidates
@@ -26,6 +26,7 @@ from analyzer.clocks.scheduler.known import (
     matches,
     peaks_of,
 )
+from analyzer.distinct import distinct
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
@@ -86,7 +87,7 @@ def at_another_rate(
         list(candidates(replace(claim, unit=None), peak, extras)) if claim.unit else []
     )
     both = [one for one in both if one.schedule.span in COMMON_SPANS and one.schedule.warmup_form in COMMON_FORMS]
-    few = sample.rows(np.unique(np.linspace(0, len(sample) - 1, 12).astype(np.int64)))
+    few = sample.rows(distinct(np.linspace(0, len(sample) - 1, 12).astype(np.int64)))
     for known, why in _other_rates(claim, sample, both):
         if matches(known, few).all() and matches(known, sample).all() and matches(known, rows).all():
             reference = _once_per_update(known, rows) or best_reference(claim, sample, main)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.clocks.declared_schedule import Claim
 from analyzer.clocks.learning_rate import Observed
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
 MOST_SESSIONS = 40
 
 
-@dataclass(frozen=True, kw_only=True)
-class Life:
+class Life(Struct, frozen=True, kw_only=True):
     """How one session follows a schedule."""
 
     how: Literal["counter", "frozen", "own", "scaled"]

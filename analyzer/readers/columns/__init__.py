@@ -8,18 +8,17 @@ sorted, dropped or repaired: a row without a step keeps ``NO_STEP``, and what ca
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct, field
 
 from analyzer.model import Floats, Ints
 
 Counts = Literal["step", "samples", "tokens", "epoch", "row", "call"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Column:
+class Column(Struct, frozen=True, kw_only=True, eq=False):
     """The cells of one name. ``at`` are row positions (0-based) in rising order; None means every row."""
 
     name: str
@@ -32,8 +31,7 @@ class Column:
         return np.arange(rows, dtype=np.int64) if self.at is None else self.at
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dialect:
+class Dialect(Struct, frozen=True, kw_only=True):
     """What is known about a file because its writer is known."""
 
     framework: str | None = None
@@ -47,8 +45,7 @@ class Dialect:
     ignored: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Axis:
+class Axis(Struct, frozen=True, kw_only=True):
     """The column that the steps come from."""
 
     column: str | None

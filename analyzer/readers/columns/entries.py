@@ -6,13 +6,14 @@ import re
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, count
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
+from analyzer.distinct import distinct
 from analyzer.model import Floats, Ints
 from analyzer.readers.columns import Column
 
@@ -28,7 +29,7 @@ def columns_of_entries(entries: Sequence[Mapping[str, Any]]) -> list[Column]:
     """
     lengths = np.fromiter(map(len, entries), dtype=np.int64, count=len(entries))
     shapes: list[_Shape] = []
-    for length in np.unique(lengths[lengths > 0]):
+    for length in distinct(lengths[lengths > 0]):
         at = np.flatnonzero(lengths == length)
         shapes += _by_shape(_chosen(entries, at), at)
     lists = [found for shape in shapes for found in shape.cells if isinstance(found, list)]
@@ -41,8 +42,7 @@ def columns_of_entries(entries: Sequence[Mapping[str, Any]]) -> list[Column]:
     return [_joined(key, found, len(entries)) for key, found in parts.items()]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Shape:
+class _Shape(Struct, frozen=True, kw_only=True, eq=False):
     """The values of entries that have the same keys."""
 
     keys: tuple[str, ...]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.model import NO_STEP, Fact, Floats, Ints, Marker, Problem, Series, Source
@@ -118,8 +119,7 @@ def _interpret_run(
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _RowArrays:
+class _RowArrays(Struct, frozen=True, kw_only=True, eq=False):
     """What all series of a table share, one entry a row."""
 
     step: Ints

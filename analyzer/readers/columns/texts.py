@@ -6,7 +6,6 @@ Whoever knows nothing of it sees a sequence of strings.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
@@ -19,11 +18,13 @@ _SEEN_FIRST = 200  # cells that tell whether a column repeats a few labels
 _NO_LABEL = -1
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class PackedText(Sequence[str]):
     """Strings of ASCII without NUL, as bytes padded to the longest."""
 
-    cells: NDArray[np.bytes_]
+    __slots__ = ("cells",)
+
+    def __init__(self, *, cells: NDArray[np.bytes_]) -> None:
+        self.cells = cells
 
     def __len__(self) -> int:
         return len(self.cells)

@@ -23,7 +23,6 @@ from analyzer.readers.csv_table.cells import (
     split_row,
     unique_names,
 )
-from analyzer.readers.csv_table.large import HEAD, parse_large, read_large
 from analyzer.readers.csv_table.rows import parse_text
 from analyzer.readers.text_file import (
     compressed,
@@ -37,6 +36,7 @@ from analyzer.readers.text_file import (
 )
 from analyzer.roles import role_of_tag
 
+HEAD = 1 << 16  # bytes that tell the shape of a table
 FAST_FROM = 1 << 20  # bytes; below it the import of a fast parser costs more than it saves
 
 
@@ -57,6 +57,8 @@ def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
     if len(text) >= FAST_FROM and no_log_by_its_header(text):
         return unreadable(name, "csv", NO_LOG, unpacked.problems)
     if len(text) >= fast_from:
+        from analyzer.readers.csv_table.large import parse_large
+
         reading = parse_large(text, name, unpacked.problems)
         if reading is not None:
             return reading
@@ -75,8 +77,13 @@ def read(path: Path) -> Reading:
     """Read one table from disk."""
     head = _head_of(path) if path.stat().st_size >= FAST_FROM else b""
     streamed = head and not compressed(head) and not why_not_text(head) and not no_log_by_its_header(head)
-    reading = read_large(path) if streamed else None
-    return reading or parse(path.read_bytes(), str(path), fast_from=sys.maxsize if streamed else FAST_FROM)
+    if streamed:
+        from analyzer.readers.csv_table.large import read_large
+
+        reading = read_large(path)
+        if reading is not None:
+            return reading
+    return parse(path.read_bytes(), str(path), fast_from=sys.maxsize if streamed else FAST_FROM)
 
 
 def _head_of(path: Path) -> bytes:

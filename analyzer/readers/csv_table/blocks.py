@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.model import Ints
@@ -24,8 +25,7 @@ from analyzer.readers.csv_table.text_cells import Apart, column_apart
 _CR, _LF = b"\r\n"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Block:
+class Block(Struct, frozen=True, kw_only=True, eq=False):
     """What the lines of a block hold. Rows of ``numbers`` and ``text`` are those of the regular lines only."""
 
     lines: int

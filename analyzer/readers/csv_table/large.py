@@ -13,16 +13,17 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.model import Ints, Problem
 from analyzer.readers import Reading
 from analyzer.readers.columns import Column
 from analyzer.readers.columns.merge import merge_columns
+from analyzer.readers.csv_table import HEAD
 from analyzer.readers.csv_table.blocks import Block, read_block
 from analyzer.readers.csv_table.cell_bytes import count_of
 from analyzer.readers.csv_table.cells import column_of_cells
@@ -31,7 +32,6 @@ from analyzer.readers.csv_table.rows import collect, read_columns
 from analyzer.readers.csv_table.shape import Shape, shape_of
 from analyzer.readers.csv_table.sheet import Sheet
 
-HEAD = 1 << 16  # bytes that tell the shape of the table
 MOST_ODD = 0.05  # share of odd lines beyond which nothing is gained
 WORKERS = min(os.cpu_count() or 1, 8)  # one thread reads and counts lines for them: more would wait
 
@@ -71,8 +71,7 @@ def _blocks_of_text(text: bytes) -> Iterator[bytes]:
 # the table
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Table:
+class _Table(Struct, frozen=True, kw_only=True, eq=False):
     """Columns over the regular lines, and the odd lines."""
 
     columns: list[Column]

@@ -11,10 +11,10 @@ import importlib.util
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.model import Floats, Ints
@@ -27,8 +27,7 @@ _MOST_MARKS = 32  # ways to write "no number" that one block mixes
 _COLUMN_IN_ERROR = re.compile(r"CSV column #(\d+)")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Format:
+class Format(Struct, frozen=True, kw_only=True):
     """How the lines of a table are to be read."""
 
     columns: int
@@ -41,8 +40,7 @@ class Format:
         return [index for index in range(self.columns) if index not in self.text]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Numbers:
+class Numbers(Struct, frozen=True, kw_only=True, eq=False):
     """The cells of a column of numbers; ``missing`` tells where there is none, and no value either."""
 
     value: Floats

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct, field
 
 from analyzer.model import Ints, Marker, Problem, Source
 from analyzer.readers import Reading
@@ -29,8 +29,7 @@ from analyzer.readers.text_file import lines_of, plain_name, unreadable
 HABIT = 3  # rows of one odd width that make it the writer's habit and no accident
 
 
-@dataclass(kw_only=True)
-class _Table:
+class _Table(Struct, kw_only=True):
     """Rows of one file while they are collected; the only mutable thing here."""
 
     name: str

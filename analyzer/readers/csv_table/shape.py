@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from analyzer.readers.csv_table.cells import (
     LINES_SNIFFED,
@@ -16,8 +17,7 @@ from analyzer.readers.csv_table.cells import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shape:
+class Shape(Struct, frozen=True, kw_only=True):
     """What the first lines say."""
 
     header_line: str

@@ -7,9 +7,9 @@ cannot begin a number or a mark for a missing one, and where few distinct cells 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.model import Ints
@@ -25,8 +25,7 @@ _BEGINS_TEXT = np.array([32 < byte < 127 and byte not in _MAY_BE_NO_TEXT for byt
 _IS_SPACE = np.array([byte < 128 and chr(byte).isspace() for byte in range(256)])
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Apart:
+class Apart(Struct, frozen=True, kw_only=True, eq=False):
     """The cells of one column, numbers and texts apart."""
 
     numbers: Numbers | None  # None where no cell holds one

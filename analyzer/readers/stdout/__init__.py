@@ -1,126 +1,33 @@
 """What programs print while they train: one reader, and a table of line patterns.
 
-``parse`` is pure. A line that no pattern knows is passed over: output holds anything. The last line counts only when
-it was ended, since its last number may be cut. Rows are line numbers; of a line that a progress bar overwrote
-(carriage returns) the last state counts.
+``reading`` makes a reading of the lines that the patterns know; it is imported for a file that may be such output.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from analyzer.model import Fact, Problem, Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.columns import Dialect
-from analyzer.readers.columns.entries import columns_of_entries
-from analyzer.readers.columns.reading import interpret
-from analyzer.readers.columns.step_axis import names_an_axis
-from analyzer.readers.json_lines import TELLING_ROLES
-from analyzer.readers.stdout.entries import entries_of
-from analyzer.readers.stdout.patterns import GENERIC, LINES, WALL, Entry
 from analyzer.readers.text_file import (
     GZIP_MAGIC,
     ZSTD_MAGIC,
-    Lines,
     decode,
     lines_of,
     plain_head,
     plain_suffix,
     unpack,
-    unreadable,
     why_not_text,
 )
-from analyzer.roles import role_of_tag
 
 SUFFIXES = (".log", ".txt", ".out", ".err", ".stdout", ".stderr", "")
-LINES_NEEDED = 3  # fewer lines that look like a step of training are chance
-LINES_OF_A_PROGRAM = 2  # lines of a shape that one program prints
 BYTES_LOOKED_AT = 1 << 19  # of a file whose first lines tell nothing: some programs print their own source first
 
 
 def parse(data: bytes, name: str) -> Reading:
     """Printed lines as a reading; rows are 1-based line numbers."""
-    unpacked = unpack(data, name)
-    reason = why_not_text(unpacked.data)
-    if reason:
-        return unreadable(name, "stdout", reason, unpacked.problems)
-    lines = lines_of(decode(unpacked.data))
-    found: list[tuple[int, str, Entry]] = []
-    declared: dict[str, list[int]] = {}
-    for row, pattern, entry in entries_of(lines):
-        numbers = {key: value for key, value in entry.items() if key[:1] != "="}
-        for key in entry.keys() - numbers.keys():
-            declared.setdefault(key[1:], []).append(entry[key])
-        if set(numbers) - {WALL}:
-            found.append((row, pattern, numbers))
-    patterns = Counter(pattern for _, pattern, _ in found)
-    found = [one for one in found if one[1] not in GENERIC or patterns[one[1]] >= LINES_NEEDED or len(patterns) == 1]
-    rows = [row for row, _, _ in found]
-    entries = [numbers for _, _, numbers in found]
-    problems = [*unpacked.problems, *_cut(lines, rows, name)]
-    if not entries:
-        return unreadable(name, "stdout", "no line that tells of training", problems)
-    if "rounded" in declared:
-        reason = "not read: a copy for the terminal, its steps are rounded to three digits; the logger's table has them"
-        return unreadable(name, "stdout", reason, problems)
-    by_name = {line.name: line for line in LINES}
-    known = [by_name[one] for one, _ in patterns.most_common() if one in by_name]
-    framework = next((line.framework for line in known if line.framework), None) or (
-        "keras" if "keras" in patterns else None
-    )
-    dialect = Dialect(
-        framework=framework,
-        wall_column=WALL,
-        elapsed_columns=tuple(one for line in known for one in line.elapsed),
-        step_columns=("num_updates",) if framework == "fairseq" else (),
-    )
-    facts = [
-        Fact(key=key, value=values[0], found_in=f"{Path(name).name}")
-        for key, values in declared.items()
-        if len(set(values)) == 1 or key in ("dataset_size", "global_batch_size")
-    ]
-    return interpret(
-        columns_of_entries(entries),
-        np.array(rows, dtype=np.int64),
-        dialect=dialect,
-        problems=problems,
-        facts=facts,
-        source=Source(path=name, format="stdout", line_numbers=True),
-    )
+    from analyzer.readers.stdout import reading
 
-
-def _cut(lines: Lines, rows: Sequence[int], name: str) -> list[Problem]:
-    """The end of the output is named only where it is in the middle of a line that would have counted."""
-    if lines.complete or not lines.lines or not rows:
-        return []
-    ended = Lines(lines=lines.lines[-1:], complete=True)
-    if not any(True for _ in entries_of(ended)):
-        return []
-    row = len(lines.lines)
-    return [
-        Problem(
-            source=name, kind="truncated", row=row, message=f"the output ends inside line {row}: that line is left out"
-        )
-    ]
-
-
-def tells_of_training(lines: Lines) -> bool:
-    """Whether some lines count steps or epochs and name a loss, a learning rate or another figure of training."""
-    telling: Counter[bool] = Counter()  # by a program's own pattern, by a generic one
-    counted = False
-    for _, pattern, entry in entries_of(lines):
-        keys = [key for key in entry if key[:1] != "="]
-        counted = counted or any(names_an_axis(key) for key in keys)
-        telling[pattern not in GENERIC] += any(
-            role_of_tag(key) in TELLING_ROLES or "acc" in key.lower() for key in keys
-        )
-        if telling[True] >= LINES_OF_A_PROGRAM or (telling[False] >= LINES_NEEDED and counted):
-            return True
-    return False
+    return reading.parse(data, name)
 
 
 def read(path: Path) -> Reading:
@@ -135,6 +42,8 @@ def recognises(path: Path, head: bytes) -> bool:
     start = plain_head(head)
     if len(start) < 20 or why_not_text(start) or b"\0" in start:
         return False
+    from analyzer.readers.stdout.reading import tells_of_training  # many patterns, compiled for these files only
+
     if tells_of_training(lines_of(decode(start))):
         return True
     if len(head) < 4096 or plain_suffix(path) not in (".log", ".txt", ".out", ".stdout"):

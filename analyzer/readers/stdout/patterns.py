@@ -6,8 +6,9 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from analyzer.readers.columns.entries import flatten
 from analyzer.readers.columns.step_axis import LARGEST_STEP
@@ -40,8 +41,7 @@ _NO_TAGS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """A line pattern: how it is recognised, and what its numbers are called."""
 
     name: str

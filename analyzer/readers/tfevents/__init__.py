@@ -11,11 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from analyzer.readers import Reader
-from analyzer.readers.tfevents.file import Scan, read, read_stream, scan_stream
+from analyzer.readers import Reader, Reading
 from analyzer.readers.tfevents.record import PADDING, header_length
 
-__all__ = ["READER", "Scan", "read", "read_stream", "scan_stream"]
+
+def read(path: Path) -> Reading:
+    """Read one event file from disk."""
+    from analyzer.readers.tfevents import file
+
+    return file.read(path)
 
 
 def recognises(path: Path, head: bytes) -> bool:

@@ -8,10 +8,10 @@ what the varying bytes contribute, so that every record is verified at the price
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from analyzer.readers.tfevents.checksum import Bytes, Words, contribution, crc32c_of, masked_all
@@ -43,8 +43,7 @@ KINDS = 4096  # templates that are learnt at a time
 LONGEST_TEXT = 1 << 20  # bytes of a declared text that is kept
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Points:
+class Points(Struct, frozen=True, kw_only=True, eq=False):
     """Scalars of one block in written order. ``record`` is the index of the record in the block."""
 
     tag: NDArray[np.int32]
@@ -54,8 +53,7 @@ class Points:
     record: NDArray[np.int32]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Block:
+class Block(Struct, frozen=True, kw_only=True, eq=False):
     """What the records of one block say, and which of them cannot be believed."""
 
     points: Points
@@ -64,18 +62,17 @@ class Block:
     events: tuple[tuple[int, Event], ...]  # events that hold more than plain scalars, each with its record
 
 
-@dataclass
-class Templates:
+class Templates(Struct):
     """The kinds of records met so far; reading a block adds to them."""
 
-    tags: Tags = field(default_factory=Tags)
+    walk: Walk = field(default_factory=Walk)
     shapes: dict[int, list[_Shape]] = field(default_factory=dict)  # by length of the event
     met: dict[int, int] = field(default_factory=dict)  # by length: records so far
     futile: dict[int, int] = field(default_factory=dict)  # by length: records like which there are too few
-    walk: Walk = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.walk = Walk(tags=self.tags)
+    @property
+    def tags(self) -> Tags:
+        return self.walk.tags
 
     def read(self, data: Bytes, start: Ints, length: Ints) -> Block:
         """Read the records ``data[start:start + length]``, each followed by its checksum."""
@@ -255,8 +252,7 @@ def _verified(data: Bytes, start: Ints, length: Ints, rows: Ints, corrupt: list[
     return rows[right]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Part:
+class _Part(Struct, frozen=True, kw_only=True, eq=False):
     """Points of some records. ``place`` says which of its record's points each is, 0 where records hold one."""
 
     record: Ints

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from msgspec import Struct
 
 SESSION_START = 1  # event.proto: SessionLog.START
 SCALAR_PLUGINS = ("scalars", "")
@@ -52,8 +52,7 @@ class NotAnEvent(ValueError):
     """Bytes with a right checksum that are no event."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scalar:
+class Scalar(Struct, frozen=True, kw_only=True):
     """One logged number. ``at`` is its place in the event, ``form`` how it lies there ("": not a plain float)."""
 
     tag: str
@@ -63,8 +62,7 @@ class Scalar:
     exact: bool = False  # stored as anything else than float32
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Text:
+class Text(Struct, frozen=True, kw_only=True):
     """A text or a set of hyperparameters that the run declares."""
 
     tag: str
@@ -72,8 +70,7 @@ class Text:
     content: bytes  # the text, or the plugin's own message
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """What one event says."""
 
     wall_time: float = 0.0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.model import Floats, Ints, Marker, Problem, Series, Source
@@ -38,8 +39,7 @@ PROOFS = 4  # times the file's size that is read ahead for lengths that turn out
 MOST_PROBLEMS = 100  # problems told one by one; a file with more says how many
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scan:
+class Scan(Struct, frozen=True, kw_only=True):
     """A reading, and where the next one begins when the file has grown."""
 
     reading: Reading

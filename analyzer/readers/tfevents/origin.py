@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 # tensorboard: events.out.tfevents.<time>.<host>.<pid>.<uid>[suffix]; TensorFlow 2 adds `.v2`, TensorFlow 1 and
 # tensorboardX write neither pid nor uid; a host name may hold dots.
 NAME = re.compile(r"tfevents\.(?P<time>\d{9,})(?:\.(?P<host>.+?))?(?:\.(?P<pid>\d+)\.(?P<uid>\d+))?(?P<suffix>\.v2)?$")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Origin:
+class Origin(Struct, frozen=True, kw_only=True):
     """The process that wrote a file."""
 
     start_time: float | None = None  # seconds since 1970

@@ -12,12 +12,13 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
+from analyzer.distinct import distinct
 from analyzer.readers.tfevents.checksum import (
     Bytes,
     contribution,
@@ -43,8 +44,7 @@ ZEROS = "zero bytes where a record should begin"
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Damage:
+class Damage(Struct, frozen=True, kw_only=True):
     """Bytes that are no record. ``record`` counts the good records of the block before it."""
 
     record: int
@@ -54,8 +54,7 @@ class Damage:
     what: str
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Framed:
+class Framed(Struct, frozen=True, kw_only=True, eq=False):
     """The whole records of a block: ``data[start:start + length]`` is what each holds.
 
     ``consumed`` bytes need not be seen again; ``wanted`` is the size of a block that would hold the next record
@@ -193,7 +192,7 @@ def hollow_records(data: Bytes, start: Ints, length: Ints) -> Ints:
     else:
         inside = short_heads(data, begin, end)
     around = np.searchsorted(start, inside, side="right") - 1
-    hollow: Ints = np.unique(around[inside + FRAME + _short_lengths(data, inside) == ends[around]])
+    hollow: Ints = distinct(around[inside + FRAME + _short_lengths(data, inside) == ends[around]])
     return hollow
 
 
@@ -213,8 +212,7 @@ def _joined(parts: list[Ints]) -> Ints:
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
 
-@dataclass
-class _Found:
+class _Found(Struct):
     """What the walk has found so far."""
 
     starts: list[Ints] = field(default_factory=list)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 
-@dataclass
-class Tags:
+class Tags(Struct):
     """Numbers for tags, in order of first appearance, and what is known of each."""
 
     names: list[str] = field(default_factory=list)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.distinct import distinct
 from analyzer.readers.tfevents.checksum import Bytes
 from analyzer.readers.tfevents.event import BFLOAT16, DTYPES, FLOAT_DTYPES, VARINTS
 from analyzer.readers.tfevents.scattered import messages_at, numbers_at, varints_at, widened
@@ -35,7 +36,7 @@ def one_number_each(data: Bytes, at: Ints, end: Ints) -> tuple[Floats, Flags, Fl
     size = stop - begin
     value = np.zeros(len(at))
     understood = np.zeros(len(at), dtype=bool)
-    for form in np.unique(dtype[right].astype(np.int64) << 8 | key[right]).tolist():
+    for form in distinct(dtype[right].astype(np.int64) << 8 | key[right]).tolist():
         some = np.flatnonzero(right & (dtype == form >> 8) & (key == form & 0xFF))
         value[some], understood[some] = _numbers(data, begin[some], size[some], form >> 8, form & 0xFF)
     exact = ~np.isin(dtype, FLOAT_DTYPES)

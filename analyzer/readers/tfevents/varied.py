@@ -8,11 +8,11 @@ anything else are left to be read one by one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
+from analyzer.distinct import distinct
 from analyzer.readers.tfevents.checksum import Bytes
 from analyzer.readers.tfevents.event import DECLARING_PLUGINS, SCALAR_PLUGINS, Unusual, plugin_of
 from analyzer.readers.tfevents.names import Names
@@ -34,8 +34,7 @@ ABREAST = 16  # events that still hold values, below which it is faster to go th
 SCALARS, OTHERS, DECLARES, UNNAMED, UNREADABLE = range(5)  # what a plugin's tensors are
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Walked:
+class Walked(Struct, frozen=True, kw_only=True, eq=False):
     """Points of the events that could be walked, in written order within each, and the events that could not."""
 
     event: Ints  # index into those given
@@ -47,11 +46,10 @@ class Walked:
     left: Ints
 
 
-@dataclass(kw_only=True)
-class Walk:
+class Walk(Struct, kw_only=True):
     """What has been met on the way: tags and metadata by their bytes."""
 
-    tags: Tags
+    tags: Tags = field(default_factory=Tags)
     tag_names: Names = field(default_factory=Names)
     metadata: Names = field(default_factory=Names)
     numbers: list[int] = field(default_factory=list)  # by index into ``tag_names``; -1: no text
@@ -112,7 +110,7 @@ class Walk:
         if len(some):
             value[some], understood, exact = one_number_each(data, body[some], body_end[some])
             left[some[~understood]] = True
-            self.tags.exact.update(np.unique(number[some[exact & understood]]).tolist())
+            self.tags.exact.update(distinct(number[some[exact & understood]]).tolist())
         plain[event[left]] = False
         return right & ~left & (simple | ((kind == TENSOR) & (what == SCALARS))), value, number
 

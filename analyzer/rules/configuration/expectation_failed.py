@@ -18,7 +18,6 @@ What to do
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 from collections.abc import Callable, Iterator, Mapping
 
@@ -28,6 +27,7 @@ from analyzer.clocks.label_in_force import label_in_force
 from analyzer.model import Expectation, Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss, table
+from analyzer.spelling import nearest
 from analyzer.timeline import Timeline
 
 
@@ -42,8 +42,8 @@ def _judged(timeline: Timeline, expectation: Expectation) -> Iterator[Finding | 
     asked = _in_words(expectation)
     if series is None or not len(series):
         tags = [tag for view in timeline.run.views for tag in view.series]
-        near = difflib.get_close_matches(expectation.tag, tags, n=1)
-        hint = f"; the nearest tag is {near[0]}" if near else ""
+        near = nearest(expectation.tag, tags)
+        hint = f"; the nearest tag is {near}" if near else ""
         yield Finding(severity="error", message=f"{asked}, but the log has no such tag{hint}", tag=expectation.tag)
         return
     for bound in ("minimum", "maximum"):

@@ -21,9 +21,9 @@ What to do
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import NO_STEP, Finding, Floats, Ints, Row, Series

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.labels import Labels
+from analyzer.distinct import distinct
 from analyzer.model import Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
@@ -156,7 +157,7 @@ def _counts_epochs(timeline: Timeline, series: Series) -> bool:
 def _same_values(one: Series, other: Series) -> tuple[int, int] | None:
     """Indices of the first points with the same value, if the series are the same throughout."""
     n = min(len(one), len(other))
-    if n < 3 or len(np.unique(one.value[:n])) < 3:
+    if n < 3 or len(distinct(one.value[:n])) < 3:
         return None
     return (
         (0, 0) if bool(np.all(np.abs(one.value[:n] - other.value[:n]) <= SAME_VALUE * np.abs(one.value[:n]))) else None

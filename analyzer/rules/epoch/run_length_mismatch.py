@@ -35,6 +35,7 @@ from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.clocks.global_step import RunEnd, main_series, updates_done
 from analyzer.clocks.laps import divisor_is_wrong
 from analyzer.clocks.planned_epochs import planned_steps_per_epoch
+from analyzer.distinct import distinct
 from analyzer.model import Finding, Row, Severity
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import either, number
@@ -191,7 +192,7 @@ def _by_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if not epochs or series is None:
         yield Unchecked(reason="declare epochs")
         return
-    seen = np.unique(series.step)
+    seen = distinct(series.step)
     first, last = int(seen[0]), int(seen[-1])
     base = first if first in (0, 1) else 1
     done = last - base + 1

@@ -24,6 +24,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.accounts import Comparison, comparisons
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Problem
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss
@@ -88,7 +89,7 @@ def _overwritten(timeline: Timeline, problem: Problem) -> bool:
     indices = [index for index, source in enumerate(timeline.run.sources) if source.path == problem.source]
     every = [series for view in timeline.run.views for series in view.series.values()]
     columns = [series.row[np.isin(series.source, indices)] for series in every]
-    rows = np.unique(np.concatenate(columns)) if columns else np.zeros(0, dtype=np.int64)
+    rows = distinct(np.concatenate(columns)) if columns else np.zeros(0, dtype=np.int64)
     if problem.row is None or not len(rows) or not rows[0] < problem.row < rows[-1]:
         return False
     if problem.row not in rows:

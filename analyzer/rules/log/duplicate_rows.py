@@ -25,6 +25,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.writers import training_series
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Ints, Series
 from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
@@ -93,7 +94,7 @@ def _repeated(timeline: Timeline, series: Series) -> Ints:
     if np.count_nonzero((np.diff(series.step) < 0) & (np.diff(session) == 0)) > len(twice):
         return twice[:0]  # the axis does not count in order, a step told twice means nothing
     equal = series.value[twice] == series.value[twice - 1]
-    if len(twice) >= PER_MICRO_BATCH * len(np.unique(series.step)) and np.count_nonzero(equal) < 0.5 * len(twice):
+    if len(twice) >= PER_MICRO_BATCH * len(distinct(series.step)) and np.count_nonzero(equal) < 0.5 * len(twice):
         return twice if _of_every_device(timeline, series) else twice[:0]
     return twice
 

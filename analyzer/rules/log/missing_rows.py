@@ -30,6 +30,7 @@ from analyzer.clocks.accounts import comparisons
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.step_jumps import StepJump, regular_cadence
 from analyzer.clocks.writers import training_series
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
@@ -107,7 +108,7 @@ def _only_in_the_other_account(timeline: Timeline) -> Iterator[Finding]:
             (pair.other, pair.only_in_other, pair.one, pair.one_view),
         )
         for full, steps, lacking, name in sides:
-            if len(steps) < 2 or damaged & {timeline.run.sources[int(n)].path for n in np.unique(lacking.source)}:
+            if len(steps) < 2 or damaged & {timeline.run.sources[int(n)].path for n in distinct(lacking.source)}:
                 continue
             if any(join.last_step_before < steps[-1] and steps[0] < join.first_step_after + join.cadence
                    for join in timeline.joins):

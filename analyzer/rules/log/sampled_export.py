@@ -24,6 +24,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.writers import training_series
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Ints
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
@@ -76,7 +77,7 @@ def random_sample(step: Ints) -> bool:
     usual = np.bincount(np.minimum(distances, 10_000)).argmax()
     if any(np.count_nonzero(part != usual) < IRREGULAR * len(part) for part in quarters):
         return False
-    if len(np.unique(distances)) < 4:
+    if len(distinct(distances)) < 4:
         return False
     if len(step) in SAMPLE_SIZES:
         return True

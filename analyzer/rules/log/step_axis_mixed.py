@@ -23,13 +23,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from analyzer.clocks.cadence import distinct_steps, usual_cadence
 from analyzer.clocks.global_step import main_series
 from analyzer.clocks.written_order import Beside, beside_training, sources_of, training_rows
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Row, Series, Severity, View
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import number
@@ -46,8 +47,7 @@ SAWTEETH = 3  # falls of the step to one start in one session
 HEADER = ("step", "epoch", "loss", "val_loss")
 
 
-@dataclass(frozen=True)
-class _Mixed:
+class _Mixed(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     what: str
     first_step: int
@@ -89,7 +89,7 @@ def _restarts(timeline: Timeline, main: Series) -> _Mixed | None:
     starts, ends = step[falls], step[falls - 1]
     spacing = usual_cadence(step)
     if (
-        len(np.unique(starts)) > 1
+        len(distinct(starts)) > 1
         or int(ends[1:].max() - ends[1:].min()) > spacing
         or int(ends[-1]) - int(starts[0]) < 2
     ):

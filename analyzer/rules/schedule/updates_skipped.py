@@ -20,9 +20,9 @@ What to do
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Finding
