@@ -5,6 +5,7 @@ Around every finding a window of its curve stays; everything else of the series 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,7 @@ def condensed(report: RunReport) -> RunReport:
 
     view = _thinned(timeline.view, thin)
     views = tuple(view if one is timeline.view else _thinned(one, thin) for one in timeline.run.views)
-    small = replace(timeline, run=replace(timeline.run, views=views), reference=None)
+    small = dataclasses.replace(timeline, run=replace(timeline.run, views=views), reference=None)
     small.__dict__.update(
         view=view,
         roles=Roles(

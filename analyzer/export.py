@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from msgspec.structs import replace
 
 from analyzer.clocks.label_in_force import label_in_force
 from analyzer.model import NO_STEP, Series, View
@@ -36,7 +36,7 @@ def seen_from(timeline: Timeline, view: View) -> Timeline:
     """The timeline of another account of the same run, with roles of its own and the sessions of the whole."""
     if view is timeline.view:
         return timeline
-    other = replace(timeline)
+    other = dataclasses.replace(timeline)
     other.__dict__.update(view=view, session_map=timeline.session_map)
     return other
 

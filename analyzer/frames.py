@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from msgspec.structs import asdict
 
-from analyzer.model import NO_STEP, Report, Run
+from analyzer.model import NO_STEP, Finding, Report, Row, Run
 
 
 def run_frame(run: Run) -> pd.DataFrame:
@@ -39,3 +40,8 @@ def findings_frame(report: Report) -> pd.DataFrame:
         for finding in one.findings
     ]
     return pd.DataFrame(lines, columns=columns)
+
+
+def evidence_frame(finding: Finding) -> pd.DataFrame:
+    """The rows that prove a finding, a line each."""
+    return pd.DataFrame([asdict(row) for row in finding.evidence], columns=Row.__struct_fields__)

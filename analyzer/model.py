@@ -174,6 +174,12 @@ class Finding(Struct, frozen=True, kw_only=True):
     code: str = ""
     name: str = ""
 
+    def to_frame(self) -> Any:
+        """The evidence as a pandas DataFrame: source, row, tag, step, value, why."""
+        from analyzer.frames import evidence_frame
+
+        return evidence_frame(self)
+
 
 class Skipped(Struct, frozen=True, kw_only=True):
     """A rule that could not run, and what would let it run."""

@@ -8,10 +8,9 @@ and wall clock, loss baseline. A clock may read those before it, never those aft
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
-
-from msgspec import Struct, field
 
 from analyzer.model import Expectation, Row, Run, Series, View
 
@@ -30,8 +29,13 @@ if TYPE_CHECKING:
     from analyzer.roles import Roles
 
 
-class Timeline(Struct, frozen=True, kw_only=True, eq=False, dict=True):
-    """Everything that rules may look at. No paths, no files."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Timeline:
+    """Everything that rules may look at. No paths, no files.
+
+    What was computed once stays with it, also when it is sent to another process or kept for the next audit: for this
+    it is no ``msgspec.Struct``, of which only the fields are pickled.
+    """
 
     run: Run
     declared: Declared

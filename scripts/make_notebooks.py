@@ -29,10 +29,9 @@ CELLS: dict[str, list[tuple[str, str]]] = {
         ("markdown", "The rows that prove it: every finding carries them, with file and record number."),
         (
             "code",
-            "import pandas as pd\n\n"
             "finding = report.runs[0].findings[0]\n"
             "print(finding.message)\n"
-            "pd.DataFrame([vars(row) for row in finding.evidence])[['tag', 'step', 'value', 'row', 'why']]",
+            "finding.to_frame()[['tag', 'step', 'value', 'row', 'why']]",
         ),
         (
             "markdown",

@@ -7,34 +7,36 @@ from __future__ import annotations
 
 import json
 import re
-from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
-from analyzer.model import Ints, Problem, Source
+from analyzer.model import Problem, Source
 from analyzer.readers import Reader, Reading
 from analyzer.readers.columns import Column, Dialect
 from analyzer.readers.columns.entries import columns_of_entries, flatten
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.columns.stack import Table, stacked
 from analyzer.readers.columns.step_axis import names_an_axis
-from analyzer.readers.json_pieces import LONG, objects_of_lines, pieces_of_lines
+from analyzer.readers.json_objects import Objects
+from analyzer.readers.json_pieces import pieces_of_lines
 from analyzer.readers.text_file import (
-    Lines,
     decode,
     lines_of,
     plain_head,
     plain_suffix,
     unpack,
     unreadable,
+    utf8,
     why_not_text,
 )
 from analyzer.roles import role_of_tag
 
 ENTRIES_SEEN = 200  # whose keys tell the writer
+_Odd = dict[str, list[tuple[int, str]]]  # what is wrong -> line numbers, and how each line begins
 TELLING_ROLES = ("loss", "validation_loss", "epoch_loss", "learning_rate")
 _COMPOSER = re.compile(r"\[[\w ]+\](?:\[(?P<unit>step|batch|epoch)=(?P<step>\d+)\])?:?\s*(?=\{)")
 _KEY = re.compile(r'"([^"\\]{1,120})"\s*:')
@@ -91,63 +93,65 @@ def parse(data: bytes, name: str) -> Reading:
     reason = why_not_text(unpacked.data)
     if reason:
         return unreadable(name, "json-lines", reason, unpacked.problems)
-    long = _long_table(unpacked.data) if len(unpacked.data) > LONG else None
-    if long is not None:
-        first, columns, rows = long
-        return _reading(name, first, columns, np.arange(1, rows + 1), unpacked.problems)
-    entries, numbers, problems, composer = entries_of(lines_of(decode(unpacked.data)), name)
-    problems = [*unpacked.problems, *problems]
-    if not entries:
+    text = utf8(unpacked.data)
+    if b"\n" not in text:
+        text = text.replace(b"\r", b"\n")
+    objects = Objects()
+    tables: list[Table] = []
+    rows = [np.empty(0, dtype=np.int64)]
+    odd: _Odd = {}
+    composer = False
+    last = 0  # line read so far
+    for piece in pieces_of_lines(text):
+        try:
+            table = objects.of_lines(piece)
+            rows.append(np.arange(last + 1, last + 1 + table[0]))
+            last += table[0]
+        except (ValueError, RecursionError):
+            lines = piece.decode("utf-8", errors="replace").replace("\r\n", "\n").removesuffix("\r").split("\n")
+            careful = _line_by_line(lines, last + 1, odd)
+            table = len(careful.entries), columns_of_entries(careful.entries)
+            rows.append(np.array(careful.rows, dtype=np.int64))
+            composer |= careful.composer
+            last += len(lines)
+        tables.append(table)
+    problems = [*unpacked.problems, *_problems(odd, name, cut=0 if text.endswith(b"\n") else last)]
+    if not any(count for count, _ in tables):
         return unreadable(name, "json-lines", "no line is a complete JSON object", problems)
-    rows_of_entries = np.array(numbers, dtype=np.int64)
-    return _reading(name, entries, columns_of_entries(entries), rows_of_entries, problems, composer=composer)
-
-
-def _reading(
-    name: str,
-    entries: Sequence[Mapping[str, Any]],
-    columns: Sequence[Column],
-    rows: Ints,
-    problems: Sequence[Problem],
-    *,
-    composer: bool = False,
-) -> Reading:
-    keys = frozenset(key for entry in entries[:ENTRIES_SEEN] for key in flat_entry(entry))
+    columns = stacked(tables)
     return interpret(
         columns,
-        rows,
-        dialect=Dialect(framework="composer", step_columns=("step",)) if composer else dialect_of(keys),
+        np.concatenate(rows),
+        dialect=Dialect(framework="composer", step_columns=("step",)) if composer else dialect_of(_first_keys(columns)),
         problems=problems,
         source=Source(path=name, format="json-lines", line_numbers=True),
     )
 
 
-def _long_table(data: bytes) -> tuple[list[Mapping[str, Any]], list[Column], int] | None:
-    """The first entries, all columns, and how many lines there are; None where one is no object in UTF-8."""
-    first: list[Mapping[str, Any]] = []
-    tables: list[Table] = []
-    for lines in pieces_of_lines(data.removeprefix(BOM_UTF8)):
-        try:
-            entries = objects_of_lines(lines)
-        except (ValueError, RecursionError):
-            return None
-        if not {dict}.issuperset(map(type, entries)):
-            return None
-        first += entries[: ENTRIES_SEEN - len(first)]
-        tables.append((len(entries), columns_of_entries(entries)))
-    return first, stacked(tables), sum(count for count, _ in tables)
+def _first_keys(columns: Sequence[Column]) -> frozenset[str]:
+    """The keys of the first entries. One that never holds a number or a text is taken to be there from the start."""
+
+    def begins(column: Column) -> int:
+        numbers = (0,) if column.at is None else column.at[:1].tolist()
+        return int(min([*numbers, *column.text_at[:1]], default=0))
+
+    return frozenset(column.name for column in columns if begins(column) < ENTRIES_SEEN)
 
 
-def entries_of(lines: Lines, name: str) -> tuple[list[Mapping[str, Any]], list[int], list[Problem], bool]:
-    """The flat entries, their line numbers, what could not be read, and whether Composer's logger wrote the lines."""
-    at_once = _all_at_once(lines.lines)
-    if at_once is not None:
-        return at_once, list(range(1, len(at_once) + 1)), [], False
+class _Lines(Struct, frozen=True, kw_only=True, eq=False):
+    """What was read line by line."""
+
+    entries: list[Mapping[str, Any]]
+    rows: list[int]  # line number of each entry
+    composer: bool  # whether Composer's logger wrote the lines
+
+
+def _line_by_line(lines: Sequence[str], first: int, odd: _Odd) -> _Lines:
+    """Lines of which some are no objects: what is wrong is added to ``odd``."""
     entries: list[Mapping[str, Any]] = []
     rows: list[int] = []
-    odd: dict[str, list[tuple[int, str]]] = {}
     composer = False
-    for number, line in enumerate(lines.lines, start=1):
+    for number, line in enumerate(lines, start=first):
         text = line.strip()
         if not text:
             continue
@@ -157,30 +161,14 @@ def entries_of(lines: Lines, name: str) -> tuple[list[Mapping[str, Any]], list[i
             text = text[found.end() :]
         entry, what = _entry_of_line(text)
         if what:
-            last = number == len(lines.lines) and not lines.complete
-            odd.setdefault("cut" if last and what == "invalid" else what, []).append((number, line[:40]))
+            odd.setdefault(what, []).append((number, line[:40]))
         if entry is None:
             continue
         if found and found["step"] and found["unit"] not in entry:
             entry = {"step" if found["unit"] != "epoch" else "epoch": int(found["step"]), **entry}
         entries.append(entry)
         rows.append(number)
-    return entries, rows, _problems(odd, name), composer
-
-
-def _all_at_once(lines: Sequence[str]) -> list[Mapping[str, Any]] | None:
-    """Every line an object: one call of the parser is several times faster than one a line. Else None."""
-    if not lines or lines[0][:1] != "{" or "" in lines:
-        return None
-    if not all(line[0] == "{" and line.rstrip()[-1] == "}" for line in lines):
-        return None
-    try:
-        entries = json.loads("[" + ",".join(lines) + "]")
-    except (ValueError, RecursionError):
-        return None
-    if len(entries) != len(lines) or not all(type(entry) is dict for entry in entries):
-        return None
-    return entries
+    return _Lines(entries=entries, rows=rows, composer=composer)
 
 
 def flat_entry(entry: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -223,19 +211,22 @@ _MESSAGES = {
 }
 
 
-def _problems(odd: Mapping[str, list[tuple[int, str]]], name: str) -> list[Problem]:
+def _problems(odd: _Odd, name: str, cut: int) -> list[Problem]:
+    """What was wrong with the lines. ``cut``: the number of the last line where nothing ended it, else 0."""
     found = []
     for what, places in odd.items():
-        row, first = places[0]
-        if what == "cut":
-            message = f"the file ends inside line {row}: that object is left out"
-            found.append(Problem(source=name, kind="truncated", row=row, message=message))
+        here = [one for one in places if what != "invalid" or one[0] != cut]
+        if not here:
             continue
-        count = len(places)
+        row, first = here[0]
+        count = len(here)
         message = _MESSAGES[what].format(
             lines=f"{count} line{'s' if count > 1 else ''}", are="are" if count > 1 else "is", first=first
         )
         found.append(Problem(source=name, kind="row" if what != "nul" else "corrupt", row=row, message=message))
+    if any(row == cut for row, _ in odd.get("invalid", ())):
+        message = f"the file ends inside line {cut}: that object is left out"
+        found.append(Problem(source=name, kind="truncated", row=cut, message=message))
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -142,6 +143,13 @@ def decode(data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
     return data.decode("utf-8-sig", errors="replace")
+
+
+def utf8(data: bytes) -> bytes:
+    """The bytes of a text as UTF-8 without byte order mark; what is no UTF-8 stays as it is."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return decode(data).encode()
+    return data.removeprefix(BOM_UTF8)
 
 
 def lines_of(text: str) -> Lines:

@@ -14,19 +14,18 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from analyzer.model import Fact, Ints, Problem, Source
+from analyzer.model import Fact, Floats, Ints, Problem, Source
 from analyzer.readers import Reader, Reading
 from analyzer.readers.columns import Column, Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.columns.stack import Table, stacked
-from analyzer.readers.json_pieces import LONG, loads, pieces_of_list
+from analyzer.readers.json_objects import Objects, loads
+from analyzer.readers.json_pieces import pieces_of_list
 from analyzer.readers.text_file import decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
 
-ENTRIES_SEEN = 500  # at each end of the history, to judge whether what the state declares holds in it
 HISTORY = re.compile(r'"log_history"\s*:\s*\[')
 _HISTORY_BYTES = re.compile(HISTORY.pattern.encode())
-_Entry = Mapping[str, Any]
 DIALECT = Dialect(framework="transformers", step_columns=("step",), counts="step")
 _DECODER = json.JSONDecoder()
 _BETWEEN = re.compile(r"[\s,]*")
@@ -53,9 +52,9 @@ def parse(data: bytes, name: str) -> Reading:
     reason = why_not_text(unpacked.data)
     if reason:
         return unreadable(name, "trainer-state", reason, unpacked.problems)
-    long = _long_history(unpacked.data) if len(unpacked.data) > LONG else None
-    if long is not None:
-        return _reading(name, long, unpacked.problems)
+    plain = _plain_history(unpacked.data)
+    if plain is not None:
+        return _reading(name, plain, unpacked.problems)
     problems = list(unpacked.problems)
     try:
         state = json.loads(decode(unpacked.data))
@@ -77,8 +76,7 @@ def parse(data: bytes, name: str) -> Reading:
         )
         return unreadable(name, "trainer-state", reason, problems)
     rows = np.delete(np.arange(len(entries)), odd)
-    history = _History(state=state, columns=columns_of_entries(kept), rows=rows, ends=_ends_of([], kept))
-    return _reading(name, history, problems)
+    return _reading(name, _History(state=state, columns=columns_of_entries(kept), rows=rows), problems)
 
 
 class _History(Struct, frozen=True, kw_only=True, eq=False):
@@ -87,7 +85,6 @@ class _History(Struct, frozen=True, kw_only=True, eq=False):
     state: Mapping[str, Any]
     columns: list[Column]
     rows: Ints  # index of each entry
-    ends: Sequence[_Entry]  # the first and the last entries
 
 
 def _reading(name: str, history: _History, problems: Sequence[Problem]) -> Reading:
@@ -97,25 +94,22 @@ def _reading(name: str, history: _History, problems: Sequence[Problem]) -> Readi
         dialect=DIALECT,
         problems=problems,
         source=Source(path=name, format="trainer-state"),
-        facts=facts_of(history.state, history.ends, name),
+        facts=facts_of(history, name),
         judge=False,
     )
 
 
-def _long_history(data: bytes) -> _History | None:
-    """A long history piece by piece; None where it is not valid, or not plain: then it is read as a whole."""
+def _plain_history(data: bytes) -> _History | None:
+    """A history in pieces; None where the file is not valid, or its history not plain: then it is read as a whole."""
     found = _HISTORY_BYTES.search(data)
     if not found:
         return None
+    objects = Objects()
     tables: list[Table] = []
-    ends: list[_Entry] = []
     end = found.end()
     try:
-        for entries, behind in pieces_of_list(data, found.end()):
-            if not {dict}.issuperset(map(type, entries)):
-                return None
-            tables.append((len(entries), columns_of_entries(entries)))
-            ends = _ends_of(ends, entries)
+        for table, behind in pieces_of_list(data, found.end(), objects.of_list):
+            tables.append(table)
             end = behind
         rest = data[: found.end()] + data[end:]
         state = loads(rest)
@@ -125,15 +119,7 @@ def _long_history(data: bytes) -> _History | None:
     if not isinstance(state, dict) or state.get("log_history") != [] or rest.count(b'"log_history"') != 1:
         return None
     rows = np.arange(sum(count for count, _ in tables))
-    return _History(state=state, columns=stacked(tables), rows=rows, ends=ends) if len(rows) else None
-
-
-def _ends_of(ends: Sequence[_Entry], more: Sequence[_Entry]) -> list[_Entry]:
-    """The first and the last entries of a history, from those of its begin and the entries that follow."""
-    first = [*ends[:ENTRIES_SEEN], *more[: max(ENTRIES_SEEN - len(ends), 0)]]
-    behind = len(first) - min(len(ends), ENTRIES_SEEN)  # entries of ``more`` that are among the first
-    last = [*ends[ENTRIES_SEEN:], *more[max(behind, len(more) - ENTRIES_SEEN) :]]
-    return [*first, *last[-ENTRIES_SEEN:]]
+    return _History(state=state, columns=stacked(tables), rows=rows) if len(rows) else None
 
 
 def salvage(text: str) -> tuple[dict[str, Any], list[Any]]:
@@ -173,13 +159,14 @@ def _what_was_salvaged(name: str, text: str, entries: Sequence[Any], error: Exce
     return Problem(source=name, kind="truncated" if cut else "corrupt", message=message, row=len(entries) or None)
 
 
-def facts_of(state: Mapping[str, Any], seen: Sequence[_Entry], name: str) -> list[Fact]:
-    """What the state declares, judged by the entries at both ends of its history.
+def facts_of(history: _History, name: str) -> list[Fact]:
+    """What the state declares, judged by the entries of its history.
 
     ``num_train_epochs`` is a declaration only when it agrees with ``max_steps`` and the log's own epochs: with a
     ``max_steps`` given by the user the Trainer computes it, rounded up. ``logging_steps`` keeps its default where rows
     are written once an epoch, and is then none.
     """
+    state = history.state
     file_name = Path(name).name
     keys = {**_FACTS, **{key: key for key in _KEPT}}
     facts = [
@@ -187,26 +174,41 @@ def facts_of(state: Mapping[str, Any], seen: Sequence[_Entry], name: str) -> lis
         for field, key in keys.items()
         if isinstance(state.get(field), int | float) and not isinstance(state.get(field), bool)
     ]
+    step, epoch = _of_entries(history, "step"), _of_entries(history, "epoch")
     every = state.get("logging_steps")
-    losses = [entry["step"] for entry in seen if "loss" in entry and _is_number(entry.get("step"))]
-    if isinstance(every, int | float) and every >= 1 and losses and all(step % every == 0 for step in losses[1:-1]):
+    of_loss = step[_with_key(history, "loss")]
+    of_loss = of_loss[~np.isnan(of_loss)]
+    if isinstance(every, int | float) and every >= 1 and len(of_loss) and not (of_loss[1:-1] % every).any():
         facts.append(Fact(key="logging_steps", value=every, found_in=f"{file_name}: logging_steps"))
     epochs, max_steps = state.get("num_train_epochs"), state.get("max_steps")
     if isinstance(epochs, int) and isinstance(max_steps, int) and epochs > 0 and max_steps > 0:
-        told = [
-            (entry["step"], entry["epoch"])
-            for entry in seen
-            if _is_number(entry.get("step")) and _is_number(entry.get("epoch"))
-        ]
-        step, epoch = max(told, default=(0, 0))
+        told = np.flatnonzero(~np.isnan(step) & ~np.isnan(epoch))
+        last = told[np.lexsort((epoch[told], step[told]))[-1:]]
         # updates per epoch by the last label; labels were once rounded to two decimals
-        if epoch > 0 and abs(step / epoch * epochs - max_steps) <= max(1.0, 0.005 / epoch * max_steps + epochs):
+        if any(
+            label > 0 and abs(at / label * epochs - max_steps) <= max(1.0, 0.005 / label * max_steps + epochs)
+            for at, label in zip(step[last].tolist(), epoch[last].tolist(), strict=True)
+        ):
             facts.append(Fact(key="epochs", value=epochs, found_in=f"{file_name}: num_train_epochs"))
     return facts
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _of_entries(history: _History, name: str) -> Floats:
+    """The numbers of a column by entry, shape (entries,), NaN where an entry has none."""
+    value = np.full(len(history.rows), np.nan)
+    for column in history.columns:
+        if column.name == name:
+            value[column.positions(len(value))] = column.value
+    return value
+
+
+def _with_key(history: _History, name: str) -> Ints:
+    """Which entries hold a number or a text under a name, in rising order."""
+    places = [np.empty(0, dtype=np.int64)]
+    for column in history.columns:
+        if column.name == name:
+            places += [column.positions(len(history.rows)), np.asarray(column.text_at, dtype=np.int64)]
+    return np.sort(np.concatenate(places))
 
 
 def read(path: Path) -> Reading:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.readers import Reading, json_lines, json_pieces, trainer_state
+from analyzer.readers import Reading, json_lines, json_objects, json_pieces, trainer_state
 
 ENTRIES: list[Any] = [
     entry
@@ -53,12 +52,6 @@ LINES = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=["orjson", "json"], autouse=True)
-def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "json":
-        monkeypatch.setitem(sys.modules, "orjson", None)
-
-
 def same(one: Reading, other: Reading) -> None:
     assert (one.source, one.problems, one.facts) == (other.source, other.problems, other.facts)
     assert [series.tag for series in one.series] == [series.tag for series in other.series]
@@ -70,7 +63,20 @@ def same(one: Reading, other: Reading) -> None:
 def in_pieces(reader: Any, data: bytes, size: int, monkeypatch: pytest.MonkeyPatch) -> Reading:
     with monkeypatch.context() as patch:
         patch.setattr(json_pieces, "_PIECE", size)
-        patch.setattr(reader, "LONG", 0)
+        reading: Reading = reader.parse(data, "log")
+    return reading
+
+
+def by_the_standard_library(reader: Any, data: bytes, monkeypatch: pytest.MonkeyPatch) -> Reading:
+    """Read as a whole, every object a dictionary."""
+
+    def refuses(self: json_objects.Objects, piece: bytes) -> None:
+        raise ValueError("for the careful path")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(json_pieces, "_PIECE", len(data))
+        patch.setattr(json_objects.Objects, "of_list", refuses)
+        patch.setattr(json_objects.Objects, "of_lines", refuses)
         reading: Reading = reader.parse(data, "log")
     return reading
 
@@ -79,17 +85,17 @@ def in_pieces(reader: Any, data: bytes, size: int, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("name", STATES)
 def test_states(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     data = STATES[name].encode()
-    same(in_pieces(trainer_state, data, size, monkeypatch), trainer_state.parse(data, "log"))
+    same(in_pieces(trainer_state, data, size, monkeypatch), by_the_standard_library(trainer_state, data, monkeypatch))
 
 
 @pytest.mark.parametrize("size", [1, 300, 1 << 20])
 @pytest.mark.parametrize("name", LINES)
 def test_lines(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     data = LINES[name].encode()
-    same(in_pieces(json_lines, data, size, monkeypatch), json_lines.parse(data, "log"))
+    same(in_pieces(json_lines, data, size, monkeypatch), by_the_standard_library(json_lines, data, monkeypatch))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.dictionaries(
@@ -101,11 +107,14 @@ def test_lines(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ),
     st.text(max_size=4),
     st.integers(0, 300),
+    st.sampled_from([1, 30, 1000]),
 )
-def test_any_entries_and_any_damage(monkeypatch: pytest.MonkeyPatch, entries: list[Any], damage: str, at: int) -> None:
+def test_any_entries_and_any_damage(
+    monkeypatch: pytest.MonkeyPatch, entries: list[Any], damage: str, at: int, size: int
+) -> None:
     state = json.dumps({"log_history": entries, "max_steps": 3})
     state = state[:at] + damage + state[at:]
-    same(in_pieces(trainer_state, state.encode(), 1, monkeypatch), trainer_state.parse(state.encode(), "log"))
+    same(in_pieces(trainer_state, state.encode(), size, monkeypatch), by_the_standard_library(trainer_state, state.encode(), monkeypatch))
     lines = "\n".join(map(json.dumps, entries))
     lines = lines[:at] + damage + lines[at:]
-    same(in_pieces(json_lines, lines.encode(), 1, monkeypatch), json_lines.parse(lines.encode(), "log"))
+    same(in_pieces(json_lines, lines.encode(), size, monkeypatch), by_the_standard_library(json_lines, lines.encode(), monkeypatch))

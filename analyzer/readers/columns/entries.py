@@ -111,7 +111,7 @@ def _joined(name: str, parts: list[tuple[Ints, list[Any] | Floats]], rows: int) 
             mixed = [value for _, found in parts for value in (found if isinstance(found, list) else found.tolist())]
             values = [mixed[index] for index in order.tolist()]
     if isinstance(values, list):
-        return _column_of_values(name, at, values, rows)
+        return column_of_values(name, at, values, rows)
     return Column(name=name, value=values, at=None if len(at) == rows else at)
 
 
@@ -120,7 +120,7 @@ def _number_in_quotes(text: str) -> str | float:
     return float(text) if _QUOTED_NUMBER.match(text) else text
 
 
-def _column_of_values(name: str, at: Ints, found: list[Any], rows: int) -> Column:
+def column_of_values(name: str, at: Ints, found: list[Any], rows: int) -> Column:
     """Numbers and texts of one key apart. True, False and null are neither."""
     if {int, float}.issuperset(map(type, found)):
         try:
