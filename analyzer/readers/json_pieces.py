@@ -28,13 +28,14 @@ def pieces_of_list(data: bytes, at: int, parse: Callable[[bytes], Parsed]) -> It
     Raises:
         ValueError: the list is not complete, or not valid.
     """
+    whole = memoryview(data)
     while True:
         found = _BETWEEN.search(data, at + _PIECE)
         if not found:
             yield _last_piece(data, at, parse)
             return
         try:
-            piece = parse(b"[" + data[at : found.start() + 1] + b"]")
+            piece = parse(b"".join((b"[", whole[at : found.start() + 1], b"]")))
         except ValueError:
             yield _last_piece(data, at, parse)
             return

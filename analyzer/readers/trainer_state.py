@@ -177,18 +177,16 @@ def facts_of(history: _History, name: str) -> list[Fact]:
     step, epoch = _of_entries(history, "step"), _of_entries(history, "epoch")
     every = state.get("logging_steps")
     of_loss = step[_with_key(history, "loss")]
-    of_loss = of_loss[~np.isnan(of_loss)]
+    of_loss = of_loss[np.isfinite(of_loss)]
     if isinstance(every, int | float) and every >= 1 and len(of_loss) and not (of_loss[1:-1] % every).any():
         facts.append(Fact(key="logging_steps", value=every, found_in=f"{file_name}: logging_steps"))
     epochs, max_steps = state.get("num_train_epochs"), state.get("max_steps")
     if isinstance(epochs, int) and isinstance(max_steps, int) and epochs > 0 and max_steps > 0:
-        told = np.flatnonzero(~np.isnan(step) & ~np.isnan(epoch))
-        last = told[np.lexsort((epoch[told], step[told]))[-1:]]
+        told = ~np.isnan(step) & ~np.isnan(epoch)
+        last = float(step[told].max(initial=-np.inf))
+        label = float(epoch[told & (step == last)].max(initial=0.0))
         # updates per epoch by the last label; labels were once rounded to two decimals
-        if any(
-            label > 0 and abs(at / label * epochs - max_steps) <= max(1.0, 0.005 / label * max_steps + epochs)
-            for at, label in zip(step[last].tolist(), epoch[last].tolist(), strict=True)
-        ):
+        if label > 0 and abs(last / label * epochs - max_steps) <= max(1.0, 0.005 / label * max_steps + epochs):
             facts.append(Fact(key="epochs", value=epochs, found_in=f"{file_name}: num_train_epochs"))
     return facts
 

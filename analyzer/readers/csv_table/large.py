@@ -2,19 +2,17 @@
 
 All paths must give the same columns (``blocks`` tells how). When too much is odd, the careful path reads everything.
 
-A table on disk is never in memory as text: blocks of whole lines are read in order, parsed by a few threads side by
-side, and written to their place in one sheet of numbers. The place of a block is known before it is parsed: so many
-line ends, so many lines.
+A table on disk is never in memory as text: a few threads count its lines, then each reads blocks of whole lines, parses
+them, and writes the numbers to their place in one sheet. So many line ends, so many lines: the place of a block is
+known before it is parsed.
 """
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from msgspec import Struct
@@ -33,38 +31,56 @@ from analyzer.readers.csv_table.shape import Shape, shape_of
 from analyzer.readers.csv_table.sheet import Sheet
 
 MOST_ODD = 0.05  # share of odd lines beyond which nothing is gained
-WORKERS = min(os.cpu_count() or 1, 8)  # one thread reads and counts lines for them: more would wait
+WORKERS = min(os.cpu_count() or 1, 8)  # more would wait for the memory
+
+
+Read = Callable[[int, int], bytes]  # bytes from one place of the table to another
 
 
 def read_large(path: Path) -> Reading | None:
     """A table on disk as a reading, or None when the careful path has to read it."""
-    with path.open("rb") as file:
-        head = file.read(HEAD)
-        return _read(head, _blocks_of_file(file), path.stat().st_size, str(path), ())
+
+    def read(start: int, end: int) -> bytes:
+        with path.open("rb") as file:  # every thread its own
+            file.seek(start)
+            return file.read(end - start)
+
+    return _read(read, path.stat().st_size, str(path), ())
 
 
 def parse_large(text: bytes, name: str, problems: Sequence[Problem]) -> Reading | None:
     """A table in memory as a reading, or None when the careful path has to read it."""
-    return _read(text[:HEAD], _blocks_of_text(text), len(text), name, problems)
+    return _read(lambda start, end: text[start:end], len(text), name, problems)
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# blocks of whole lines; only the last may end without a line end
+# blocks of whole lines
 
 
-def _blocks_of_file(file: BinaryIO) -> Iterator[bytes]:
-    file.seek(0)
-    size = block_bytes()
-    while block := file.read(size):
-        yield block + file.readline()
+class _Place(Struct, frozen=True, kw_only=True):
+    """Where a block of whole lines is."""
+
+    start: int  # bytes
+    end: int
+    first: int  # lines in front of it
+    lines: int
 
 
-def _blocks_of_text(text: bytes) -> Iterator[bytes]:
-    at, size = 0, block_bytes()
-    while at < len(text):
-        end = text.find(b"\n", at + size) + 1 or len(text)
-        yield text[at:end]
-        at = end
+def _places(read: Read, begin: int, size: int, pool: Executor) -> list[_Place]:
+    """Blocks of the whole lines behind a place, each with those whose end lies in so many bytes."""
+    step = block_bytes()
+
+    def ends(start: int) -> tuple[int, int]:
+        block = read(start, min(start + step, size))
+        return count_of("\n", block), start + block.rfind(b"\n") + 1
+
+    places: list[_Place] = []
+    at, first = begin, 0
+    for lines, end in pool.map(ends, range(begin, size, step)):
+        if lines:
+            places.append(_Place(start=at, end=end, first=first, lines=lines))
+            at, first = end, first + lines
+    return places
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -81,59 +97,42 @@ class _Table(Struct, frozen=True, kw_only=True, eq=False):
     tail: str  # the incomplete line at the end
 
 
-def _read(head: bytes, blocks: Iterable[bytes], size: int, name: str, problems: Sequence[Problem]) -> Reading | None:
-    shape = shape_of(head)
-    table = None if shape is None else _table_of(blocks, size, shape)
+def _read(read: Read, size: int, name: str, problems: Sequence[Problem]) -> Reading | None:
+    shape = shape_of(read(0, HEAD))
+    table = None if shape is None else _table_of(read, size, shape)
     return None if shape is None or table is None else _reading(table, shape, name, problems)
 
 
-def _table_of(blocks: Iterable[bytes], size: int, shape: Shape) -> _Table | None:
-    """Parse blocks side by side; the place of each is known before, from the line ends of those in front of it."""
-    sheet = Sheet(len(shape.header), 0)
-    text = shape.text
-    running: deque[tuple[int, Future[Block]]] = deque()
+def _table_of(read: Read, size: int, shape: Shape) -> _Table | None:
+    """Lines are counted first: then every block has its place in the sheet, and they are parsed side by side."""
+    text = set(shape.text)  # columns of text, as far as they are known
     remarkable: list[tuple[int, Block]] = []  # blocks with text or odd lines, and where they begin
-    lines = odd = 0
-    tail = b""
-
-    def parse(block: bytes, first: int, count: int, sheet: Sheet, text: frozenset[int]) -> Block:
-        found = read_block(block, count, shape, text)
-        sheet.write(first, count, found)
-        return found.without_numbers()
-
-    def finish_all_but(count: int) -> None:
-        nonlocal text, odd
-        while len(running) > count:
-            first, future = running.popleft()
-            found = future.result()
-            text |= found.texts_mostly
-            odd += len(found.odd)
-            if found.text or len(found.odd_at):
-                remarkable.append((first, found))
-
+    odd = 0
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
-            for number, block in enumerate(blocks):
-                complete = block.rfind(b"\n") + 1
-                block, tail = block[0 if number else shape.body : complete], block[complete:]
-                count = count_of("\n", block)
-                if not count:
-                    continue
-                if lines + count > sheet.value.shape[1]:
-                    finish_all_but(0)
-                    sheet = sheet.grown(lines + count + int(1.05 * count * size / len(block)))
-                running.append((lines, pool.submit(parse, block, lines, count, sheet, text)))
-                lines += count
-                finish_all_but(2 * WORKERS)
-                if odd > MOST_ODD * lines + 100:
+            places = _places(read, shape.body, size, pool)
+            lines = sum(place.lines for place in places)
+            sheet = Sheet(len(shape.header), lines)
+
+            def parse(place: _Place) -> Block:
+                found = read_block(read(place.start, place.end), place.lines, shape, frozenset(text))
+                sheet.write(place.first, place.lines, found)
+                return found.without_numbers()
+
+            for place, found in zip(places, pool.map(parse, places), strict=True):
+                text |= found.texts_mostly
+                odd += len(found.odd)
+                if found.text or len(found.odd_at):
+                    remarkable.append((place.first, found))
+                if odd > MOST_ODD * (place.first + place.lines) + 100:
                     return None
-            finish_all_but(0)
         except Irregular:
             return None
         finally:
             pool.shutdown(cancel_futures=True)
+    tail = read(places[-1].end if places else shape.body, size)
     odd_at = np.concatenate([np.empty(0, dtype=np.int64), *(first + found.odd_at for first, found in remarkable)])
-    if odd > MOST_ODD * lines + 100 or odd == lines:
+    if odd == lines:
         return None
     return _Table(
         columns=[sheet.column(shape.header[index], index, lines, odd_at, remarkable) for index in shape.named],

@@ -63,8 +63,8 @@ class Irregular(Exception):
 
 
 def block_bytes() -> int:
-    """Bytes of a block: what pyarrow makes of one is to stay in the cache, and a call of pandas takes a millisecond."""
-    return 1 << 19 if chosen_parser() is by_pyarrow else 1 << 21
+    """Bytes of a block: a call of pandas takes a millisecond or two, one of pyarrow a tenth of that."""
+    return 1 << 21 if chosen_parser() is by_pyarrow else 1 << 22
 
 
 def chosen_parser() -> Callable[[bytes, int, Format], Columns]:

@@ -21,13 +21,6 @@ class Sheet:
         self.value: Floats = np.empty((columns, lines))
         self.missing: NDArray[np.bool_] = np.zeros((columns, lines), dtype=bool)
 
-    def grown(self, lines: int) -> Sheet:
-        """A sheet with room for more lines."""
-        larger = Sheet(len(self.value), lines)
-        larger.value[:, : self.value.shape[1]] = self.value
-        larger.missing[:, : self.missing.shape[1]] = self.missing
-        return larger
-
     def write(self, first: int, lines: int, block: Block) -> None:
         """Put the numbers of so many lines in their place; odd lines hold none."""
         regular = np.delete(np.arange(lines), block.odd_at) if len(block.odd_at) else None
