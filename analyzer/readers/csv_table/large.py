@@ -25,7 +25,13 @@ from analyzer.readers.csv_table import HEAD
 from analyzer.readers.csv_table.blocks import Block, read_block
 from analyzer.readers.csv_table.cell_bytes import count_of
 from analyzer.readers.csv_table.cells import column_of_cells
-from analyzer.readers.csv_table.parsers import Irregular, block_bytes
+from analyzer.readers.csv_table.parsers import (
+    Format,
+    Irregular,
+    block_bytes,
+    reads_whole_files,
+    whole_file_by_pandas,
+)
 from analyzer.readers.csv_table.rows import collect, read_columns
 from analyzer.readers.csv_table.shape import Shape, shape_of
 from analyzer.readers.csv_table.sheet import Sheet
@@ -45,7 +51,7 @@ def read_large(path: Path) -> Reading | None:
             file.seek(start)
             return file.read(end - start)
 
-    return _read(read, path.stat().st_size, str(path), ())
+    return _read(read, path.stat().st_size, str(path), (), path)
 
 
 def parse_large(text: bytes, name: str, problems: Sequence[Problem]) -> Reading | None:
@@ -97,10 +103,44 @@ class _Table(Struct, frozen=True, kw_only=True, eq=False):
     tail: str  # the incomplete line at the end
 
 
-def _read(read: Read, size: int, name: str, problems: Sequence[Problem]) -> Reading | None:
+def _read(
+    read: Read, size: int, name: str, problems: Sequence[Problem], path: Path | None = None
+) -> Reading | None:
     shape = shape_of(read(0, HEAD))
-    table = None if shape is None else _table_of(read, size, shape)
-    return None if shape is None or table is None else _reading(table, shape, name, problems)
+    if shape is None:
+        return None
+    whole = path is not None and not shape.text and reads_whole_files()
+    table = (_whole_table(path, read, size, shape) if whole and path else None) or _table_of(read, size, shape)
+    return None if table is None else _reading(table, shape, name, problems)
+
+
+def _whole_table(path: Path, read: Read, size: int, shape: Shape) -> _Table | None:
+    """A file on disk in which every line is regular and every cell a number; None for any other."""
+    step = block_bytes()
+
+    def counted(start: int) -> tuple[int, int, bool]:
+        block = read(start, min(start + step, size))
+        return count_of("\n", block), count_of(shape.delimiter, block), b"\0" in block
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        counts = list(pool.map(counted, range(shape.body, size, step)))
+    lines = sum(ends for ends, _, _ in counts)
+    cells = sum(delimiters for _, delimiters, _ in counts) + lines
+    if any(nul for _, _, nul in counts) or cells != lines * len(shape.header) or read(size - 1, size) != b"\n":
+        return None
+    format = Format(
+        columns=len(shape.header), delimiter=shape.delimiter, decimal_comma=shape.decimal_comma, text=frozenset()
+    )
+    columns = whole_file_by_pandas(path, lines, format)
+    if columns is None:
+        return None
+    return _Table(
+        columns=[Column(name=shape.header[index], value=columns[index]) for index in shape.named],
+        rows=np.arange(2, lines + 2),
+        odd_rows=[],
+        odd=[],
+        tail="",
+    )
 
 
 def _table_of(read: Read, size: int, shape: Shape) -> _Table | None:
