@@ -25,6 +25,18 @@ HEAVY = (
     "asyncio",
     "multiprocessing",
 )
+FOR_OTHER_FILES = (  # than a small table
+    "numpy.ma",
+    "logging",
+    "concurrent.futures",
+    "socket",
+    "tempfile",
+    "tomllib",
+    "difflib",
+    "analyzer.readers.csv_table.large",
+    "analyzer.readers.stdout.patterns",
+    "analyzer.readers.tfevents.file",
+)
 PROBE = """
 import json, sys
 from analyzer.cli import main
@@ -61,6 +73,7 @@ def folder(tmp_path: Path) -> Path:
         (["--version"], ("numpy",)),
         (["check", "--help"], ("numpy",)),
         (["plan", "--help"], ("numpy",)),
+        (["check", "--no-cache", "log.csv"], FOR_OTHER_FILES),
         (["check", "log.csv"], ()),
         (["check", "log.csv", "-f", "json"], ()),
         (["check", "log.csv", "-f", "sarif"], ()),
