@@ -13,8 +13,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 def distinct(values: NDArray[Scalar]) -> NDArray[Scalar]:
     """Each value once, in rising order; NaN last, once as well.
 
-    ``np.unique`` does the same through a hash table, many times slower on a long log, and imports ``numpy.ma`` for it,
-    which takes longer than the audit of a small run.
+    ``np.unique`` does the same through a hash table, many times slower on a long log.
     """
     ordered = np.sort(values, axis=None)
     new = np.ones(len(ordered), dtype=bool)

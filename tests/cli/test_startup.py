@@ -26,7 +26,6 @@ HEAVY = (
     "multiprocessing",
 )
 FOR_OTHER_FILES = (  # than a small table
-    "numpy.ma",
     "logging",
     "concurrent.futures",
     "socket",
