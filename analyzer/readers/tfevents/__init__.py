@@ -1,8 +1,9 @@
 """TensorBoard event files: fast, every checksum verified, and nothing that was written left out.
 
 Layers, one file each: ``checksum`` (CRC-32C of many messages), ``record`` (framing and what lies behind damage),
-``event`` (one event from its bytes), ``columns`` (thousands of like events at once), ``file`` (a stream into a
-``Reading``). ``origin`` and ``declarations`` say who wrote the file and what the run declared in it.
+``event`` (one event from its bytes), ``columns`` (thousands of like events at once, by the templates of ``shapes``;
+the others side by side in ``varied``), ``points`` (what comes of both), ``file`` (a stream into a ``Reading``).
+``origin`` and ``declarations`` say who wrote the file and what the run declared in it.
 """
 
 from __future__ import annotations

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from analyzer.model import Floats, Ints, Marker, Problem, Series, Source
 from analyzer.readers import Reading
 from analyzer.readers.tfevents.checksum import Bytes, crc32c_of_pieces, masked
-from analyzer.readers.tfevents.columns import LONGEST_TEXT, Block, Points, Templates
+from analyzer.readers.tfevents.columns import LONGEST_TEXT, Block, Templates
 from analyzer.readers.tfevents.declarations import facts_of
 from analyzer.readers.tfevents.event import SESSION_START, Text
 from analyzer.readers.tfevents.origin import Origin, framework_of, origin_of
+from analyzer.readers.tfevents.points import Points
 from analyzer.readers.tfevents.record import (
     FRAME,
     HEAD,
