@@ -8,7 +8,9 @@ holds anything else is read as dictionaries again: both ways give the same colum
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from operator import attrgetter
 from typing import Any
@@ -25,6 +27,13 @@ TIMES_LEARNT = 8  # pieces that may bring something new; a log that goes on doin
 
 _ANY = msgspec.json.Decoder()
 _ABSENT = float("nan")  # strict JSON has none, so no number is mistaken for it
+# What Python writes beyond the standard, and numbers that stand for it while a piece is decoded.
+_STAND_INS = {b"NaN": b"1.0715086071862673e-301", b"Infinity": b"1.0715086071862674e-301"}
+_BEYOND = [re.compile(rb"NaN(?=\s*[,}])"), re.compile(rb"Infinity(?=\s*[,}])")]
+_MEANT = {float(_STAND_INS[word]): float(word) for word in _STAND_INS} | {-float(_STAND_INS[b"Infinity"]): -math.inf}
+# A quote that ends a name follows one of its characters, one that begins a text does not: this is never within a text.
+_BEHIND_A_NAME = re.compile(rb'[\w)\]%.-]"\s*:\s*-?$')
+_LOOKED_BACK = 12  # bytes
 
 
 def loads(data: bytes) -> Any:
@@ -43,6 +52,7 @@ class Objects:
 
     def __init__(self) -> None:
         self._shape: _Shape | None = None
+        self._kinds: _Kinds = {}
         self._left_to_learn = TIMES_LEARNT
 
     def of_list(self, piece: bytes) -> Table:
@@ -53,7 +63,7 @@ class Objects:
         """
         if self._shape is not None:
             with suppress(ValueError, OverflowError):
-                return self._shape.table(self._shape.list.decode(piece))
+                return self._shape.read(piece, self._shape.list.decode)
         return self._table(loads(piece))
 
     def of_lines(self, piece: bytes) -> Table:
@@ -69,7 +79,7 @@ class Objects:
             raise ValueError("not an object a line")
         if self._shape is not None:
             with suppress(ValueError, OverflowError):
-                return _so_many(lines, self._shape.table(self._shape.one.decode_lines(piece)))
+                return _so_many(lines, self._shape.read(piece, self._shape.one.decode_lines))
         try:
             entries = _ANY.decode_lines(piece)
         except ValueError:
@@ -82,7 +92,7 @@ class Objects:
             raise ValueError("not only objects")
         if self._left_to_learn:
             self._left_to_learn -= 1
-            self._shape = _shape_of(entries, self._shape)
+            self._shape = _shape_of(entries, self._kinds)
         return len(entries), columns_of_entries(entries)
 
 
@@ -92,63 +102,124 @@ def _so_many(lines: int, table: Table) -> Table:
     return table
 
 
+# ---------------------------------------------------------------------------------------------------------------
+# the shape of objects
+
+_Kinds = dict[str, "set[type] | _Kinds"]  # the types that a key has held; the keys below it, where it holds objects
+
+
+def _shape_of(entries: Iterable[Mapping[str, Any]], kinds: _Kinds) -> _Shape | None:
+    """The shape of some objects and those known before; None where they have too many keys, or no common shape.
+
+    Args:
+        kinds: what is known; what the entries bring is added.
+    """
+    try:
+        for entry in entries:
+            _learn(entry, kinds)
+        shape = _Shape(kinds)
+    except ValueError:
+        return None
+    names = [name for name, _ in (*shape.numbers, *shape.others)]
+    return shape if len(names) == len(set(names)) <= MOST_KEYS else None
+
+
+def _learn(entry: Mapping[str, Any], kinds: _Kinds) -> None:
+    for key, value in entry.items():
+        if type(value) is dict and value:
+            below = kinds.setdefault(key, {})
+            if isinstance(below, set):
+                raise ValueError("an object and something else")
+            _learn(value, below)
+        else:
+            found = kinds.setdefault(key, set())
+            if isinstance(found, dict):
+                raise ValueError("an object and something else")
+            found.add(type(value))
+
+
 class _Shape:
     """Decoders of objects that have no other keys than those known."""
 
-    def __init__(self, numbers: Sequence[str], others: Sequence[str]) -> None:
-        self.numbers, self.others = tuple(numbers), tuple(others)
-        self.names = [f"n{index}" for index in range(len(numbers))], [f"o{index}" for index in range(len(others))]
-        fields = [
-            *((name, int | float, _ABSENT) for name in self.names[0]),
-            *((name, Any, msgspec.UNSET) for name in self.names[1]),
-        ]
-        kind = msgspec.defstruct(
-            "Entry",
-            fields,
-            rename=dict(zip([*self.names[0], *self.names[1]], [*numbers, *others], strict=True)),
-            forbid_unknown_fields=True,
-            gc=False,
-        )
+    def __init__(self, kinds: _Kinds) -> None:
+        self.numbers: list[tuple[str, str]] = []  # name of the column, place in the decoded object
+        self.others: list[tuple[str, str]] = []
+        kind = self._struct(kinds, "", "")
         self.one: Any = msgspec.json.Decoder(kind)
         self.list: Any = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
 
-    def table(self, entries: Sequence[Any]) -> Table:
-        """Decoded objects as columns.
+    def _struct(self, kinds: _Kinds, prefix: str, place: str) -> type[msgspec.Struct]:
+        fields: list[tuple[str, Any, Any]] = []
+        for index, (key, kind) in enumerate(kinds.items()):
+            name = f"f{index}"
+            if isinstance(kind, dict):
+                below = self._struct(kind, f"{prefix}{key}/", f"{place}{name}.")
+                fields.append((name, below, msgspec.field(default_factory=below)))
+            elif kind <= {int, float}:
+                fields.append((name, int | float, _ABSENT))
+                self.numbers.append((f"{prefix}{key}", f"{place}{name}"))
+            else:
+                fields.append((name, Any, msgspec.UNSET))
+                self.others.append((f"{prefix}{key}", f"{place}{name}"))
+        rename = {name: key for (name, _, _), key in zip(fields, kinds, strict=True)}
+        return msgspec.defstruct("Entry", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+
+    def read(self, piece: bytes, decode: Callable[[bytes], Sequence[Any]]) -> Table:
+        """Objects as columns.
 
         Raises:
-            ValueError: a value is a list or an object.
+            ValueError: a piece that holds something else.
             OverflowError: a whole number is beyond a float.
         """
+        if not any(word in piece for word in _STAND_INS):
+            return self._table(decode(piece), {})
+        return self._table(decode(_strict(piece)), _MEANT)
+
+    def _table(self, entries: Sequence[Any], stand_ins: Mapping[float, float]) -> Table:
         count = len(entries)
         columns = []
-        for key, name in zip(self.numbers, self.names[0], strict=True):
-            value = np.fromiter(map(attrgetter(name), entries), dtype=np.float64, count=count)
+        for key, place in self.numbers:
+            value = np.fromiter(map(attrgetter(place), entries), dtype=np.float64, count=count)
             there = value == value
+            for written, meant in stand_ins.items():
+                value[value == written] = meant
             if there.all() and count:
                 columns.append(Column(name=key, value=value))
             elif there.any():
                 columns.append(Column(name=key, value=value[there], at=np.flatnonzero(there)))
-        for key, name in zip(self.others, self.names[1], strict=True):
-            found = list(map(attrgetter(name), entries))
-            if not {dict, list}.isdisjoint(map(type, found)):
-                raise ValueError("nested")
-            at = [place for place, one in enumerate(found) if one is not msgspec.UNSET]
+        for key, place in self.others:
+            found = list(map(attrgetter(place), entries))
+            kinds = set(map(type, found))
+            if dict in kinds or (stand_ins and float in kinds):
+                raise ValueError("neither numbers nor texts")
+            if list in kinds:
+                found = [_of_list(one) if type(one) is list else one for one in found]
+            at = [row for row, one in enumerate(found) if one is not msgspec.UNSET]
             if at:
-                kept = [found[place] for place in at]
+                kept = [found[row] for row in at]
                 columns.append(column_of_values(key, np.array(at, dtype=np.int64), kept, count))
         return count, columns
 
 
-def _shape_of(entries: Sequence[Mapping[str, Any]], known: _Shape | None) -> _Shape | None:
-    """The keys of some objects and those known before; None where they have too many, or are nested."""
-    kinds: dict[str, set[type]] = {}
-    if known is not None:
-        kinds.update({key: {float} for key in known.numbers})
-        kinds.update({key: {str} for key in known.others})
-    for entry in entries:
-        for key, value in entry.items():
-            kinds.setdefault(key, set()).add(type(value))
-    if len(kinds) > MOST_KEYS or any(kind & {dict, list} for kind in kinds.values()):
-        return None
-    numbers = [key for key, kind in kinds.items() if kind <= {int, float}]
-    return _Shape(numbers, [key for key in kinds if key not in numbers])
+def _strict(piece: bytes) -> bytes:
+    """JSON in which numbers stand for bare NaN and infinity, wherever they are the value of a key.
+
+    Raises:
+        ValueError: one of these numbers is there already.
+    """
+    if any(written in piece for written in _STAND_INS.values()):
+        raise ValueError("a number that should stand for another")
+    for pattern in _BEYOND:
+
+        def number(found: re.Match[bytes]) -> bytes:
+            before = found.string[max(0, found.start() - _LOOKED_BACK) : found.start()]
+            signed = before.endswith(b"-") and found[0] == b"NaN"
+            return found[0] if signed or not _BEHIND_A_NAME.search(before) else _STAND_INS[found[0]]
+
+        piece = pattern.sub(number, piece)
+    return piece
+
+
+def _of_list(value: list[Any]) -> Any:
+    """A list of one number counts as the number, others are left out."""
+    return value[0] if len(value) == 1 and type(value[0]) in (int, float) else msgspec.UNSET

@@ -46,7 +46,11 @@ def same_as_dictionaries(objects: Objects, piece: str) -> None:
         '[{"step": 9007199254740993, "loss": 123456789012345678901234567890}]',  # beyond what a float holds exactly
         f'[{{"step": 1{"0" * 400}, "loss": 1}}]',  # beyond any float
         '[{"step": 3, "loss": 1e400}]',
-        '[{"step": 3, "loss": NaN}, {"step": 4, "loss": -Infinity}]',
+        '[{"step": 3, "loss": NaN}, {"step": 4, "loss": -Infinity}, {"step": 5, "loss": Infinity}]',
+        '[{"step": 3, "loss":NaN , "note": ":NaN, x"}, {"note": "l\\": NaN,"}, {"note": "NaN", "loss": NaN}]',
+        '[{"step": 3, "loss": NaN, "note": NaN}]',
+        '[{"step": 3, "loss": 1.0715086071862673e-301}, {"step": 4, "loss": NaN}]',  # the number that stands for NaN
+        '[{"step": 3, "loss": -NaN}]',
         '[{"step": 3, "loss": null}]',
         '[{"step": 3, "loss": true}]',
         '[{"step": 3, "loss": "0.5"}, {"step": 4, "loss": "nan"}, {"step": 5, "loss": "off"}]',
@@ -56,22 +60,30 @@ def same_as_dictionaries(objects: Objects, piece: str) -> None:
         '[{"step": 3, "step": 4, "loss": 1, "loss": 2}]',  # the last of two counts
         r'[{"\u0073tep": 3, "l\u006fss": 1, "eval\/loss": 2, "note": "\u00e9\ud83d\ude00\ud800"}]',
         '[{"": 1, "a b": 2, "\u00e9": 3, "n0": 4, "o0": "x", "__class__": 5}]',
+        '[{"step": 3, "inner": {"loss": 1, "deeper": {"x": 2, "y": [3]}}}, {"inner": {}}, {"inner": {"new": NaN}}]',
+        '[{"step": 3, "inner": {"loss": 1}}, {"step": 4, "inner": 5}]',
+        '[{"step": 3, "a/b": 1, "a": {"b": 2}}]',  # one name for two
+        '[{"step": 3, "note": [0.5]}, {"step": 4, "note": []}, {"step": 5, "note": ["x"]}]',
         "[]",
     ],
 )
 def test_pieces_behind_the_first(piece: str) -> None:
     objects = Objects()
     same_as_dictionaries(objects, FIRST)
+    if "-NaN" in piece:
+        with pytest.raises(ValueError):
+            objects.of_list(piece.encode())
+        return
     same_as_dictionaries(objects, piece)
     same_as_dictionaries(objects, piece)  # what was new is known by now
     same_as_dictionaries(objects, FIRST)
 
 
 keys = st.sampled_from(["step", "loss", "a/b", "", "\u00e9", "n0"])
-values = (
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2)
-)
-numbers = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+texts = st.text(max_size=3) | st.sampled_from(["NaN", ":NaN, x", 'a": NaN}', "-Infinity", '": Infinity,'])
+plain = st.none() | st.booleans() | st.floats() | st.integers() | texts | st.lists(st.integers(), max_size=2)
+values = plain | st.dictionaries(keys, plain, max_size=2)
+numbers = st.integers(-(2**70), 2**70) | st.floats()
 
 
 @given(st.lists(st.lists(st.dictionaries(keys, values, max_size=4) | st.dictionaries(keys, numbers), max_size=4)))
@@ -81,7 +93,8 @@ def test_any_pieces(pieces: list[list[dict[str, Any]]]) -> None:
         same_as_dictionaries(objects, json.dumps(piece))
 
 
-def test_known_keys_need_no_dictionaries(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("loss", ["0.5", "NaN", "-Infinity"])
+def test_known_keys_need_no_dictionaries(monkeypatch: pytest.MonkeyPatch, loss: str) -> None:
     objects = Objects()
     objects.of_list(FIRST.encode())
 
@@ -89,8 +102,9 @@ def test_known_keys_need_no_dictionaries(monkeypatch: pytest.MonkeyPatch) -> Non
         raise AssertionError("read as dictionaries")
 
     monkeypatch.setattr(json_objects, "loads", refuses)
-    count, columns = objects.of_list(b'[{"step": 3, "loss": 0.5}, {"step": 4, "eval/loss": 1, "note": "x"}]')
-    assert as_rows(list(columns), count)["loss"] == ([0], ["0.5"], [], [])
+    piece = f'[{{"step": 3, "loss": {loss}}}, {{"step": 4, "eval/loss": 1, "note": "x"}}]'
+    count, columns = objects.of_list(piece.encode())
+    assert as_rows(list(columns), count)["loss"] == ([0], [repr(float(loss))], [], [])
 
 
 def test_a_log_that_brings_something_new_in_every_piece_is_still_read() -> None:
