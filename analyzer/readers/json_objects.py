@@ -136,6 +136,8 @@ def _learn(entry: Mapping[str, Any], kinds: _Kinds) -> None:
             if isinstance(found, dict):
                 raise ValueError("an object and something else")
             found.add(type(value))
+            if type(value) is list and _of_list(value) is not msgspec.UNSET:
+                found.add(float)
 
 
 class _Shape:
@@ -144,6 +146,7 @@ class _Shape:
     def __init__(self, kinds: _Kinds) -> None:
         self.numbers: list[tuple[str, str]] = []  # name of the column, place in the decoded object
         self.others: list[tuple[str, str]] = []
+        self.silent: set[str] = set()  # keys of lists that are left out: columns stand in order of their first value
         kind = self._struct(kinds, "", "")
         self.one: Any = msgspec.json.Decoder(kind)
         self.list: Any = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
@@ -161,6 +164,8 @@ class _Shape:
             else:
                 fields.append((name, Any, msgspec.UNSET))
                 self.others.append((f"{prefix}{key}", f"{place}{name}"))
+                if kind <= {list, dict}:
+                    self.silent.add(f"{prefix}{key}")
         rename = {name: key for (name, _, _), key in zip(fields, kinds, strict=True)}
         return msgspec.defstruct("Entry", fields, rename=rename, forbid_unknown_fields=True, gc=False)
 
@@ -196,6 +201,8 @@ class _Shape:
                 found = [_of_list(one) if type(one) is list else one for one in found]
             at = [row for row, one in enumerate(found) if one is not msgspec.UNSET]
             if at:
+                if key in self.silent:
+                    raise ValueError("the first value of a key")
                 kept = [found[row] for row in at]
                 columns.append(column_of_values(key, np.array(at, dtype=np.int64), kept, count))
         return count, columns

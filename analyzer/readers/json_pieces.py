@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 _PIECE = 1 << 19  # bytes parsed together: the objects made of them take some megabytes
-_BETWEEN = re.compile(rb"\}\s*,\s*(?=\{)")
+_BETWEEN = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*(?=\{)")
 _ENDS = 8  # closing brackets that are tried as the end of the list
 
 Parsed = TypeVar("Parsed")

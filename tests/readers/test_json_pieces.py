@@ -34,6 +34,7 @@ STATES = {
     "no object among entries": json.dumps({"log_history": [*ENTRIES, 7, *ENTRIES]}),
     "cut": json.dumps(STATE, indent=2)[:-300],
     "garbage inside": json.dumps(STATE).replace("1.5", "1.5.5", 1),
+    "a form feed between": json.dumps(STATE).replace("}, {", "}\f, {", 1),
     "infinity beyond a float": json.dumps(STATE).replace("1.5", "1e999"),
     "one entry": json.dumps({"log_history": [{"step": 1, "loss": 2.0}]}),
     "no entries": json.dumps({"log_history": []}),
