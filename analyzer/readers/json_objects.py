@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from operator import attrgetter
 from typing import Any
@@ -51,8 +51,9 @@ class Objects:
     """The reader of the objects of one log, piece by piece."""
 
     def __init__(self) -> None:
-        self._shape: _Shape | None = None
         self._kinds: _Kinds = {}
+        self._shape: _Shape | None = None  # made of them when the next piece comes
+        self._learnt = False
         self._left_to_learn = TIMES_LEARNT
 
     def of_list(self, piece: bytes) -> Table:
@@ -61,9 +62,10 @@ class Objects:
         Raises:
             ValueError: it is not valid, or holds something else.
         """
-        if self._shape is not None:
+        shape = self._known_shape()
+        if shape is not None:
             with suppress(ValueError, OverflowError):
-                return self._shape.read(piece, self._shape.list.decode)
+                return shape.read(piece, shape.list.decode)
         return self._table(loads(piece))
 
     def of_lines(self, piece: bytes) -> Table:
@@ -77,9 +79,10 @@ class Objects:
         apart = piece.count(b"}\n{") + piece.count(b"}\r\n{") + 1
         if lines != apart or piece[:1] != b"{" or piece[-2:].rstrip(b"\r")[-1:] != b"}":
             raise ValueError("not an object a line")
-        if self._shape is not None:
+        shape = self._known_shape()
+        if shape is not None:
             with suppress(ValueError, OverflowError):
-                return _so_many(lines, self._shape.read(piece, self._shape.one.decode_lines))
+                return _so_many(lines, shape.read(piece, shape.one.decode_lines))
         try:
             entries = _ANY.decode_lines(piece)
         except ValueError:
@@ -92,8 +95,17 @@ class Objects:
             raise ValueError("not only objects")
         if self._left_to_learn:
             self._left_to_learn -= 1
-            self._shape = _shape_of(entries, self._kinds)
+            with suppress(ValueError):
+                for entry in entries:
+                    _learn(entry, self._kinds)
+                self._learnt = True
         return len(entries), columns_of_entries(entries)
+
+    def _known_shape(self) -> _Shape | None:
+        if self._learnt:
+            self._learnt = False
+            self._shape = _shape_of(self._kinds)
+        return self._shape
 
 
 def _so_many(lines: int, table: Table) -> Table:
@@ -108,23 +120,19 @@ def _so_many(lines: int, table: Table) -> Table:
 _Kinds = dict[str, "set[type] | _Kinds"]  # the types that a key has held; the keys below it, where it holds objects
 
 
-def _shape_of(entries: Iterable[Mapping[str, Any]], kinds: _Kinds) -> _Shape | None:
-    """The shape of some objects and those known before; None where they have too many keys, or no common shape.
-
-    Args:
-        kinds: what is known; what the entries bring is added.
-    """
-    try:
-        for entry in entries:
-            _learn(entry, kinds)
-        shape = _Shape(kinds)
-    except ValueError:
-        return None
+def _shape_of(kinds: _Kinds) -> _Shape | None:
+    """The shape of objects with these keys; None where there are too many, or two columns would have one name."""
+    shape = _Shape(kinds)
     names = [name for name, _ in (*shape.numbers, *shape.others)]
     return shape if len(names) == len(set(names)) <= MOST_KEYS else None
 
 
 def _learn(entry: Mapping[str, Any], kinds: _Kinds) -> None:
+    """Add the keys of an entry, and the types that they hold.
+
+    Raises:
+        ValueError: a key holds an object here, and something else there.
+    """
     for key, value in entry.items():
         if type(value) is dict and value:
             below = kinds.setdefault(key, {})
