@@ -24,6 +24,7 @@ from analyzer.readers.csv_table.cells import (
     unique_names,
 )
 from analyzer.readers.csv_table.rows import parse_text
+from analyzer.readers.csv_table.shape import HEAD
 from analyzer.readers.text_file import (
     compressed,
     decode,
@@ -36,7 +37,6 @@ from analyzer.readers.text_file import (
 )
 from analyzer.roles import role_of_tag
 
-HEAD = 1 << 16  # bytes that tell the shape of a table
 FAST_FROM = 1 << 20  # bytes; below it the import of a fast parser costs more than it saves
 
 

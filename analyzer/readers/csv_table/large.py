@@ -21,7 +21,6 @@ from analyzer.model import Ints, Problem
 from analyzer.readers import Reading
 from analyzer.readers.columns import Column
 from analyzer.readers.columns.merge import merge_columns
-from analyzer.readers.csv_table import HEAD
 from analyzer.readers.csv_table.blocks import Block, read_block
 from analyzer.readers.csv_table.cell_bytes import count_of
 from analyzer.readers.csv_table.cells import column_of_cells
@@ -33,7 +32,7 @@ from analyzer.readers.csv_table.parsers import (
     whole_file_by_pandas,
 )
 from analyzer.readers.csv_table.rows import collect, read_columns
-from analyzer.readers.csv_table.shape import Shape, shape_of
+from analyzer.readers.csv_table.shape import HEAD, Shape, shape_of
 from analyzer.readers.csv_table.sheet import Sheet
 
 MOST_ODD = 0.05  # share of odd lines beyond which nothing is gained

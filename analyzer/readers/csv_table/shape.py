@@ -16,6 +16,8 @@ from analyzer.readers.csv_table.cells import (
     unique_names,
 )
 
+HEAD = 1 << 16  # bytes that tell the shape
+
 
 class Shape(Struct, frozen=True, kw_only=True):
     """What the first lines say."""
