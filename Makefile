@@ -4,9 +4,11 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test lint types docs docs-text clean
 
+# pip compiles what it installs, but not what it installs as editable
 $(BIN)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test]"
+	$(BIN)/python -m compileall -q analyzer
 	touch $@
 
 ## audit the real logs in fixtures/runs and write demo-report.html
