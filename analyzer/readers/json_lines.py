@@ -122,13 +122,13 @@ def parse(data: bytes, name: str) -> Reading:
     return interpret(
         columns,
         np.concatenate(rows),
-        dialect=Dialect(framework="composer", step_columns=("step",)) if composer else dialect_of(_first_keys(columns)),
+        dialect=Dialect(framework="composer", step_columns=("step",)) if composer else dialect_of(first_keys(columns)),
         problems=problems,
         source=Source(path=name, format="json-lines", line_numbers=True),
     )
 
 
-def _first_keys(columns: Sequence[Column]) -> frozenset[str]:
+def first_keys(columns: Sequence[Column]) -> frozenset[str]:
     """The keys of the first entries. One that never holds a number or a text is taken to be there from the start."""
 
     def begins(column: Column) -> int:

@@ -19,9 +19,21 @@ from analyzer.readers import Reader, Reading
 from analyzer.readers.columns import Column, Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
+from analyzer.readers.columns.stack import Table, stacked
 from analyzer.readers.csv_table.dialects import dialect_of as dialect_of_table
-from analyzer.readers.json_lines import TELLING_ROLES, dialect_of, flat_entry, tells_of_training
-from analyzer.readers.text_file import decode, plain_head, plain_name, plain_suffix, unpack, unreadable, why_not_text
+from analyzer.readers.json_lines import TELLING_ROLES, dialect_of, first_keys, tells_of_training
+from analyzer.readers.json_objects import Objects
+from analyzer.readers.json_pieces import pieces_of_list
+from analyzer.readers.text_file import (
+    decode,
+    plain_head,
+    plain_name,
+    plain_suffix,
+    unpack,
+    unreadable,
+    utf8,
+    why_not_text,
+)
 from analyzer.roles import role_of_tag
 
 _DECODER = json.JSONDecoder()
@@ -45,6 +57,16 @@ def parse(data: bytes, name: str) -> Reading:
     reason = why_not_text(unpacked.data)
     if reason:
         return unreadable(name, "json", reason, unpacked.problems)
+    plain = _plain_list(utf8(unpacked.data))
+    if plain is not None:
+        count, columns = plain
+        return interpret(
+            columns,
+            np.arange(count),
+            dialect=_dialect_of_entries(first_keys(columns)),
+            problems=unpacked.problems,
+            source=Source(path=name, format="json"),
+        )
     text = decode(unpacked.data)
     problems = list(unpacked.problems)
     try:
@@ -69,6 +91,23 @@ def parse(data: bytes, name: str) -> Reading:
     if entries is not None:
         return _read_entries(entries, name, problems)
     return _read_lists(document, name, problems)
+
+
+def _plain_list(data: bytes) -> Table | None:
+    """A document that is a list of objects, in pieces; None for any other."""
+    begin = len(data) - len(data.lstrip(b" \t\r\n"))
+    if data[begin : begin + 1] != b"[":
+        return None
+    objects = Objects()
+    tables: list[Table] = []
+    try:
+        for table, end in pieces_of_list(data, begin + 1, objects.of_list):
+            tables.append(table)
+            behind = end
+    except (ValueError, RecursionError):
+        return None
+    count = sum(rows for rows, _ in tables)
+    return (count, stacked(tables)) if count and data[behind:].rstrip(b" \t\r\n") == b"]" else None
 
 
 def entries_in(document: Any) -> Sequence[Any] | None:
@@ -150,16 +189,22 @@ def _read_entries(
     kept = [entry for entry in entries if isinstance(entry, dict)]
     if not kept:
         return unreadable(name, "json", "no complete entry: nothing can be read", problems)
-    keys = frozenset(key for entry in kept[:200] for key in flat_entry(entry))
-    if dialect is None and "main/loss" in keys:
-        dialect = Dialect(framework="chainer", step_columns=("iteration",), elapsed_columns=("elapsed_time",))
-    elif keys >= _KEYS_OF_TRANSFORMERS:
-        dialect = Dialect(framework="transformers", step_columns=("step",))
-    elif dialect is None:
-        dialect = dialect_of(keys)
+    columns = columns_of_entries(kept)
     return interpret(
-        columns_of_entries(kept), rows, dialect=dialect, problems=problems, source=Source(path=name, format="json")
+        columns,
+        rows,
+        dialect=dialect or _dialect_of_entries(first_keys(columns)),
+        problems=problems,
+        source=Source(path=name, format="json"),
     )
+
+
+def _dialect_of_entries(keys: frozenset[str]) -> Dialect:
+    if "main/loss" in keys:
+        return Dialect(framework="chainer", step_columns=("iteration",), elapsed_columns=("elapsed_time",))
+    if keys >= _KEYS_OF_TRANSFORMERS:
+        return Dialect(framework="transformers", step_columns=("step",))
+    return dialect_of(keys)
 
 
 def _read_lists(document: Any, name: str, problems: list[Problem]) -> Reading:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.readers import Reading, json_lines, json_objects, json_pieces, trainer_state
+from analyzer.readers import Reading, json_lines, json_objects, json_pieces, json_table, trainer_state
 
 ENTRIES: list[Any] = [
     entry
@@ -51,6 +51,20 @@ LINES = {
     "no object": "".join(json.dumps(entry) + "\n" for entry in [*ENTRIES, 7, *ENTRIES]),
     "NUL bytes": "".join(json.dumps(entry) + "\n" for entry in ENTRIES) + "\0\0\n",
 }  # fmt: skip
+
+DOCUMENTS = {
+    "a list": json.dumps(ENTRIES),
+    "a list, indented": "\n " + json.dumps(ENTRIES, indent=1) + "\n",
+    "a byte order mark": "\ufeff" + json.dumps(ENTRIES),
+    "no object among entries": json.dumps([*ENTRIES, 7, *ENTRIES]),
+    "cut": json.dumps(ENTRIES)[:-300],
+    "garbage inside": json.dumps(ENTRIES).replace("1.5", "1.5.5", 1),
+    "garbage behind": json.dumps(ENTRIES) + " x ]",
+    "two lists": json.dumps(ENTRIES) + json.dumps(ENTRIES),
+    "a download of TensorBoard": json.dumps([[1.7e9 + step, step, 2.0 / step] for step in range(1, 40)]),
+    "a list under a key": json.dumps({"history": ENTRIES}),
+    "no entries": "[]",
+}
 
 
 def same(one: Reading, other: Reading) -> None:
@@ -94,6 +108,13 @@ def test_states(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_lines(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     data = LINES[name].encode()
     same(in_pieces(json_lines, data, size, monkeypatch), by_the_standard_library(json_lines, data, monkeypatch))
+
+
+@pytest.mark.parametrize("size", [1, 300, 1 << 20])
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_documents(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = DOCUMENTS[name].encode()
+    same(in_pieces(json_table, data, size, monkeypatch), by_the_standard_library(json_table, data, monkeypatch))
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
