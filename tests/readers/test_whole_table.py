@@ -42,8 +42,8 @@ def test_a_file_of_regular_lines_is_read_whole(
         in_blocks = read_large(path)
     assert in_blocks is not None
     taken: list[bool] = []
-    by_blocks = large._table_of
-    monkeypatch.setattr(large, "_table_of", lambda *given: taken.append(False) or by_blocks(*given))
+    by_blocks = large._table_in_blocks
+    monkeypatch.setattr(large, "_table_in_blocks", lambda *given: taken.append(False) or by_blocks(*given))
     found = read_large(path)
     assert found is not None
     assert (not taken) == whole

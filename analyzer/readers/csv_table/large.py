@@ -37,7 +37,7 @@ from analyzer.readers.csv_table.sheet import Sheet
 
 MOST_ODD = 0.05  # share of odd lines beyond which nothing is gained
 WORKERS = min(os.cpu_count() or 1, 8)  # more would wait for the memory
-
+LARGEST_WHOLE = 1 << 28  # bytes; pandas puts a file together from its parts, and has it twice in memory for a moment
 
 Read = Callable[[int, int], bytes]  # bytes from one place of the table to another
 
@@ -102,14 +102,14 @@ class _Table(Struct, frozen=True, kw_only=True, eq=False):
     tail: str  # the incomplete line at the end
 
 
-def _read(
-    read: Read, size: int, name: str, problems: Sequence[Problem], path: Path | None = None
-) -> Reading | None:
+def _read(read: Read, size: int, name: str, problems: Sequence[Problem], path: Path | None = None) -> Reading | None:
     shape = shape_of(read(0, HEAD))
     if shape is None:
         return None
-    whole = path is not None and not shape.text and reads_whole_files()
-    table = (_whole_table(path, read, size, shape) if whole and path else None) or _table_of(read, size, shape)
+    table = None
+    if path is not None and size <= LARGEST_WHOLE and not shape.text and reads_whole_files():
+        table = _whole_table(path, read, size, shape)
+    table = table or _table_in_blocks(read, size, shape)
     return None if table is None else _reading(table, shape, name, problems)
 
 
@@ -142,7 +142,7 @@ def _whole_table(path: Path, read: Read, size: int, shape: Shape) -> _Table | No
     )
 
 
-def _table_of(read: Read, size: int, shape: Shape) -> _Table | None:
+def _table_in_blocks(read: Read, size: int, shape: Shape) -> _Table | None:
     """Lines are counted first: then every block has its place in the sheet, and they are parsed side by side."""
     text = set(shape.text)  # columns of text, as far as they are known
     remarkable: list[tuple[int, Block]] = []  # blocks with text or odd lines, and where they begin
