@@ -184,8 +184,13 @@ class _Shape:
             ValueError: a piece that holds something else.
             OverflowError: a whole number is beyond a float.
         """
-        if not any(word in piece for word in _STAND_INS):
-            return self._table(decode(piece), {})
+        try:
+            entries = decode(piece)
+        except ValueError:
+            if not any(word in piece for word in _STAND_INS):
+                raise
+        else:
+            return self._table(entries, {})
         return self._table(decode(_strict(piece)), _MEANT)
 
     def _table(self, entries: Sequence[Any], stand_ins: Mapping[float, float]) -> Table:

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-_PIECE = 1 << 19  # bytes parsed together: the objects made of them take some megabytes
+_PIECE = 1 << 18  # bytes parsed together: the objects made of them stay near the processor
+_FIRST = 1 << 16  # bytes of the first piece, which shows what the others hold
 _BETWEEN = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*(?=\{)")
 _ENDS = 8  # closing brackets that are tried as the end of the list
 
@@ -29,8 +30,9 @@ def pieces_of_list(data: bytes, at: int, parse: Callable[[bytes], Parsed]) -> It
         ValueError: the list is not complete, or not valid.
     """
     whole = memoryview(data)
+    size = min(_FIRST, _PIECE)
     while True:
-        found = _BETWEEN.search(data, at + _PIECE)
+        found = _BETWEEN.search(data, at + size)
         if not found:
             yield _last_piece(data, at, parse)
             return
@@ -40,7 +42,7 @@ def pieces_of_list(data: bytes, at: int, parse: Callable[[bytes], Parsed]) -> It
             yield _last_piece(data, at, parse)
             return
         yield piece, found.end()
-        at = found.end()
+        at, size = found.end(), _PIECE
 
 
 def _last_piece(data: bytes, at: int, parse: Callable[[bytes], Parsed]) -> tuple[Parsed, int]:
@@ -57,8 +59,8 @@ def _last_piece(data: bytes, at: int, parse: Callable[[bytes], Parsed]) -> tuple
 
 def pieces_of_lines(data: bytes) -> Iterator[bytes]:
     """Whole lines in pieces, without the end of the last one of each."""
-    at = 0
+    at, size = 0, min(_FIRST, _PIECE)
     while at < len(data):
-        end = data.find(b"\n", at + _PIECE) + 1 or len(data)
+        end = data.find(b"\n", at + size) + 1 or len(data)
         yield data[at : end - data.endswith(b"\n", at, end)]
-        at = end
+        at, size = end, _PIECE
