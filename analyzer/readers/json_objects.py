@@ -210,14 +210,15 @@ class _Shape:
             kinds = set(map(type, found))
             if dict in kinds or (stand_ins and float in kinds):
                 raise ValueError("neither numbers nor texts")
-            if list in kinds:
+            at = np.arange(count)
+            if list in kinds or msgspec.UnsetType in kinds:
                 found = [_of_list(one) if type(one) is list else one for one in found]
-            at = [row for row, one in enumerate(found) if one is not msgspec.UNSET]
-            if at:
+                at = np.flatnonzero(np.fromiter((one is not msgspec.UNSET for one in found), dtype=bool, count=count))
+                found = [one for one in found if one is not msgspec.UNSET]
+            if found:
                 if key in self.silent:
                     raise ValueError("the first value of a key")
-                kept = [found[row] for row in at]
-                columns.append(column_of_values(key, np.array(at, dtype=np.int64), kept, count))
+                columns.append(column_of_values(key, at, found, count))
         return count, columns
 
 

@@ -122,12 +122,15 @@ def _number_in_quotes(text: str) -> str | float:
 
 def column_of_values(name: str, at: Ints, found: list[Any], rows: int) -> Column:
     """Numbers and texts of one key apart. True, False and null are neither."""
-    if {int, float}.issuperset(map(type, found)):
+    kinds = set(map(type, found))
+    if kinds <= {int, float}:
         try:
             value = np.array(found, dtype=np.float64)
         except OverflowError:
             value = np.array([_float_of_int(one) for one in found])
         return Column(name=name, value=value, at=None if len(at) == rows else at)
+    if kinds == {str} and not any(map(_QUOTED_NUMBER.match, set(found))):
+        return Column(name=name, value=np.empty(0), at=at[:0], text_at=at, text=found)
     found = [_number_in_quotes(one) if type(one) is str else one for one in found]
     numbers = [index for index, one in enumerate(found) if type(one) in (int, float)]
     texts = [index for index, one in enumerate(found) if isinstance(one, str)]
