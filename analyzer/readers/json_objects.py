@@ -20,7 +20,8 @@ import numpy as np
 
 from analyzer.readers.columns import Column
 from analyzer.readers.columns.entries import column_of_values, columns_of_entries
-from analyzer.readers.columns.stack import Table
+from analyzer.readers.columns.stack import Table, stacked
+from analyzer.readers.json_pieces import pieces_of_list
 
 MOST_KEYS = 500  # of objects with more, each has but a few
 TIMES_LEARNT = 8  # pieces that may bring something new; a log that goes on doing so has no shape
@@ -29,7 +30,7 @@ _ANY = msgspec.json.Decoder()
 _ABSENT = float("nan")  # strict JSON has none, so no number is mistaken for it
 # What Python writes beyond the standard, and numbers that stand for it while a piece is decoded.
 _STAND_INS = {b"NaN": b"1.0715086071862673e-301", b"Infinity": b"1.0715086071862674e-301"}
-_BEYOND = [re.compile(rb"NaN(?=\s*[,}])"), re.compile(rb"Infinity(?=\s*[,}])")]
+_BEYOND = [re.compile(word + rb"(?=\s*[,}])") for word in _STAND_INS]
 _MEANT = {float(_STAND_INS[word]): float(word) for word in _STAND_INS} | {-float(_STAND_INS[b"Infinity"]): -math.inf}
 # A quote that ends a name follows one of its characters, one that begins a text does not: this is never within a text.
 _BEHIND_A_NAME = re.compile(rb'[\w)\]%.-]"\s*:\s*-?$')
@@ -106,6 +107,23 @@ class Objects:
             self._learnt = False
             self._shape = _shape_of(self._kinds)
         return self._shape
+
+
+def table_of_list(data: bytes, at: int) -> tuple[int, list[Column], int]:
+    """How many objects a list holds, their columns, and the place of the bracket that closes it.
+
+    Args:
+        at: behind the bracket that opens the list.
+
+    Raises:
+        ValueError: the list is not complete, not valid, or holds something else.
+    """
+    objects = Objects()
+    tables: list[Table] = []
+    end = at
+    for table, end in pieces_of_list(data, at, objects.of_list):  # noqa: B007  (the last end is the list's)
+        tables.append(table)
+    return sum(count for count, _ in tables), stacked(tables), end
 
 
 def _so_many(lines: int, table: Table) -> Table:

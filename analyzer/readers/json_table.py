@@ -19,11 +19,10 @@ from analyzer.readers import Reader, Reading
 from analyzer.readers.columns import Column, Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
-from analyzer.readers.columns.stack import Table, stacked
+from analyzer.readers.columns.stack import Table
 from analyzer.readers.csv_table.dialects import dialect_of as dialect_of_table
 from analyzer.readers.json_lines import TELLING_ROLES, dialect_of, first_keys, tells_of_training
-from analyzer.readers.json_objects import Objects
-from analyzer.readers.json_pieces import pieces_of_list
+from analyzer.readers.json_objects import table_of_list
 from analyzer.readers.text_file import (
     decode,
     plain_head,
@@ -37,6 +36,7 @@ from analyzer.readers.text_file import (
 from analyzer.roles import role_of_tag
 
 _DECODER = json.JSONDecoder()
+_LIST = re.compile(rb"[ \t\r\n]*\[")
 _SPACE = re.compile(r"[\s,]*")
 _KEY = re.compile(r'\s*,?\s*"((?:[^"\\]|\\.)*)"\s*:\s*')
 _LIST_OF_NUMBERS = re.compile(r'"([^"\\]{1,120})"\s*:\s*\[\s*(?:-?\d|NaN|null|-?Infinity)')
@@ -95,19 +95,14 @@ def parse(data: bytes, name: str) -> Reading:
 
 def _plain_list(data: bytes) -> Table | None:
     """A document that is a list of objects, in pieces; None for any other."""
-    begin = len(data) - len(data.lstrip(b" \t\r\n"))
-    if data[begin : begin + 1] != b"[":
+    opened = _LIST.match(data)
+    if opened is None:
         return None
-    objects = Objects()
-    tables: list[Table] = []
     try:
-        for table, end in pieces_of_list(data, begin + 1, objects.of_list):
-            tables.append(table)
-            behind = end
+        count, columns, end = table_of_list(data, opened.end())
     except (ValueError, RecursionError):
         return None
-    count = sum(rows for rows, _ in tables)
-    return (count, stacked(tables)) if count and data[behind:].rstrip(b" \t\r\n") == b"]" else None
+    return (count, columns) if count and data[end:].rstrip(b" \t\r\n") == b"]" else None
 
 
 def entries_in(document: Any) -> Sequence[Any] | None:

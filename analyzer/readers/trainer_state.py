@@ -19,9 +19,7 @@ from analyzer.readers import Reader, Reading
 from analyzer.readers.columns import Column, Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
-from analyzer.readers.columns.stack import Table, stacked
-from analyzer.readers.json_objects import Objects, loads
-from analyzer.readers.json_pieces import pieces_of_list
+from analyzer.readers.json_objects import loads, table_of_list
 from analyzer.readers.text_file import decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
 
 HISTORY = re.compile(r'"log_history"\s*:\s*\[')
@@ -104,13 +102,8 @@ def _plain_history(data: bytes) -> _History | None:
     found = _HISTORY_BYTES.search(data)
     if not found:
         return None
-    objects = Objects()
-    tables: list[Table] = []
-    end = found.end()
     try:
-        for table, behind in pieces_of_list(data, found.end(), objects.of_list):
-            tables.append(table)
-            end = behind
+        count, columns, end = table_of_list(data, found.end())
         rest = data[: found.end()] + data[end:]
         state = loads(rest)
     except (ValueError, RecursionError):
@@ -118,8 +111,7 @@ def _plain_history(data: bytes) -> _History | None:
     # the list was that of the state itself when the state without its entries has an empty one, and no other
     if not isinstance(state, dict) or state.get("log_history") != [] or rest.count(b'"log_history"') != 1:
         return None
-    rows = np.arange(sum(count for count, _ in tables))
-    return _History(state=state, columns=stacked(tables), rows=rows) if len(rows) else None
+    return _History(state=state, columns=columns, rows=np.arange(count)) if count else None
 
 
 def salvage(text: str) -> tuple[dict[str, Any], list[Any]]:

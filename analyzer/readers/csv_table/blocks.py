@@ -51,6 +51,15 @@ class _HeadersAmongRows(Exception):
         self.rows = rows
 
 
+def format_of(shape: Shape, text: frozenset[int]) -> Format:
+    """How a parser is to read lines of a table.
+
+    Args:
+        text: columns that it leaves out.
+    """
+    return Format(columns=len(shape.header), delimiter=shape.delimiter, decimal_comma=shape.decimal_comma, text=text)
+
+
 def read_block(block: bytes, lines: int, shape: Shape, text: frozenset[int]) -> Block:
     """So many whole lines.
 
@@ -76,7 +85,7 @@ def read_block(block: bytes, lines: int, shape: Shape, text: frozenset[int]) -> 
 
 def _regular(block: bytes, lines: int, shape: Shape, text: frozenset[int]) -> Block:
     """Lines of which none is odd."""
-    format = Format(columns=len(shape.header), delimiter=shape.delimiter, decimal_comma=shape.decimal_comma, text=text)
+    format = format_of(shape, text)
     numbers: Columns = {}
     while format.numbers:
         try:

@@ -21,16 +21,10 @@ from analyzer.model import Ints, Problem
 from analyzer.readers import Reading
 from analyzer.readers.columns import Column
 from analyzer.readers.columns.merge import merge_columns
-from analyzer.readers.csv_table.blocks import Block, read_block
+from analyzer.readers.csv_table.blocks import Block, format_of, read_block
 from analyzer.readers.csv_table.cell_bytes import count_of
 from analyzer.readers.csv_table.cells import column_of_cells
-from analyzer.readers.csv_table.parsers import (
-    Format,
-    Irregular,
-    block_bytes,
-    reads_whole_files,
-    whole_file_by_pandas,
-)
+from analyzer.readers.csv_table.parsers import Irregular, block_bytes, reads_whole_files, whole_file_by_pandas
 from analyzer.readers.csv_table.rows import collect, read_columns
 from analyzer.readers.csv_table.shape import HEAD, Shape, shape_of
 from analyzer.readers.csv_table.sheet import Sheet
@@ -88,6 +82,17 @@ def _places(read: Read, begin: int, size: int, pool: Executor) -> list[_Place]:
     return places
 
 
+def _looks_regular(block: bytes, lines: int, shape: Shape) -> bool:
+    """Whether no line is seen to be too short or too long, and no cell to be empty or another word than a number."""
+    mark = shape.delimiter.encode()
+    empty = (mark + mark, mark + b"\n", mark + b"\r", b"\n" + mark)
+    return (
+        not any(one in block for one in (*empty, b"\0", b"n", b"N"))
+        and not block.startswith(mark)
+        and count_of(shape.delimiter, block) == lines * (len(shape.header) - 1)
+    )
+
+
 # ---------------------------------------------------------------------------------------------------------------
 # the table
 
@@ -106,75 +111,67 @@ def _read(read: Read, size: int, name: str, problems: Sequence[Problem], path: P
     shape = shape_of(read(0, HEAD))
     if shape is None:
         return None
-    table = None
-    if path is not None and size <= LARGEST_WHOLE and not shape.text and reads_whole_files():
-        table = _whole_table(path, read, size, shape)
-    table = table or _table_in_blocks(read, size, shape)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        places = _places(read, shape.body, size, pool)
+        columns = None
+        if path is not None and size <= LARGEST_WHOLE and not shape.text and reads_whole_files():
+            columns = _whole_columns(path, read, size, shape, places, pool)
+        table = _table_in_blocks(read, size, shape, places, pool) if columns is None else _regular_table(columns)
     return None if table is None else _reading(table, shape, name, problems)
 
 
-def _whole_table(path: Path, read: Read, size: int, shape: Shape) -> _Table | None:
-    """A file on disk in which every line is regular and every cell a number; None for any other."""
-    step = block_bytes()
+def _whole_columns(
+    path: Path, read: Read, size: int, shape: Shape, places: Sequence[_Place], pool: Executor
+) -> list[Column] | None:
+    """The columns of a file in which every line is regular and every cell a number; None for any other."""
 
-    def counted(start: int) -> tuple[int, int, bool]:
-        block = read(start, min(start + step, size))
-        return count_of("\n", block), count_of(shape.delimiter, block), b"\0" in block
+    def regular(place: _Place) -> bool:
+        return _looks_regular(read(place.start, place.end), place.lines, shape)
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        counts = list(pool.map(counted, range(shape.body, size, step)))
-    lines = sum(ends for ends, _, _ in counts)
-    cells = sum(delimiters for _, delimiters, _ in counts) + lines
-    if any(nul for _, _, nul in counts) or cells != lines * len(shape.header) or read(size - 1, size) != b"\n":
+    if not places or places[-1].end != size or not all(pool.map(regular, places)):
         return None
-    format = Format(
-        columns=len(shape.header), delimiter=shape.delimiter, decimal_comma=shape.decimal_comma, text=frozenset()
-    )
-    columns = whole_file_by_pandas(path, lines, format)
-    if columns is None:
-        return None
-    return _Table(
-        columns=[Column(name=shape.header[index], value=columns[index]) for index in shape.named],
-        rows=np.arange(2, lines + 2),
-        odd_rows=[],
-        odd=[],
-        tail="",
-    )
+    found = whole_file_by_pandas(path, sum(place.lines for place in places), format_of(shape, frozenset()))
+    return None if found is None else [Column(name=shape.header[index], value=found[index]) for index in shape.named]
 
 
-def _table_in_blocks(read: Read, size: int, shape: Shape) -> _Table | None:
-    """Lines are counted first: then every block has its place in the sheet, and they are parsed side by side."""
+def _regular_table(columns: list[Column]) -> _Table:
+    rows = np.arange(2, len(columns[0].value) + 2)
+    return _Table(columns=columns, rows=rows, odd_rows=[], odd=[], tail="")
+
+
+def _table_in_blocks(
+    read: Read, size: int, shape: Shape, places: Sequence[_Place], pool: Executor
+) -> _Table | None:
+    """Every block has its place in the sheet, and they are parsed side by side."""
     text = set(shape.text)  # columns of text, as far as they are known
     remarkable: list[tuple[int, Block]] = []  # blocks with text or odd lines, and where they begin
+    lines = sum(place.lines for place in places)
     odd = 0
-    with ThreadPoolExecutor(WORKERS) as pool:
-        try:
-            places = _places(read, shape.body, size, pool)
-            lines = sum(place.lines for place in places)
-            sheet = Sheet(len(shape.header), lines)
+    sheet = Sheet(len(shape.header), lines)
 
-            def parse(place: _Place) -> Block:
-                found = read_block(read(place.start, place.end), place.lines, shape, frozenset(text))
-                sheet.write(place.first, place.lines, found)
-                return found.without_numbers()
+    def parse(place: _Place) -> Block:
+        found = read_block(read(place.start, place.end), place.lines, shape, frozenset(text))
+        sheet.write(place.first, place.lines, found)
+        return found.without_numbers()
 
-            for place, found in zip(places, pool.map(parse, places), strict=True):
-                text |= found.texts_mostly
-                odd += len(found.odd)
-                if found.text or len(found.odd_at):
-                    remarkable.append((place.first, found))
-                if odd > MOST_ODD * (place.first + place.lines) + 100:
-                    return None
-        except Irregular:
-            return None
-        finally:
-            pool.shutdown(cancel_futures=True)
+    try:
+        for place, found in zip(places, pool.map(parse, places), strict=True):
+            text |= found.texts_mostly
+            odd += len(found.odd)
+            if found.text or len(found.odd_at):
+                remarkable.append((place.first, found))
+            if odd > MOST_ODD * (place.first + place.lines) + 100:
+                return None
+    except Irregular:
+        return None
+    finally:
+        pool.shutdown(cancel_futures=True)
     tail = read(places[-1].end if places else shape.body, size)
     odd_at = np.concatenate([np.empty(0, dtype=np.int64), *(first + found.odd_at for first, found in remarkable)])
     if odd == lines:
         return None
     return _Table(
-        columns=[sheet.column(shape.header[index], index, lines, odd_at, remarkable) for index in shape.named],
+        columns=[sheet.column(shape.header[index], index, odd_at, remarkable) for index in shape.named],
         rows=np.delete(np.arange(2, lines + 2), odd_at),
         odd_rows=(odd_at + 2).tolist(),
         odd=[line for _, found in remarkable for line in found.odd],

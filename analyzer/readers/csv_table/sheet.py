@@ -40,9 +40,9 @@ class Sheet:
                     missing[at : at + len(part.value)] = part.missing
                 at += len(part.value)
 
-    def column(self, name: str, index: int, lines: int, odd_at: Ints, text: Sequence[tuple[int, Block]]) -> Column:
+    def column(self, name: str, index: int, odd_at: Ints, text: Sequence[tuple[int, Block]]) -> Column:
         """One column over the regular lines."""
-        value, missing = self.value[index, :lines], self.missing[index, :lines]
+        value, missing = self.value[index], self.missing[index]
         texts = [(first, block, block.text[index]) for first, block in text if index in block.text]
         at = [_lines_of_block(block, first)[apart.text_at] for first, block, apart in texts]
         text_at = _without_odd(np.concatenate(at), odd_at) if at else ()
@@ -51,7 +51,7 @@ class Sheet:
         return Column(
             name=name,
             value=value if there is None else value[there],
-            at=None if there is None or len(there) == lines - len(odd_at) else _without_odd(there, odd_at),
+            at=None if there is None or len(there) == len(value) - len(odd_at) else _without_odd(there, odd_at),
             text_at=text_at,
             text=found,
         )
