@@ -83,14 +83,16 @@ def _places(read: Read, begin: int, size: int, pool: Executor) -> list[_Place]:
 
 
 def _looks_regular(block: bytes, lines: int, shape: Shape) -> bool:
-    """Whether no line is seen to be too short or too long, and no cell to be empty or another word than a number."""
-    mark = shape.delimiter.encode()
-    empty = (mark + mark, mark + b"\n", mark + b"\r", b"\n" + mark)
+    """Whether no line is seen to be too short or too long, and no cell to hold another word than a number."""
     return (
-        not any(one in block for one in (*empty, b"\0", b"n", b"N"))
-        and not block.startswith(mark)
+        not any(one in block for one in (b"\0", b"n", b"N"))  # one byte each: longer words take ten times as long
         and count_of(shape.delimiter, block) == lines * (len(shape.header) - 1)
     )
+
+
+def _has_empty_cells(lines: bytes, shape: Shape) -> bool:
+    mark = shape.delimiter.encode()
+    return any(one in lines for one in (mark + mark, mark + b"\n", mark + b"\r", b"\n" + mark))
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -128,7 +130,9 @@ def _whole_columns(
     def regular(place: _Place) -> bool:
         return _looks_regular(read(place.start, place.end), place.lines, shape)
 
-    if not places or places[-1].end != size or not all(pool.map(regular, places)):
+    if not places or places[-1].end != size or _has_empty_cells(read(shape.body, HEAD), shape):
+        return None
+    if not all(pool.map(regular, places)):
         return None
     found = whole_file_by_pandas(path, sum(place.lines for place in places), format_of(shape, frozenset()))
     return None if found is None else [Column(name=shape.header[index], value=found[index]) for index in shape.named]
