@@ -17,6 +17,16 @@ def write_events(
     seconds_per_row: float = 1.0,
 ) -> Path:
     """An event file of (step, {tag: value}) rows, a record a value; rows may be none: a header-only file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"events.out.tfevents.{int(start)}.{host}.{pid}.0"
+    path.write_bytes(event_bytes(rows, start=start, seconds_per_row=seconds_per_row))
+    return path
+
+
+def event_bytes(
+    rows: Iterable[tuple[int, Mapping[str, float]]], *, start: float = 1_700_000_000.0, seconds_per_row: float = 1.0
+) -> bytes:
+    """The content of an event file of (step, {tag: value}) rows."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -25,10 +35,7 @@ def write_events(
         for tag, value in values.items():
             summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
             records.append(Event(wall_time=start + number * seconds_per_row, step=step, summary=summary))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"events.out.tfevents.{int(start)}.{host}.{pid}.0"
-    path.write_bytes(b"".join(framed(record.SerializeToString()) for record in records))
-    return path
+    return b"".join(framed(record.SerializeToString()) for record in records)
 
 
 def framed(data: bytes) -> bytes:
