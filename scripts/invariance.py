@@ -110,7 +110,7 @@ def main() -> int:
         sound, faulty = c["sound"] + c["alarm"], c["kept"] + c["lost"]
         print(f"{change.name:26s} {sound:5d}  {c['alarm']:9d}  {faulty:6d}  {c['lost']:4d}{mark}")
     print(f"\n{total['sound'] + total['alarm']} copies of sound logs, {total['alarm']} with a new alarm")
-    print(f"{total['must keep']} copies of faulty logs with their evidence, {total['lost though there']} lost a finding")
+    print(f"{total['must keep']} copies of faulty logs with evidence, {total['lost though there']} lost a finding")
     return 0
 
 
