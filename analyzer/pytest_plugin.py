@@ -189,7 +189,7 @@ def _audited(request: Request, *, keep_series: bool = False) -> Report:
 
 def _told(one: RunReport, finding: Finding) -> str:
     from analyzer.renderers import Look
-    from analyzer.renderers.terminal import finding_lines
+    from analyzer.renderers.finding_text import finding_lines
 
     return "\n".join(finding_lines(one, finding, Look(width=100)))
 

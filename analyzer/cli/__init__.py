@@ -81,6 +81,6 @@ class CommandFolder(click.Group):
 
 
 @click.group(cls=CommandFolder, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 def main() -> None:
     """Audit training logs: which of a run's own numbers cannot all be true, and the rows that prove it."""

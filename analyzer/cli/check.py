@@ -28,7 +28,7 @@ BASELINE = Path("analyzer-baseline.json")
     "formats",
     multiple=True,
     metavar="FORMAT",
-    help="terminal, json, sarif, junit, github, gitlab or markdown; to standard output or -o FILE.",
+    help="terminal, concise, json, sarif, junit, github, gitlab or markdown; to standard output or -o FILE.",
 )
 @click.option(
     "--output",
@@ -49,6 +49,11 @@ BASELINE = Path("analyzer-baseline.json")
 @click.option("--statistics", is_flag=True, help="Counts per rule instead of findings.")
 @click.option("--verbose", "-v", is_flag=True, help="Also what was not checked and why, and what was silenced.")
 @click.option("--quiet", "-q", is_flag=True, help="Findings only.")
+@click.option("--notes", is_flag=True, help="Every note in full, not a line each.")
+@click.option("--show-sound", is_flag=True, help="Name every run without findings, not only their number.")
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colours."
+)
 def command(
     request: Request,
     formats: tuple[str, ...],
@@ -58,6 +63,9 @@ def command(
     statistics: bool,
     verbose: bool,
     quiet: bool,
+    notes: bool,
+    show_sound: bool,
+    color: str,
 ) -> None:
     """Audit logs and print what cannot be true.
 
@@ -81,7 +89,9 @@ def command(
         write_file(baseline, baseline_text(report))
         say(f"{baseline}: {sum(len(one.findings) for one in report.runs)} findings are known from now on")
         return
-    look = look_of_stdout(verbose=verbose, statistics=statistics, quiet=quiet)
+    look = look_of_stdout(
+        color=color, verbose=verbose, statistics=statistics, quiet=quiet, notes=notes, sound=show_sound
+    )
     for name, file in targets:
         content = renderer_named(name).render(report, look if file is None else replace(look, color=False, width=100))
         if file is None:

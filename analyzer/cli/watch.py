@@ -38,7 +38,7 @@ def command(request: Request, every: float, idle: float | None, fail_on: str) ->
     from analyzer.config.files import BadConfig
     from analyzer.console.output import look_of_stdout, say
     from analyzer.renderers.escaping import visible
-    from analyzer.renderers.terminal import finding_lines
+    from analyzer.renderers.finding_text import finding_lines
     from analyzer.renderers.wording import totals
     from analyzer.watch import follow
     from analyzer.workers import NoCluster

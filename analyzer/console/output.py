@@ -16,12 +16,16 @@ from analyzer.console import CannotAudit
 from analyzer.renderers import Look
 
 
-def look_of_stdout(*, verbose: bool = False, statistics: bool = False, quiet: bool = False) -> Look:
-    """What standard output can show: colours only on a terminal, never against NO_COLOR."""
+def look_of_stdout(*, color: str = "auto", **wanted: bool) -> Look:
+    """What standard output can show, and what is wanted of it (fields of ``Look``).
+
+    Colours by ``auto`` only on a terminal, never against NO_COLOR; ``always`` and ``never`` mean what they say.
+    """
     on_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    color = (on_terminal or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")
+    by_itself = (on_terminal or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")
+    colored = by_itself if color == "auto" else color == "always"
     width = max(30, shutil.get_terminal_size((100, 24)).columns)
-    return Look(width=width, color=color, verbose=verbose, statistics=statistics, quiet=quiet)
+    return Look(width=width, color=colored, **wanted)
 
 
 def say(text: str | bytes) -> None:

@@ -19,6 +19,8 @@ class Look(Struct, frozen=True, kw_only=True):
     verbose: bool = False  # what was skipped and silenced, too
     statistics: bool = False  # counts per rule instead of findings
     quiet: bool = False  # findings only
+    notes: bool = False  # notes in full, not a line each
+    sound: bool = False  # every run without findings by name, not only counted
 
 
 class Renderer(Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from analyzer.renderers import Look
 from analyzer.renderers.curve import sparkline
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.json_report import plain
-from analyzer.renderers.terminal import cut, paint, width_of, wrap
+from analyzer.renderers.lines import cut, paint, width_of, wrap
 from analyzer.renderers.wording import duration, rounded
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from analyzer.renderers import Look
-from analyzer.renderers.terminal import paint, wrap
+from analyzer.renderers.lines import paint, wrap
 
 HEADINGS = ("What it checks", "Why it matters", "When it is silent", "What to do")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from analyzer.renderers import Look
 from analyzer.renderers.escaping import visible
-from analyzer.renderers.terminal import labelled, paint, width_of, wrap
+from analyzer.renderers.lines import labelled, paint, width_of, wrap
 
 Rows = Sequence[Sequence[str]]
 

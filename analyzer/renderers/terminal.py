@@ -1,32 +1,21 @@
-"""Findings as a compiler shows them: what, where, the rows that prove it, the curve around it, what to do."""
+"""A report for people: the worst first, the same in many runs once, sound runs counted, a summary at the end."""
 
 from __future__ import annotations
 
-import textwrap
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
-from analyzer.model import Finding, Problem, Report, Row, RunReport
+from analyzer.model import Problem, Report, RunReport
 from analyzer.renderers import Look, Renderer
-from analyzer.renderers.curve import curve_around, place_in_curve
 from analyzer.renderers.escaping import visible
-from analyzer.renderers.wording import (
-    counted,
-    files_of,
-    grouped_reasons,
-    main_row,
-    number,
-    place_of,
-    reconstruction,
-    row_word,
-    totals,
-)
+from analyzer.renderers.finding_text import brief, finding_lines, header
+from analyzer.renderers.lines import cut, labelled, paint, width_of, wrap, wrapped
+from analyzer.renderers.overview import notes_by_rule, serious, told_once, worst_first
+from analyzer.renderers.wording import counted, grouped_reasons, totals
 
-STYLES = {"error": "1;31", "warning": "1;33", "note": "1;36", "title": "1", "dim": "2", "gutter": "34", "good": "32"}
-ROWS_SHOWN = 8  # of the evidence; a finding should need fewer
 UNREAD_SHOWN = 5  # of the files that could not be read, where others could
-RUNS_IN_FULL = 1  # with more runs, one without findings is one line
+NAMES_SHOWN = 3  # of the runs that share a note
+NAMED_IN_SUMMARY = 12  # runs with errors; more of them are counted
 
 
 def render(report: Report, look: Look | None = None) -> str:
@@ -44,18 +33,77 @@ def _no_command(line: str) -> str:
 def _lines(report: Report, look: Look) -> Iterator[str]:
     if look.statistics:
         yield from _statistics(report, look)
+    elif look.verbose or len(report.runs) == 1:
+        for one in worst_first(report.runs):
+            yield from _in_full(one, look)
     else:
-        for one in report.runs:
-            yield from _run(one, look, in_full=look.verbose or len(report.runs) <= RUNS_IN_FULL)
+        yield from _of_many(report.runs, look)
     shown = report.unreadable if look.verbose or not report.runs else report.unreadable[:UNREAD_SHOWN]
     for problem in shown:
         yield from _unread(problem, look)
     if len(shown) < len(report.unreadable):
         yield f"not read: {len(report.unreadable) - len(shown)} more files (-v names them)"
     for note in report.notes:
-        yield from _wrapped(f"note: {visible(note)}", look, style="note", label=5)
+        yield from wrapped(f"note: {visible(note)}", look, style="note", label=5)
     if not look.quiet and report.runs:
-        yield from _wrapped(_summary(report, look), look, style="title", label=None)
+        yield from wrapped(_summary(report, look), look, style="title", label=None)
+        yield from _runs_with_errors(report, look)
+
+
+def _in_full(one: RunReport, look: Look) -> Iterator[str]:
+    """One run with its clocks and all that was found; notes a line each unless they are asked for."""
+    if not look.quiet:
+        yield from header(one, look)
+    whole = [finding for finding in one.findings if finding.severity != "note" or look.notes or look.verbose]
+    for finding in whole:
+        yield from finding_lines(one, finding, look)
+        yield ""
+    notes = [finding for finding in one.findings if finding not in whole]
+    yield from (brief(finding, look) for finding in notes)
+    if look.quiet:
+        return
+    if not one.findings:
+        yield from wrapped(f"nothing found by {counted(len(one.passed), 'rule')}", look, style="good", label=None)
+    if notes or not one.findings:
+        yield ""
+    if look.verbose:
+        yield from _not_checked(one, look)
+
+
+def _of_many(runs: Sequence[RunReport], look: Look) -> Iterator[str]:
+    for shown in told_once(runs):
+        if not look.quiet:
+            yield from header(shown.run, look)
+        for finding, elsewhere in shown.findings:
+            yield from finding_lines(shown.run, finding, look, elsewhere)
+            yield ""
+    if look.notes:
+        for one in runs:
+            yield from (f"{visible(one.run.name)}: {brief(f, look)}" for f in one.findings if f.severity == "note")
+    else:
+        yield from _notes(runs, look)
+    if not look.quiet:
+        yield from _sound(runs, look)
+
+
+def _notes(runs: Sequence[RunReport], look: Look) -> Iterator[str]:
+    """A line for each rule that has notes, with the first few runs."""
+    for (code, name), where in notes_by_rule(runs).items():
+        title = f"note[{code}] {name}"
+        told = ", ".join(visible(run) for run in where[:NAMES_SHOWN])
+        rest = f" and {len(where) - NAMES_SHOWN} more" if len(where) > NAMES_SHOWN else ""
+        line = f" in {counted(len(where), 'run')}: {told}{rest}"
+        yield paint(title, "note", look) + cut(line, look.width - width_of(title))
+
+
+def _sound(runs: Sequence[RunReport], look: Look) -> Iterator[str]:
+    sound = [one for one in runs if not one.findings]
+    if look.sound:
+        for one in sound:
+            verdict = f": nothing found by {counted(len(one.passed), 'rule')}"
+            yield paint(_end_of(visible(one.run.name), look.width - len(verdict)) + verdict, "dim", look)
+    elif sound:
+        yield paint(f"{counted(len(sound), 'run')}: nothing found (--show-sound lists them)", "good", look)
 
 
 def _end_of(name: str, width: int) -> str:
@@ -75,7 +123,21 @@ def _summary(report: Report, look: Look) -> str:
         parts.append(f"{silenced} silenced")
     if skipped:
         parts.append(counted(skipped, "check") + " not possible" + ("" if look.verbose else " (-v says why)"))
+    hidden = sum(finding.severity == "note" for one in report.runs for finding in one.findings)
+    if hidden and not (look.notes or look.verbose or look.statistics):
+        parts.append("--notes shows notes in full" if len(report.runs) == 1 else "--notes shows every note")
     return "; ".join(parts)
+
+
+def _runs_with_errors(report: Report, look: Look) -> Iterator[str]:
+    """The names of the runs with errors, where there are several runs: what to open first."""
+    names = [one.run.name for one in worst_first(report.runs) if any(f.severity == "error" for f in serious(one))]
+    if not names or len(report.runs) < 2 or look.statistics:
+        return
+    told = ", ".join(visible(name) for name in names[:NAMED_IN_SUMMARY])
+    rest = f" and {len(names) - NAMED_IN_SUMMARY} more" if len(names) > NAMED_IN_SUMMARY else ""
+    lead = "errors in: "
+    yield from wrapped(f"{lead}{told}{rest}", look, style="error", label=len(lead), indent=" " * len(lead))
 
 
 def _unread(problem: Problem, look: Look) -> Iterator[str]:
@@ -85,147 +147,6 @@ def _unread(problem: Problem, look: Look) -> Iterator[str]:
         return
     yield paint(head[:9], "warning", look) + head[9:]
     yield from (f"  {line}" for line in wrap(reason, look.width - 2))
-
-
-def _run(one: RunReport, look: Look, *, in_full: bool) -> Iterator[str]:
-    if not look.quiet:
-        if one.findings or in_full:
-            yield from header(one, look)
-        else:
-            verdict = f": nothing found by {counted(len(one.passed), 'rule')}"
-            yield paint(_end_of(visible(one.run.name), look.width - len(verdict)) + verdict, "dim", look)
-            return
-    for finding in one.findings:
-        yield from finding_lines(one, finding, look)
-        yield ""
-    if look.quiet:
-        return
-    if not one.findings:
-        yield from _wrapped(f"nothing found by {counted(len(one.passed), 'rule')}", look, style="good", label=None)
-        yield ""
-    if look.verbose:
-        yield from _not_checked(one, look)
-
-
-def header(one: RunReport, look: Look) -> Iterator[str]:
-    """The run's name, its files, and what was reconstructed of its clocks."""
-    name = visible(one.run.name)
-    rule = "─" * max(3, look.width - width_of(name) - 4)
-    yield paint(f"── {name} {rule}"[: look.width + 40], "title", look)
-    yield from labelled("files", files_of(one.timeline), look)
-    for label, text in reconstruction(one.timeline):
-        yield from labelled(label, text, look)
-    for problem in one.run.problems:
-        if look.verbose or problem.kind in ("row", "not-read", "unreadable"):
-            where = f":{problem.row}" if problem.row is not None else ""
-            yield from labelled("problem", f"{visible(problem.source)}{where}: {visible(problem.message)}", look)
-    yield ""
-
-
-def labelled(label: str, text: str, look: Look, indent: int = 12) -> Iterator[str]:
-    """A label in a column of its own, and text that wraps beside it."""
-    lines = wrap(text, max(20, look.width - indent))
-    for number_of_line, line in enumerate(lines):
-        shown = paint(f"   {label}".ljust(indent), "dim", look) if number_of_line == 0 else " " * indent
-        yield shown + line
-
-
-def finding_lines(one: RunReport, finding: Finding, look: Look) -> Iterator[str]:
-    """One finding, as a compiler would show it."""
-    title = f"{finding.severity}[{finding.code}] {finding.name}:"
-    yield from _wrapped(
-        f"{title} {visible(finding.message)}", look, style=finding.severity, label=len(title), indent="  "
-    )
-    bar = "   " + paint("|", "gutter", look)
-    row = main_row(finding)
-    if row is not None:
-        yield "  " + paint("-->", "gutter", look) + " " + place_of(one.run, row)
-        yield from (f"{bar}  {line}" for line in _table(one, finding.evidence, look.width - 6))
-    picture = list(_picture(one, finding, look))
-    if picture:
-        yield bar
-        yield from (f"{bar}  {line}" for line in picture)
-    for consequence in finding.consequences:
-        yield from _under("so", visible(consequence), look)
-    if finding.help:
-        yield from _under("help", visible(finding.help), look)
-
-
-def _under(label: str, text: str, look: Look) -> Iterator[str]:
-    lead = f"   = {label}: "
-    lines = wrap(text, max(20, look.width - len(lead)))
-    for index, line in enumerate(lines):
-        yield (
-            f"   {paint('=', 'gutter', look)} {paint(label + ':', 'title', look)} " if index == 0 else " " * len(lead)
-        ) + line
-
-
-def _table(one: RunReport, evidence: tuple[Row, ...], width: int) -> Iterator[str]:
-    """Evidence rows under headings; where several files are quoted, each change of file is a line."""
-    half = ROWS_SHOWN // 2
-    rows = evidence if len(evidence) <= ROWS_SHOWN else (*evidence[:half], *evidence[1 - half :])
-    formats = {source.path: source for source in one.run.sources}
-    first = formats.get(evidence[0].source)
-    word = "line" if first is not None and first.line_numbers else row_word(first.format if first else "")
-    short = short_names({row.source for row in evidence})
-    cells = [(word, "step", "tag", "value")]
-    cells += [(str(r.row), "" if r.step is None else str(r.step), visible(r.tag), number(r.value)) for r in rows]
-    sizes = [max(width_of(line[column]) for line in cells) for column in range(4)]
-    lines = [
-        "  ".join(_padded(*cell) for cell in zip(line, sizes, (True, True, False, True), strict=True)) for line in cells
-    ]
-    yield cut(lines[0], width)
-    quoted = ""
-    for index, (row, line) in enumerate(zip(rows, lines[1:], strict=True)):
-        if len(short) > 1 and row.source != quoted:
-            quoted = row.source
-            yield f"in {short[quoted]}:"
-        if index == half and len(rows) < len(evidence):
-            yield f"... {len(evidence) - len(rows)} more rows"
-        yield from _with_reason(line, visible(row.why), width)
-
-
-def short_names(paths: Iterable[str]) -> dict[str, str]:
-    """Paths by their last parts, as many as tell them apart."""
-    paths = list(paths)
-    for parts in range(1, 6):
-        short = {path: visible("/".join(path.rstrip("/").split("/")[-parts:])) for path in paths}
-        if len(set(short.values())) == len(paths):
-            return short
-    return {path: visible(path) for path in paths}
-
-
-def _with_reason(line: str, why: str, width: int) -> Iterator[str]:
-    """A row of numbers and beside it, or below it where it is narrow, what is to be seen in it."""
-    if not why:
-        yield cut(line, width)
-    elif width_of(line) + width_of(why) + 2 <= width:
-        yield f"{line}  {why}"
-    else:
-        yield cut(line, width)
-        yield from (f"      {text}" for text in wrap(f"^ {why}", width - 6))
-
-
-def _padded(text: str, size: int, right: bool) -> str:
-    fill = " " * (size - width_of(text))
-    return fill + text if right else text + fill
-
-
-def _picture(one: RunReport, finding: Finding, look: Look) -> Iterator[str]:
-    found = place_in_curve(one.timeline, finding)
-    if found is None:
-        return
-    series, index = found
-    curve, column = curve_around(series, index, min(60, max(10, look.width - 10)))
-    tag = visible(series.tag)
-    label = f"{tag}, step {int(series.step[index])}" if finding.first_step is not None else tag
-    yield paint(curve, "dim", look) if len(set(curve)) == 1 else curve
-    pointer = f"^ {label}" if column + 2 + width_of(label) <= look.width - 6 else "^"
-    before = f"{label} ^"
-    if pointer == "^" and len(before) <= column + 1:
-        yield before.rjust(column + 1)
-    else:
-        yield paint(" " * column + pointer, finding.severity, look)
 
 
 def _not_checked(one: RunReport, look: Look) -> Iterator[str]:
@@ -256,45 +177,6 @@ def _statistics(report: Report, look: Look) -> Iterator[str]:
         code, name, severity = key
         line = f"{count:6d}  {severity:8s} {code} {name} (in {counted(runs[key], 'run')})"
         yield paint(cut(line, look.width), severity, look)
-
-
-def _wrapped(text: str, look: Look, *, style: str, label: int | None, indent: str = "") -> Iterator[str]:
-    """Wrapped text of which the first ``label`` characters are painted; all of it when None."""
-    for index, line in enumerate(wrap(text, look.width, indent)):
-        if label is None:
-            yield paint(line, style, look)
-        elif index == 0:
-            yield paint(line[:label], style, look) + line[label:]
-        else:
-            yield line
-
-
-def wrap(text: str, width: int, indent: str = "") -> list[str]:
-    """Lines of at most ``width`` columns where words allow; a path is never broken."""
-    return textwrap.wrap(
-        text, max(20, width), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    ) or [""]
-
-
-def width_of(text: str) -> int:
-    """Columns that a text takes in a terminal: wide East Asian signs two, combining ones none."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def cut(text: str, width: int) -> str:
-    """The text, ended by dots where it would not fit."""
-    if width_of(text) <= width:
-        return text
-    while text and width_of(text) > width - 3:
-        text = text[:-1]
-    return text + "..."
-
-
-def paint(text: str, style: str, look: Look) -> str:
-    """The text in a style of its own on a colour terminal."""
-    return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if look.color and text else text
 
 
 RENDERER = Renderer(name="terminal", title="text for people", render=render)

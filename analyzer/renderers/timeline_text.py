@@ -9,7 +9,7 @@ from typing import Any
 from analyzer.renderers import Look
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.json_report import plain, timeline_json
-from analyzer.renderers.terminal import labelled, paint, width_of
+from analyzer.renderers.lines import labelled, paint, width_of
 from analyzer.renderers.wording import counted, duration, interval, place_of, reconstruction, rounded
 
 TAGS_SHOWN = 12  # that play no role

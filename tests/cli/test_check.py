@@ -254,7 +254,7 @@ def test_statistics_and_quiet() -> None:
     log("b/log.csv")
     assert "2  warning  LOS001 loss-spike (in 2 runs)" in check(".", "--statistics").output
     quiet = check(".", "-q").output
-    assert quiet.startswith("warning[LOS001]") and "in 2 runs" not in quiet
+    assert quiet.startswith("warning[LOS001]") and "2 warnings" not in quiet
 
 
 def test_many_runs_in_several_processes_give_the_same_report() -> None:

@@ -18,6 +18,8 @@ CASES = {
     "terminal-quiet.txt": ("terminal", Look(width=100, quiet=True)),
     "terminal-statistics.txt": ("terminal", Look(width=100, statistics=True)),
     "terminal-color.txt": ("terminal", Look(width=100, color=True)),
+    "terminal-notes.txt": ("terminal", Look(width=100, notes=True, sound=True)),
+    "concise.txt": ("concise", Look()),
     "report.sarif": ("sarif", Look()),
     "junit.xml": ("junit", Look()),
     "github.txt": ("github", Look()),

@@ -1,0 +1,58 @@
+"""Lines of text for a terminal: wrapping, widths, colours, labels. What every printed output is made of."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Iterator
+
+from analyzer.renderers import Look
+
+STYLES = {"error": "1;31", "warning": "1;33", "note": "1;36", "title": "1", "dim": "2", "gutter": "34", "good": "32"}
+
+
+def labelled(label: str, text: str, look: Look, indent: int = 12) -> Iterator[str]:
+    """A label in a column of its own, and text that wraps beside it."""
+    lines = wrap(text, max(20, look.width - indent))
+    for number_of_line, line in enumerate(lines):
+        shown = paint(f"   {label}".ljust(indent), "dim", look) if number_of_line == 0 else " " * indent
+        yield shown + line
+
+
+def wrapped(text: str, look: Look, *, style: str, label: int | None, indent: str = "") -> Iterator[str]:
+    """Wrapped text of which the first ``label`` characters are painted; all of it when None."""
+    for index, line in enumerate(wrap(text, look.width, indent)):
+        if label is None:
+            yield paint(line, style, look)
+        elif index == 0:
+            yield paint(line[:label], style, look) + line[label:]
+        else:
+            yield line
+
+
+def wrap(text: str, width: int, indent: str = "") -> list[str]:
+    """Lines of at most ``width`` columns where words allow; a path is never broken."""
+    return textwrap.wrap(
+        text, max(20, width), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ) or [""]
+
+
+def width_of(text: str) -> int:
+    """Columns that a text takes in a terminal: wide East Asian signs two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def cut(text: str, width: int) -> str:
+    """The text, ended by dots where it would not fit."""
+    if width_of(text) <= width:
+        return text
+    while text and width_of(text) > width - 3:
+        text = text[:-1]
+    return text + "..."
+
+
+def paint(text: str, style: str, look: Look) -> str:
+    """The text in a style of its own on a colour terminal."""
+    return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if look.color and text else text
