@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types docs docs-text clean
+.PHONY: demo test test-installed test-lowest lint types docs docs-text clean
 
 # pip compiles what it installs, but not what it installs as editable
 $(BIN)/.installed: pyproject.toml
@@ -19,7 +19,15 @@ demo: $(BIN)/.installed
 
 ## lint, types, tests
 test: $(BIN)/.installed lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
+
+## build wheel and sdist, install the wheel where no checkout is, and try there what a user does
+test-installed: $(BIN)/.installed
+	PYTHON=$(PYTHON) sh scripts/test_installed.sh
+
+## the tests against the lowest version that pyproject.toml admits of every dependency
+test-lowest:
+	PYTHON=$(PYTHON) sh scripts/test_lowest.sh
 
 lint: $(BIN)/.installed
 	$(BIN)/ruff check .

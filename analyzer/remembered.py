@@ -132,6 +132,6 @@ def _newest(states: Iterable[State]) -> float:
 def _program() -> str:
     """The source of the analyzer as it lies on the disk, and what it computes with."""
     source = Path(__file__).parent
-    libraries = [find_spec(name) for name in ("numpy", "scipy")]
+    libraries = [find_spec("numpy")]
     origins = [Path(found.origin) for found in libraries if found is not None and found.origin]
     return repr((sys.version, [_state(path) for path in (*origins, *sorted(source.rglob("*.py")))]))

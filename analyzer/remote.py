@@ -140,7 +140,8 @@ def _filesystem(url: str, options: Mapping[str, Any] | None) -> tuple[Any, str]:
             if needed:
                 importlib.import_module(needed)
         except ImportError as error:
-            raise NotReachable(f"{scheme}:// needs the package {needed}: pip install 'analyzer[{extra}]'") from error
+            hint = f"pip install 'training-log-analyzer[{extra}]'"
+            raise NotReachable(f"{scheme}:// needs the package {needed}: {hint}") from error
     from fsspec.core import url_to_fs
 
     filesystem, path = url_to_fs(url, **{"use_listings_cache": False, **(options or {})})

@@ -53,7 +53,7 @@ def _cluster(address: str) -> Iterator[Any]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise NoCluster("--scheduler needs Dask: pip install 'analyzer[cluster]'") from error
+        raise NoCluster("--scheduler needs Dask: pip install 'training-log-analyzer[cluster]'") from error
     try:
         _knock(address)
         client = Client(address, timeout=SECONDS_TO_ANSWER, set_as_default=False)

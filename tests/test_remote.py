@@ -125,7 +125,7 @@ def test_a_url_without_anything_is_one_clear_line(bucket: Any, url: str) -> None
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACKAGES, "s3", ("package_that_is_not_there", "s3"))
     (problem,) = discover([Path("s3://bucket/runs")]).unreadable
-    assert "pip install 'analyzer[s3]'" in problem.message
+    assert "pip install 'training-log-analyzer[s3]'" in problem.message
     assert problem.source == "s3://bucket/runs"
 
 

@@ -1,48 +1,47 @@
-"""A progress bar for work that turns out to be long."""
+"""A line of progress for work that turns out to be long."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock, Timer
-from typing import Any
 
-PATIENCE_SECONDS = 1.0  # work that ends sooner needs no bar
+PATIENCE_SECONDS = 1.0  # work that ends sooner needs no line
+SECONDS_BETWEEN_LINES = 0.5
 
 
 @contextmanager
 def late_progress(*, wanted: bool = True) -> Iterator[Callable[[int, int], None]]:
-    """A function that takes (done, all). A bar on standard error shows it once a second has passed, on a terminal."""
-    lock = Lock()
-    state: dict[str, Any] = {"done": 0, "of": None, "bar": None, "ended": False}
+    """A function that takes (done, all). Once a second has passed a line on standard error shows it, on a terminal."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda done, of: None
+        return
+    from threading import Event, Thread
+    from time import monotonic
+
+    counts = [0, 0]
+    over = Event()
+    began = monotonic()
 
     def tell(done: int, of: int) -> None:
-        with lock:
-            state.update(done=done, of=of)
-            if state["bar"] is not None:
-                state["bar"].update(state["task"], completed=done, total=of)
+        counts[:] = done, of
 
-    def begin() -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    def show() -> None:
+        pause = PATIENCE_SECONDS
+        while not over.wait(pause):
+            pause = SECONDS_BETWEEN_LINES
+            done, of = counts
+            share = f"{done} of {of}, " if of else ""
+            sys.stderr.write(f"\rreading logs: {share}{monotonic() - began:.0f} s\x1b[K")
+            sys.stderr.flush()
+        if pause == SECONDS_BETWEEN_LINES:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
-        columns = (TextColumn("reading logs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with lock:
-            if not state["ended"]:
-                state["bar"] = Progress(*columns, console=Console(stderr=True), transient=True)
-                state["task"] = state["bar"].add_task("", total=state["of"], completed=state["done"])
-                state["bar"].start()
-
-    timer = Timer(PATIENCE_SECONDS, begin)
-    timer.daemon = True
-    if wanted and sys.stderr.isatty():
-        timer.start()
+    line = Thread(target=show, daemon=True)
+    line.start()
     try:
         yield tell
     finally:
-        timer.cancel()
-        with lock:
-            state["ended"] = True
-            if state["bar"] is not None:
-                state["bar"].stop()
+        over.set()
+        line.join()

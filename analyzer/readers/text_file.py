@@ -75,7 +75,8 @@ def unpack(data: bytes, name: str) -> Unpacked:
         try:
             import zstandard
         except ImportError:
-            message = "zstd compressed, and the package zstandard is not installed: pip install 'analyzer[zstd]'"
+            hint = "pip install 'training-log-analyzer[zstd]'"
+            message = f"zstd compressed, and the package zstandard is not installed: {hint}"
             return Unpacked(data=b"", problems=(Problem(source=name, kind="unreadable", message=message),))
         return _unpack_stream(data, name, "zstd", zstandard.ZstdDecompressor().decompressobj, zstandard.ZstdError)
     return Unpacked(data=data)

@@ -347,7 +347,7 @@ def test_quoted_cells_may_span_lines_and_a_stray_quote_costs_one_row() -> None:
 
 RECOGNISED = [
     ("metrics.csv", b"anything", True),
-    ("metrics.csv.gz", gzip.compress(b"anything"), True),
+    ("metrics.csv.gz", gzip.compress(b"anything", mtime=0), True),
     ("monitor.log", b"checktype,current_epoch,time\nepoch,0,17.3\nepoch,3,49.8\nepoch,6,82.6\n", True),
     ("log.txt", b"step loss\n1 0.5\n2 0.4\n3 0.3\n4 0.2\n", True),
     ("README.md", b"step,loss\n1,2\n", False),
