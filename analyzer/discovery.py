@@ -8,6 +8,7 @@ group is what has to be read together: a run's folder with all its loggers, or a
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.config.sidecars import is_sidecar, read_beside
-from analyzer.grouping import Group, copies_named, each_once, groups_of
+from analyzer.grouping import Group, copies_named, each_once, groups_of, own_name
 from analyzer.joining import Piece, join
 from analyzer.model import Problem, Run
 from analyzer.readers import all_readers, reader_for, standard_input
@@ -77,6 +78,7 @@ def find_groups(paths: Iterable[Path], *, include: Sequence[str] = (), exclude: 
     roots = [Path(path) for path in paths]
     groups: list[Group] = []
     problems: list[Problem] = []
+    above = _common_folder(roots)
     for root in roots:
         url = url_of(root) or ""
         try:
@@ -94,9 +96,7 @@ def find_groups(paths: Iterable[Path], *, include: Sequence[str] = (), exclude: 
         if not found and not any(problem.source.startswith((str(root), url or str(root))) for problem in problems):
             nothing = _nothing_found(root, looked_at)
             problems.append(Problem(source=url or str(root), kind="unreadable", message=nothing))
-        if len(roots) > 1:
-            found = [replace(group, name=_name_among_roots(root, group)) for group in found]
-        groups += found
+        groups += [_named_among_roots(root, group, above) for group in found] if len(roots) > 1 else found
     if len(roots) > 1:
         groups = each_once(groups)
     return Found(groups=tuple(copies_named(groups)), unreadable=tuple(problems))
@@ -119,7 +119,7 @@ def read_group(group: Group) -> Discovered:
             continue
         folder = log.path.parent
         pieces.append(Piece(path=log.path, folder=folder, reading=reading, settings=settings.get(folder, "")))
-    runs = [replace(run, notes=group.notes + run.notes) for run in join(group.name, group.root, pieces)]
+    runs = [replace(run, notes=group.notes + run.notes) for run in join(group.name, group.root, pieces, dict(group.names))]
     if group.sidecars:
         runs = _with_sidecars(runs, group)
     if group.url:
@@ -201,10 +201,22 @@ def _nothing_found(root: Path, looked_at: int) -> str:
     return f"no training log below this folder ({looked_at} files looked at); `analyzer formats` lists what can be read"
 
 
-def _name_among_roots(root: Path, group: Group) -> str:
-    if root.is_file() or group.name == root.name:
-        return str(root)
-    return f"{root}/{group.name}"
+def _common_folder(roots: Sequence[Path]) -> str:
+    """The folder that all paths lie in, however they were typed; "" where there is none."""
+    try:
+        return os.path.commonpath([os.path.dirname(os.path.abspath(root)) for root in roots])
+    except ValueError:  # no paths, or paths of several drives
+        return ""
+
+
+def _named_among_roots(root: Path, group: Group, above: str) -> Group:
+    """A group whose runs are named from the folder that all roots lie in: as an audit of that folder names them."""
+    place = os.path.relpath(os.path.abspath(root), above).replace(os.sep, "/") if above else str(root)
+
+    def named(name: str) -> str:
+        return place if root.is_file() or name == own_name(root) else f"{place}/{name}"
+
+    return replace(group, name=named(group.name), names=tuple((path, named(name)) for path, name in group.names))
 
 
 def _uniquely_named(runs: list[Run]) -> list[Run]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.peek import Peek
 from analyzer.walking import Folder, Log, natural
 
 # Folders that a logger makes inside a run's folder; they do not name a run.
@@ -22,9 +24,6 @@ CHECKPOINT_FOLDER = re.compile(r"^(checkpoint|ckpt)[-_]?\d+$|^global_step\d+$|^l
 HPARAMS_FOLDER = re.compile(r"^\d{10}\.\d+$")  # tensorboard's add_hparams writes its own file into <unix time>/
 DATED_FOLDER = re.compile(r"^[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_")  # Nov22_00-14-50_host: torch, Trainer
 WANDB_FOLDER = re.compile(r"^(offline-)?run-\d{8}_\d{6}-(?P<id>\w+)$")
-NUMBERED_FOLDER = re.compile(
-    r"^(?P<stem>version_)\d+$|^\d{8}_\d{6}$|^[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_(?P<host>.*)$"
-)
 EVENT_FILE = re.compile(r"tfevents\.(?P<time>\d+)\.(?P<host>.+)\.(?P<pid>\d+)\.\d+(?:\.v2)?$")
 
 
@@ -36,6 +35,7 @@ class Group(Struct, frozen=True, kw_only=True):
     logs: tuple[Log, ...]
     sidecars: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()  # folder of logs -> name of a run that lies there alone
     url: str = ""  # what the root stands for, where it is a mirror of something remote
 
 
@@ -52,7 +52,8 @@ def groups_of(root: Path, folders: list[Folder]) -> list[Group]:
         members = [folder for home in chain for folder in by_home[home]]
         logs = tuple(log for folder in members for log in folder.logs)
         beside = [path for parts in _sidecar_places(chain, members, by_home) for path in sidecars.get(parts, ())]
-        groups.append(Group(name=_group_name(root, chain[0], members), root=root, logs=logs, sidecars=tuple(beside)))
+        names = tuple((str(f.path), _group_name(root, home, by_home[home])) for home in chain for f in by_home[home])
+        groups.append(Group(name=names[0][1], root=root, logs=logs, sidecars=tuple(beside), names=names))
     return groups
 
 
@@ -110,36 +111,50 @@ def is_sub_run(below: tuple[str, ...], tag: str) -> bool:
 
 
 def _chained(by_home: dict[tuple[str, ...], list[Folder]]) -> list[list[tuple[str, ...]]]:
-    """Homes in order; version_N+1 (or the next dated folder) is put to version_N when it does not start afresh."""
-    chains: list[list[tuple[str, ...]]] = []
-    of_run_id: dict[tuple[str, ...], list[tuple[str, ...]]] = {}  # a resumed W&B run has a folder a life
-    for home in sorted(by_home, key=lambda parts: [natural(part) for part in parts]):
-        before = chains[-1][-1] if chains else None
-        if home and (match := WANDB_FOLDER.match(home[-1])):
-            same = of_run_id.setdefault((*home[:-1], match["id"]), [])
-            same.append(home)
-            if len(same) == 1:
-                chains.append(same)
-            continue
-        if before is not None and _numbered_alike(before, home):
-            first, later = _first_step(by_home[before]), _first_step(by_home[home])
-            if first is not None and later is not None and later > first:
-                chains[-1].append(home)
+    """Homes that have to be read together, in order: lives of one W&B run, and folders of which one may go on in another.
+
+    A folder whose steps begin behind its own first step of logging goes on from something: from a folder beside it that
+    holds logs of the same formats and begins earlier, whatever the two are called. Their content decides.
+    """
+    homes = sorted(by_home, key=lambda parts: [natural(part) for part in parts])
+    chain_of: dict[tuple[str, ...], list[tuple[str, ...]]] = {home: [home] for home in homes}
+    run_ids: dict[tuple[str, ...], tuple[str, ...]] = {}  # a resumed W&B run has a folder a life
+    siblings: dict[tuple[tuple[str, ...], frozenset[str]], list[tuple[str, ...]]] = {}
+    for home in homes:
+        match = WANDB_FOLDER.match(home[-1]) if home else None
+        if match:
+            first = run_ids.setdefault((*home[:-1], match["id"]), home)
+            _chain(chain_of, first, home)
+        elif home:
+            formats = frozenset(log.reader for folder in by_home[home] for log in folder.logs)
+            siblings.setdefault((home[:-1], formats), []).append(home)
+    for beside in siblings.values():
+        begins = {home: _begin(by_home[home]) for home in beside}
+        for home in beside:
+            begin = begins[home]
+            if begin is None or not begin.goes_on:
                 continue
-        chains.append([home])
-    return chains
+            for other in beside:
+                before = begins[other]
+                if before is not None and before.first_step < begin.first_step:  # type: ignore[operator]
+                    _chain(chain_of, other, home)
+    return [chain for home, chain in chain_of.items() if chain[0] == home]
 
 
-def _numbered_alike(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
-    if not one or not two or one[:-1] != two[:-1]:
-        return False
-    a, b = NUMBERED_FOLDER.match(one[-1]), NUMBERED_FOLDER.match(two[-1])
-    return bool(a and b and a.groups() == b.groups())
+def _chain(
+    chain_of: dict[tuple[str, ...], list[tuple[str, ...]]], one: tuple[str, ...], other: tuple[str, ...]
+) -> None:
+    if chain_of[one] is chain_of[other]:
+        return
+    joined = sorted({*chain_of[one], *chain_of[other]}, key=lambda parts: [natural(part) for part in parts])
+    for home in joined:
+        chain_of[home] = joined
 
 
-def _first_step(folders: list[Folder]) -> float | None:
-    steps = [log.peek.first_step for folder in folders for log in folder.logs if log.peek.first_step is not None]
-    return min(steps, default=None)
+def _begin(folders: list[Folder]) -> Peek | None:
+    """What the log that begins first shows of its steps; None where no log shows any."""
+    shown = [log.peek for folder in folders for log in folder.logs if log.peek.first_step is not None]
+    return min(shown, key=lambda one: one.first_step or 0.0, default=None)
 
 
 def _sidecar_places(
@@ -167,12 +182,17 @@ def _inside_home(place: tuple[str, ...], parts: tuple[str, ...]) -> bool:
 
 def _group_name(root: Path, home: tuple[str, ...], members: list[Folder]) -> str:
     if root.is_file():
-        return root.name
+        return own_name(root)
     columns = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*(f.parts for f in members), strict=False))
     common = tuple(parts[0] for parts in columns)
     own = tuple(part for part in common if part.lower() not in LOGGER_FOLDERS)
     parts = common if own == home or len(members) == 1 else home
-    return "/".join(parts) or root.name or root.resolve().name or str(root)
+    return "/".join(parts) or own_name(root)
+
+
+def own_name(path: Path) -> str:
+    """The last part of a path, however it was typed: ``runs/a/../b/.`` is ``b``."""
+    return os.path.basename(os.path.abspath(path)) or str(path)
 
 
 def copies_named(groups: list[Group]) -> list[Group]:

@@ -6,12 +6,12 @@ Enough to tell a run that starts afresh from one that goes on, without reading e
 from __future__ import annotations
 
 import csv
+import itertools
 import struct
 
 from msgspec import Struct
 
-from analyzer.readers.columns.step_axis import names_an_axis
-from analyzer.roles import role_of_tag
+from analyzer.readers.columns.step_axis import rank_of_axis
 
 RECORD_HEADER = struct.Struct("<QI")  # length and its checksum; data and another checksum follow
 STEP_FIELD, SUMMARY_FIELD = 2, 5  # of tensorboard.Event
@@ -19,10 +19,16 @@ VALUE_FIELD, TAG_FIELD = 1, 1  # of tensorboard.Summary and Summary.Value
 
 
 class Peek(Struct, frozen=True, kw_only=True):
-    """The first step that a log writes, and the first tag; None where its head does not show them."""
+    """Where the steps of a log begin, how far apart they lie, and its first tag; None where its head does not show it."""
 
     first_step: float | None = None
+    cadence: float | None = None
     first_tag: str | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the log begins where no run starts: behind its first step of logging."""
+        return self.first_step is not None and self.first_step > max(1.0, self.cadence or 1.0)
 
 
 def peek(format_name: str, head: bytes) -> Peek:
@@ -38,22 +44,32 @@ def peek(format_name: str, head: bytes) -> Peek:
 
 
 def peek_events(head: bytes) -> Peek:
-    """The step and tag of the first summary in the head of an event file."""
+    """The first steps in the head of an event file, and its first tag.
+
+    Loggers write hyperparameters, texts and `hp_metric` at step 0 of every life; so a step above 0 counts first.
+    """
+    first_tag: str | None = None
+    steps: dict[str, list[int]] = {}
     at = 0
     while at + RECORD_HEADER.size < len(head):
         length, _ = RECORD_HEADER.unpack_from(head, at)
         record = head[at + RECORD_HEADER.size : at + RECORD_HEADER.size + length]
-        fields = dict(_fields(record))
+        fields = dict(_fields(record)) if len(record) == length else {}
         if SUMMARY_FIELD in fields:
             value = dict(_fields(bytes(fields[SUMMARY_FIELD]))).get(VALUE_FIELD, b"")
-            tag = dict(_fields(bytes(value))).get(TAG_FIELD, b"")
+            tag = bytes(dict(_fields(bytes(value))).get(TAG_FIELD, b"")).decode("utf-8", "replace")
+            first_tag = first_tag or tag or None
             step = fields.get(STEP_FIELD, 0)
-            return Peek(
-                first_step=float(step) if isinstance(step, int) else None,
-                first_tag=bytes(tag).decode("utf-8", "replace") if tag and not isinstance(tag, int) else None,
-            )
+            if isinstance(step, int):
+                steps.setdefault(tag, []).append(step)
         at += RECORD_HEADER.size + length + 4
-    return Peek()
+    told = {tag: found for tag, found in steps.items() if max(found) > 0} or steps
+    rises = [b - a for found in told.values() for a, b in itertools.pairwise(found) if b > a]
+    return Peek(
+        first_step=float(min(map(min, told.values()))) if told else None,
+        cadence=float(min(rises)) if rises else None,
+        first_tag=first_tag,
+    )
 
 
 def _fields(message: bytes) -> list[tuple[int, int | bytes]]:
@@ -95,11 +111,11 @@ def peek_table(head: bytes) -> Peek:
     if len(lines) < 2:
         return Peek()
     header = next(csv.reader(lines[:1]))
-    epochs = [index for index, name in enumerate(header) if role_of_tag(name) == "epoch"]
-    steps = [index for index, name in enumerate(header) if names_an_axis(name) and index not in epochs]
-    for column in (*steps, *epochs):
+    ranked = sorted((rank, index) for index, name in enumerate(header) if (rank := rank_of_axis(name)) is not None)
+    for _, column in ranked:
         rows = [row for row in csv.reader(lines[1:-1] or lines[1:]) if len(row) > column and row[column].strip()]
-        first = [float(row[column]) for row in rows[:20]]
-        if first:
-            return Peek(first_step=min(first))
+        steps = sorted({float(row[column]) for row in rows[:20]})
+        if steps:
+            rises = [b - a for a, b in itertools.pairwise(steps)]
+            return Peek(first_step=steps[0], cadence=min(rises, default=None))
     return Peek()

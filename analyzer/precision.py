@@ -19,7 +19,12 @@ ROWS_LOOKED_AT = 2000
 
 def half_width(series: Series) -> Floats:
     """Half the width of the interval in which each value lies, shape (n,), in the unit of the values."""
-    magnitude = np.abs(series.value)
+    return width_of(series.value, series)
+
+
+def width_of(values: Floats, series: Series) -> Floats:
+    """Half the width of the interval that values would have, shape (n,), were they written as those of a series are."""
+    magnitude = np.abs(values)
     if series.written_as == "float32":
         return magnitude * FLOAT32_HALF_ULP
     finite = series.value[np.isfinite(series.value)]

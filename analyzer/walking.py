@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import re
@@ -17,6 +18,7 @@ from analyzer.readers import Reader, reader_for
 from analyzer.remote import NotReachable
 
 HEAD_BYTES = 4096
+PEEK_BYTES = 1 << 16  # of an event file whose first bytes hold no step
 LARGE_TABLE_BYTES = 64 << 20  # a log of this size has millions of rows; most tables of this size are data sets
 LOG_SUFFIXES = {
     "", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".txt", ".out", ".err", ".wandb", ".db", ".sqlite",
@@ -170,11 +172,20 @@ def _look(path: Path, size: int, problems: list[Problem]) -> Log | None:
     if reader is None:
         return None
     seen = peek(reader.name, head)
+    if reader.name == "tfevents" and not seen.first_step and size > len(head):
+        seen = _peek_further(path, head, seen)
     if reader.name == "csv" and size > LARGE_TABLE_BYTES and seen.first_step is None:
         message = f"a table of {size >> 20} MB whose first rows count no steps or epochs: taken for data, not read"
         problems.append(Problem(source=str(path), kind="unreadable", message=message))
         return None
     return Log(path=path, reader=reader.name, size=size, peek=seen)
+
+
+def _peek_further(path: Path, head: bytes, seen: Peek) -> Peek:
+    """The first steps of an event file that begins with long texts: hyperparameters, a configuration."""
+    with contextlib.suppress(OSError), path.open("rb") as stream:
+        return peek("tfevents", stream.read(PEEK_BYTES)) if len(head) == HEAD_BYTES else seen
+    return seen
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -360,7 +360,7 @@ def test_a_pickle_is_named_and_never_opened(tmp_path: Path) -> None:
 def test_several_roots_are_told_apart(tmp_path: Path) -> None:
     for name in ("a", "b"):
         csv(tmp_path / name / "run" / "log.csv", 1, 30)
-    assert names(found(tmp_path / "a", tmp_path / "b")) == [f"{tmp_path}/a/run", f"{tmp_path}/b/run"]
+    assert names(found(tmp_path / "a", tmp_path / "b")) == ["a/run", "b/run"]
 
 
 def test_a_run_below_two_paths_is_read_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ history.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,28 @@ from numpy.typing import NDArray
 
 from analyzer.distinct import distinct
 from analyzer.joining.accounts import Account, Piece
+from analyzer.joining.agreement import LOSSES, Compared, compared, told
 from analyzer.joining.event_files import event_accounts, sub_run_of
 from analyzer.joining.tables import table_kinds
 from analyzer.joining.trainer_states import state_accounts
-from analyzer.model import Floats, Run, Series, Source, View
+from analyzer.model import Run, Series, Source, View
 from analyzer.readers import Reading
 from analyzer.roles import role_of_tag
 
-SAME_VALUES = 0.5  # share of equal losses from which two accounts tell of one run
+RUNS_COMPARED = 20  # with which one account is compared point by point
 
 
-def join(name: str, root: Path, pieces: Sequence[Piece]) -> list[Run]:
-    """The runs that a group's readings are."""
+def join(name: str, root: Path, pieces: Sequence[Piece], names: Mapping[str, str] | None = None) -> list[Run]:
+    """The runs that a group's readings are.
+
+    Args:
+        names: folder -> name of a run that lies there alone; ``name`` where nothing is said.
+    """
     stores = [piece for piece in pieces if piece.reading.runs]
     plain = [piece for piece in pieces if not piece.reading.runs]
     runs = [_stored_run(name, piece, reading) for piece in stores for reading in _stored_readings(piece.reading)]
     bound = _bind(_accounts(plain)) if plain else []
-    titles = _titles(name, root, bound)
+    titles = _titles(name, root, bound, names or {})
     return [_run(title, accounts) for title, accounts in zip(titles, bound, strict=True)] + runs
 
 
@@ -47,61 +52,81 @@ def _accounts(pieces: Sequence[Piece]) -> list[list[Account]]:
 
 
 def _bind(kinds: list[list[Account]]) -> list[list[Account]]:
-    """Put the accounts of different loggers together: alone by their place, among several by their numbers."""
-    kinds = sorted(kinds, key=len, reverse=True)
-    runs = [[account] for account in kinds[0]]
-    if all(len(kind) == 1 for kind in kinds):
-        return [[kind[0] for kind in kinds]]
-    runs_with: dict[float, list[int]] = {}  # a loss, to four decimals -> the runs that logged it
-    sizes = [_note_losses(runs_with, number, account) for number, (account,) in enumerate(runs)]
-    for kind in kinds[1:]:
-        for account in kind:
-            losses = _losses(account)
-            votes = Counter(number for loss in losses.tolist() for number in runs_with.get(loss, ()))
-            best, equal = max(votes.items(), key=lambda vote: vote[1], default=(0, 0))
-            if equal and equal >= SAME_VALUES * min(len(losses), sizes[best]):
-                twin = runs[best][0].view
-                account.notes.append(f"{account.view} tells the same numbers as {twin}: one run seen twice")
-                runs[best].append(account)
-                continue
-            home = [run for run in runs if run[0].pieces[0].folder == account.pieces[0].folder]
-            if len(home) == 1 and len(runs) > 1 and not len(losses):
-                home[0].append(account)
-            else:
-                sizes.append(_note_losses(runs_with, len(runs), account))
-                runs.append([account])
-    return runs
+    """Put the accounts of different loggers together: by their numbers, and by place where they share none."""
+    first, *others = sorted(kinds, key=len, reverse=True)
+    seen = _Seen(first)
+    for account in (account for kind in others for account in kind):
+        by_run = [(run, [(compared(account, twin), twin) for twin in run]) for run in seen.candidates(account)]
+        agree = [(run, found, twin) for run, of_run in by_run for found, twin in of_run if found.verdict == "agree"]
+        if agree:
+            run, found, twin = max(agree, key=lambda one: one[1].equal / one[1].of)
+            account.notes.append(told((account.view, twin.view), found))
+            run.append(account)
+            continue
+        open_ = [run for run, of_run in by_run if all(found.verdict == "unknown" for found, _ in of_run)]
+        beside = [run for run in open_ if _folder(run[0]) == _folder(account)] if len(seen.runs) > 1 else open_
+        if len(beside) == 1:
+            account.notes.append(told((account.view, beside[0][0].view), Compared(verdict="unknown")))
+            beside[0].append(account)
+            continue
+        account.notes += [told((account.view, twin.view), found) for _, of_run in by_run[:1] for found, twin in of_run
+                          if found.verdict == "differ"]
+        seen.add(account)
+    return seen.runs
 
 
-def _note_losses(runs_with: dict[float, list[int]], number: int, account: Account) -> int:
-    losses = _losses(account).tolist()
-    for loss in losses:
-        runs_with.setdefault(loss, []).append(number)
-    return len(losses)
+def _folder(account: Account) -> Path:
+    return account.pieces[0].folder
 
 
-def _losses(account: Account) -> Floats:
-    """Every loss that an account tells, once, to four decimals: what loggers of one run have in common."""
-    roles = ("loss", "epoch_loss", "validation_loss")
-    found = [s.value for piece in account.pieces for s in piece.series if role_of_tag(s.tag) in roles]
+class _Seen:
+    """The runs of a group so far, and which of them an account may belong to: few, however many there are."""
+
+    def __init__(self, accounts: Sequence[Account]) -> None:
+        self.runs: list[list[Account]] = []
+        self.with_loss: dict[float, set[int]] = {}
+        for account in accounts:
+            self.add(account)
+
+    def add(self, account: Account) -> None:
+        for loss in _losses(account):
+            self.with_loss.setdefault(loss, set()).add(len(self.runs))
+        self.runs.append([account])
+
+    def candidates(self, account: Account) -> list[list[Account]]:
+        """All runs where they are few; of many those with the most losses in common, else those of the same folder."""
+        if len(self.runs) <= RUNS_COMPARED:
+            return self.runs
+        votes = Counter(number for loss in _losses(account) for number in self.with_loss.get(loss, ()))
+        if votes:
+            return [self.runs[number] for number, _ in votes.most_common(RUNS_COMPARED)]
+        beside = [run for run in self.runs if _folder(run[0]) == _folder(account)]
+        return beside if len(beside) <= RUNS_COMPARED else []
+
+
+def _losses(account: Account) -> list[float]:
+    """Every loss that an account tells, once, to four decimals."""
+    found = [s.value for piece in account.pieces for s in piece.series if role_of_tag(s.tag) in LOSSES]
     values = np.concatenate(found) if found else np.empty(0)
-    return distinct(np.round(values[np.isfinite(values)], 4))
+    rounded: list[float] = distinct(np.round(values[np.isfinite(values)], 4)).tolist()
+    return rounded
 
 
-def _titles(name: str, root: Path, runs: list[list[Account]]) -> list[str]:
-    if len(runs) == 1:
-        return [name]
-    folders = [{piece.folder for piece in run[0].pieces[:1]} for run in runs]
+def _titles(name: str, root: Path, runs: list[list[Account]], names: Mapping[str, str]) -> list[str]:
+    """A name for every run: that of its folder, of the folder below where several share it, and of its file at last."""
+    firsts = [run[0].pieces[0] for run in runs]
+    places = [names.get(str(first.folder), name) for first in firsts]
     titles = []
-    for run, own in zip(runs, folders, strict=True):
-        first = run[0].pieces[0]
-        alone = sum(bool(own & other) for other in folders) == 1
-        try:
-            below = first.folder.relative_to(root).as_posix()
-        except ValueError:
-            below = "."
-        place = name if below == "." else below
-        titles.append(place if alone else f"{place}/{_short(first.path.name)}")
+    for first, place in zip(firsts, places, strict=True):
+        if places.count(place) > 1:
+            try:
+                below = first.folder.relative_to(root).as_posix()
+            except ValueError:
+                below = "."
+            place = place if below == "." else below
+            alone = sum(first.folder == other.folder for other in firsts) == 1
+            place = place if alone else f"{place}/{_short(first.path.name)}"
+        titles.append(place)
     return titles
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from msgspec import Struct, field
 from analyzer.model import NO_STEP, Series
 from analyzer.readers import Reading
 
+SPLIT_WORD = re.compile(r"(?i)(?:^|[_.-])(train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|test|dev)(?=[_.-]|$)")
 SAME_TAGS = 0.5  # share of common tags from which two tables are accounts of the same kind
 
 
@@ -35,8 +37,8 @@ class Piece(Struct, frozen=True, kw_only=True, eq=False, dict=True):
 
     @cached_property
     def first_step(self) -> int | None:
-        """The least step of any series; None where none has one."""
-        steps = [one.step[one.step != NO_STEP] for one in self.series]
+        """The least step of any series that counts; None where none has one."""
+        steps = [one.step[one.step != NO_STEP] for one in counting(self.series)]
         return min((int(found.min()) for found in steps if len(found)), default=None)
 
 
@@ -55,13 +57,25 @@ def place_of(piece: Piece) -> str:
     return f"{piece.folder.name}/{piece.path.name}"
 
 
+def split_of(account: Account) -> str:
+    """The split that the name of an account's only file tells, by its first two letters: "" where it tells none."""
+    match = SPLIT_WORD.search(account.pieces[0].path.stem)
+    return match[1].lower()[:2] if match and len(account.pieces) == 1 else ""
+
+
 def points_in(piece: Piece) -> int:
     return sum(len(series) for series in piece.series)
 
 
+def counting(series: Sequence[Series]) -> Sequence[Series]:
+    """The series without placeholders: loggers write `hp_metric` and texts at step 0 of every life, wherever it begins."""
+    told = [one for one in series if one.step.any()]
+    return told or series
+
+
 def steps_of(pieces: Sequence[Piece]) -> np.ndarray:
     """Steps of the longest series of the pieces, in written order."""
-    longest = max((s for piece in pieces for s in piece.series), key=len, default=None)
+    longest = max((s for piece in pieces for s in counting(piece.series)), key=len, default=None)
     if longest is None:
         return np.empty(0, dtype=np.int64)
     steps = np.concatenate([s.step for piece in pieces for s in piece.series if s.tag == longest.tag])
@@ -81,25 +95,6 @@ def is_beginning_of(short: Piece, long: Piece) -> bool:
         and same_values(s.value, whole[s.tag].value[: len(s)])
         for s in short.series
     )
-
-
-def goes_on_from(before: Sequence[Piece], after: Piece) -> bool:
-    """Whether a file's first step lies within or just after the range of those before it, well behind their begin.
-
-    With another configuration beside it only a file that goes on without a seam does.
-    """
-    first, later = steps_of(before), steps_of([after])
-    if not len(first) or not len(later):
-        return False
-    rises = np.diff(first)
-    cadence = int(np.median(rises[rises > 0])) if (rises > 0).any() else 1
-    begins = int(later.min())
-    if before[-1].settings != after.settings and not 0 < begins - int(first.max()) <= cadence:
-        return False
-    begin, end = int(first.min()), int(first.max())
-    behind = end < begins <= end + max(10 * cadence, (end - begin) // 2)
-    within = begin + 2 * cadence <= begins <= end
-    return (behind or within) and int(later.max()) >= end
 
 
 def share_tags(one: Piece, two: Piece) -> bool:

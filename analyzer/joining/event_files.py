@@ -6,22 +6,17 @@ needs both sides in one view.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from analyzer.joining.accounts import Account, Piece, goes_on_from, place_of, same_values, share_tags
-from analyzer.model import Floats, Series
-from analyzer.roles import role_of_tag
+from analyzer.joining.accounts import Account, Piece, place_of, same_values, share_tags, steps_of
+from analyzer.joining.lives import goes_on_from, starts_afresh
 
 ANOTHER_RUN = "another run in the same folder"
 MAIN_SPLITS = ("", "train", "training")  # folders whose tags keep their names
 OTHER_SPLITS = ("validation", "val", "valid", "eval", "evaluation", "test")
-# A life whose first losses lie this far back towards where the first life began, out of (begin - end), started afresh;
-# resumed lives with a reset counter lie below 0.04, fresh ones above 0.94.
-FRESH_POSITION = 0.6
-ROWS_TO_JUDGE = 8  # loss rows that a life needs before its begin and end can be told apart
 
 
 def event_accounts(pieces: Sequence[Piece]) -> list[Account]:
@@ -65,7 +60,7 @@ def _lives(folder: Path, pieces: list[Piece]) -> list[Account]:
         if same is not None:
             same.notes.append(f"{piece.path.name} is a copy of an event file beside it, wall times included: read once")
             continue
-        if not accounts or (not prefixes[piece.path] and _starts_afresh(accounts[-1].pieces, piece)):
+        if not accounts or (not prefixes[piece.path] and starts_afresh(accounts[-1].pieces, piece)):
             account = Account(view="events", kind=("tfevents",), pieces=[piece], prefixes=prefixes)
             if accounts:
                 account.notes.append(
@@ -143,17 +138,23 @@ def _continued_in_next_folder(accounts: list[Account]) -> list[Account]:
     """Event accounts of several folders; one that goes on where another ends is the same run, resumed."""
     joined: list[Account] = []
     for account in accounts:
-        for other in joined:
-            first, last = account.pieces[0], other.pieces[-1]
-            if first.folder != last.folder and goes_on_from(other.pieces, first) and share_tags(last, first):
-                other.pieces += account.pieces
-                other.prefixes |= account.prefixes
-                other.notes.append(
-                    f"{place_of(account.pieces[0])} goes on where {place_of(other.pieces[0])} ends: one run, resumed")
-                break
-        else:
+        first = account.pieces[0]
+        before = [other for other in joined if _may_precede(other.pieces[-1], first) and goes_on_from(other.pieces, first)]
+        if not before:
             joined.append(account)
+            continue
+        other = max(before, key=lambda one: int(steps_of(one.pieces).max()))
+        other.pieces += account.pieces
+        other.prefixes |= account.prefixes
+        other.notes.append(f"{place_of(first)} goes on where {place_of(other.pieces[0])} ends: one run, resumed")
     return joined
+
+
+def _may_precede(one: Piece, after: Piece) -> bool:
+    """Whether two event files of different folders log the same tags, the second when the first had ended."""
+    if one.folder == after.folder or not share_tags(one, after):
+        return False
+    return one.wall_span is None or after.wall_span is None or after.wall_span[0] > one.wall_span[1]
 
 
 def _byte_copy(one: Piece, two: Piece) -> bool:
@@ -166,53 +167,3 @@ def _byte_copy(one: Piece, two: Piece) -> bool:
         and np.isfinite(a[tag].wall_time).all() and same_values(a[tag].wall_time, b[tag].wall_time)
         for tag in a
     )
-
-
-def _starts_afresh(before: Sequence[Piece], after: Piece) -> bool:
-    """Whether a file is another run than those before it: later in time, and step, epoch and loss all start over."""
-    ended = max((piece.wall_span[1] for piece in before if piece.wall_span), default=np.nan)
-    if not after.wall_span or not after.wall_span[0] > ended:
-        return False
-    if (after.first_step or 0) > min((one.first_step for one in before if one.first_step is not None), default=0):
-        return False
-    first = [series for piece in before for series in piece.series]
-    for role in ("epoch", "learning_rate"):
-        if _goes_on(_pooled(first, role), _pooled(after.series, role), rising=role == "epoch"):
-            return False
-    return _position(_pooled(first, "loss"), _pooled(after.series, "loss")) >= FRESH_POSITION
-
-
-def _pooled(series: Iterable[Series], role: str) -> Floats:
-    """Values of the main tag of a role, in written order."""
-    roles = (role, "epoch_loss", "validation_loss") if role == "loss" else (role,)
-    for one in roles:
-        by_tag: dict[str, list[Floats]] = {}
-        for s in series:
-            if role_of_tag(s.tag) == one:
-                by_tag.setdefault(s.tag, []).append(s.value)
-        if by_tag:
-            return np.concatenate(max(by_tag.values(), key=lambda parts: sum(map(len, parts))))
-    return np.empty(0)
-
-
-def _goes_on(first: Floats, after: Floats, *, rising: bool) -> bool:
-    """Whether a noise-free quantity (epoch, learning rate) of the second life starts nearer to the end of the first."""
-    if not len(first) or not len(after):
-        return False
-    begin, end, here = float(first[0]), float(first[-1]), float(after[0])
-    if rising:
-        return here > begin and end > begin
-    return begin != end and abs(here - end) < abs(here - begin)
-
-
-def _position(first: Floats, after: Floats) -> float:
-    """Where the second life's loss begins: 0 at the end of the first life, 1 at its begin; 0 when it cannot be told."""
-    first, after = first[np.isfinite(first)], after[np.isfinite(after)]
-    if len(first) < ROWS_TO_JUDGE or len(after) < 3:
-        return 0.0
-    rows = max(1, min(5, len(first) // 8, len(after) // 3))
-    begin, end, here = (float(np.median(part)) for part in (first[:rows], first[-rows:], after[:rows]))
-    noise = float(np.median(np.abs(np.diff(first)))) / 0.95  # MAD of differences over sqrt(2) times 0.6745
-    if abs(begin - end) <= 3 * noise:
-        return 0.0
-    return (here - end) / (begin - end)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from analyzer.joining.accounts import SAME_TAGS, Account, Piece, goes_on_from, is_beginning_of, place_of, points_in
+from analyzer.joining.accounts import SAME_TAGS, Account, Piece, is_beginning_of, place_of, points_in, split_of
+from analyzer.joining.lives import goes_on_from
 from analyzer.roles import role_of_tag
 
-SPLIT_WORD = re.compile(r"(?i)(?:^|[_.-])(train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|test|dev)(?=[_.-]|$)")
 TENSORBOARD_EXPORT = re.compile(r"^(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+?)(?: ?\(\d+\))?\.csv$")
 
 
@@ -72,16 +72,11 @@ def _family(piece: Piece) -> tuple[str, ...]:
 
 
 def _same_kind(one: Account, two: Account) -> bool:
-    if one.kind != two.kind or _split_of(one) != _split_of(two):
+    if one.kind != two.kind or split_of(one) != split_of(two):
         return False
     a = {s.tag for piece in one.pieces for s in piece.series}
     b = {s.tag for piece in two.pieces for s in piece.series}
     return bool(a | b) and len(a & b) >= SAME_TAGS * len(a | b)
-
-
-def _split_of(account: Account) -> str:
-    match = SPLIT_WORD.search(account.pieces[0].path.stem)
-    return match[1].lower()[:2] if match and len(account.pieces) == 1 else ""
 
 
 def _add_to_kind(kind: _Kind, account: Account) -> None:

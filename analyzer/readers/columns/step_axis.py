@@ -91,13 +91,20 @@ def choose_axis(columns: Sequence[Column], rows: int, dialect: Dialect) -> Axis:
 
 
 @lru_cache(maxsize=4096)
+def rank_of_axis(name: str) -> int | None:
+    """The place of a column's name in the order in which names are tried as the axis; None where it is none."""
+    spelled = normal(name)
+    return next((rank for rank, (_, pattern, _) in enumerate(_COMPILED_AXES) if pattern.search(spelled)), None)
+
+
 def _counts_of(name: str) -> Counts | None:
-    return next((counts for counts, pattern, _ in _COMPILED_AXES if pattern.search(normal(name))), None)
+    rank = rank_of_axis(name)
+    return None if rank is None else _COMPILED_AXES[rank][0]
 
 
 def names_an_axis(name: str) -> bool:
     """Whether a column of this name could be the step axis."""
-    return _counts_of(name) is not None
+    return rank_of_axis(name) is not None
 
 
 def _counts_up(column: Column, rows: int, *, strict: bool) -> bool:
