@@ -22,7 +22,7 @@ from analyzer.condensed import condensed
 from analyzer.config.baseline import read_baseline, without_known
 from analyzer.config.declared import merge
 from analyzer.config.files import BadConfig, Settings, Silence, settings_for
-from analyzer.discovery import Group, discover, find_groups, read_group
+from analyzer.discovery import Discovered, Group, discover, find_groups, read_group
 from analyzer.model import Fact, Finding, Problem, Report, Run, RunReport, Skipped
 from analyzer.remembered import remembered, sweep
 from analyzer.rules import catalogue
@@ -93,6 +93,7 @@ def check(
     report = Report(
         runs=tuple(_uniquely_named(runs)),
         unreadable=tuple(unreadable),
+        left_alone=found.left_alone,
         version=__version__,
         notes=(*stale_silences(uses), *tags_in_no_run(request.roles, runs)),
     )
@@ -185,9 +186,16 @@ def _uniquely_named(reports: list[RunReport]) -> Iterator[RunReport]:
 
 def find_runs(request: Request) -> tuple[list[Run], list[Problem]]:
     """Runs at the requested paths, read but not audited; a path that gives none says why."""
+    found = find_all(request)
+    return list(found.runs), list(found.unreadable)
+
+
+def find_all(request: Request) -> Discovered:
+    """Runs with numbers at the requested paths, what could not be read, and what is no log."""
     found = discover(request.paths, include=request.include, exclude=request.exclude)
     empty = [_without_numbers(run) for run in found.runs if not _has_numbers(run)]
-    return [run for run in found.runs if _has_numbers(run)], [*found.unreadable, *empty]
+    told = tuple(run for run in found.runs if _has_numbers(run))
+    return replace(found, runs=told, unreadable=(*found.unreadable, *empty))
 
 
 class Use(Struct, frozen=True, kw_only=True):

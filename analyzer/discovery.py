@@ -32,6 +32,7 @@ class Found(Struct, frozen=True, kw_only=True):
 
     groups: tuple[Group, ...]
     unreadable: tuple[Problem, ...]
+    left_alone: tuple[Problem, ...] = ()  # looked at, and no logs
 
     @property
     def files(self) -> int:
@@ -43,6 +44,7 @@ class Discovered(Struct, frozen=True, kw_only=True):
 
     runs: tuple[Run, ...]
     unreadable: tuple[Problem, ...]
+    left_alone: tuple[Problem, ...] = ()
 
 
 def discover(
@@ -70,7 +72,9 @@ def discover(
         done += len(group.logs)
         if progress is not None:
             progress(done, found.files)
-    return Discovered(runs=tuple(_uniquely_named(runs)), unreadable=tuple(unreadable))
+    return Discovered(
+        runs=tuple(_uniquely_named(runs)), unreadable=tuple(unreadable), left_alone=found.left_alone
+    )
 
 
 def find_groups(paths: Iterable[Path], *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Found:
@@ -78,6 +82,7 @@ def find_groups(paths: Iterable[Path], *, include: Sequence[str] = (), exclude: 
     roots = [Path(path) for path in paths]
     groups: list[Group] = []
     problems: list[Problem] = []
+    left_alone: list[Problem] = []
     above = _common_folder(roots)
     for root in roots:
         url = url_of(root) or ""
@@ -88,18 +93,21 @@ def find_groups(paths: Iterable[Path], *, include: Sequence[str] = (), exclude: 
                 mirrored = _mirrored(url, include, exclude)
                 root = mirrored.root
                 problems += mirrored.problems
-            folders, looked_at = folders_of(root, include, exclude, problems)
+            folders, left = folders_of(root, include, exclude, problems)
         except OSError as error:
             problems.append(unreadable_path(url or root, error))
             continue
         found = [replace(group, url=url) for group in groups_of(root, folders)]
         if not found and not any(problem.source.startswith((str(root), url or str(root))) for problem in problems):
-            nothing = _nothing_found(root, looked_at)
+            nothing = _nothing_found(root, len(left))
             problems.append(Problem(source=url or str(root), kind="unreadable", message=nothing))
+        if not root.is_file():
+            left_alone += [_by_url(problem, url, root) for problem in left]
         groups += [_named_among_roots(root, group, above) for group in found] if len(roots) > 1 else found
     if len(roots) > 1:
         groups = each_once(groups)
-    return Found(groups=tuple(copies_named(groups)), unreadable=tuple(problems))
+    told = {problem.source: problem for problem in left_alone}
+    return Found(groups=tuple(copies_named(groups)), unreadable=tuple(problems), left_alone=tuple(told.values()))
 
 
 def read_group(group: Group) -> Discovered:
@@ -119,7 +127,8 @@ def read_group(group: Group) -> Discovered:
             continue
         folder = log.path.parent
         pieces.append(Piece(path=log.path, folder=folder, reading=reading, settings=settings.get(folder, "")))
-    runs = [replace(run, notes=group.notes + run.notes) for run in join(group.name, group.root, pieces, dict(group.names))]
+    joined = join(group.name, group.root, pieces, dict(group.names))
+    runs = [replace(run, notes=group.notes + run.notes) for run in joined]
     if group.sidecars:
         runs = _with_sidecars(runs, group)
     if group.url:
@@ -168,6 +177,10 @@ def _told_by_url(run: Run, group: Group) -> Run:
         sources=tuple(replace(source, path=_url_for(source.path, group)) for source in run.sources),
         problems=tuple(replace(problem, source=_url_for(problem.source, group)) for problem in run.problems),
     )
+
+
+def _by_url(problem: Problem, url: str, root: Path) -> Problem:
+    return replace(problem, source=url.rstrip("/") + problem.source.removeprefix(str(root))) if url else problem
 
 
 def _url_for(path: str, group: Group) -> str:

@@ -111,7 +111,7 @@ def is_sub_run(below: tuple[str, ...], tag: str) -> bool:
 
 
 def _chained(by_home: dict[tuple[str, ...], list[Folder]]) -> list[list[tuple[str, ...]]]:
-    """Homes that have to be read together, in order: lives of one W&B run, and folders of which one may go on in another.
+    """Homes that have to be read together: lives of one W&B run, and folders of which one may go on in another.
 
     A folder whose steps begin behind its own first step of logging goes on from something: from a folder beside it that
     holds logs of the same formats and begins earlier, whatever the two are called. Their content decides.

@@ -28,6 +28,7 @@ ProblemKind = Literal[
     "row",  # one row that cannot be read as what its neighbours are
     "unreadable",  # nothing can be read from this file
     "not-read",  # a file that is recognised and left alone on purpose (pickle)
+    "left-alone",  # a file that could be a log by its name and is none by its content
 ]
 
 
@@ -47,6 +48,7 @@ class Source(Struct, frozen=True, kw_only=True):
     sampled: bool = False  # a down-sampled export
     unfinished: bool = False  # a state saved on the way: the run may have gone on behind it
     line_numbers: bool = False  # `Series.row` is a line number of a text file that an editor can open
+    why: str = ""  # why discovery gave it to its run, in words for people
 
 
 class Series(Struct, frozen=True, kw_only=True, eq=False):
@@ -204,6 +206,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
     runs: tuple[RunReport, ...]
     unreadable: tuple[Problem, ...] = ()
+    left_alone: tuple[Problem, ...] = ()  # files that were looked at and are no logs, each with the reason
     version: str = ""
     notes: tuple[str, ...] = ()  # about the audit itself: a silence that silences nothing any more
 

@@ -19,7 +19,7 @@ VALUE_FIELD, TAG_FIELD = 1, 1  # of tensorboard.Summary and Summary.Value
 
 
 class Peek(Struct, frozen=True, kw_only=True):
-    """Where the steps of a log begin, how far apart they lie, and its first tag; None where its head does not show it."""
+    """Where the steps of a log begin, how far apart they lie, and its first tag; None where its head shows none."""
 
     first_step: float | None = None
     cadence: float | None = None

@@ -15,6 +15,7 @@ from analyzer.config.sidecars import is_sidecar
 from analyzer.model import Problem
 from analyzer.peek import Peek, peek
 from analyzer.readers import Reader, reader_for
+from analyzer.readers.text_file import plain_head, plain_suffix, why_not_text
 from analyzer.remote import NotReachable
 
 HEAD_BYTES = 4096
@@ -52,20 +53,20 @@ class Folder(Struct, kw_only=True):
 
 def folders_of(
     root: Path, include: Sequence[str], exclude: Sequence[str], problems: list[Problem]
-) -> tuple[list[Folder], int]:
-    """Every folder below the root with its logs and sidecars, and how many files were opened."""
+) -> tuple[list[Folder], list[Problem]]:
+    """Every folder below the root with its logs and sidecars, and the files that were opened and are no logs."""
+    left: list[Problem] = []
     if root.is_file():
         beside = [path for path in _listed(root.parent) if is_sidecar(path.name) and path != root]
         folder = Folder(parts=(), path=root.parent, sidecars=beside)
-        log = _look(root, root.stat().st_size, problems)
+        log = _look(root, root.stat().st_size, problems, left)
         if log is not None:
             folder.logs.append(log)
-        return [folder], 1
+        return [folder], left
     os.stat(root)  # raises for a path that does not exist
     if not root.is_dir():
         raise OSError("neither a file nor a folder")
     folders: list[Folder] = []
-    looked_at = 0
     for folder, files, has_metrics in _walk(root, exclude, problems):
         for entry in files:
             name, below = entry.name, "/".join((*folder.parts, entry.name))
@@ -76,14 +77,13 @@ def folders_of(
                 continue
             if include and not matches(below, include):
                 continue
-            looked_at += 1
-            log = _look(Path(entry.path), entry.stat().st_size, problems)
+            log = _look(Path(entry.path), entry.stat().st_size, problems, left)
             if log is not None:
                 folder.logs.append(log)
         if folder.logs or folder.sidecars:
             folders.append(folder)
     _drop_links_to_logs(folders)
-    return folders, looked_at
+    return folders, left
 
 
 def _drop_links_to_logs(folders: list[Folder]) -> None:
@@ -161,7 +161,7 @@ def could_be_log(name: str) -> bool:
     return suffix.lower() in LOG_SUFFIXES or suffix[1:].isdigit()  # train.log.1, job.12345
 
 
-def _look(path: Path, size: int, problems: list[Problem]) -> Log | None:
+def _look(path: Path, size: int, problems: list[Problem], left: list[Problem]) -> Log | None:
     try:
         with path.open("rb") as stream:
             head = stream.read(HEAD_BYTES)
@@ -170,6 +170,7 @@ def _look(path: Path, size: int, problems: list[Problem]) -> Log | None:
         problems.append(unreadable_path(path, error))
         return None
     if reader is None:
+        left.append(Problem(source=str(path), kind="left-alone", message=_why_no_log(path, head)))
         return None
     seen = peek(reader.name, head)
     if reader.name == "tfevents" and not seen.first_step and size > len(head):
@@ -179,6 +180,19 @@ def _look(path: Path, size: int, problems: list[Problem]) -> Log | None:
         problems.append(Problem(source=str(path), kind="unreadable", message=message))
         return None
     return Log(path=path, reader=reader.name, size=size, peek=seen)
+
+
+def _why_no_log(path: Path, head: bytes) -> str:
+    """Why a file that could be a log by its name is none, as its first bytes show it."""
+    reason = why_not_text(plain_head(head))
+    if reason:
+        return reason
+    suffix = plain_suffix(path)
+    if suffix in (".csv", ".tsv"):
+        return "a table without a column that counts steps or epochs, a loss or a learning rate"
+    if suffix in (".json", ".jsonl", ".ndjson"):
+        return "JSON without entries that have a step, an epoch, a loss or a learning rate"
+    return "text in which no line tells of training; `analyzer formats --explain FILE` shows its lines"
 
 
 def _peek_further(path: Path, head: bytes, seen: Peek) -> Peek:

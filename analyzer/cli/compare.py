@@ -40,8 +40,8 @@ def command(request: Request, axes: tuple[str, ...], tag: str | None, higher: bo
     from analyzer.renderers.comparison_text import as_json, as_text
     from analyzer.renderers.escaping import visible
 
-    timelines, unreadable = timelines_of(request)
-    for problem in unreadable:
+    timelines, there = timelines_of(request)
+    for problem in there.unreadable:
         click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
     if not timelines:
         sys.exit(2)

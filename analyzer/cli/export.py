@@ -40,8 +40,8 @@ def command(request: Request, output: Path | None) -> None:
     form = (output.suffix.lower() if output else ".csv").removeprefix(".")
     if form not in ("csv", "parquet"):
         raise CannotAudit(f"{output}: the name must end in .csv or .parquet")
-    timelines, unreadable = timelines_of(request)
-    for problem in unreadable:
+    timelines, found = timelines_of(request)
+    for problem in found.unreadable:
         click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
     if not timelines:
         sys.exit(2)

@@ -32,8 +32,8 @@ def command(request: Request, output: Path) -> None:
 
     if output.exists() and any(output.iterdir()):
         raise CannotAudit(f"{output}: the folder is not empty; name a new one with -o")
-    timelines, unreadable = timelines_of(request)
-    for problem in unreadable:
+    timelines, found = timelines_of(request)
+    for problem in found.unreadable:
         click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
     failed = False
     for timeline in timelines:

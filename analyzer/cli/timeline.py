@@ -11,6 +11,8 @@ from analyzer.console.options import audit_options
 
 if TYPE_CHECKING:
     from analyzer.check import Request
+    from analyzer.discovery import Discovered
+    from analyzer.timeline import Timeline
 
 
 @click.command("timeline")
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="How to print it.",
 )
-def command(request: Request, output_format: str) -> None:
+@click.option("--verbose", "-v", is_flag=True, help="Also why every file was given to its run, and what is no log.")
+def command(request: Request, output_format: str, verbose: bool) -> None:
     """Show what was reconstructed of each run, how surely, and from which column.
 
     A wrong guess is corrected with --role, on this and every other command.
@@ -35,24 +38,26 @@ def command(request: Request, output_format: str) -> None:
     from analyzer.renderers.escaping import visible
     from analyzer.renderers.timeline_text import as_json, as_text
 
-    timelines, unreadable = timelines_of(request)
+    timelines, found = timelines_of(request)
     if output_format == "json":
         say(json.dumps({"runs": [as_json(one) for one in timelines]}, indent=1, allow_nan=False))
     elif timelines:
-        say("\n".join(as_text(one, look_of_stdout()) for one in timelines))
-    for problem in unreadable:
+        say("\n".join(as_text(one, look_of_stdout(verbose=verbose)) for one in timelines))
+    for problem in found.unreadable:
         click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
+    for problem in found.left_alone if verbose else ():
+        click.echo(f"no log: {visible(problem.source)}: {visible(problem.message)}", err=True)
     sys.exit(0 if timelines else 2)
 
 
-def timelines_of(request: Request) -> tuple[list, tuple]:
-    """The timelines of all runs at the requested paths, without checking any rule."""
-    from analyzer.check import find_runs, timeline_of
+def timelines_of(request: Request) -> tuple[list[Timeline], Discovered]:
+    """The timelines of all runs at the requested paths, without checking any rule, and what was found there."""
+    from analyzer.check import find_all, timeline_of
     from analyzer.config.files import BadConfig
     from analyzer.console import CannotAudit
 
-    runs, unreadable = find_runs(request)
+    found = find_all(request)
     try:
-        return [timeline_of(run, request) for run in runs], tuple(unreadable)
+        return [timeline_of(run, request) for run in found.runs], found
     except BadConfig as error:
         raise CannotAudit(str(error)) from error

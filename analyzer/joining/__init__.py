@@ -60,17 +60,18 @@ def _bind(kinds: list[list[Account]]) -> list[list[Account]]:
         agree = [(run, found, twin) for run, of_run in by_run for found, twin in of_run if found.verdict == "agree"]
         if agree:
             run, found, twin = max(agree, key=lambda one: one[1].equal / one[1].of)
-            account.notes.append(told((account.view, twin.view), found))
+            account.say(account.pieces[0], told((account.view, twin.view), found))
             run.append(account)
             continue
         open_ = [run for run, of_run in by_run if all(found.verdict == "unknown" for found, _ in of_run)]
         beside = [run for run in open_ if _folder(run[0]) == _folder(account)] if len(seen.runs) > 1 else open_
         if len(beside) == 1:
-            account.notes.append(told((account.view, beside[0][0].view), Compared(verdict="unknown")))
+            account.say(account.pieces[0], told((account.view, beside[0][0].view), Compared(verdict="unknown")))
             beside[0].append(account)
             continue
-        account.notes += [told((account.view, twin.view), found) for _, of_run in by_run[:1] for found, twin in of_run
-                          if found.verdict == "differ"]
+        for found, twin in by_run[0][1] if by_run else ():
+            if found.verdict == "differ":
+                account.say(account.pieces[0], told((account.view, twin.view), found))
         seen.add(account)
     return seen.runs
 
@@ -160,7 +161,8 @@ def _run(name: str, accounts: list[Account]) -> Run:
         taken[account.view] = taken.get(account.view, 0) + 1
         title = account.view if taken[account.view] == 1 else f"{account.view} ({taken[account.view]})"
         indices = range(len(sources), len(sources) + len(account.pieces))
-        sources += [replace(piece.reading.source, view=title) for piece in account.pieces]
+        sources += [replace(piece.reading.source, view=title, why=account.why.get(piece.path, ""))
+                    for piece in account.pieces]
         pieces += account.pieces
         views.append(View(name=title, sources=tuple(indices), series=_joined_series(account, indices)))
     notes = [note for account in every for note in account.notes]

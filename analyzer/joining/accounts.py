@@ -51,6 +51,12 @@ class Account(Struct, kw_only=True, eq=False):
     prefixes: dict[Path, str] = field(default_factory=dict)  # piece -> what is put before its tags
     extra: list[Account] = field(default_factory=list)  # views of the same logger that cannot share tags with it
     notes: list[str] = field(default_factory=list)
+    why: dict[Path, str] = field(default_factory=dict)  # piece -> why it was put to this account
+
+    def say(self, piece: Piece, why: str) -> None:
+        """Note why a piece belongs here."""
+        self.notes.append(why)
+        self.why[piece.path] = why
 
 
 def place_of(piece: Piece) -> str:
@@ -68,7 +74,7 @@ def points_in(piece: Piece) -> int:
 
 
 def counting(series: Sequence[Series]) -> Sequence[Series]:
-    """The series without placeholders: loggers write `hp_metric` and texts at step 0 of every life, wherever it begins."""
+    """The series without placeholders: `hp_metric` is written at step 0 of every life, wherever it begins."""
     told = [one for one in series if one.step.any()]
     return told or series
 

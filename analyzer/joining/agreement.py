@@ -132,7 +132,7 @@ def _looked_up(one: Series, other: Series, width: Width) -> Compared:
     values = values[:: 1 + len(values) // ROWS_LOOKED_AT]
     wide = width(values)
     equal = _stand_in(there, values, wide)
-    by_chance = np.mean([_stand_in(there, values + k * wide, wide) for k in BESIDE])
+    by_chance = float(np.mean([_stand_in(there, values + k * wide, wide) for k in BESIDE]))
     agree = equal >= max(SHARED_POINTS, SAME_VALUES * len(values), ABOVE_CHANCE * by_chance)
     return Compared(verdict="agree" if agree else "unknown", tags=(one.tag, other.tag), equal=equal, of=len(values))
 

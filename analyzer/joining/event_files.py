@@ -63,13 +63,15 @@ def _lives(folder: Path, pieces: list[Piece]) -> list[Account]:
         if not accounts or (not prefixes[piece.path] and starts_afresh(accounts[-1].pieces, piece)):
             account = Account(view="events", kind=("tfevents",), pieces=[piece], prefixes=prefixes)
             if accounts:
-                account.notes.append(
+                account.say(
+                    piece,
                     f"{ANOTHER_RUN}: {piece.path.name} begins after the files before it ended, and steps, epochs and"
-                    " loss all start over"
+                    " loss all start over",
                 )
             accounts.append(account)
         else:
             accounts[-1].pieces.append(piece)
+            accounts[-1].why[piece.path] = "beside the event files before it, and does not start everything over"
     return accounts
 
 
@@ -102,6 +104,7 @@ def _attach_sub_runs(pieces: list[Piece], accounts: list[Account]) -> None:
                    notes=[f"{len(pieces)} folders that add_scalars wrote belong to the run above them"])
     for piece in pieces:
         view.prefixes[piece.path] = ""
+        view.why[piece.path] = "in a folder that add_scalars made for one line of a chart"
     writers = {(piece.reading.source.host, piece.reading.source.pid) for piece in pieces}
     for account in accounts:
         mine = {(piece.reading.source.host, piece.reading.source.pid) for piece in account.pieces}
@@ -124,6 +127,7 @@ def _attach_silent(piece: Piece, accounts: list[Account]) -> None:
         before = [a for a in beside if (a.pieces[0].reading.source.start_time or 0.0) <= start]
         chosen = (before or beside[:1])[-1]
         chosen.pieces.append(piece)
+        chosen.why[piece.path] = "holds no scalars: hyperparameters, or a life that logged nothing"
         chosen.pieces.sort(key=lambda p: (p.reading.source.start_time or 0.0, str(p.path)))
         chosen.prefixes.setdefault(piece.path, "")
         return
@@ -139,14 +143,17 @@ def _continued_in_next_folder(accounts: list[Account]) -> list[Account]:
     joined: list[Account] = []
     for account in accounts:
         first = account.pieces[0]
-        before = [other for other in joined if _may_precede(other.pieces[-1], first) and goes_on_from(other.pieces, first)]
+        before = [
+            other for other in joined if _may_precede(other.pieces[-1], first) and goes_on_from(other.pieces, first)
+        ]
         if not before:
             joined.append(account)
             continue
         other = max(before, key=lambda one: int(steps_of(one.pieces).max()))
         other.pieces += account.pieces
         other.prefixes |= account.prefixes
-        other.notes.append(f"{place_of(first)} goes on where {place_of(other.pieces[0])} ends: one run, resumed")
+        other.why |= account.why
+        other.say(first, f"{place_of(first)} goes on where {place_of(other.pieces[0])} ends: one run, resumed")
     return joined
 
 

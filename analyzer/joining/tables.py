@@ -48,9 +48,11 @@ def _families(pieces: Sequence[Piece]) -> list[Account]:
         found.sort(key=lambda piece: (piece.reading.source.start_time or 0.0, str(piece.path)))
         if key[0] == "W&B run":
             first = place_of(found[0])
-            account.notes += [f"{place_of(piece)} has the run id of {first}: resumed" for piece in found[1:]]
+            for piece in found[1:]:
+                account.say(piece, f"{place_of(piece)} has the run id of {first}: resumed")
         elif len(found) > 1:
             account.notes.append(f"{len(found)} files with a tag each are one log: {found[0].path.name}, ...")
+            account.why = {piece.path: "one of several files with a tag each" for piece in found}
         accounts.append(account)
     return accounts
 
@@ -124,10 +126,10 @@ def _resumed(kind: _Kind, account: Account, begin: int) -> bool:
         last = other.pieces[-1]
         if goes_on_from(other.pieces, piece):
             other.pieces += account.pieces
-            other.notes.append(f"{place_of(piece)} goes on where {place_of(last)} ends: one run, resumed")
+            other.say(piece, f"{place_of(piece)} goes on where {place_of(last)} ends: one run, resumed")
             return True
         if len(other.pieces) == 1 and goes_on_from(account.pieces, last):
             other.pieces[:0] = account.pieces
-            other.notes.append(f"{place_of(last)} goes on where {place_of(piece)} ends: one run, resumed")
+            other.say(last, f"{place_of(last)} goes on where {place_of(piece)} ends: one run, resumed")
             return True
     return False

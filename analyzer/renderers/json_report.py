@@ -22,6 +22,7 @@ def render(report: Report, look: Look | None = None) -> str:
         "version": report.version,
         "runs": [_run(one) for one in report.runs],
         "unreadable": [{"path": problem.source, "reason": problem.message} for problem in report.unreadable],
+        "left_alone": [{"path": problem.source, "reason": problem.message} for problem in report.left_alone],
         "notes": list(report.notes),
     }
     return json.dumps(plain(document), indent=1, allow_nan=False, ensure_ascii=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -16,6 +17,7 @@ from analyzer.renderers.wording import counted, grouped_reasons, totals
 UNREAD_SHOWN = 5  # of the files that could not be read, where others could
 NAMES_SHOWN = 3  # of the runs that share a note
 NAMED_IN_SUMMARY = 12  # runs with errors; more of them are counted
+LEFT_SHOWN = 3  # of the files that are no logs
 
 
 def render(report: Report, look: Look | None = None) -> str:
@@ -43,6 +45,8 @@ def _lines(report: Report, look: Look) -> Iterator[str]:
         yield from _unread(problem, look)
     if len(shown) < len(report.unreadable):
         yield f"not read: {len(report.unreadable) - len(shown)} more files (-v names them)"
+    if not look.quiet:
+        yield from _left_alone(report, look)
     for note in report.notes:
         yield from wrapped(f"note: {visible(note)}", look, style="note", label=5)
     if not look.quiet and report.runs:
@@ -149,6 +153,166 @@ def _unread(problem: Problem, look: Look) -> Iterator[str]:
     yield from (f"  {line}" for line in wrap(reason, look.width - 2))
 
 
+<<<<<<< HEAD
+=======
+def _left_alone(report: Report, look: Look) -> Iterator[str]:
+    """Files that were looked at and are no logs: one line, or each with its reason."""
+    if not report.left_alone:
+        return
+    if look.verbose:
+        for problem in report.left_alone:
+            yield from wrapped(f"no log: {visible(problem.source)}: {visible(problem.message)}", look, style="dim",
+                                label=7)
+        return
+    count = len(report.left_alone)
+    shown = ", ".join(visible(os.path.basename(problem.source)) for problem in report.left_alone[:LEFT_SHOWN])
+    more = f" and {count - LEFT_SHOWN} more" if count > LEFT_SHOWN else ""
+    yield from wrapped(f"no log: {counted(count, 'file')} looked at and left alone: {shown}{more} (-v says why)", look,
+                        style="dim", label=7)
+
+
+def _run(one: RunReport, look: Look, *, in_full: bool) -> Iterator[str]:
+    if not look.quiet:
+        if one.findings or in_full:
+            yield from header(one, look)
+        else:
+            verdict = f": nothing found by {counted(len(one.passed), 'rule')}"
+            yield paint(_end_of(visible(one.run.name), look.width - len(verdict)) + verdict, "dim", look)
+            return
+    for finding in one.findings:
+        yield from finding_lines(one, finding, look)
+        yield ""
+    if look.quiet:
+        return
+    if not one.findings:
+        yield from wrapped(f"nothing found by {counted(len(one.passed), 'rule')}", look, style="good", label=None)
+        yield ""
+    if look.verbose:
+        yield from _not_checked(one, look)
+
+
+def header(one: RunReport, look: Look) -> Iterator[str]:
+    """The run's name, its files, and what was reconstructed of its clocks."""
+    name = visible(one.run.name)
+    rule = "─" * max(3, look.width - width_of(name) - 4)
+    yield paint(f"── {name} {rule}"[: look.width + 40], "title", look)
+    yield from labelled("files", files_of(one.timeline), look)
+    for label, text in reconstruction(one.timeline):
+        yield from labelled(label, text, look)
+    for problem in one.run.problems:
+        if look.verbose or problem.kind in ("row", "not-read", "unreadable"):
+            where = f":{problem.row}" if problem.row is not None else ""
+            yield from labelled("problem", f"{visible(problem.source)}{where}: {visible(problem.message)}", look)
+    yield ""
+
+
+def labelled(label: str, text: str, look: Look, indent: int = 12) -> Iterator[str]:
+    """A label in a column of its own, and text that wraps beside it."""
+    lines = wrap(text, max(20, look.width - indent))
+    for number_of_line, line in enumerate(lines):
+        shown = paint(f"   {label}".ljust(indent), "dim", look) if number_of_line == 0 else " " * indent
+        yield shown + line
+
+
+def finding_lines(one: RunReport, finding: Finding, look: Look) -> Iterator[str]:
+    """One finding, as a compiler would show it."""
+    title = f"{finding.severity}[{finding.code}] {finding.name}:"
+    yield from wrapped(
+        f"{title} {visible(finding.message)}", look, style=finding.severity, label=len(title), indent="  "
+    )
+    bar = "   " + paint("|", "gutter", look)
+    row = main_row(finding)
+    if row is not None:
+        yield "  " + paint("-->", "gutter", look) + " " + place_of(one.run, row)
+        yield from (f"{bar}  {line}" for line in _table(one, finding.evidence, look.width - 6))
+    picture = list(_picture(one, finding, look))
+    if picture:
+        yield bar
+        yield from (f"{bar}  {line}" for line in picture)
+    for consequence in finding.consequences:
+        yield from _under("so", visible(consequence), look)
+    if finding.help:
+        yield from _under("help", visible(finding.help), look)
+
+
+def _under(label: str, text: str, look: Look) -> Iterator[str]:
+    lead = f"   = {label}: "
+    lines = wrap(text, max(20, look.width - len(lead)))
+    for index, line in enumerate(lines):
+        yield (
+            f"   {paint('=', 'gutter', look)} {paint(label + ':', 'title', look)} " if index == 0 else " " * len(lead)
+        ) + line
+
+
+def _table(one: RunReport, evidence: tuple[Row, ...], width: int) -> Iterator[str]:
+    """Evidence rows under headings; where several files are quoted, each change of file is a line."""
+    half = ROWS_SHOWN // 2
+    rows = evidence if len(evidence) <= ROWS_SHOWN else (*evidence[:half], *evidence[1 - half :])
+    formats = {source.path: source for source in one.run.sources}
+    first = formats.get(evidence[0].source)
+    word = "line" if first is not None and first.line_numbers else row_word(first.format if first else "")
+    short = short_names({row.source for row in evidence})
+    cells = [(word, "step", "tag", "value")]
+    cells += [(str(r.row), "" if r.step is None else str(r.step), visible(r.tag), number(r.value)) for r in rows]
+    sizes = [max(width_of(line[column]) for line in cells) for column in range(4)]
+    lines = [
+        "  ".join(_padded(*cell) for cell in zip(line, sizes, (True, True, False, True), strict=True)) for line in cells
+    ]
+    yield cut(lines[0], width)
+    quoted = ""
+    for index, (row, line) in enumerate(zip(rows, lines[1:], strict=True)):
+        if len(short) > 1 and row.source != quoted:
+            quoted = row.source
+            yield f"in {short[quoted]}:"
+        if index == half and len(rows) < len(evidence):
+            yield f"... {len(evidence) - len(rows)} more rows"
+        yield from _with_reason(line, visible(row.why), width)
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """Paths by their last parts, as many as tell them apart."""
+    paths = list(paths)
+    for parts in range(1, 6):
+        short = {path: visible("/".join(path.rstrip("/").split("/")[-parts:])) for path in paths}
+        if len(set(short.values())) == len(paths):
+            return short
+    return {path: visible(path) for path in paths}
+
+
+def _with_reason(line: str, why: str, width: int) -> Iterator[str]:
+    """A row of numbers and beside it, or below it where it is narrow, what is to be seen in it."""
+    if not why:
+        yield cut(line, width)
+    elif width_of(line) + width_of(why) + 2 <= width:
+        yield f"{line}  {why}"
+    else:
+        yield cut(line, width)
+        yield from (f"      {text}" for text in wrap(f"^ {why}", width - 6))
+
+
+def _padded(text: str, size: int, right: bool) -> str:
+    fill = " " * (size - width_of(text))
+    return fill + text if right else text + fill
+
+
+def _picture(one: RunReport, finding: Finding, look: Look) -> Iterator[str]:
+    found = place_in_curve(one.timeline, finding)
+    if found is None:
+        return
+    series, index = found
+    curve, column = curve_around(series, index, min(60, max(10, look.width - 10)))
+    tag = visible(series.tag)
+    label = f"{tag}, step {int(series.step[index])}" if finding.first_step is not None else tag
+    yield paint(curve, "dim", look) if len(set(curve)) == 1 else curve
+    pointer = f"^ {label}" if column + 2 + width_of(label) <= look.width - 6 else "^"
+    before = f"{label} ^"
+    if pointer == "^" and len(before) <= column + 1:
+        yield before.rjust(column + 1)
+    else:
+        yield paint(" " * column + pointer, finding.severity, look)
+
+
+>>>>>>> cca6611 (Nothing hidden: every file that was looked at is named, and the timeline says why each belongs to its run)
 def _not_checked(one: RunReport, look: Look) -> Iterator[str]:
     groups = grouped_reasons(one.skipped)
     if groups:

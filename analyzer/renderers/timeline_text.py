@@ -12,6 +12,7 @@ from analyzer.renderers.json_report import plain, timeline_json
 from analyzer.renderers.lines import labelled, paint, width_of
 from analyzer.renderers.wording import counted, duration, interval, place_of, reconstruction, rounded
 
+FILES_SHOWN = 20
 TAGS_SHOWN = 12  # that play no role
 READINGS_SHOWN = 6
 
@@ -35,7 +36,7 @@ def _lines(timeline: Any, look: Look) -> Iterator[str]:
     name = visible(timeline.run.name)
     yield paint(f"── {name} " + "─" * max(3, look.width - width_of(name) - 4), "title", look)
     for title, part in (
-        ("read", _files(timeline)),
+        ("read", _files(timeline, look)),
         ("taken for", _roles(timeline)),
         ("clocks", iter(reconstruction(timeline))),
         ("step axis", _axis(timeline)),
@@ -53,19 +54,23 @@ def _lines(timeline: Any, look: Look) -> Iterator[str]:
                 yield from labelled(label, text, look, indent=max(indent, width_of(label) + 5))
 
 
-def _files(timeline: Any) -> Iterator[tuple[str, str]]:
+def _files(timeline: Any, look: Look) -> Iterator[tuple[str, str]]:
     run = timeline.run
-    for source in run.sources[:20]:
+    shown = run.sources if look.verbose else run.sources[:FILES_SHOWN]
+    for source in shown:
         kind = source.format + (f", {visible(source.framework)}" if source.framework else "")
         sampled = ", a sampled export" if source.sampled else ""
         yield kind, f"{visible(source.path)}: {counted(source.records, 'record')}{sampled}"
-    if len(run.sources) > 20:
-        yield "", f"and {len(run.sources) - 20} more files"
+        if look.verbose:
+            alone = "the only log of this run" if len(run.sources) == 1 else "the first log of this run"
+            yield "", f"given to {visible(run.name)}: {visible(source.why or alone)}"
+    if len(run.sources) > len(shown):
+        yield "", f"and {len(run.sources) - len(shown)} more files (-v names them)"
     if len(run.views) > 1:
         yield "clocks from", f"{visible(timeline.view.name)}, which tells most of {len(run.views)} accounts of this run"
     for note in run.notes:
         yield "note", visible(note)
-    for problem in run.problems[:10]:
+    for problem in run.problems if look.verbose else run.problems[:10]:
         where = f":{problem.row}" if problem.row is not None else ""
         yield problem.kind, f"{visible(problem.source)}{where}: {visible(problem.message)}"
 
