@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     help="The page to write.",
 )
 @click.option("--title", help="Heading of the page.")
-@click.option("--figures/--no-figures", default=True, show_default=True, help="Static pictures, for printing.")
+@click.option(
+    "--figures/--no-figures",
+    default=None,
+    help="Static pictures for readers without scripts, of all runs or of none.  [default: of the worst five]",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing.")
-def command(request: Request, output: Path, title: str | None, figures: bool, quiet: bool) -> None:
+def command(request: Request, output: Path, title: str | None, figures: bool | None, quiet: bool) -> None:
     """Write one self-contained HTML page: verdicts, clocks, findings with their rows.
 
     A folder of runs gives a page with a table of all runs, worst first. The page opens from disk and fetches nothing.

@@ -244,7 +244,7 @@ def _loss(report: RunReport) -> Chart | None:
     lines = [_line(report, main)]
     baseline = report.timeline.loss
     if baseline is not None and baseline.series is main and len(baseline.level) == len(main):
-        lines.append(_line(report, main, name="level", y=baseline.level, style="level"))
+        lines.append(_line(report, main, name="level without noise", y=baseline.level, style="level"))
     lines += [_line(report, series) for series in roles.all("validation_loss")[:2]]
     finite = main.value[np.isfinite(main.value)]
     wide = bool(len(finite) and finite.min() > 0 and finite.max() / finite.min() > 50)
@@ -271,7 +271,7 @@ def _epoch(report: RunReport) -> Chart | None:
     if clock is not None and known and clock.high <= WIDEST_LAP * clock.low:
         ideal = clock.base + (labels.step - clock.origin) / float((clock.low + clock.high) / 2)
         lines.append(
-            _line(report, labels, name="feasible line", y=np.asarray(ideal, dtype=np.float64), style="expected")
+            _line(report, labels, name="expected epoch", y=np.asarray(ideal, dtype=np.float64), style="expected")
         )
     return _chart(
         report,
@@ -280,7 +280,7 @@ def _epoch(report: RunReport) -> Chart | None:
         families=("EPO", "RES"),
         title="Epoch against step",
         y_label="epoch",
-        reading="A sound log climbs one lap per steps-per-epoch: labels lie on or just below the line.",
+        reading="A sound log climbs one lap per steps-per-epoch: labels lie on or just below the expected epoch.",
     )
 
 
@@ -328,16 +328,19 @@ def _position(report: RunReport) -> Chart | None:
     clock = report.timeline.schedulers[0] if report.timeline.schedulers else None
     if clock is None or clock.position is None or np.isfinite(clock.position).sum() < 3:
         return None
+    lines = [_line(report, clock.series, name="scheduler's own counter", y=clock.position, tag=clock.series.tag)]
+    if clock.unit == "step":
+        first = int(np.flatnonzero(np.isfinite(clock.position))[0])
+        sound = lines[0].x["step"] - lines[0].x["step"][first] + clock.position[first]
+        lines.append(_line(report, clock.series, name="one step per update", y=sound, style="expected"))
     return _chart(
         report,
         key="position",
-        lines=[
-            _line(report, clock.series, name="scheduler's own counter", y=clock.position, tag=clock.series.tag),
-        ],
+        lines=lines,
         families=("SCH", "RES006"),
         title="Scheduler position against step",
         y_label="scheduler steps",
-        reading="Read back from the learning rate. One scheduler step per update is a straight line of slope one.",
+        reading="Read back from the learning rate. A sound scheduler keeps to the line of one step per update.",
     )
 
 

@@ -7,6 +7,7 @@ as an escape, so that no tag name or path can end the script element.
 from __future__ import annotations
 
 import base64
+import io
 import json
 from functools import cache
 from importlib.resources import files
@@ -17,14 +18,16 @@ from msgspec import Struct
 
 from analyzer.model import Floats, Report, RunReport
 from analyzer.renderers import Look, Renderer
+from analyzer.renderers.chart_data import Pool
 from analyzer.renderers.charts import Chart, Line, charts_of, keep_extremes
 from analyzer.renderers.json_report import plain
 from analyzer.renderers.wording import counted, interval, reconstruction
 from analyzer.renderers.wording import number as as_logged
 
-POINTS_PER_LINE = 3000  # twice the pixels of a wide screen: more cannot be seen before zooming
+POINTS_PER_LINE = 2000  # more than the pixels of a wide chart: more cannot be seen before zooming
 POINTS_IN_SPARKLINE = 60
 RUNS_WITH_CHARTS = 200  # a page of thousands of runs keeps charts for the worst of them
+RUNS_WITH_FIGURES = 5  # static pictures (half a second and 40 kB each) for the worst of the runs with findings
 EVIDENCE_ROWS = 12
 SEVERITIES = ("error", "warning", "note")
 
@@ -45,6 +48,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     final_loss: float | None
     sparkline: str  # SVG path data
     verdict: str
+    worst: str  # the gravest finding, by code and name
 
     @property
     def counts(self) -> str:
@@ -59,18 +63,21 @@ class RunSummary(Struct, frozen=True, kw_only=True):
 TITLE = "Training-log audit"
 
 
-def render(report: Report, *, figures: bool = True, title: str = TITLE) -> str:
+def render(report: Report, *, figures: bool | None = None, title: str = TITLE) -> str:
     """The whole report as one HTML document.
 
     Args:
-        figures: also draw a static picture of each charted run, for printing and for readers without scripts.
+        figures: a static picture beside the charts, for readers without scripts: of every charted run (True), of none
+            (False), or of the only run and of the worst of those with findings (None).
     """
     entries = sorted(
         ((one, _summary(one, number)) for number, one in enumerate(report.runs)),
         key=lambda entry: (-entry[1].badness, entry[1].name),
     )
     charted = {summary.anchor for _, summary in entries[:RUNS_WITH_CHARTS]}
-    sections = [_section(one, summary, summary.anchor in charted, figures) for one, summary in entries]
+    pictured = {s.anchor for _, s in entries[:RUNS_WITH_FIGURES] if len(entries) == 1 or s.errors or s.warnings}
+    pictured = charted if figures else pictured if figures is None else set()
+    sections = [_section(one, s, s.anchor in charted, s.anchor in pictured) for one, s in entries]
     return _template().render(
         title=title,
         version=report.version,
@@ -122,6 +129,7 @@ def _summary(one: RunReport, number: int) -> RunSummary:
         schedule=timeline.schedulers[0].family if timeline.schedulers else "",
         final_loss=float(finite[-1]) if len(finite) else None,
         sparkline=sparkline_path(finite),
+        worst=f"{one.findings[0].code} {one.findings[0].name}" if one.findings else "",
         verdict="unsound" if errors else "suspicious" if warnings else "sound",
     )
 
@@ -147,14 +155,17 @@ def sparkline_path(values: Floats, width: int = 120, height: int = 24) -> str:
 
 
 def _section(one: RunReport, summary: RunSummary, charted: bool, figures: bool) -> dict[str, Any]:
-    charts = charts_of(one) if charted else ()
+    charts = tuple(charts_of(one)) if charted else ()
+    pool = Pool()
+    drawn = {"sources": [source.path for source in one.run.sources], "charts": _payload(charts, pool)}
     return {
         "summary": summary,
         "report": one,
         "clocks": reconstruction(one.timeline),
         "declared": sorted(one.timeline.declared.facts.values(), key=lambda fact: fact.key),
         "charts": [{"key": chart.key, "title": chart.title, "reading": chart.reading} for chart in charts],
-        "payload": script_json({"sources": [s.path for s in one.run.sources], "charts": [_payload(c) for c in charts]}),
+        "payload": script_json({**drawn, "arrays": pool.described()}),
+        "numbers": pool.text() if charts else "",
         "figure": _figure(one) if figures and charts else "",
     }
 
@@ -167,27 +178,30 @@ def script_json(value: Any) -> Any:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def _payload(chart: Chart) -> dict[str, Any]:
-    return {
-        "key": chart.key,
-        "title": chart.title,
-        "yLabel": chart.y_label,
-        "xLabel": chart.x_label,
-        "log": chart.log_y,
-        "timed": chart.timed,
-        "byTime": chart.by_time,
-        "timeUnit": chart.time_unit,
-        "scales": {unit: list(scale) for unit, scale in chart.scales.items()},
-        "joins": list(chart.joins),
-        "lines": [part for line in chart.lines for part in _parts(line, chart)],
-        "marks": [
-            {"step": m.step, "y": m.y, "code": m.code, "severity": m.severity, "text": m.text} for m in chart.marks
-        ],
-    }
+def _payload(charts: tuple[Chart, ...], pool: Pool) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": chart.key,
+            "title": chart.title,
+            "yLabel": chart.y_label,
+            "xLabel": chart.x_label,
+            "log": chart.log_y,
+            "timed": chart.timed,
+            "byTime": chart.by_time,
+            "timeUnit": chart.time_unit,
+            "scales": {unit: list(scale) for unit, scale in chart.scales.items()},
+            "joins": list(chart.joins),
+            "lines": [part for line in chart.lines for part in _parts(line, chart, pool)],
+            "marks": [
+                {"step": m.step, "y": m.y, "code": m.code, "severity": m.severity, "text": m.text} for m in chart.marks
+            ],
+        }
+        for chart in charts
+    ]
 
 
-def _parts(line: Line, chart: Chart) -> list[dict[str, Any]]:
-    """A line a session: a replay draws as a second curve, not as a zig-zag."""
+def _parts(line: Line, chart: Chart, pool: Pool) -> list[dict[str, Any]]:
+    """A line a session: a replay draws as a second curve, not as a zig-zag. Arrays are places in the pool."""
     session = line.session if line.session is not None else np.zeros(len(line.y), dtype=np.int64)
     count = int(session.max()) + 1 if len(session) else 0
     parts = []
@@ -205,24 +219,25 @@ def _parts(line: Line, chart: Chart) -> list[dict[str, Any]]:
                 "style": line.style,
                 "stepped": line.stepped,
                 "session": number,
-                "x": {axis: _numbers(values[here]) for axis, values in line.x.items()},
-                "y": _numbers(line.y[here]),
-                "source": line.source[here].tolist() if line.source is not None else None,
-                "row": line.row[here].tolist() if line.row is not None else None,
+                "x": {axis: pool.add(values[here], computed=axis != "step") for axis, values in line.x.items()},
+                "y": pool.add(line.y[here], computed=line.style != "observed"),
+                "source": pool.add(line.source[here]) if line.source is not None else None,
+                "row": pool.add(line.row[here]) if line.row is not None else None,
             }
         )
     return parts
 
 
-def _numbers(values: Floats) -> list[float | None]:
-    """Nine significant digits, more than a float32 holds; null for what is not finite."""
-    return [float(f"{value:.9g}") if np.isfinite(value) else None for value in values.tolist()]
-
-
 def _figure(one: RunReport) -> str:
+    """The overview as a PNG of few colours in base64: it has no more than lines and letters."""
+    from PIL import Image  # matplotlib brings it
+
     from analyzer.renderers.figures import draw
 
-    return base64.b64encode(draw(one, kind="overview", output="png", dots_per_inch=110)).decode("ascii")
+    picture = Image.open(io.BytesIO(draw(one, kind="overview", output="png", dots_per_inch=100)))
+    small = io.BytesIO()
+    picture.convert("RGB").quantize(colors=48, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return base64.b64encode(small.getvalue()).decode("ascii")
 
 
 def _rendered(report: Report, look: Look) -> str:

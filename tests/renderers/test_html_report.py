@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
+import zlib
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +18,7 @@ from msgspec.structs import replace
 from analyzer.model import Problem, Report
 from analyzer.renderers.html_report import render, script_json, sparkline_path
 
+from .test_chart_data import array_of
 from .test_figures import finding, report_of
 
 HOSTILE = "</script><img src=x onerror=alert(1)>&\"'\x1b[31m\u202e]]>"
@@ -63,10 +66,16 @@ def test_chart_data_carry_file_and_row(page: str) -> None:
     text = re.search(r'<script type="application/json" id="run-1-charts">(.*?)</script>', page, re.S)
     assert text
     payload = json.loads(text.group(1))
+    numbers = re.search(r'<script type="text/plain" id="run-1-numbers">(.*?)</script>', page, re.S)
+    assert numbers
+    data = zlib.decompress(base64.b64decode(numbers.group(1)))
     line = payload["charts"][0]["lines"][0]
-    assert payload["sources"][line["source"][0]].endswith("log.csv")
-    assert line["row"][:3] == [2, 3, 4]
-    assert line["x"]["step"][:3] == [1, 2, 3]
+    source, row, step = (
+        array_of(data, *payload["arrays"][at]) for at in (line["source"], line["row"], line["x"]["step"])
+    )
+    assert payload["sources"][int(source[0])].endswith("log.csv")
+    assert row[:3] == [2, 3, 4]
+    assert step[:3] == [1, 2, 3]
 
 
 def test_index_lists_every_run_worst_first(page: str) -> None:
