@@ -69,7 +69,7 @@ def check(
         NoCluster: when the scheduler cannot do the work.
     """
     _references.cache_clear()
-    known = read_baseline(request.baseline) if request.baseline else {}
+    known = read_baseline(request.baseline) if request.baseline else None
     if request.config is not None:
         checked_settings(settings_for(Path(), request.config))  # a bad file is told even when there is no run
     found = find_groups(request.paths, include=request.include, exclude=request.exclude)
@@ -97,7 +97,7 @@ def check(
         version=__version__,
         notes=(*stale_silences(uses), *tags_in_no_run(request.roles, runs)),
     )
-    return without_known(report, known, str(request.baseline)) if request.baseline else report
+    return without_known(report, known, str(request.baseline)) if known is not None else report
 
 
 def tags_in_no_run(roles: Mapping[str, str], runs: Iterable[RunReport]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.config.sidecars import is_sidecar, read_beside
-from analyzer.grouping import Group, copies_named, each_once, groups_of, own_name
+from analyzer.grouping import CONFIG_FOLDERS, Group, copies_named, each_once, groups_of, own_name
 from analyzer.joining import Piece, join
 from analyzer.model import Problem, Run
 from analyzer.readers import all_readers, reader_for, standard_input
@@ -166,7 +166,7 @@ def _settings_by_folder(group: Group) -> dict[Path, str]:
 
 def _speaks_for(sidecar: Path, folders: set[Path]) -> bool:
     """Whether a sidecar lies in a folder of the run's logs or above one, and not beside an earlier checkpoint only."""
-    place = sidecar.parent.parent if sidecar.parent.name in (".hydra", "files") else sidecar.parent
+    place = sidecar.parent.parent if sidecar.parent.name in CONFIG_FOLDERS else sidecar.parent
     return any(place == folder or place in folder.parents for folder in folders)
 
 

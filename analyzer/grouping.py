@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.config.sidecars import is_sidecar
 from analyzer.peek import Peek
-from analyzer.walking import Folder, Log, natural
+from analyzer.walking import Folder, Log, listed, natural
 
 # Folders that a logger makes inside a run's folder; they do not name a run.
 LOGGER_FOLDERS = {
@@ -19,6 +21,8 @@ LOGGER_FOLDERS = {
     "runs", "logs", "log", "summaries", "events", "vis_data", "log_dir", "files",
     "artifacts",
 }
+DVCLIVE_FOLDERS = {"plots", "metrics"}  # dvclive/plots/metrics/train/loss.tsv
+CONFIG_FOLDERS = (".hydra", "files")  # that Hydra and W&B make for the configuration of the run above
 SPLIT_FOLDERS = {"train", "training", "validation", "val", "valid", "eval", "evaluation", "test"}
 CHECKPOINT_FOLDER = re.compile(r"^(checkpoint|ckpt)[-_]?\d+$|^global_step\d+$|^last-checkpoint$")
 HPARAMS_FOLDER = re.compile(r"^\d{10}\.\d+$")  # tensorboard's add_hparams writes its own file into <unix time>/
@@ -51,9 +55,10 @@ def groups_of(root: Path, folders: list[Folder]) -> list[Group]:
     for chain in chains:
         members = [folder for home in chain for folder in by_home[home]]
         logs = tuple(log for folder in members for log in folder.logs)
-        beside = [path for parts in _sidecar_places(chain, members, by_home) for path in sidecars.get(parts, ())]
+        above = sidecars_above(root) if any(_inside_home((), folder.parts) for folder in members) else []
+        beside = [path for parts in _sidecar_places(members) for path in sidecars.get(parts, ())]
         names = tuple((str(f.path), _group_name(root, home, by_home[home])) for home in chain for f in by_home[home])
-        groups.append(Group(name=names[0][1], root=root, logs=logs, sidecars=tuple(beside), names=names))
+        groups.append(Group(name=names[0][1], root=root, logs=logs, sidecars=(*beside, *above), names=names))
     return groups
 
 
@@ -71,6 +76,7 @@ def _homes(folders: list[Folder]) -> dict[tuple[str, ...], tuple[str, ...]]:
         parts = list(folder.parts)
         if parts and HPARAMS_FOLDER.match(parts[-1]):
             parts.pop()
+        parts = list(above_plots(parts))
         if parts and parts[-1].lower() in SPLIT_FOLDERS and folder.logs:
             events = all(log.reader == "tfevents" for log in folder.logs)
             if events or splits[tuple(parts[:-1])] > 1:
@@ -82,6 +88,12 @@ def _homes(folders: list[Folder]) -> dict[tuple[str, ...], tuple[str, ...]]:
         homes[folder.parts] = tuple(part for part in parts if part.lower() not in LOGGER_FOLDERS)
     _adopt_sub_runs(folders, homes)
     return homes
+
+
+def above_plots(parts: Sequence[str]) -> tuple[str, ...]:
+    """The folder of a DVCLive run, which writes ``plots/metrics/train/loss.tsv`` below it; any other path unchanged."""
+    at = next((at for at, pair in enumerate(itertools.pairwise(parts)) if pair == ("plots", "metrics")), len(parts))
+    return tuple(parts[:at])
 
 
 def _adopt_sub_runs(folders: list[Folder], homes: dict[tuple[str, ...], tuple[str, ...]]) -> None:
@@ -157,34 +169,47 @@ def _begin(folders: list[Folder]) -> Peek | None:
     return min(shown, key=lambda one: one.first_step or 0.0, default=None)
 
 
-def _sidecar_places(
-    chain: list[tuple[str, ...]], members: list[Folder], by_home: dict[tuple[str, ...], list[Folder]]
-) -> list[tuple[str, ...]]:
-    """Folders whose sidecars speak for a group: those of its logs, and between them and its home, last life first."""
-    places: list[tuple[str, ...]] = []
+def _sidecar_places(members: list[Folder]) -> list[tuple[str, ...]]:
+    """Folders whose sidecars speak for a group, the nearest first: those of its logs, of the last life before earlier
+    ones, and those above them as long as only folders of loggers, splits and checkpoints lie between."""
+    steps: dict[tuple[str, ...], int] = {}  # place -> folders between it and the log
     for folder in reversed(members):
         parts = folder.parts
-        places += [parts[:depth] for depth in range(len(parts), -1, -1) if _inside_home(parts[:depth], parts)]
-    if len(by_home) == 1:
-        places.append(())
-    places += [(*place, extra) for place in list(places) for extra in (".hydra", "files")]
-    return list(dict.fromkeys(places))
+        for depth in range(len(parts), -1, -1):
+            if _inside_home(parts[:depth], parts):
+                steps[parts[:depth]] = min(len(parts) - depth, steps.get(parts[:depth], len(parts)))
+    nearest = sorted(steps, key=lambda place: steps[place])
+    return [spelled for place in nearest for spelled in (place, *((*place, extra) for extra in CONFIG_FOLDERS))]
 
 
 def _inside_home(place: tuple[str, ...], parts: tuple[str, ...]) -> bool:
     """Whether only folders of loggers, splits and checkpoints lie between a place and a log's folder."""
-    return all(
-        part.lower() in LOGGER_FOLDERS | SPLIT_FOLDERS or CHECKPOINT_FOLDER.match(part) or HPARAMS_FOLDER.match(part)
-        or DATED_FOLDER.match(part)
-        for part in parts[len(place) :]
-    )
+    return all(map(_is_transparent, parts[len(place) :]))
+
+
+def _is_transparent(name: str) -> bool:
+    """Whether a folder of this name is one that a logger, a split or a checkpoint adds inside a run's own."""
+    made = (CHECKPOINT_FOLDER, HPARAMS_FOLDER, DATED_FOLDER)
+    return name.lower() in LOGGER_FOLDERS | SPLIT_FOLDERS | DVCLIVE_FOLDERS or any(one.match(name) for one in made)
+
+
+def sidecars_above(root: Path) -> list[Path]:
+    """Sidecars above a path that names a logger's folder itself, or a file in one: as far as the run's own folder."""
+    place = Path(os.path.abspath(root))
+    place = place.parent if root.is_file() else place
+    found: list[Path] = []
+    while _is_transparent(place.name) and place.parent != place:
+        place = place.parent
+        for folder in (place, *(place / extra for extra in CONFIG_FOLDERS)):
+            found += [path for path in listed(folder) if is_sidecar(path.name)]
+    return found
 
 
 def _group_name(root: Path, home: tuple[str, ...], members: list[Folder]) -> str:
     if root.is_file():
         return own_name(root)
     columns = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*(f.parts for f in members), strict=False))
-    common = tuple(parts[0] for parts in columns)
+    common = above_plots(tuple(parts[0] for parts in columns))
     own = tuple(part for part in common if part.lower() not in LOGGER_FOLDERS)
     parts = common if own == home or len(members) == 1 else home
     return "/".join(parts) or own_name(root)

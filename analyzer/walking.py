@@ -57,7 +57,7 @@ def folders_of(
     """Every folder below the root with its logs and sidecars, and the files that were opened and are no logs."""
     left: list[Problem] = []
     if root.is_file():
-        beside = [path for path in _listed(root.parent) if is_sidecar(path.name) and path != root]
+        beside = [path for path in listed(root.parent) if is_sidecar(path.name) and path != root]
         folder = Folder(parts=(), path=root.parent, sidecars=beside)
         log = _look(root, root.stat().st_size, problems, left)
         if log is not None:
@@ -202,7 +202,7 @@ def _peek_further(path: Path, head: bytes, seen: Peek) -> Peek:
     return seen
 
 
-def _listed(folder: Path) -> list[Path]:
+def listed(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError:

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from analyzer.cli.check import command as check_command
-from analyzer.cli.timeline import command as timeline_command
+from analyzer.cli import main
 from analyzer.discovery import discover
 from tests.event_files import write_events
 
@@ -72,7 +71,7 @@ def written(folder: Path, one: str, rows: Rows, other: str, others: Rows) -> Pat
 @pytest.mark.parametrize("nan_from", [1, 91])
 def test_a_healthy_log_hides_no_other(tmp_path: Path, healthy: str, broken: str, nan_from: int) -> None:
     folder = written(tmp_path, healthy, run_rows(1), broken, run_rows(2, nan_from=nan_from))
-    result = CliRunner().invoke(check_command, [str(folder), "--format", "json", "--no-cache"])
+    result = CliRunner().invoke(main, ["check", str(folder), "--format", "json", "--no-cache"])
     report = json.loads(result.stdout)
     assert len(report["runs"]) == 2
     assert [finding["code"] for run in report["runs"] for finding in run["findings"]].count("LOS003") == 1
@@ -156,16 +155,32 @@ def test_files_that_were_left_alone_are_named(tmp_path: Path) -> None:
     table(tmp_path, run_rows(1))
     (tmp_path / "notes.txt").write_text("we tried 3 things on 7 May\n" * 5)
     (tmp_path / "labels.json").write_text('{"cat": 1, "dog": 2}')
-    short = CliRunner().invoke(check_command, [str(tmp_path), "--no-cache"]).stdout
+    short = CliRunner().invoke(main, ["check", str(tmp_path), "--no-cache"]).stdout
     assert "no log: 2 files looked at and left alone: labels.json, notes.txt (-v says why)" in short
-    long = CliRunner().invoke(check_command, [str(tmp_path), "--no-cache", "-v"]).stdout
+    long = CliRunner().invoke(main, ["check", str(tmp_path), "--no-cache", "-v"]).stdout
     assert "labels.json: JSON without entries that have a step" in " ".join(long.split())
-    report = json.loads(CliRunner().invoke(check_command, [str(tmp_path), "--no-cache", "--format", "json"]).stdout)
+    report = json.loads(CliRunner().invoke(main, ["check", str(tmp_path), "--no-cache", "--format", "json"]).stdout)
     assert [Path(one["path"]).name for one in report["left_alone"]] == ["labels.json", "notes.txt"]
 
 
 def test_the_timeline_says_why_each_file_belongs_to_its_run(tmp_path: Path) -> None:
     written(tmp_path, "events", run_rows(1), "csv", run_rows(1))
-    text = " ".join(CliRunner().invoke(timeline_command, [str(tmp_path), "-v"]).stdout.split())
+    text = " ".join(CliRunner().invoke(main, ["timeline", str(tmp_path), "-v"]).stdout.split())
     assert "the first log of this run" in text
     assert "tells the same numbers as events (loss: 120 of 120 equal): one run seen twice" in text
+
+
+# What the same logs are called
+
+
+def test_the_baseline_of_a_tree_fits_each_of_its_runs(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        (tmp_path / "runs" / "sweep" / name).mkdir(parents=True)
+        table(tmp_path / "runs" / "sweep" / name, run_rows(seed, nan_from=91))
+    known = str(tmp_path / "known.json")
+    CliRunner().invoke(main, ["check", str(tmp_path / "runs"), "--baseline", known, "--write-baseline"])
+    for below in ("runs", "runs/sweep", "runs/sweep/a", "runs/sweep/../sweep/b/"):
+        typed = f"{tmp_path}/{below}"
+        result = CliRunner().invoke(main, ["check", typed, "--baseline", known, "--fail-on", "note", "--no-cache"])
+        assert result.exit_code == 0, result.stdout
+        assert "gone" not in result.stdout

@@ -346,6 +346,31 @@ def test_hydra_and_wandb_folders_hold_the_configuration_of_the_run_above(tmp_pat
     assert second.facts == ()
 
 
+def test_the_nearest_sidecar_is_the_strongest_and_one_of_another_script_speaks_for_none(tmp_path: Path) -> None:
+    csv(tmp_path / "out" / "exp" / "tb" / "log.csv", 1, 30)
+    (tmp_path / "params.yaml").write_text("max_steps: 4\nlr: 0.9\n")
+    (tmp_path / "out" / "exp" / "params.yaml").write_text("lr: 0.2\nmax_epochs: 7\n")
+    (tmp_path / "out" / "exp" / "tb" / "hparams.yaml").write_text("lr: 0.1\n")
+    for typed in (tmp_path, tmp_path / "out" / "exp", tmp_path / "out" / "exp" / "tb"):
+        (run,) = found(typed)
+        assert [(fact.key, fact.value) for fact in run.facts] == [("base_lr", 0.1), ("base_lr", 0.2), ("epochs", 7)]
+
+
+def test_a_folder_of_dvclive_is_one_run_with_its_own_parameters(tmp_path: Path) -> None:
+    for tag in ("loss", "train/loss", "train/lr"):
+        path = tmp_path / "dvclive" / "plots" / "metrics" / f"{tag}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        name = tag.rsplit("/")[-1]
+        path.write_text(f"step\t{name}\n" + "".join(f"{s}\t{loss_at(s)}\n" for s in range(20)))
+    (tmp_path / "params.yaml").write_text("max_steps: 4\n")
+    (tmp_path / "dvclive" / "params.yaml").write_text("max_steps: 7500\n")
+    (run,) = found(tmp_path)
+    assert run.name == "dvclive"
+    assert [sorted(view.series) for view in run.views] == [["loss", "train/loss", "train/lr"]]
+    assert [(fact.key, fact.value) for fact in run.facts] == [("max_steps", 7500)]
+    assert {source.step_axis for source in run.sources} == {"call"}
+
+
 def test_a_pickle_is_named_and_never_opened(tmp_path: Path) -> None:
     state(tmp_path / "trainer_state.json", 100)
     (tmp_path / "training_args.bin").write_bytes(pickle.dumps({"lr": 1}))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.config.files import BadConfig
 from analyzer.fingerprint import fingerprints
-from analyzer.model import Report, RunReport
+from analyzer.model import Finding, Report, RunReport
 
 SCHEMA = "analyzer-baseline/1"
 
@@ -42,8 +43,18 @@ def _entry(one: RunReport, finding: Any, mark: str) -> dict[str, Any]:
     }
 
 
-def read_baseline(path: Path) -> dict[str, str]:
-    """Fingerprints of known findings, each with a line that says which it is.
+class Known(Struct, frozen=True, kw_only=True):
+    """The known findings of a baseline: fingerprint -> the run that it is of, and a line that says which it is."""
+
+    findings: Mapping[str, tuple[str, str]]
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(run for run, _ in self.findings.values()))
+
+
+def read_baseline(path: Path) -> Known:
+    """The known findings of a file.
 
     Raises:
         BadConfig: when the file cannot be read or is no baseline.
@@ -52,10 +63,11 @@ def read_baseline(path: Path) -> dict[str, str]:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["schema"] != SCHEMA:
             raise BadConfig(f"{path}: a baseline of schema {document['schema']!r}; write it anew with --write-baseline")
-        return {
-            str(entry["fingerprint"]): f"{entry['rule']} of {entry['run']} at step {entry['step']}"
-            for entry in document["findings"]
+        found = {
+            str(one["fingerprint"]): (str(one["run"]), f"{one['rule']} of {one['run']} at step {one['step']}")
+            for one in document["findings"]
         }
+        return Known(findings=found)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise BadConfig(f"{path}: {reason}; write a baseline with --write-baseline {path}") from error
@@ -65,18 +77,29 @@ def read_baseline(path: Path) -> dict[str, str]:
         raise BadConfig(f"{path}: not a baseline file; write one with --write-baseline {path}") from error
 
 
-def without_known(report: Report, known: dict[str, str], name: str) -> Report:
-    """The report with known findings silenced; a known finding that is gone becomes a note of the report."""
+def without_known(report: Report, known: Known, name: str) -> Report:
+    """The report with known findings silenced; a known finding of an audited run that is gone becomes a note."""
     runs = []
     met: Counter[str] = Counter()
+    audited: set[str] = set()
     for one in report.runs:
-        marked = list(fingerprints(one.run.name, one.findings))
-        met.update(mark for _, mark in marked)
-        old = tuple(finding for finding, mark in marked if mark in known)
-        new = tuple(finding for finding, mark in marked if mark not in known)
-        runs.append(replace(one, findings=new, silenced=(*one.silenced, *old)))
-    gone = [line for mark, line in known.items() if not met[mark]]
+        names = [run for run in known.runs if same_run(run, one.run.name)]
+        audited.update(names)
+        marked = [fingerprints(run, one.findings) for run in names] or [fingerprints(one.run.name, one.findings)]
+        old: list[Finding] = []
+        new: list[Finding] = []
+        for of_finding in zip(*marked, strict=True):
+            marks = [mark for _, mark in of_finding]
+            met.update(marks)
+            (old if any(mark in known.findings for mark in marks) else new).append(of_finding[0][0])
+        runs.append(replace(one, findings=tuple(new), silenced=(*one.silenced, *old)))
+    gone = [line for mark, (run, line) in known.findings.items() if run in audited and not met[mark]]
     return replace(report, runs=tuple(runs), notes=(*report.notes, *_gone(gone, name)))
+
+
+def same_run(one: str, other: str) -> bool:
+    """Whether two names are of one run, seen from folders of which one may lie above the other."""
+    return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
 
 
 def _gone(lines: Iterable[str], name: str) -> list[str]:

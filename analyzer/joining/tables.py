@@ -53,6 +53,9 @@ def _families(pieces: Sequence[Piece]) -> list[Account]:
         elif len(found) > 1:
             account.notes.append(f"{len(found)} files with a tag each are one log: {found[0].path.name}, ...")
             account.why = {piece.path: "one of several files with a tag each" for piece in found}
+        if key[0] == "DVCLive":  # the folders below plots/metrics are the beginning of the tag
+            below = {piece.path: piece.folder.relative_to(Path(key[1]) / "plots" / "metrics") for piece in found}
+            account.prefixes = {path: f"{place.as_posix()}/" for path, place in below.items() if place.parts}
         accounts.append(account)
     return accounts
 
@@ -65,12 +68,21 @@ def _family(piece: Piece) -> tuple[str, ...]:
     if export:
         return ("tensorboard export", str(piece.folder), export["run"])
     tags = [s.tag for s in piece.series]
+    if (place := dvclive_folder(piece)) is not None:
+        return ("DVCLive", str(place), "dvclive")
     if piece.path.suffix == ".csv" and len(tags) == 1:
         last = re.escape(tags[0].split("/")[-1])
         match = re.search(rf"^(.*?)[_-]?{last}$", piece.path.stem)
         if match:  # DeepSpeed's monitor: Train_Samples_lr.csv has the columns step and lr
             return ("a file a tag", str(piece.folder), match[1])
     return ("file", str(piece.path))
+
+
+def dvclive_folder(piece: Piece) -> Path | None:
+    """The folder of a DVCLive run whose ``plots/metrics`` a file lies in, else None."""
+    if piece.path.suffix != ".tsv":
+        return None
+    return next((p.parent.parent for p in piece.path.parents if p.parts[-2:] == ("plots", "metrics")), None)
 
 
 def _same_kind(one: Account, two: Account) -> bool:

@@ -63,6 +63,12 @@ _DIALECTS: tuple[tuple[_Recognises, Callable[[Sequence[str], str], Dialect]], ..
     (lambda names, lower, file: lower == ["wall time", "step", "value"], _tensorboard_export),
     (lambda names, lower, file: any(name.endswith("__MIN") for name in names), _wandb_chart),
     (lambda names, lower, file: len(lower) == 2 and lower[0] == "step" and file.startswith("Train_"), _deepspeed),
+    (  # dvclive/plots/metric.py: `timestamp` (optional), `step`, the last part of the name; a tag a file
+        lambda names, lower, file: (
+            file.endswith(".tsv") and lower[-2:-1] == ["step"] and len(names) <= 3 and file[:-4] in names
+        ),
+        _of("dvclive", step_columns=("step",), counts="call", wall_column="timestamp"),
+    ),
     (
         lambda names, lower, file: "time/total_timesteps" in names,
         _of("stable-baselines3", step_columns=("time/total_timesteps",), counts="samples"),
