@@ -11,14 +11,76 @@ if TYPE_CHECKING:
     from analyzer.planning import Plan
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "audit", "compare", "plan", "read"]
+__all__ = ["__version__", "audit", "check", "compare", "plan", "read"]
 
 
 def read(path: str | Path) -> list[Run]:
-    """Every run found at a path: a log file, a run's folder, or a tree of runs."""
+    """Every run found at a path: a log file, a run's folder, or a tree of runs.
+
+    Raises:
+        FileNotFoundError: when nothing lies there.
+    """
     from analyzer.discovery import discover
 
-    return list(discover([Path(path)]).runs)
+    return list(discover([_there(path)]).runs)
+
+
+def check(
+    *paths: str | Path,
+    declared: Mapping[str, Any] | None = None,
+    select: Iterable[str] | None = None,
+    ignore: Iterable[str] = (),
+    roles: Mapping[str, str] | None = None,
+    config: str | Path | None = None,
+    against: str | Path | None = None,
+    jobs: int = 1,
+) -> Report:
+    """Audit every run found at the paths, as ``analyzer check`` does: under the configuration that lies beside them.
+
+    Args:
+        declared: facts that you know of the runs, by the keys of ``analyzer.toml``; stronger than any file.
+        select: codes or prefixes of codes instead of the configured selection; ``ignore`` is added to what it ignores.
+        roles: role -> tag, where a wrong column was taken.
+        config: this configuration file alone, not those beside and above the runs.
+        against: a reference run to keep to, or a folder of them by name.
+        jobs: processes for folders of many runs.
+
+    Returns:
+        The report: ``passed``, ``findings`` (a DataFrame), ``runs``, ``unreadable``, ``save("report.html")``.
+
+    Raises:
+        FileNotFoundError: when nothing lies at a path.
+        ValueError: for a fact or rule that nobody knows, and for a configuration that cannot be followed.
+    """
+    from analyzer.auditing import checked_codes
+    from analyzer.checking import Request
+    from analyzer.checking import check as audited
+    from analyzer.config.declared import checked_fact
+    from analyzer.config.files import BadConfig
+
+    if not paths:
+        raise ValueError("check() needs a path: a log file, a run's folder, or a tree of runs")
+    request = Request(
+        paths=tuple(_there(path) for path in paths),
+        facts=tuple(checked_fact(key, value, "declared=") for key, value in (declared or {}).items()),
+        select=None if select is None else checked_codes(select, "select="),
+        ignore=checked_codes(ignore, "ignore="),
+        roles=roles or {},
+        config=None if config is None else Path(config),
+        against=None if against is None else Path(against),
+        jobs=jobs,
+    )
+    try:
+        return audited(request, keep_series=True)
+    except BadConfig as error:
+        raise ValueError(str(error)) from error
+
+
+def _there(path: str | Path) -> Path:
+    """The path; URLs are looked at when they are read."""
+    if "://" not in str(path) and not Path(path).exists():
+        raise FileNotFoundError(f"{path}: no such file or folder; check the path")
+    return Path(path)
 
 
 def audit(run: Run, *, declared: Mapping[str, Any] | None = None, select: Iterable[str] = ("ALL",)) -> Report:
@@ -27,13 +89,18 @@ def audit(run: Run, *, declared: Mapping[str, Any] | None = None, select: Iterab
     Args:
         declared: facts that you know of the run, by the keys of ``analyzer.toml``; stronger than what the log says.
         select: codes or prefixes of codes, or "ALL".
+
+    Raises:
+        ValueError: for a fact or a rule that nobody knows.
     """
-    from analyzer.auditing import audit_run
+    from analyzer.auditing import audit_run, checked_codes
     from analyzer.config.declared import checked_fact, merge
     from analyzer.model import Report
 
     own = [checked_fact(key, value, "declared=") for key, value in (declared or {}).items()]
-    return Report(runs=(audit_run(run, merge(own, run.facts), select=select),), version=__version__)
+    select = tuple(select)
+    chosen = select if "ALL" in select else checked_codes(select, "select=")
+    return Report(runs=(audit_run(run, merge(own, run.facts), select=chosen),), version=__version__)
 
 
 def plan(**facts: Any) -> Plan:

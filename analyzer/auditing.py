@@ -12,6 +12,7 @@ from analyzer.attribution import fold_consequences
 from analyzer.config.declared import Declared
 from analyzer.model import Expectation, Finding, Run, RunReport, Skipped
 from analyzer.rules import Rule, Unchecked, catalogue
+from analyzer.spelling import did_you_mean
 from analyzer.timeline import Timeline
 
 SEVERITIES = ("error", "warning", "note")
@@ -63,6 +64,21 @@ def selected(rules: Iterable[Rule], select: tuple[str, ...], ignore: tuple[str, 
         return any(prefix == "ALL" or rule.code.startswith(prefix) or rule.name == prefix for prefix in prefixes)
 
     return [rule for rule in rules if matches(rule, select) and not matches(rule, ignore)]
+
+
+def checked_codes(codes: Iterable[str], where: str) -> tuple[str, ...]:
+    """The codes, each of which must match at least one rule: a misspelt one would silently check nothing.
+
+    Raises:
+        ValueError: naming ``where`` it stands, the code, and the nearest that there is.
+    """
+    codes = tuple(codes)
+    for code in codes:
+        if not selected(catalogue(), (code,), ()):
+            known = [name for rule in catalogue() for name in (rule.code, rule.name)]
+            hint = did_you_mean(code, known, otherwise="`analyzer rules` lists them", cutoff=0.5)
+            raise ValueError(f"{where}: no rule is called {code!r}; {hint}")
+    return codes
 
 
 def _answers(rule: Rule, timeline: Timeline) -> list[Finding | Unchecked]:

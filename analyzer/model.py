@@ -8,6 +8,7 @@ that prove it. Everything here is frozen; arrays are made read-only.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -216,6 +217,25 @@ class Report(Struct, frozen=True, kw_only=True):
         from analyzer.frames import findings_frame
 
         return findings_frame(self)
+
+    @property
+    def passed(self) -> bool:
+        """Whether something was audited and no error or warning was found."""
+        return bool(self.runs) and not any(f.severity != "note" for one in self.runs for f in one.findings)
+
+    def save(self, path: str | Path, *, form: str | None = None) -> None:
+        """Write the report to a file, whole or not at all.
+
+        Args:
+            form: a name of ``analyzer check --format``; by the ending (.html, .json, .sarif, .xml, .md, .txt) if None.
+
+        Raises:
+            ValueError: for an ending or a format that nobody knows.
+            OSError: when the file cannot be written.
+        """
+        from analyzer.renderers.saving import save
+
+        save(self, path, form)
 
     def __repr__(self) -> str:
         return f"Report({len(self.runs)} runs, {sum(len(one.findings) for one in self.runs)} findings)"

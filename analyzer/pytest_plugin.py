@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from analyzer.check import Request
+    from analyzer.checking import Request
     from analyzer.model import Finding, Problem, Report, RunReport
 
 GRAVE = {"error": ("error",), "warning": ("error", "warning"), "note": ("error", "warning", "note"), "never": ()}
@@ -178,7 +178,7 @@ def _requested(config: pytest.Config, paths: list[str], declared: Mapping[str, A
 
 
 def _audited(request: Request, *, keep_series: bool = False) -> Report:
-    from analyzer.check import check
+    from analyzer.checking import check
     from analyzer.config.files import BadConfig
 
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.check import Request, check
+from analyzer.checking import Request, check
 from analyzer.discovery import find_groups
 from analyzer.fingerprint import fingerprints
 from analyzer.model import Finding, Problem, Report, RunReport

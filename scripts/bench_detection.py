@@ -27,7 +27,7 @@ from detection_page import draw, write_page
 from detection_results import Results, recall_at
 from simulate_runs import SimulatedRun
 
-from analyzer.check import audit_run
+from analyzer.checking import audit_run
 from analyzer.clocks.loss import burn_in_of
 from analyzer.clocks.loss_spikes import P_VALUE, find_spikes
 from analyzer.config.declared import merge

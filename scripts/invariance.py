@@ -27,7 +27,7 @@ Verdict = set[tuple[str, str]]  # (severity, rule) of errors and warnings
 
 def verdict(files: dict[str, bytes], facts: dict[str, Any]) -> Verdict:
     """What ``check`` says of these files: errors and warnings, by rule."""
-    from analyzer.check import Request, check
+    from analyzer.checking import Request, check
     from analyzer.config.declared import checked_fact
 
     with tempfile.TemporaryDirectory() as place:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.check import Request, check
+from analyzer.checking import Request, check
 from analyzer.renderers import Look, renderer_named
 
 RUNS = Path(__file__).resolve().parents[1] / "fixtures" / "runs"
@@ -45,9 +45,9 @@ def test_a_clock_that_fails_is_named_and_the_audit_goes_on(monkeypatch: pytest.M
 
 
 def test_a_group_that_fails_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    import analyzer.check
+    import analyzer.checking
 
-    genuine = analyzer.check.read_group
+    genuine = analyzer.checking.read_group
 
     def sometimes(group):  # type: ignore[no-untyped-def]
         if "keras" in str(group.logs[0].path):
@@ -56,7 +56,7 @@ def test_a_group_that_fails_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.delenv("ANALYZER_DEBUG", raising=False)
     whole = len(check(REQUEST).runs)
-    monkeypatch.setattr(analyzer.check, "read_group", sometimes)
+    monkeypatch.setattr(analyzer.checking, "read_group", sometimes)
     report = check(REQUEST)
     assert len(report.runs) == whole - 1
     assert [("keras" in problem.source, "RecursionError" in problem.message) for problem in report.unreadable] == [

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from analyzer import check as check_module
+from analyzer import checking as check_module
 from analyzer import remembered
-from analyzer.check import Request, audit_group, check
+from analyzer.checking import Request, audit_group, check
 from analyzer.config.declared import facts_from_options
 from analyzer.discovery import find_groups
 from analyzer.model import Report

@@ -13,10 +13,9 @@ from analyzer.console.options import audit_options
 from analyzer.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from analyzer.check import Request
+    from analyzer.checking import Request
     from analyzer.model import Report
 
-SUFFIXES = {".sarif": "sarif", ".json": "json", ".xml": "junit", ".md": "markdown", ".html": "html"}
 BASELINE = Path("analyzer-baseline.json")
 
 
@@ -120,7 +119,7 @@ def exit_code(report: Report, fail_on: str) -> int:
 
 def planned_outputs(formats: tuple[str, ...], outputs: tuple[str, ...]) -> list[tuple[str, Path | None]]:
     """What to write where: (format, file), the file None for standard output."""
-    from analyzer.renderers import all_renderers
+    from analyzer.renderers import ENDINGS, all_renderers
 
     def known(name: str) -> str:
         from analyzer.renderers import renderer_named
@@ -144,7 +143,7 @@ def planned_outputs(formats: tuple[str, ...], outputs: tuple[str, ...]) -> list[
     if len(plain) > 1 or (plain and len(printed) > 1):
         raise CannotAudit("-o: say which format goes to which file, as in -o sarif:out.sarif -o junit:out.xml")
     if plain:
-        inferred = known(SUFFIXES.get(plain[0].suffix, "terminal"))
+        inferred = known(ENDINGS.get(plain[0].suffix, "terminal"))
         return [(printed[0] if printed else inferred, plain[0]), *targets]
     return [*((name, None) for name in printed or ["terminal"]), *targets]
 
@@ -155,7 +154,7 @@ def checked(request: Request, *, quiet: bool = False, keep_series: bool = False)
     Raises:
         CannotAudit: when a configuration cannot be followed, or a cluster does not do the work.
     """
-    from analyzer.check import check
+    from analyzer.checking import check
     from analyzer.config.files import BadConfig
     from analyzer.console.progress import late_progress
     from analyzer.workers import NoCluster

@@ -14,7 +14,7 @@ from analyzer.console.options import audit_options
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from analyzer.check import Request
+    from analyzer.checking import Request
     from analyzer.export import Columns
 
 

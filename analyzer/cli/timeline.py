@@ -10,7 +10,7 @@ import click
 from analyzer.console.options import audit_options
 
 if TYPE_CHECKING:
-    from analyzer.check import Request
+    from analyzer.checking import Request
     from analyzer.discovery import Discovered
     from analyzer.timeline import Timeline
 
@@ -52,7 +52,7 @@ def command(request: Request, output_format: str, verbose: bool) -> None:
 
 def timelines_of(request: Request) -> tuple[list[Timeline], Discovered]:
     """The timelines of all runs at the requested paths, without checking any rule, and what was found there."""
-    from analyzer.check import find_all, timeline_of
+    from analyzer.checking import find_all, timeline_of
     from analyzer.config.files import BadConfig
     from analyzer.console import CannotAudit
 

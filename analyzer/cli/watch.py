@@ -11,7 +11,7 @@ from analyzer.console import CannotAudit
 from analyzer.console.options import audit_options
 
 if TYPE_CHECKING:
-    from analyzer.check import Request
+    from analyzer.checking import Request
 
 
 @click.command("watch")

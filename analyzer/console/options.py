@@ -14,7 +14,7 @@ from analyzer.console import CannotAudit
 from analyzer.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from analyzer.check import Request
+    from analyzer.checking import Request
 
 _AUDIT_OPTIONS = (
     click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
@@ -92,7 +92,7 @@ def requested(
     """
     import os
 
-    from analyzer.check import Request
+    from analyzer.checking import Request
     from analyzer.config.declared import facts_from_options
 
     paths = tuple(paths)
@@ -127,18 +127,19 @@ def codes(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def checked_codes(chosen: tuple[str, ...], option: str) -> tuple[str, ...]:
-    """The codes, each of which must match at least one rule: a misspelt one would silently check nothing."""
+    """The codes of an option; the catalogue is read only when there are any.
+
+    Raises:
+        CannotAudit: for a code that no rule has.
+    """
     if not chosen:
         return ()
-    from analyzer.auditing import selected
-    from analyzer.rules import catalogue
+    from analyzer.auditing import checked_codes as known
 
-    for code in chosen:
-        if not selected(catalogue(), (code,), ()):
-            known = [name for rule in catalogue() for name in (rule.code, rule.name)]
-            hint = did_you_mean(code, known, otherwise="`analyzer rules` lists them", cutoff=0.5)
-            raise CannotAudit(f"{option}: no rule is called {code!r}; {hint}")
-    return chosen
+    try:
+        return known(chosen, option)
+    except ValueError as error:
+        raise CannotAudit(str(error)) from error
 
 
 def chosen_roles(pairs: Iterable[str]) -> dict[str, str]:

@@ -31,6 +31,17 @@ class Renderer(Struct, frozen=True, kw_only=True):
     render: Callable[[Report, Look], str | bytes]
 
 
+ENDINGS = {
+    ".html": "html",
+    ".json": "json",
+    ".sarif": "sarif",
+    ".xml": "junit",
+    ".md": "markdown",
+    ".txt": "terminal",
+}
+"""File ending -> the format that it means."""
+
+
 def all_renderers() -> dict[str, Renderer]:
     """Every renderer by name. Imports them all: for listings; `renderer_named` is the quick way to one."""
     found = {}

@@ -58,7 +58,7 @@ RULES = (
 def install(monkeypatch: pytest.MonkeyPatch, rules: tuple[Rule, ...] = RULES) -> None:
     """Make these the whole catalogue."""
     fake: Callable[[], tuple[Rule, ...]] = lambda: rules  # noqa: E731
-    for module in ("analyzer.auditing", "analyzer.check", "analyzer.rules"):
+    for module in ("analyzer.auditing", "analyzer.checking", "analyzer.rules"):
         monkeypatch.setattr(f"{module}.catalogue", fake)
 
 

@@ -128,7 +128,7 @@ def test_a_bug_of_ours_does_not_look_like_findings(monkeypatch: pytest.MonkeyPat
     def broken(*_: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("analyzer.check.find_groups", broken)
+    monkeypatch.setattr("analyzer.checking.find_groups", broken)
     result = check("run")
     assert result.exit_code == 2 and "please report" in result.output
 

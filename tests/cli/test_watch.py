@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from analyzer.check import Request
+from analyzer.checking import Request
 from analyzer.cli import main
 from analyzer.watch import News, follow
 from tests.cli.fake_rules import install, log_text

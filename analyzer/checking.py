@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from analyzer import __version__
-from analyzer.auditing import audit_run, selected
+from analyzer.auditing import audit_run, checked_codes
 from analyzer.condensed import condensed
 from analyzer.config.baseline import read_baseline, without_known
 from analyzer.config.declared import merge
@@ -26,7 +26,7 @@ from analyzer.discovery import Discovered, Group, discover, find_groups, read_gr
 from analyzer.model import Fact, Finding, Problem, Report, Run, RunReport, Skipped
 from analyzer.remembered import remembered, sweep
 from analyzer.rules import catalogue
-from analyzer.spelling import did_you_mean, nearest
+from analyzer.spelling import nearest
 from analyzer.timeline import Timeline
 from analyzer.workers import answers
 
@@ -265,13 +265,13 @@ def checked_settings(settings: Settings) -> Settings:
     Raises:
         BadConfig: when one does not.
     """
-    own = [(code, "[rules]") for code in (*(settings.select or ()), *settings.ignore)]
-    own += [(silence.rule, f"{silence.found_in}: [[silence]]") for silence in settings.silences]
-    for code, where in own:
-        if not selected(catalogue(), (code,), ()):
-            known = [name for rule in catalogue() for name in (rule.code, rule.name)]
-            hint = did_you_mean(code, known, otherwise="`analyzer rules` lists them", cutoff=0.5)
-            raise BadConfig(f"{where}: no rule is called {code!r}; {hint}")
+    own = [((*(settings.select or ()), *settings.ignore), "[rules]")]
+    own += [((silence.rule,), f"{silence.found_in}: [[silence]]") for silence in settings.silences]
+    for codes, where in own:
+        try:
+            checked_codes(codes, where)
+        except ValueError as error:
+            raise BadConfig(str(error)) from error
     return settings
 
 
