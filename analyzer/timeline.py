@@ -55,7 +55,14 @@ class Timeline:
         """Writers that wrote at the same time, one entry for each view of the run."""
         from analyzer.clocks.writers import simultaneous_writers
 
-        return tuple(simultaneous_writers(view, self.run.sources) for view in self.run.views)
+        return tuple(simultaneous_writers(view, self.run, self.devices) for view in self.run.views)
+
+    @property
+    def devices(self) -> int | None:
+        """The declared number of processes, where no accumulation explains as many rows at each step."""
+        devices = self.declared.get("world_size")
+        told = isinstance(devices, int) and devices > 1 and devices != self.declared.get("grad_accumulation")
+        return devices if told else None
 
     @cached_property
     def accounts(self) -> tuple[Account, ...]:
@@ -64,7 +71,10 @@ class Timeline:
         from analyzer.clocks.writers import without_other_writers
 
         pairs = zip(self.run.views, self.writers, strict=True)
-        return tuple(account_of(without_other_writers(view, writers), self.run) for view, writers in pairs)
+        return tuple(
+            account_of(without_other_writers(view, writers, self.run, self.devices), self.run)
+            for view, writers in pairs
+        )
 
     @property
     def views(self) -> tuple[View, ...]:

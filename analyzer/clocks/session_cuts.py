@@ -7,21 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
-from analyzer.clocks.writers import rows_of_source, training_series
-from analyzer.model import NO_STEP, Ints, Run, Series, View
-from analyzer.roles import role_of_tag
+from analyzer.clocks.falls import Beside, explain_falls
+from analyzer.clocks.rows import rows_of_source, training_series
+from analyzer.clocks.traces import beside, starts_in
+from analyzer.model import NO_STEP, Run, Series, View
 
 Cut = tuple[int, int]  # (source, row): this row and all after it, in source order, belong to the next session
-
-GAP_IN_SPACINGS = 100.0  # a pause a hundred times the usual spacing of rows is a process that was not running
-GAP_SECONDS = 60.0  # and no shorter than a minute: the first rows of a fast toy run are microseconds apart
-LAPS_OF_A_BATCH_COUNTER = 2  # so many equal laps in a row: the counter restarts with each epoch, the process does not
-LIVES_AT_MOST = 100  # in one file; a step that falls more often counts something else, unless every fall gets further
-GETS_FURTHER = 0.9  # share of the lives that begin behind where the one before began: resumes from newer checkpoints
-ROWS_OF_A_LIFE = 20  # at least, on average, where lives are so many: rows of two writers alternate faster
-ROWS_BY_LIVES = 100_000_000  # joins are compared with all rows before them: ten seconds
 
 
 class Mark(Struct, frozen=True, kw_only=True):
@@ -111,48 +103,30 @@ def _continues(view: View, source: int, shared: set[str]) -> bool:
 
 
 def _inside_a_file(view: View, run: Run, source: int, references: Sequence[Series]) -> list[Mark]:
-    words = {"header-repeated": "header repeated", "session-start": "session marker"}
     marks = [
-        Mark(cut=(source, marker.row), how_known=words[marker.kind], marked=marker.kind == "session-start")
-        for marker in run.markers
-        if marker.source == source and marker.kind != "file-start"
+        Mark(cut=(source, row), how_known=why, marked=why == "session marker")
+        for row, why in starts_in(view, run, source).items()
     ]
-    marks += [Mark(cut=(source, row), how_known="step falls back") for row in falls_of_the_step(references, source)]
-    for tag, series in view.series.items():
-        if role_of_tag(tag) == "elapsed":
-            restarts = _elapsed_restarts(series, source)
-            marks += [Mark(cut=(source, row), how_known="elapsed time starts again") for row in restarts]
-        elif role_of_tag(tag) == "epoch":
-            backwards = _epoch_falls_at_a_step_told_twice(series, source)
-            if backwards and run.sources[source].format != "tfevents":  # a validation may number from another base
-                training = [one.row[rows_of_source(one, source)] for one in references]
-                backwards = [row for row in backwards if any(bool(np.any(rows == row)) for rows in training)]
-            marks += [Mark(cut=(source, row), how_known="epoch falls back") for row in backwards]
-    if run.sources[source].format != "tfevents" and references:
-        marks += [Mark(cut=(source, row), how_known="long pause") for row in _long_pauses(references[0], source)]
+    counters = [(one, beside(view, run, one, source)) for one in references]
+    marks += [Mark(cut=(source, row), how_known="step falls back") for row in falls_agreed_on(counters, source)]
     return marks
 
 
-def falls_of_the_step(references: Sequence[Series], source: int) -> list[int]:
-    """Rows of one file at which the step falls back in most of the series that count training steps.
+def falls_agreed_on(counters: Sequence[tuple[Series, Beside]], source: int) -> list[int]:
+    """Rows of one file at which lives begin in most of the series that count training steps.
 
     A falling series says that the new life begins behind its last row before the fall and no later than the row that
-    fell; the rows of a place that several series agree on are the intersection. A counter that restarts with every
-    epoch is no life.
+    fell; the rows of a place that several series agree on are the intersection.
     """
     intervals: list[tuple[int, int]] = []
     voters = 0
-    for series in references:
+    for series, around in counters:
         mine = rows_of_source(series, source)
         step, row = series.step[mine], series.row[mine]
         if len(step) < 2 or step[0] == NO_STEP:
             continue
         voters += 1
-        falls = np.flatnonzero(np.diff(step) < 0) + 1
-        if len(falls) > LIVES_AT_MOST and not _get_further(step, falls):
-            continue  # this axis counts something else
-        falls = falls[_not_laps(step, falls)]
-        intervals += [(int(row[at - 1]), int(row[at])) for at in falls]
+        intervals += [(int(row[at - 1]), int(row[at])) for at in explain_falls(step, around).begins]
     places: list[list[tuple[int, int]]] = []
     for interval in sorted(intervals, key=lambda one: one[1]):
         if places and interval[0] < places[-1][0][1]:
@@ -160,61 +134,3 @@ def falls_of_the_step(references: Sequence[Series], source: int) -> list[int]:
         else:
             places.append([interval])
     return [place[0][1] for place in places if 2 * len(place) >= voters]
-
-
-def _get_further(step: Ints, falls: Ints) -> bool:
-    """Whether many falls are resumes: lives of some rows, each from a newer checkpoint than the one before."""
-    bounded = ROWS_OF_A_LIFE * len(falls) <= len(step) <= ROWS_BY_LIVES // len(falls)
-    return bounded and float(np.mean(np.diff(step[falls]) > 0)) >= GETS_FURTHER
-
-
-def _not_laps(step: Ints, falls: Ints) -> NDArray[np.bool_]:
-    """Which falls are no laps of a counter that restarts with each epoch."""
-    if len(falls) <= LAPS_OF_A_BATCH_COUNTER:
-        return np.ones(len(falls), dtype=np.bool_)
-    begins = np.concatenate([[0], falls])
-    first, last = step[begins], step[np.concatenate([falls - 1, [len(step) - 1]])]
-    laps = np.count_nonzero((first[1:-1] == np.median(first[1:])) & (last[1:-1] == np.median(last[1:-1])))
-    if laps >= LAPS_OF_A_BATCH_COUNTER and laps >= 0.8 * (len(first) - 2):
-        return np.zeros(len(falls), dtype=np.bool_)
-    return np.ones(len(falls), dtype=np.bool_)
-
-
-def _elapsed_restarts(series: Series, source: int) -> list[int]:
-    """Rows at which a column of elapsed seconds starts again near its beginning."""
-    mine = rows_of_source(series, source)
-    known = np.isfinite(series.value[mine])
-    value, row = series.value[mine][known], series.row[mine][known]
-    if len(value) < 3:
-        return []
-    falls = np.flatnonzero(np.diff(value) < 0) + 1
-    spacing = float(np.median(np.abs(np.diff(value))))
-    begin = max(float(value[0]), 0.0) * 2 + 20 * spacing
-    falls = falls[(value[falls] >= 0) & (value[falls] <= begin) & (value[falls] < 0.5 * value[falls - 1])]
-    return [int(at) for at in row[falls]] if len(falls) <= LIVES_AT_MOST else []
-
-
-def _epoch_falls_at_a_step_told_twice(series: Series, source: int) -> list[int]:
-    """Rows that repeat the step of the row before under an earlier epoch: two processes disagree about it."""
-    mine = rows_of_source(series, source)
-    step, value, row = series.step[mine], series.value[mine], series.row[mine]
-    if len(step) < 3 or step[0] == NO_STEP:
-        return []
-    falls = np.flatnonzero((value[1:] < value[:-1]) & (step[1:] == step[:-1])) + 1
-    return [int(at) for at in row[falls]] if len(falls) <= min(LIVES_AT_MOST, max(1, len(step) // 100)) else []
-
-
-def _long_pauses(series: Series, source: int) -> list[int]:
-    """Rows before which nothing was written for a hundred spacings, where that is not the habit of the run."""
-    mine = rows_of_source(series, source)
-    wall = series.wall_time[mine]
-    if len(wall) < 20 or not np.isfinite(wall).all():
-        return []
-    gaps = np.diff(wall)
-    usual = float(np.median(gaps))
-    if usual <= 0:
-        return []
-    long = np.flatnonzero(gaps > max(GAP_IN_SPACINGS * usual, GAP_SECONDS)) + 1
-    if len(long) > min(LIVES_AT_MOST, max(3, len(wall) // 100)):
-        return []
-    return [int(at) for at in series.row[mine][long]]

@@ -18,20 +18,21 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.clocks.cadence import usual_cadence
+from analyzer.clocks.rows import rows_of, training_series
 from analyzer.clocks.session_cuts import Cut, marks_of
 from analyzer.clocks.session_map import Join, Session, SessionMap
 from analyzer.clocks.tellings import Copies, copies_of
-from analyzer.clocks.witnesses import StepChange, Witness, exact_witness, loss_witness, step_went_back
-from analyzer.clocks.writers import rows_of, training_series, without_repeated_rows
+from analyzer.clocks.witnesses import StepChange, step_went_back, witnesses_at
+from analyzer.clocks.writers import without_repeated_rows
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Ints, Row, Run, Series, View
-from analyzer.roles import role_of_tag
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
-ROWS_REMEMBERED = 200_000  # of the lives before a join, for comparing equal steps
-PRECEDENCE: tuple[StepChange, ...] = ("reset", "replayed", "skipped", "fresh", "continued")  # what a view may overlook
+OTHER_RUN = ("fresh", "unknown")  # what stands before and behind such a join is not read as one run
+PRECEDENCE: tuple[StepChange, ...] = ("reset", "replayed", "skipped", "fresh", "unknown", "continued")
+"""What one view shows and another may overlook, first."""
 
 
 class Account(Struct, frozen=True, kw_only=True, eq=False, dict=True):
@@ -52,10 +53,10 @@ def account_of(view: View, run: Run) -> Account:
     """Cut one view into lives, and leave out second copies of rows and the lives of other runs."""
     whole, view = view, without_repeated_rows(_with_steps(view))
     joins = _joins_of_view(view, run)
-    others = tuple(join for join, _ in joins if join.step == "fresh")
+    others = tuple(join for join, _ in joins if join.step in OTHER_RUN)
     if not others:
         return Account(view=view, whole=whole, joins=tuple(joins))
-    begins = [cut for join, cut in joins if join.step == "fresh"]
+    begins = [cut for join, cut in joins if join.step in OTHER_RUN]
     runs = SessionMap(sessions=_no_sessions(len(begins) + 1),
                       starts=_starts(view, [(cut, number + 1) for number, cut in enumerate(begins)]))
     rows = np.diff(runs.bounds(training_series(view)[0]))
@@ -138,7 +139,7 @@ def _classified(
     cadence = max(usual_cadence(before), usual_cadence(after))
     overlap = int(np.count_nonzero(after <= last))
     jump = 0 if last < first < last + 2 * cadence else first - (last + cadence)
-    witnesses = _witnesses(view, parts, number)
+    witnesses = witnesses_at(view, parts, number)
     change: StepChange = "continued"
     if jump > 0:
         change = "skipped"
@@ -149,26 +150,6 @@ def _classified(
     return Join(index=number, before=number, after=number + 1, last_step_before=last, first_step_after=first,
                 overlap=overlap, step_jump=jump, step=change, wall_gap=wall, evidence=tuple(rows), cadence=cadence,
                 tag=main.tag, witnesses=witnesses)
-
-
-def _witnesses(view: View, parts: Mapping[str, Ints], number: int) -> dict[str, Witness]:
-    """What loss, learning rate and epoch did at the end of session ``number``."""
-    found: dict[str, Witness] = {}
-    epochs = [series for tag, series in view.series.items() if role_of_tag(tag) == "epoch" and len(series)]
-    for series in [*training_series(view), *epochs]:
-        role = (role_of_tag(series.tag) or "").replace("epoch_loss", "loss")
-        if role not in ("loss", "learning_rate", "epoch") or role in found:
-            continue
-        cut, end = int(parts[series.tag][number + 1]), int(parts[series.tag][number + 2])
-        if cut < 2 or cut == end or series.step[0] == NO_STEP:
-            continue
-        if role == "epoch" and np.array_equal(series.value, series.step):
-            continue  # the axis itself, no second clock
-        begin = max(0, cut - ROWS_REMEMBERED)
-        judge = loss_witness if role == "loss" else exact_witness
-        before, after = slice(begin, cut), slice(cut, end)
-        found[role] = judge(series.step[before], series.value[before], series.step[after], series.value[after])
-    return found
 
 
 def _row(run: Run, series: Series, index: int, why: str) -> Row:
@@ -217,7 +198,7 @@ def _projected(view: View, joins: Sequence[tuple[Join, int]], own: Sequence[tupl
             cuts.append((own[match][1], session))
             used = match + 1
             continue
-        if not references or join.step in ("reset", "fresh"):
+        if not references or join.step in ("reset", *OTHER_RUN):
             continue  # this view shows one side of the join only
         main = references[0]
         reached = main.step >= join.first_step_after

@@ -13,7 +13,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.clocks.cadence import usual_cadence
-from analyzer.clocks.writers import place_of, rows_of, rows_of_source, training_series
+from analyzer.clocks.rows import place_of, rows_of, rows_of_source, training_series
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Row, Series
 from analyzer.roles import role_of_tag

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
+from analyzer.clocks.rows import place_of
 from analyzer.clocks.wall_time import times_of
-from analyzer.clocks.writers import place_of
 from analyzer.model import Ints, Series
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def copies_of(account: Account) -> Iterator[Copies]:
     for view, joins in lives:
         tellings: dict[str, Tellings] = {}
         for join, following in zip_longest(joins, joins[1:]):
-            if join.tag is None or join.step not in ("replayed", "fresh"):
+            if join.tag is None or join.step not in ("replayed", "fresh", "unknown"):
                 continue
             series = view.series[join.tag]
             if series.tag not in tellings:

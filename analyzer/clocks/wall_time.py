@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
-from analyzer.clocks.writers import training_series
+from analyzer.clocks.rows import training_series
 from analyzer.model import NO_STEP, Floats, Ints, Series
 from analyzer.roles import role_of_tag
 

@@ -9,33 +9,75 @@ import numpy as np
 
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.noise import MAD_TO_SIGMA
-from analyzer.model import Floats, Ints
+from analyzer.clocks.rows import training_series
+from analyzer.model import NO_STEP, Floats, Ints, Series, View
+from analyzer.roles import role_of_tag
 
-StepChange = Literal["continued", "replayed", "reset", "skipped", "fresh"]
+StepChange = Literal["continued", "replayed", "reset", "skipped", "fresh", "unknown"]
 Witness = Literal["goes on", "goes back", "starts over", "unknown"]
 
+STATE_ROLES = ("loss", "learning_rate", "epoch", "samples", "tokens")
+ROWS_REMEMBERED = 200_000  # of the lives before a join, for comparing equal steps
 GOES_ON = 0.35  # position of the second life's first loss: 0 is the end of the first life, 1 its start
 STARTS_OVER = 0.65
 MID_RUN = 20  # times the first step of the second life: where the first life's log begins
 LOSS_ROWS = 5  # rows whose median is a level at the edge of a session
 PAIRS_NEEDED = 8  # rows of equal step that both lives told
+ROWS_OF_A_COUNT = 2000  # the last of the first life
+FEWEST_OF_A_COUNT = 6
+RISING, EVENLY = 0.95, 0.99  # share of the rows; correlation with the row's number: 0.97 is what a running best has
 PAIR_ERRORS = 6.0  # standard errors of their mean difference; neighbouring losses are not independent
 
 
-def step_went_back(first: int, last: int, start: int, cadence: int, witnesses: Mapping[str, Witness]) -> StepChange:
-    """Replay, reset or another run, for a step that goes back.
+def witnesses_at(view: View, parts: Mapping[str, Ints], number: int) -> dict[str, Witness]:
+    """What loss, learning rate, epoch and every count did at the end of session ``number``."""
+    found: dict[str, Witness] = {}
+    training = {series.tag: place for place, series in enumerate(training_series(view))}
+    for series in sorted(view.series.values(), key=lambda one: training.get(one.tag, len(training))):
+        if not len(series) or series.step[0] == NO_STEP:
+            continue
+        role = (role_of_tag(series.tag) or "").replace("epoch_loss", "loss")
+        cut, end = int(parts[series.tag][number + 1]), int(parts[series.tag][number + 2])
+        if cut < 2 or cut == end or (role in ("loss", "learning_rate") and series.tag not in training):
+            continue
+        before, after = slice(max(0, cut - ROWS_REMEMBERED), cut), slice(cut, end)
+        name = role if role in STATE_ROLES else series.tag
+        if name in found or (role not in STATE_ROLES and not counts_evenly(series.value[before])):
+            continue
+        if np.array_equal(series.value[before], series.step[before]):
+            continue  # the axis itself, no second clock
+        judge = loss_witness if role == "loss" else exact_witness
+        said = judge(series.step[before], series.value[before], series.step[after], series.value[after])
+        if role == "elapsed" and not _restored(series, cut, said):
+            continue
+        found[name] = said
+    return found
 
-    A counter is reset when a state goes on: learning rate, epoch or (at the very start, where it differs most) loss.
+
+def _restored(series: Series, cut: int, said: Witness) -> bool:
+    """Whether elapsed seconds were restored with a state: they go on over a pause that was longer than they say.
+
+    Seconds of the process start over with it, which tells nothing of the run.
+    """
+    paused = float(series.wall_time[cut] - series.wall_time[cut - 1])
+    return said == "goes on" and paused > 2 * float(series.value[cut] - series.value[cut - 1])
+
+
+def step_went_back(first: int, last: int, start: int, cadence: int, witnesses: Mapping[str, Witness]) -> StepChange:
+    """Replay, reset or another run, for a step that goes back; "unknown" where nothing that was logged decides.
+
+    A counter is reset when a state goes on: any value without noise, or (at the very start, where it differs most) the
+    loss. Another run needs a witness too: what is not logged has not started over.
     """
     exact = {said for role, said in witnesses.items() if role != "loss"}
-    at_start = first < start + max(cadence, 1)
-    if not at_start:
+    loss = witnesses.get("loss")
+    if first >= start + max(cadence, 1):
         if "goes on" in exact:
             return "replayed" if "goes back" in exact else "reset"
-        return "reset" if witnesses.get("loss") == "goes on" else "replayed"
-    if "goes on" in exact or witnesses.get("loss") == "goes on":
+        return "reset" if loss == "goes on" and "goes back" not in exact else "replayed"
+    if "goes on" in exact or loss == "goes on":
         return "reset"
-    return "fresh"
+    return "fresh" if "starts over" in exact or loss == "starts over" else "unknown"
 
 
 def loss_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) -> Witness:
@@ -61,8 +103,9 @@ def loss_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) ->
         opened_late = step[0] > MID_RUN * max(int(step_after[0]), usual_cadence(step))
         there_at_once = noise > 0 and abs(float(np.median(after[:rows])) - end) <= known_to
         return "goes on" if opened_late and there_at_once else "unknown"
-    position = (float(np.median(after[:rows])) - end) / (begin - end)
-    if position <= GOES_ON:
+    level = float(np.median(after[:rows]))
+    position = (level - end) / (begin - end)
+    if -GOES_ON <= position <= GOES_ON or abs(level - end) <= known_to:
         return "goes on"
     return "starts over" if position >= STARTS_OVER else "unknown"
 
@@ -85,6 +128,17 @@ def _loss_in_the_middle(step: Ints, before: Floats, step_after: Ints, after: Flo
     if float(np.mean(difference)) < -PAIR_ERRORS * error and fell > 0 and moved > 0.5 * fell:
         return "goes on"
     return "goes back" if abs(float(np.mean(difference))) < error * 3 and fell > PAIR_ERRORS * error else "unknown"
+
+
+def counts_evenly(value: Floats) -> bool:
+    """Whether a column is a count by what it holds: it rises in nearly every row, by about as much each time."""
+    value = value[-ROWS_OF_A_COUNT:]
+    if len(value) < FEWEST_OF_A_COUNT or not np.isfinite(value).all():
+        return False
+    rises = np.diff(value)
+    if np.any(rises < 0) or np.mean(rises > 0) < RISING:
+        return False
+    return bool(np.corrcoef(value, np.arange(len(value)))[0, 1] >= EVENLY)
 
 
 def exact_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) -> Witness:

@@ -7,7 +7,6 @@ read keeps the first writer's rows; the run keeps all of them, and the rules say
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import PurePath
 from typing import Literal
 
@@ -16,20 +15,24 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from analyzer.model import NO_STEP, Ints, Series, Source, View
-from analyzer.roles import preference, role_of_tag
+from analyzer.clocks.falls import explain_falls
+from analyzer.clocks.rows import place_of, rows_of, rows_of_source, training_series
+from analyzer.clocks.traces import beside
+from analyzer.model import NO_STEP, Ints, Run, Series, Source, View
+from analyzer.roles import role_of_tag
+
+__all__ = ["place_of", "rows_of", "rows_of_source", "training_series"]
 
 ROWS_WITHIN = 3  # rows that each of two files must have inside the other's span of time
-TRAINING_ROLES = ("loss", "learning_rate", "grad_norm", "samples", "tokens", "epoch_loss")
 COPIES_NEEDED = 2
 ALONE = 0.1  # share of a writer's rows at steps of its own: a life of its own that overlapped with the next one
-RETURNS_NEEDED = 3  # an interleaved file returns to the end of an earlier stream; three returns are no accident
+OF_EVERY_DEVICE = 0.9  # share of the steps with a row for each device; the last may be cut
 
 
 class Simultaneous(Struct, frozen=True, kw_only=True):
     """Two accounts of the same steps, written at the same time. ``kept`` stays in the view that the clocks read."""
 
-    kind: Literal["processes", "loggers"]  # two processes, or one process that has two loggers
+    kind: Literal["processes", "loggers", "units"]  # two processes, one that has two loggers, or two units as step
     kept: int  # index into Run.sources
     other: int  # the same as ``kept`` when both wrote into one file
     tag: str
@@ -40,64 +43,48 @@ class Simultaneous(Struct, frozen=True, kw_only=True):
     alone: tuple[int, int] | None = None  # the other wrote many steps below or above these, and they stay in the view
 
 
-def simultaneous_writers(view: View, sources: Sequence[Source]) -> tuple[Simultaneous, ...]:
-    """Pairs of writers that wrote the same tags at the same time, the first of each pair kept."""
-    found = list(_pairs_of_files(view, sources))
+def simultaneous_writers(view: View, run: Run, devices: int | None = None) -> tuple[Simultaneous, ...]:
+    """Pairs of writers that wrote the same tags at the same time, the first of each pair kept.
+
+    ``devices``: the declared number of processes, where no accumulation explains as many rows a step.
+    """
+    found = list(_pairs_of_files(view, run.sources))
     for source in view.sources:
-        if sources[source].format == "tfevents":
-            continue  # every event writer opens a file of its own
-        pair = _interleaved(view, source)
+        pair = _within_a_file(view, run, source, devices)
         if pair is not None:
             found.append(pair)
     return tuple(found)
 
 
-def without_other_writers(view: View, pairs: Sequence[Simultaneous]) -> View:
-    """The view with one writer's rows only."""
+def without_other_writers(view: View, pairs: Sequence[Simultaneous], run: Run, devices: int | None = None) -> View:
+    """The view with one writer's rows only, and those that another wrote when that one had ended."""
     if not pairs:
         return view
     dropped = {pair.other for pair in pairs if pair.other != pair.kept and pair.alone is None}
     partly = [pair for pair in pairs if pair.other != pair.kept and pair.alone is not None]
-    shared = [pair.kept for pair in pairs if pair.other == pair.kept and pair.kept not in dropped]
+    shared = {pair.kept: pair.tag for pair in pairs if pair.other == pair.kept and pair.kept not in dropped}
+    whose = {source: _whose(view.series[tag], view, run, source, devices) for source, tag in shared.items()}
     series = {}
     for tag, one in view.series.items():
         keep = ~np.isin(one.source, list(dropped))
         for pair in partly:
             low, high = pair.alone or (0, 0)
             keep &= (one.source != pair.other) | (one.step < low) | (one.step > high)
-        for source in shared:
-            mine = np.flatnonzero(one.source == source)
-            streams = split_streams(one.step[mine])
-            if streams is not None:
-                keep[mine[streams != 0]] = False
+        for source, told in shared.items():
+            mine = rows_of_source(one, source)
+            main = view.series[told]
+            stream = whose[source]
+            if run.sources[source].format == "tfevents":  # a record holds one tag, a row all of them
+                stream, at = _whose(one, view, run, source, devices), np.arange(mine.stop - mine.start)
+            else:
+                at = np.searchsorted(main.row[rows_of_source(main, source)], one.row[mine], side="right") - 1
+            if stream is not None:
+                own = stream[np.maximum(at, 0)] == 0
+                own |= one.step[mine] > one.step[mine][own].max(initial=NO_STEP)
+                keep[mine] &= own
         if keep.any():
             series[tag] = one if keep.all() else rows_of(one, keep)
     return replace(view, series=series, sources=tuple(index for index in view.sources if index not in dropped))
-
-
-def training_series(view: View) -> list[Series]:
-    """The series that are written at every logged training step, the one that tells sessions best first."""
-    order = {role: index for index, role in enumerate(TRAINING_ROLES)}
-    roles = [(role_of_tag(tag) or "", series) for tag, series in view.series.items() if len(series)]
-    known = [(role, series) for role, series in roles if role in order] or roles
-    # A loss of three validation rows must not speak for a training loss of thousands.
-    longest = max((len(series) for _, series in known), default=0)
-    known = [(role, series) for role, series in known if 4 * len(series) >= longest]
-    known.sort(key=lambda item: (order.get(item[0], len(order)), *preference(*item)))
-    return [series for _, series in known]
-
-
-def rows_of_source(series: Series, source: int) -> slice:
-    """The points of one file in a series; files follow one another in written order."""
-    number = series.source.dtype.type(source)  # of its own type: a wider one would copy the column
-    begin, end = (int(np.searchsorted(series.source, number, side=side)) for side in ("left", "right"))
-    return slice(begin, end)
-
-
-def place_of(series: Series, cut: tuple[int, int]) -> int:
-    """The first point of a series at or behind a cut, a source and a row in it."""
-    inside = rows_of_source(series, cut[0])
-    return inside.start + int(np.searchsorted(series.row[inside], cut[1]))
 
 
 def without_repeated_rows(view: View) -> View:
@@ -117,12 +104,6 @@ def _copies(series: Series) -> NDArray[np.bool_]:
     same = np.zeros(len(series), dtype=np.bool_)
     same[1:] = (np.diff(series.step) == 0) & (np.diff(series.source) == 0) & (series.value[1:] == series.value[:-1])
     return same & (series.step != NO_STEP)
-
-
-def rows_of(series: Series, keep: NDArray[np.bool_]) -> Series:
-    """The points of a series for which ``keep`` is true."""
-    return replace(series, step=series.step[keep], value=series.value[keep], wall_time=series.wall_time[keep],
-                   source=series.source[keep], row=series.row[keep])
 
 
 def _pairs_of_files(view: View, sources: Sequence[Source]) -> list[Simultaneous]:
@@ -214,62 +195,44 @@ def _ranges_cross(a: Ints, b: Ints) -> bool:
     return bool(high - low > 0.5 * min(np.ptp(a), np.ptp(b)))
 
 
-def _interleaved(view: View, source: int) -> Simultaneous | None:
-    """Two streams in one file: it falls and returns to exactly the end of the earlier stream, three times or more."""
+def _within_a_file(view: View, run: Run, source: int, devices: int | None) -> Simultaneous | None:
+    """Two streams of rows in one file: of two processes, or of one that counts two things as step."""
     for series in training_series(view):
-        mine = np.flatnonzero(series.source == source)
-        if len(mine) < 4 * RETURNS_NEEDED or series.step[mine[0]] == NO_STEP:
+        mine = np.arange(len(series))[rows_of_source(series, source)]
+        stream = _whose(series, view, run, source, devices)
+        if stream is None:
             continue
-        streams = split_streams(series.step[mine])
-        if streams is None:
-            continue
-        one, two = mine[streams == 0], mine[streams == 1]
+        one, two = mine[stream == 0], mine[stream == 1]
         _, at_one, at_two = np.intersect1d(series.step[one], series.step[two], return_indices=True)
         equal = bool(np.all(series.value[one[at_one]] == series.value[two[at_two]]))
-        return Simultaneous(kind="processes", kept=source, other=source, tag=series.tag, first_kept=int(one[0]),
-                            first_other=int(two[0]), rows=len(two), equal_values=equal)
+        units = not len(at_one) or len(two) < len(one) * ALONE
+        return Simultaneous(kind="units" if units else "processes", kept=source, other=source, tag=series.tag,
+                            first_kept=int(one[0]), first_other=int(two[0]), rows=int(np.count_nonzero(stream)),
+                            equal_values=equal)
     return None
 
 
-def split_streams(step: Ints) -> NDArray[np.int64] | None:
-    """Stream (0 or 1) of every row of one file's series that two processes wrote in turns; None when one wrote it.
+def _whose(series: Series, view: View, run: Run, source: int, devices: int | None) -> NDArray[np.int64] | None:
+    """The stream of every row of a series in one file, 0 the first; None where one process counts one thing."""
+    step = series.step[rows_of_source(series, source)]
+    if len(step) < ROWS_WITHIN or np.any(step == NO_STEP):
+        return None
+    if run.sources[source].format != "tfevents" and devices is not None:
+        stream = _in_step(step, devices)
+        if stream is not None:
+            return stream
+    if not np.any(np.diff(step) < 0):
+        return None
+    found = explain_falls(step, beside(view, run, series, source))
+    if found.cause == "turns" and run.sources[source].format == "tfevents":
+        return None  # every event writer opens a file of its own
+    return found.stream
 
-    Each run of rising steps continues the stream whose end it follows by exactly one cadence. Two streams are believed
-    when the file returned to either stream's end at least three times, and every run fits one of them.
-    """
-    falls = np.flatnonzero(np.diff(step) < 0) + 1
-    if len(falls) < RETURNS_NEEDED:
+
+def _in_step(step: Ints, devices: int) -> NDArray[np.int64] | None:
+    """Whose each row is, where every device tells every step, one after another; None where they do not."""
+    begins = np.flatnonzero(np.concatenate([[True], np.diff(step) != 0]))
+    rows = np.diff(np.append(begins, len(step)))
+    if float(np.mean(rows == devices)) < OF_EVERY_DEVICE:
         return None
-    rises = np.diff(step)
-    rises = rises[rises > 0]
-    if not len(rises):
-        return None
-    # In the turns of two writers the usual difference is the cadence only if runs are longer than a row; the smallest
-    # difference that occurs often is the cadence in either case.
-    values, counts = np.unique(rises, return_counts=True)
-    cadence = int(values[np.argmax(counts >= 0.1 * counts.max())])
-    breaks = np.flatnonzero(np.diff(step) != cadence) + 1
-    bounds = [0, *breaks.tolist(), len(step)]
-    if len(bounds) > 200_000:
-        return None
-    ends: list[int] = []
-    stream = np.zeros(len(step), dtype=np.int64)
-    returns = misfits = 0
-    for begin, end in pairwise(bounds):
-        first, last = int(step[begin]), int(step[end - 1])
-        fits = [index for index, stop in enumerate(ends) if stop + cadence == first]
-        if fits:
-            chosen = fits[0]
-            returns += 1
-        elif len(ends) < 2:
-            chosen = len(ends)
-            ends.append(first)
-        else:
-            misfits += 1
-            chosen = int(np.argmin([abs(stop + cadence - first) for stop in ends]))
-        ends[chosen] = last
-        stream[begin:end] = chosen
-    size = np.bincount(stream, minlength=2)
-    if len(ends) < 2 or returns < 2 * RETURNS_NEEDED or misfits > 0.1 * returns or 4 * size.min() < size.max():
-        return None
-    return stream
+    return np.arange(len(step)) - np.repeat(begins, rows)

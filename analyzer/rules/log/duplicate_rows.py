@@ -33,7 +33,6 @@ from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
 PER_MICRO_BATCH = 0.5  # share of rows: a loss that repeats its step this often with other values is logged so by design
-OF_EVERY_DEVICE = 0.9  # share of the steps with a row for each device; the last may be cut
 EVIDENCE_PAIRS = 2
 
 
@@ -95,17 +94,8 @@ def _repeated(timeline: Timeline, series: Series) -> Ints:
         return twice[:0]  # the axis does not count in order, a step told twice means nothing
     equal = series.value[twice] == series.value[twice - 1]
     if len(twice) >= PER_MICRO_BATCH * len(distinct(series.step)) and np.count_nonzero(equal) < 0.5 * len(twice):
-        return twice if _of_every_device(timeline, series) else twice[:0]
+        return twice[:0]
     return twice
-
-
-def _of_every_device(timeline: Timeline, series: Series) -> bool:
-    """Whether there are as many rows at every step as devices are declared, and no accumulation of that many."""
-    devices = timeline.declared.get("world_size")
-    if not isinstance(devices, int) or devices < 2 or devices == timeline.declared.get("grad_accumulation"):
-        return False
-    _, rows = np.unique(series.step, return_counts=True)
-    return float(np.mean(rows == devices)) >= OF_EVERY_DEVICE
 
 
 def _repeats(timeline: Timeline, series: Series, twice: Ints) -> Finding:
@@ -155,8 +145,6 @@ RULE = Rule(
     sources=("https://github.com/Lightning-AI/pytorch-lightning/issues/230",),
     bad=(
         Example(title="two handlers for fifteen steps", files=csv_log(("step", "loss"), lambda: _doubled(40, 54))),
-        Example(title="each of four devices writes", files=csv_log(("step", "loss"), _micro_batches),
-                declared={"world_size": 4}),
         Example(title="every row twice", files=csv_log(("step", "loss"), lambda: _doubled(1, 100))),
     ),
     good=(

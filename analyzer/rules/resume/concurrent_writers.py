@@ -1,18 +1,19 @@
 """Two processes wrote the run at the same time.
 
 What it checks
-    Event files of one folder whose rows overlap in time and in step and that different processes opened; and text
-    logs in which the step falls and then returns to exactly the end of an earlier stream, again and again: two
-    streams of rows in turns.
+    Event files of one folder whose rows overlap in time and in step and that different processes opened; text logs in
+    which the step falls and then returns to exactly the end of an earlier stream, again and again: streams of rows in
+    turns; and text logs with a row at every step for each declared device.
 
 Why it matters
     Every value is there twice, from two states of the model. Means, counts and curves mix both, and a viewer that
     drops steps out of order shows a random half.
 
 When it is silent
-    One process with two loggers writes the same rows twice: `duplicate-rows`. A session that begins when the one
-    before has ended is a resume. Writers in folders of their own (train and validation, one a rank) are meant to be
-    apart.
+    One process with two loggers writes the same rows twice: `duplicate-rows`. An accumulation of as many micro-batches
+    explains as many rows a step, and several passes over each batch explain turns in reinforcement learning. A session
+    that begins when the one before has ended is a resume. Writers in folders of their own (train and validation, one a
+    rank) are meant to be apart.
 
 What to do
     Create the logger on the main process only (`if rank == 0`, `accelerator.is_main_process`), and give every run a
@@ -70,6 +71,10 @@ def _turns() -> list[tuple[int, float]]:
     return rows
 
 
+def _every_device() -> list[tuple[object, ...]]:
+    return [(step, falling_loss(step) + 0.01 * device) for step in range(1, 61) for device in range(4)]
+
+
 def _three_resumes() -> list[tuple[object, ...]]:
     lives = ((1, 40), (31, 70), (61, 100), (91, 130))
     return [(step, falling_loss(step)) for first, last in lives for step in range(first, last + 1)]
@@ -94,8 +99,12 @@ RULE = Rule(
         Example(title="two ranks append to one table", files=csv_log(("step", "loss"), _turns)),
         Example(title="two ranks that log every five steps", files=csv_log(("step", "loss"), lambda: [
             (5 * step, loss) for step, loss in _turns()])),
+        Example(title="each of four devices writes every step", files=csv_log(("step", "loss"), _every_device),
+                declared={"world_size": 4}),
     ),
     good=(
+        Example(title="four micro-batches on four devices", files=csv_log(("step", "loss"), _every_device),
+                declared={"world_size": 4, "grad_accumulation": 4}, why="the accumulation explains the rows"),
         Example(title="three replays after crashes", files=csv_log(("step", "loss"), _three_resumes),
                 why="the step falls three times but never returns to the end of an earlier stream"),
         Example(title="a counter that restarts with each epoch",

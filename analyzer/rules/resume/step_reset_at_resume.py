@@ -10,8 +10,9 @@ Why it matters
     the counter run again from the start, and a viewer draws the two lives over each other or throws the first away.
 
 When it is silent
-    A replay from a checkpoint goes back with its state: that is `steps-replayed`. When every clock and the loss start
-    over, another run was written into the same place: a note. A counter that restarts with every epoch is an axis of
+    A replay from a checkpoint goes back with its state: that is `steps-replayed`. When the loss and the other clocks
+    start over, another run was written into the same place: a note, as is a fall that nothing in the log explains. A
+    counter that restarts with every epoch is an axis of
     its own (`step-axis-mixed`), and two processes that write at once are `concurrent-writers`.
 
 What to do
@@ -42,8 +43,6 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         if others:
             yield _another_run(others[0], len(others))
             return
-
-
     for note in timeline.run.notes:
         if note.startswith("another run in the same folder"):
             yield _shared_folder(timeline, note)
@@ -72,8 +71,8 @@ def _reset(join: Join) -> Finding:
     return Finding(
         severity="error",
         message=f"step goes back from {join.last_step_before} to {join.first_step_after} ({join.how_known}) while "
-        f"{_listed(goes_on)} on from where the session before ended: {join.overlap} rows carry steps that were "
-        f"already used",
+        f"{_listed(goes_on, 'goes', 'go')} on from where the session before ended: {join.overlap} rows carry steps "
+        f"that were already used",
         tag=join.tag,
         first_step=join.first_step_after,
         numbers={"steps": join.last_step_before + join.cadence - join.first_step_after, "rows": join.overlap,
@@ -83,21 +82,25 @@ def _reset(join: Join) -> Finding:
     )
 
 
-def _listed(goes_on: list[str]) -> str:
-    if not goes_on:
-        return "the training goes"
-    if len(goes_on) == 1:
-        return f"the {goes_on[0]} goes"
-    return f"the {', '.join(goes_on[:-1])} and {goes_on[-1]} go"
+def _listed(clocks: list[str], one: str, several: str) -> str:
+    """The clocks with their verb; without a name it was the training as a whole."""
+    if not clocks:
+        return f"the training {one}"
+    if len(clocks) == 1:
+        return f"the {clocks[0]} {one}"
+    return f"the {', '.join(clocks[:-1])} and {clocks[-1]} {several}"
 
 
 def _another_run(join: Join, count: int) -> Finding:
     more = f", {count} times in all" if count > 1 else ""
+    over = [role.replace("_", " ") for role, said in join.witnesses.items() if said == "starts over"]
+    why = f"{_listed(over, 'starts', 'start')} over with it: another run was written into the same place"
+    if join.step == "unknown":
+        why = "the log does not show why"
     return Finding(
         severity="note",
-        message=f"step, loss and every other clock start over at step {join.first_step_after} after step "
-        f"{join.last_step_before} ({join.how_known}): another run was written into the same place{more}; the longest "
-        f"is audited",
+        message=f"the step falls from {join.last_step_before} to {join.first_step_after} ({join.how_known}){more}, and "
+        f"{why}; the longest stretch is audited",
         tag=join.tag,
         first_step=join.first_step_after,
         numbers={"last_step_before": join.last_step_before},
@@ -132,7 +135,7 @@ RULE = Rule(
     ),
     bad=(
         Example(title="counter restarts while learning rate and loss go on",
-                files=csv_log(("step", "loss", "lr"), lambda: _rows(1, 60) + _rows(61, 120, shift=60))),
+                files=csv_log(("step", "loss", "lr"), lambda: _rows(1, 60) + _rows(61, 150, shift=60))),
         Example(title="weights are loaded, everything else starts again",
                 files=csv_log(("step", "loss", "lr"), _weights_only)),
     ),

@@ -1,0 +1,43 @@
+"""Rows of one file and of one series: where they stand, and which series speak for the training."""
+
+from __future__ import annotations
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from analyzer.model import Series, View
+from analyzer.roles import preference, role_of_tag
+
+TRAINING_ROLES = ("loss", "learning_rate", "grad_norm", "samples", "tokens", "epoch_loss")
+
+
+def training_series(view: View) -> list[Series]:
+    """The series that are written at every logged training step, the one that tells sessions best first."""
+    order = {role: index for index, role in enumerate(TRAINING_ROLES)}
+    roles = [(role_of_tag(tag) or "", series) for tag, series in view.series.items() if len(series)]
+    known = [(role, series) for role, series in roles if role in order] or roles
+    # A loss of three validation rows must not speak for a training loss of thousands.
+    longest = max((len(series) for _, series in known), default=0)
+    known = [(role, series) for role, series in known if 4 * len(series) >= longest]
+    known.sort(key=lambda item: (order.get(item[0], len(order)), *preference(*item)))
+    return [series for _, series in known]
+
+
+def rows_of_source(series: Series, source: int) -> slice:
+    """The points of one file in a series; files follow one another in written order."""
+    number = series.source.dtype.type(source)  # of its own type: a wider one would copy the column
+    begin, end = (int(np.searchsorted(series.source, number, side=side)) for side in ("left", "right"))
+    return slice(begin, end)
+
+
+def place_of(series: Series, cut: tuple[int, int]) -> int:
+    """The first point of a series at or behind a cut, a source and a row in it."""
+    inside = rows_of_source(series, cut[0])
+    return inside.start + int(np.searchsorted(series.row[inside], cut[1]))
+
+
+def rows_of(series: Series, keep: NDArray[np.bool_]) -> Series:
+    """The points of a series for which ``keep`` is true."""
+    return replace(series, step=series.step[keep], value=series.value[keep], wall_time=series.wall_time[keep],
+                   source=series.source[keep], row=series.row[keep])

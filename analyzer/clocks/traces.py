@@ -1,0 +1,118 @@
+"""What stands beside a counter in one file: traces of a new process, and values that went back, on or over with it."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.clocks.falls import Beside, falls_of
+from analyzer.clocks.rows import rows_of_source
+from analyzer.clocks.witnesses import exact_witness, loss_witness
+from analyzer.model import Floats, Ints, Run, Series, View
+from analyzer.roles import role_of_tag
+
+GAP_IN_SPACINGS = 100.0  # a pause a hundred times the usual spacing of rows is a process that was not running
+GAP_SECONDS = 60.0  # and no shorter than a minute: the first rows of a fast toy run are microseconds apart
+PAUSES_AT_MOST = 100  # in one file; pauses that come more often, or before each hundredth row, are the run's habit
+FEWEST_PAUSED = 8  # rows that show what is usual
+FALLS_COMPARED = 100  # in one file, each with all rows before it
+TIMER = "elapsed time starts again"
+EXACT_ROLES = ("learning_rate", "epoch", "samples", "tokens")
+PLAYED = re.compile(r"reward|episode|(?:^|[/_])return(?:$|[/_])|(?:policy|value|(?:^|[/_])(?:pg|vf|v))_loss", re.I)
+
+
+def beside(view: View, run: Run, series: Series, source: int) -> Beside:
+    """What the log shows at the rows of a series in one file."""
+    mine = rows_of_source(series, source)
+    count, row = series.step[mine], series.row[mine]
+    label = _labels_at(view, row, source)
+    at = falls_of(count, label)
+    traces, timer, state, over = (np.zeros(len(count), dtype=np.bool_) for _ in range(4))
+    if len(at):
+        starts = starts_in(view, run, source)
+        for said, timed in ((traces, False), (timer, True)):
+            rows = np.array(sorted(row for row, why in starts.items() if (why == TIMER) == timed), dtype=np.int64)
+            said[at] = np.searchsorted(rows, row[at], side="right") > np.searchsorted(rows, row[at - 1], side="right")
+        for tag, other in view.series.items():
+            role = role_of_tag(tag)
+            if role in EXACT_ROLES or other is series:
+                _compare(other, source, count, row, at[:FALLS_COMPARED], state if role in EXACT_ROLES else over)
+    return Beside(traces=traces, timer=timer, state=state, over=over, label=label,
+                  plays=any(PLAYED.search(tag) for tag in view.series))
+
+
+def starts_in(view: View, run: Run, source: int) -> dict[int, str]:
+    """Rows of a file before which the log shows that a process started, and how it shows it."""
+    words = {"header-repeated": "header repeated", "session-start": "session marker"}
+    found: dict[int, str] = {}
+    if run.sources[source].format != "tfevents" and view.series:  # each writer of those opens a file of its own
+        longest = max(view.series.values(), key=lambda one: len(one.step[rows_of_source(one, source)]))
+        found |= dict.fromkeys(_long_pauses(longest, source), "long pause")
+    for tag, series in view.series.items():
+        if role_of_tag(tag) == "elapsed":
+            found |= dict.fromkeys(_elapsed_restarts(series, source), TIMER)
+    return found | {m.row: words[m.kind] for m in run.markers if m.source == source and m.kind in words}
+
+
+def _labels_at(view: View, row: Ints, source: int) -> Floats | None:
+    """The whole epoch label in force at rows of a file; None without labels."""
+    for tag, series in view.series.items():
+        if role_of_tag(tag) != "epoch":
+            continue
+        mine = rows_of_source(series, source)
+        value = series.value[mine]
+        if len(value) < 2 or not np.isfinite(value).all() or np.any(value != np.floor(value)):
+            continue
+        at = np.searchsorted(series.row[mine], row, side="right") - 1
+        if np.array_equal(value[np.maximum(at, 0)], row):
+            continue
+        return value[np.maximum(at, 0)]
+    return None
+
+
+def _compare(other: Series, source: int, count: Ints, row: Ints, at: Ints, said: NDArray[np.bool_]) -> None:
+    """Mark the falls at which a column says what became of it: state that is restored, or a loss that starts over."""
+    mine = rows_of_source(other, source)
+    step, value = other.step[mine], other.value[mine]
+    if not len(step) or np.array_equal(value, step):
+        return  # the axis itself, no second clock
+    exact = role_of_tag(other.tag) in EXACT_ROLES
+    places = np.searchsorted(other.row[mine], row[at])
+    for fall, place in zip(at.tolist(), places.tolist(), strict=True):
+        if place < 2 or place == len(step) or step[place] != count[fall]:
+            continue
+        judge = exact_witness if exact else loss_witness
+        answer = judge(step[:place], value[:place], step[place:], value[place:])
+        said[fall] |= answer != "unknown" if exact else answer == "starts over"
+
+
+def _elapsed_restarts(series: Series, source: int) -> list[int]:
+    """Rows at which a column of elapsed seconds starts again near its beginning."""
+    mine = rows_of_source(series, source)
+    known = np.isfinite(series.value[mine])
+    value, row = series.value[mine][known], series.row[mine][known]
+    if len(value) < 3:
+        return []
+    falls = np.flatnonzero(np.diff(value) < 0) + 1
+    spacing = float(np.median(np.abs(np.diff(value))))
+    begin = max(float(value[0]), 0.0) * 2 + 20 * spacing
+    falls = falls[(value[falls] >= 0) & (value[falls] <= begin) & (value[falls] < 0.5 * value[falls - 1])]
+    return [int(at) for at in row[falls]] if len(falls) <= PAUSES_AT_MOST else []
+
+
+def _long_pauses(series: Series, source: int) -> list[int]:
+    """Rows before which nothing was written for a hundred spacings, where that is not the habit of the run."""
+    mine = rows_of_source(series, source)
+    wall = series.wall_time[mine]
+    if len(wall) < FEWEST_PAUSED or not np.isfinite(wall).all():
+        return []
+    gaps = np.diff(wall)
+    usual = float(np.median(gaps))
+    if usual <= 0:
+        return []
+    long = np.flatnonzero(gaps > max(GAP_IN_SPACINGS * usual, GAP_SECONDS)) + 1
+    if len(long) > min(PAUSES_AT_MOST, max(3, len(wall) // 100)):
+        return []
+    return [int(at) for at in series.row[mine][long]]
