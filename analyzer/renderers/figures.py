@@ -6,6 +6,7 @@ Curves differ by line style as well as by colour, findings by the shape of their
 from __future__ import annotations
 
 import io
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,24 @@ COLUMN_INCHES = 3.5  # one column of a two-column paper
 PAGE_INCHES = 7.2  # both columns
 PANEL_INCHES = 2.15
 POINTS_PER_LINE = 4000
+NEAR_EDGE = 0.85  # of the panel: labels beyond stand on the inner side of their mark
+FEW_POINTS = 60  # drawn as dots too
 COLOURS = {
     "observed": ("#1f4e79", "#7a3b00", "#3f6b3f", "#5b3a7a"),
     "expected": ("#c8511b",),
     "declared": ("#3f6b3f",),
     "level": ("#8a8a8a",),
 }
+STYLE: Any = {
+    "font.size": 7.5,
+    "axes.titlesize": 8.5,
+    "axes.linewidth": 0.6,
+    "svg.hashsalt": "analyzer",
+    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3 fonts
+    "ps.fonttype": 42,
+}
+TITLE_COLUMNS = 52  # characters that fit above one column at the title's size
+TITLE_LINES = 3
 MARKERS = {"error": "v", "warning": "D", "note": "o"}
 MARKER_COLOURS = {"error": "#b00020", "warning": "#b36b00", "note": "#444444"}
 DASHES = ("-", "--", "-.", ":")
@@ -50,10 +63,13 @@ def draw(report: RunReport, *, kind: str, output: str, dots_per_inch: int = 200)
     Raises:
         NothingToDraw: when the log has none of the series that the kind shows.
     """
+    from matplotlib import rc_context
+
     figure = figure_of(report, kind)
     buffer = io.BytesIO()
     metadata = {"Date": None} if output in ("svg",) else {"CreationDate": None} if output == "pdf" else None
-    figure.savefig(buffer, format=output, dpi=dots_per_inch, metadata=metadata)
+    with rc_context(STYLE):
+        figure.savefig(buffer, format=output, dpi=dots_per_inch, metadata=metadata)
     return buffer.getvalue()
 
 
@@ -62,6 +78,10 @@ def figure_of(report: RunReport, kind: str) -> Any:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    if kind == "resume" and not report.timeline.joins:
+        raise NothingToDraw(
+            f"{report.run.name}: the run was never resumed; a figure of kind 'overview' shows its clocks"
+        )
     by_key = {chart.key: chart for chart in charts_of(report)}
     charts = [by_key[key] for key in KINDS[kind] if key in by_key]
     if not charts:
@@ -69,14 +89,14 @@ def figure_of(report: RunReport, kind: str) -> Any:
     columns = 2 if kind == "overview" and len(charts) > 1 else 1
     rows = -(-len(charts) // columns)
     size = (PAGE_INCHES if columns == 2 else COLUMN_INCHES, PANEL_INCHES * rows + 0.35)
-    with rc_context({"font.size": 7.5, "axes.titlesize": 8.5, "axes.linewidth": 0.6, "svg.hashsalt": "analyzer"}):
+    with rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
         panels = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
         for panel, chart in zip(panels, charts, strict=False):
             _panel(panel, chart)
         for panel in panels[len(charts) :]:
             panel.set_axis_off()
-        figure.suptitle(_literal(report.run.name), fontsize=9)
+        figure.suptitle(_title(report, charts, TITLE_COLUMNS * columns), fontsize=8.5)
     return figure
 
 
@@ -97,38 +117,61 @@ def _panel(panel: Any, chart: Chart) -> None:
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(True, linewidth=0.3, color="#dddddd")
     panel.set_axisbelow(True)
-    if 1 < len(chart.lines) <= 6:
+    if 1 < len(panel.get_legend_handles_labels()[1]) <= 6:
         panel.legend(fontsize=6, frameon=False, loc="best", handlelength=2.4)
 
 
+def _title(report: RunReport, charts: list[Chart], width: int) -> str:
+    """The run, and in a sentence the gravest finding that the charts mark."""
+    marked = {mark.code for chart in charts for mark in chart.marks}
+    finding = next((one for one in report.findings if one.code in marked), None)
+    name = _literal(report.run.name, width)
+    if finding is None:
+        return name
+    lines = textwrap.wrap(f"{finding.code}: {_literal(finding.message, 10 * width)}", width)
+    cut = (
+        lines[:TITLE_LINES] if len(lines) <= TITLE_LINES else [*lines[: TITLE_LINES - 1], f"{lines[TITLE_LINES - 1]} …"]
+    )
+    return "\n".join([name, *cut])
+
+
 def _curve(panel: Any, line: Line, x_axis: str, number: int) -> None:
-    """One curve; a break between sessions instead of a line drawn backwards."""
-    colours = COLOURS[line.style]
+    """One curve; of several sessions each has a colour and dashes of its own, and none is drawn backwards."""
     session = line.session if line.session is not None else np.zeros(len(line.y), dtype=np.int64)
     kept = keep_extremes(line.y, POINTS_PER_LINE)
-    x, y, part = line.x[x_axis][kept], line.y[kept].astype(np.float64), session[kept]
-    breaks = np.flatnonzero(np.diff(part) != 0) + 1
-    x, y = np.insert(x, breaks, np.nan), np.insert(y, breaks, np.nan)
-    sparse = len(kept) <= 60 and line.style == "observed"
-    panel.plot(
-        x,
-        y,
-        color=colours[number % len(colours)],
-        linestyle=STYLES.get(line.style) or DASHES[number % len(DASHES)],
-        linewidth=1.1 if line.style == "expected" else 0.8,
-        drawstyle="steps-post" if line.stepped else "default",
-        marker="." if sparse else None,
-        markersize=3,
-        zorder=3 if line.style == "expected" else 2,
-        label=_literal(line.name),
-        gid=f"line-{line.style}",
-    )
+    parts = np.unique(session[kept]).tolist()
+    for part in parts:
+        here = kept[session[kept] == part]
+        apart = len(parts) > 1 and line.style == "observed"
+        look = number + (part if apart else 0)
+        colours = COLOURS[line.style]
+        panel.plot(
+            line.x[x_axis][here],
+            line.y[here].astype(np.float64),
+            color=colours[look % len(colours)],
+            linestyle=STYLES.get(line.style) or DASHES[look % len(DASHES)],
+            linewidth=1.1 if line.style == "expected" else 0.8,
+            drawstyle="steps-post" if line.stepped else "default",
+            marker="." if len(kept) <= FEW_POINTS and line.style == "observed" else None,
+            markersize=3,
+            zorder=3 if line.style == "expected" else 2,
+            label=_label(line.name, part, parts, apart),
+            gid=f"line-{line.style}",
+        )
+
+
+def _label(name: str, part: int, parts: list[int], apart: bool) -> str | None:
+    """The entry of the legend; of a curve in parts that are not told apart, the first part stands for all."""
+    if apart:
+        return f"{_literal(name, 30)}, session {part + 1}"
+    return _literal(name) if part == parts[0] else None
 
 
 def _annotate(panel: Any, chart: Chart) -> None:
     from matplotlib.patheffects import withStroke
 
     labelled: set[str] = set()
+    panel.autoscale_view()  # the limits decide on which side a label stands
     for mark in chart.marks:
         if mark.y is None:
             panel.axvline(mark.step, color=MARKER_COLOURS[mark.severity], linewidth=0.8, gid=f"finding-{mark.code}")
@@ -147,10 +190,12 @@ def _annotate(panel: Any, chart: Chart) -> None:
         if mark.code not in labelled:
             labelled.add(mark.code)
             height = mark.y if mark.y is not None else panel.get_ylim()[1]
+            across, up = panel.transAxes.inverted().transform(panel.transData.transform((mark.step, height)))
             panel.annotate(
                 mark.code,
                 (mark.step, height),
-                xytext=(4, 7),
+                xytext=(-4 if across > NEAR_EDGE else 4, -11 if up > NEAR_EDGE else 7),
+                horizontalalignment="right" if across > NEAR_EDGE else "left",
                 textcoords="offset points",
                 fontsize=6.5,
                 fontweight="bold",

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from analyzer.auditing import audit_run
 from analyzer.config.declared import facts_from_options, merge
 from analyzer.discovery import discover
 from analyzer.model import Finding, Row, RunReport
-from analyzer.renderers.charts import charts_of, keep_extremes, scales_of
-from analyzer.renderers.figures import KINDS, NothingToDraw, draw, figure_of
+from analyzer.renderers.charts import Line, charts_of, keep_extremes, scales_of
+from analyzer.renderers.figures import KINDS, NothingToDraw, _curve, draw, figure_of
 from analyzer.rules.examples import falling_loss, table
 
 
@@ -161,3 +163,46 @@ def test_a_logged_counter_is_an_axis_where_it_is_straight(
     assert (found is None) == (scale is None)
     if scale is not None:
         np.testing.assert_allclose(found, scale, rtol=0.01, atol=100)
+
+
+@pytest.mark.parametrize(
+    ("findings", "said"),
+    [
+        ([finding("LOS001", 40)], "run\nLOS001: something at 40"),
+        ([finding("SCH001", 40)], "run"),  # not of this figure
+        ([], "run"),
+    ],
+)
+def test_the_title_says_what_is_seen(findings: list[Finding], said: str, tmp_path: Path) -> None:
+    assert figure_of(report_of(tmp_path, findings), "loss").get_suptitle() == said
+
+
+def test_a_figure_of_resumes_needs_one(tmp_path: Path) -> None:
+    with pytest.raises(NothingToDraw, match="never resumed"):
+        figure_of(report_of(tmp_path), "resume")
+
+
+def test_sessions_are_told_apart(tmp_path: Path) -> None:
+
+
+    panel = Figure().subplots()
+    steps = np.array([1.0, 2, 3, 2, 3, 4])
+    line = Line(name="loss", x={"step": steps}, y=steps, session=np.array([0, 0, 0, 1, 1, 1]))
+    _curve(panel, line, "step", 0)
+    looks = {(one.get_color(), one.get_linestyle(), one.get_label()) for one in panel.lines}
+    assert len(looks) == 2 and {look[2] for look in looks} == {"loss, session 1", "loss, session 2"}
+
+
+@pytest.mark.parametrize("step", [1, 50, 100])
+def test_labels_stay_inside_the_axes(step: int, tmp_path: Path) -> None:
+    figure = figure_of(report_of(tmp_path, [finding("LOS001", step)]), "loss")
+    FigureCanvasAgg(figure).draw()
+    panel = figure.axes[0]
+    (label,) = panel.texts
+    box, frame = label.get_window_extent(), panel.get_window_extent()
+    assert frame.x0 - 2 <= box.x0 and box.x1 <= frame.x1 + 2 and box.y1 <= frame.y1 + 12
+
+
+def test_fonts_of_a_pdf_are_truetype(tmp_path: Path) -> None:
+    data = draw(report_of(tmp_path), kind="loss", output="pdf")
+    assert b"/Type3" not in data and (b"/TrueType" in data or b"/CIDFontType2" in data)
