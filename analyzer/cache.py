@@ -1,24 +1,61 @@
-"""Files that the program keeps for itself: in the platform's cache folder, each written whole or not at all."""
+"""Files that the program keeps for itself: in a folder of its user alone, each written whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
+WRITABLE_BY_OTHERS = 0o022
 
-def cache_folder(purpose: str) -> Path:
-    """Where files of a purpose are kept; deleting it costs time, nothing else."""
+
+def own_folder(purpose: str) -> Path | None:
+    """The folder for files of a purpose; deleting it costs time, nothing else.
+
+    None where it cannot be made, or where it is a link, belongs to another user or can be written to by others: in a
+    cache folder that several users share, anybody could have laid it there.
+    """
     import platformdirs
 
-    return platformdirs.user_cache_path("analyzer", appauthor=False) / purpose
+    ours = platformdirs.user_cache_path("analyzer", appauthor=False)
+    try:
+        for folder in (ours, ours / purpose):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            found = folder.lstat()
+            if not stat.S_ISDIR(found.st_mode) or not _is_own(found):
+                return None
+    except OSError:
+        return None
+    return ours / purpose
+
+
+def read_own(path: Path) -> bytes | None:
+    """What this program wrote under a name; None where nothing lies there, or a link, or what others can write to."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as stream:
+        found = os.fstat(handle)
+        return stream.read() if stat.S_ISREG(found.st_mode) and _is_own(found) else None
+
+
+def _is_own(found: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & WRITABLE_BY_OTHERS)
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write under a temporary name and rename: nobody ever reads half a file."""
+    """Write under a temporary name and rename: nobody ever reads half a file, and a full disk leaves nothing behind."""
+    import contextlib
     import tempfile
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(content)
-    os.replace(temporary, path)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

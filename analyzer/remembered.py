@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from analyzer.cache import cache_folder, write_whole
+from analyzer.cache import own_folder, read_own, write_whole
 from analyzer.config.files import places_consulted
 from analyzer.grouping import Group
+from analyzer.plain_records import from_bytes, to_bytes
 from analyzer.readers import all_readers
 
 SECONDS_TO_SETTLE = 2.0  # a file system's clock ticks in milliseconds: two writes within one tick look like one
+PURPOSE = "audits"
 DAYS_KEPT = 30
 SECONDS_BETWEEN_SWEEPS = 86_400.0
 
@@ -40,37 +40,25 @@ def remembered(
         asked: what the audit was asked for, as text: the same text, the same question.
         lasts: whether an answer depends on nothing but the files of the group, its configuration and the question.
     """
-    folder = own_folder()
+    folder = own_folder(PURPOSE)
     digest = digest_of(group, asked) if folder is not None else None
     if folder is None or digest is None:
         return audit(group)
     path = folder / digest[:2] / digest
-    with contextlib.suppress(Exception):  # missing, cut, or of another program: audit again
-        found: Answer = pickle.loads(zlib.decompress(path.read_bytes()))  # our own file, in a folder of our own
-        return found
+    kept = read_own(path)
+    if kept is not None:
+        with contextlib.suppress(ValueError):  # cut, or of another program: audit again
+            return cast(Answer, from_bytes(kept))
     answer = audit(group)
     if lasts(answer):
         with contextlib.suppress(OSError):  # a full disk costs the next audit some time, and this one nothing
-            write_whole(path, zlib.compress(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL), level=1))
+            write_whole(path, to_bytes(answer))
     return answer
-
-
-def own_folder() -> Path | None:
-    """The folder of answers, which nobody else may write to: what is read there is trusted. None where it cannot be."""
-    folder = cache_folder("audits")
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        found = folder.stat()
-    except OSError:
-        return None
-    if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o022):
-        return None
-    return folder
 
 
 def sweep() -> None:
     """Remove answers that are older than a month; at most once a day."""
-    folder = own_folder()
+    folder = own_folder(PURPOSE)
     if folder is None:
         return
     now = time.time()
@@ -132,6 +120,6 @@ def _newest(states: Iterable[State]) -> float:
 def _program() -> str:
     """The source of the analyzer as it lies on the disk, and what it computes with."""
     source = Path(__file__).parent
-    libraries = [find_spec("numpy")]
-    origins = [Path(found.origin) for found in libraries if found is not None and found.origin]
+    numpy = find_spec("numpy")
+    origins = [Path(numpy.origin)] if numpy is not None and numpy.origin else []
     return repr((sys.version, [_state(path) for path in (*origins, *sorted(source.rglob("*.py")))]))

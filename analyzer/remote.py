@@ -19,7 +19,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from analyzer.cache import cache_folder, write_whole
+from analyzer.cache import own_folder, write_whole
 from analyzer.model import Problem
 
 # scheme -> the package that serves it, and the extra that installs it; None: fsspec alone
@@ -109,7 +109,10 @@ def mirror(
 
     filesystem, path = _filesystem(url, options)
     listing, single = _listing(filesystem, path, url)
-    folder = (cache or cache_folder("remote")) / hashlib.sha256(url.encode()).hexdigest()[:24]
+    kept = cache or own_folder("remote")
+    if kept is None:
+        raise NotReachable("the cache folder cannot be made, or is not yours alone; set XDG_CACHE_HOME to one that is")
+    folder = kept / hashlib.sha256(url.encode()).hexdigest()[:24]
     name = PurePosixPath(path).name
     root = folder / (name if name not in ("", ".", "..") else "root")
     index = folder / "index.json"

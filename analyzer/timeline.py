@@ -34,7 +34,7 @@ class Timeline:
     """Everything that rules may look at. No paths, no files.
 
     What was computed once stays with it, also when it is sent to another process or kept for the next audit: for this
-    it is no ``msgspec.Struct``, of which only the fields are pickled.
+    it is no ``msgspec.Struct``, of which only the fields would be sent.
     """
 
     run: Run

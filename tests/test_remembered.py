@@ -187,11 +187,60 @@ def test_every_cut_answer_is_no_answer(run: Path, tmp_path: Path) -> None:
         assert [one.findings for one in asked(run).runs] == [one.findings for one in whole.runs]
 
 
-def test_a_folder_that_others_may_write_to_is_not_trusted(run: Path, audits: list[str], tmp_path: Path) -> None:
+def folder_behind_a_link(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+    folder.symlink_to("elsewhere")
+
+
+def answer_behind_a_link(folder: Path) -> None:
+    (answer,) = folder.glob("??/*")
+    answer.rename(folder / "elsewhere")
+    answer.symlink_to(folder / "elsewhere")
+
+
+def answer_that_others_may_write_to(folder: Path) -> None:
+    (answer,) = folder.glob("??/*")
+    answer.chmod(0o666)
+
+
+def answer_that_is_a_pipe(folder: Path) -> None:
+    (answer,) = folder.glob("??/*")
+    answer.unlink()
+    os.mkfifo(answer)
+
+
+NOT_TRUSTED: list[Callable[[Path], None]] = [
+    lambda folder: folder.chmod(0o777),
+    lambda folder: folder.parent.chmod(0o770),
+    folder_behind_a_link,
+    answer_behind_a_link,
+    answer_that_others_may_write_to,
+    answer_that_is_a_pipe,
+]
+if os.geteuid() == 0:
+    NOT_TRUSTED += [
+        lambda folder: os.chown(folder, 65534, -1),
+        lambda folder: os.chown(next(folder.glob("??/*")), 65534, -1),
+    ]
+
+
+@pytest.mark.parametrize("planted", NOT_TRUSTED)
+def test_what_others_can_have_laid_there_is_not_read(
+    planted: Callable[[Path], None], run: Path, audits: list[str], tmp_path: Path
+) -> None:
     asked(run)
-    (tmp_path / "cache" / "audits").chmod(0o777)
+    planted(tmp_path / "cache" / "audits")
     asked(run)
     assert len(audits) == 2
+
+
+def test_a_full_disk_leaves_nothing_behind(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    assert asked(run).runs
+    assert not answers_of(tmp_path)
 
 
 def test_a_month_later_it_is_forgotten(run: Path, audits: list[str], tmp_path: Path) -> None:
