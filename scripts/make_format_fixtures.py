@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ def rate(update: int) -> float:
 def mean_loss(epoch: int) -> float:
     """Mean over the updates of an epoch, counted from 0."""
     first = epoch * UPDATES_PER_EPOCH + 1
-    return sum(loss(update) for update in range(first, first + UPDATES_PER_EPOCH)) / UPDATES_PER_EPOCH
+    return math.fsum(loss(update) for update in range(first, first + UPDATES_PER_EPOCH)) / UPDATES_PER_EPOCH
 
 
 def deepspeed(folder: Path) -> None:
