@@ -25,6 +25,7 @@ from analyzer.config.files import BadConfig, Settings, Silence, settings_for
 from analyzer.discovery import Discovered, Group, discover, find_groups, read_group
 from analyzer.model import Fact, Finding, Problem, Report, Run, RunReport, Skipped
 from analyzer.remembered import remembered, sweep
+from analyzer.remote import url_of
 from analyzer.rules import catalogue
 from analyzer.spelling import nearest
 from analyzer.timeline import Timeline
@@ -69,6 +70,8 @@ def check(
         NoCluster: when the scheduler cannot do the work.
     """
     _references.cache_clear()
+    if request.scheduler:
+        request = _seen_from_anywhere(request)
     known = read_baseline(request.baseline) if request.baseline else None
     if request.config is not None:
         checked_settings(settings_for(Path(), request.config))  # a bad file is told even when there is no run
@@ -82,9 +85,8 @@ def check(
     if request.cache and not keep_series and request.against is None:
         sweep()
         audit = partial(remembered, audit=audit, asked=_asked(request), lasts=_lasts)
-    for done, answer in enumerate(
-        answers(audit, found.groups, jobs=request.jobs, scheduler=request.scheduler), start=1
-    ):
+    audited = answers(audit, found.groups, lost=_lost, jobs=request.jobs, scheduler=request.scheduler)
+    for done, answer in enumerate(audited, start=1):
         runs += answer.runs
         uses += answer.uses
         unreadable += answer.unreadable
@@ -98,6 +100,20 @@ def check(
         notes=(*stale_silences(uses), *tags_in_no_run(request.roles, runs)),
     )
     return without_known(report, known, str(request.baseline)) if known is not None else report
+
+
+def _seen_from_anywhere(request: Request) -> Request:
+    """The request with absolute paths: the workers of a cluster stand in other folders."""
+
+    def absolute(path: Path | None) -> Path | None:
+        return path if path is None or url_of(path) else Path(os.path.abspath(path))
+
+    return replace(
+        request,
+        paths=tuple(absolute(path) or path for path in request.paths),
+        config=absolute(request.config),
+        against=absolute(request.against),
+    )
 
 
 def tags_in_no_run(roles: Mapping[str, str], runs: Iterable[RunReport]) -> Iterator[str]:
@@ -116,6 +132,17 @@ class Answer(Struct, frozen=True, kw_only=True):
     runs: tuple[RunReport, ...]
     uses: tuple[Use, ...]
     unreadable: tuple[Problem, ...]
+
+
+def _lost(group: Group) -> Answer:
+    """The answer to a group at which its process was killed, with nothing else to do as well."""
+    why = "the process that audited it was killed, twice; was memory short?"
+    return Answer(runs=(), uses=(), unreadable=(_unread(group, why),))
+
+
+def _unread(group: Group, why: str) -> Problem:
+    place = str(group.logs[0].path) if group.logs else str(group.root)
+    return Problem(source=place, kind="unreadable", message=why)
 
 
 def _asked(request: Request) -> str:
@@ -154,10 +181,7 @@ def audit_group(group: Group, request: Request, today: datetime.date, keep_serie
     except Exception as error:  # one folder must never cost the audit of the others
         if os.environ.get("ANALYZER_DEBUG"):
             raise
-        place = str(group.logs[0].path) if group.logs else str(group.root)
-        unreadable.append(
-            Problem(source=place, kind="unreadable", message=f"internal error, please report it: {_told(error)}")
-        )
+        unreadable.append(_unread(group, f"internal error, please report it: {_told(error)}"))
     return Answer(runs=tuple(runs), uses=tuple(uses), unreadable=tuple(unreadable))
 
 

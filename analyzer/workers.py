@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from analyzer import __version__
 
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+
 SECONDS_TO_ANSWER = 10  # a scheduler that is there answers at once; one that is not should not hold up a job for long
+SECONDS_BETWEEN_LOOKS = 1.0  # at the workers of a cluster, while an answer is awaited
+LOOKS_WITHOUT_WORKERS = 5  # in a row: a nanny starts a worker that died anew within a second or two
 LARGEST_CHUNK = 32  # tasks sent to a process together: most audits take less time than sending them
 
 Task = TypeVar("Task")
@@ -21,35 +27,147 @@ class NoCluster(RuntimeError):
 
 
 def answers(
-    work: Callable[[Task], Answer], tasks: Sequence[Task], *, jobs: int = 1, scheduler: str | None = None
+    work: Callable[[Task], Answer],
+    tasks: Sequence[Task],
+    *,
+    lost: Callable[[Task], Answer],
+    jobs: int = 1,
+    scheduler: str | None = None,
 ) -> Iterator[Answer]:
     """What the work gives for each task, in their order.
 
     Args:
         work: a function that other processes can import, or a ``functools.partial`` of one.
+        lost: the answer to a task at which its process was killed twice, the second time with nothing else to do.
         jobs: processes on this machine; with 1, or for a single task, none is started.
         scheduler: address of a Dask scheduler, ``tcp://host:8786``, whose workers see the same paths.
 
     Raises:
-        NoCluster: when no scheduler answers, or it has no workers with this version of the analyzer.
+        NoCluster: when no scheduler answers, or it has no workers (any more) with this version of the analyzer.
     """
     if scheduler:
-        with _cluster(scheduler) as pool:
-            yield from pool.map(work, tasks)
+        yield from _on_cluster(work, tasks, scheduler, lost)
     elif jobs <= 1 or len(tasks) <= 1:
         yield from map(work, tasks)
     else:
-        from concurrent.futures import ProcessPoolExecutor
+        yield from _in_processes(work, tasks, min(jobs, len(tasks)), lost)
 
-        processes = min(jobs, len(tasks))
-        chunk = max(1, min(LARGEST_CHUNK, len(tasks) // (4 * processes)))
-        with ProcessPoolExecutor(processes) as local:
-            yield from local.map(work, tasks, chunksize=chunk)
+
+# ---------------------------------------------------------------------------------------------------------------
+# processes on this machine
+
+
+def _in_processes(
+    work: Callable[[Task], Answer], tasks: Sequence[Task], processes: int, lost: Callable[[Task], Answer]
+) -> Iterator[Answer]:
+    """Chunks of tasks in a pool. A pool that loses a process is no good any more: the chunk at the front is then done
+    task by task, each in a process of its own, and the others by a new pool."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    size = max(1, min(LARGEST_CHUNK, len(tasks) // (4 * processes)))
+    chunks = [tasks[start : start + size] for start in range(0, len(tasks), size)]
+    done: dict[int, list[Answer]] = {}
+    front = 0
+    while front < len(chunks):
+        with _pool(processes) as pool:
+            waiting = [number for number in range(front, len(chunks)) if number not in done]
+            futures = {number: pool.submit(_each, work, chunks[number]) for number in waiting}
+            try:
+                while front < len(chunks):
+                    yield from done.pop(front) if front in done else futures[front].result()
+                    front += 1
+            except BrokenProcessPool:
+                sound = (number for number, one in futures.items() if number > front and one.exception() is None)
+                done.update({number: futures[number].result() for number in sound})
+        if front < len(chunks):
+            yield from (_alone(work, task, lost) for task in chunks[front])
+            front += 1
+
+
+def _each(work: Callable[[Task], Answer], tasks: Sequence[Task]) -> list[Answer]:
+    return [work(task) for task in tasks]
+
+
+def _alone(work: Callable[[Task], Answer], task: Task, lost: Callable[[Task], Answer]) -> Answer:
+    from concurrent.futures.process import BrokenProcessPool
+
+    with _pool(1) as pool:
+        try:
+            return pool.submit(work, task).result()
+        except BrokenProcessPool:
+            return lost(task)
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose processes end with this one, however it ends: at once where something stops the work."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import active_children
+
+    others = set(active_children())
+    with ProcessPoolExecutor(processes, initializer=_end_with_the_parent) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(active_children()) - others:
+                process.terminate()
+            raise
+
+
+def _end_with_the_parent() -> None:
+    """In a new process of a pool: leave signals from the keyboard to the parent, and end when it is gone."""
+    import signal
+    from multiprocessing import connection, parent_process
+    from threading import Thread
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# a Dask cluster
+
+
+def _on_cluster(
+    work: Callable[[Task], Answer], tasks: Sequence[Task], address: str, lost: Callable[[Task], Answer]
+) -> Iterator[Answer]:
+    from distributed import KilledWorker
+
+    with _cluster(address) as client:
+        futures = client.map(work, tasks, pure=False)
+        for task, future in zip(tasks, futures, strict=True):
+            try:
+                yield _awaited(client, future, address)
+            except KilledWorker:
+                yield lost(task)
+
+
+def _awaited(client: Any, future: Any, address: str) -> Any:
+    """The result of a future; a cluster that has no workers any more will never give it."""
+    looks_without_workers = 0
+    while True:
+        try:
+            return future.result(timeout=SECONDS_BETWEEN_LOOKS)
+        except TimeoutError:
+            looks_without_workers = 0 if client.nthreads() else looks_without_workers + 1
+            if looks_without_workers > LOOKS_WITHOUT_WORKERS:
+                raise NoCluster(
+                    f"the cluster at {address} has lost all its workers; start new ones and try again"
+                ) from None
 
 
 @contextmanager
 def _cluster(address: str) -> Iterator[Any]:
-    """The executor of a Dask cluster; Dask's own words become one line."""
+    """The client of a Dask cluster; Dask's own words become one line."""
     try:
         from distributed import Client
     except ImportError as error:
@@ -68,7 +186,7 @@ def _cluster(address: str) -> Iterator[Any]:
         other = sorted({one for one in versions.values() if one != __version__})
         if other:
             raise NoCluster(f"workers at {address} have analyzer {', '.join(other)}, this is {__version__}")
-        yield client.get_executor()
+        yield client
 
 
 def _knock(address: str) -> None:
@@ -83,14 +201,15 @@ def _knock(address: str) -> None:
 
 @contextmanager
 def _told_in_one_line(address: str) -> Iterator[None]:
-    from distributed import KilledWorker
+    from concurrent.futures import CancelledError
+
     from distributed.comm import CommClosedError
 
     try:
         yield
     except ModuleNotFoundError as error:
         raise NoCluster(f"workers at {address} lack {error.name}: install the analyzer there as well") from error
-    except (KilledWorker, CommClosedError) as error:
+    except (CancelledError, CommClosedError) as error:
         raise NoCluster(f"the cluster at {address} lost its work: {str(error).partition(chr(10))[0]}") from error
 
 

@@ -8,7 +8,10 @@ import importlib
 import importlib.util
 import os
 import pkgutil
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -64,7 +67,8 @@ class CommandFolder(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Whatever stops it exits with a code that does not mean findings."""
         try:
-            return super().invoke(ctx)
+            with _terminated_as_interrupted():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             sys.exit(130)
@@ -78,6 +82,24 @@ class CommandFolder(click.Group):
                 raise
             told = f"internal error, please report it: {type(error).__name__}: {error}"
             raise CannotAudit(f"{told} (ANALYZER_DEBUG=1 shows where)") from error
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM unwinds the program as an interrupt does: half-written files and other processes go with it."""
+
+    def end(*_: object) -> None:
+        sys.exit(128 + signal.SIGTERM)
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:  # not the main thread: somebody else's program
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @click.group(cls=CommandFolder, context_settings={"help_option_names": ["-h", "--help"]})
