@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from analyzer.check import Request, audit_group
 
+from analyzer.checking import Request, audit_group
 from analyzer.discovery import find_groups
 from analyzer.model import Report, Row, Series
 from analyzer.plain_records import from_bytes, to_bytes
