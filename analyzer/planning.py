@@ -206,26 +206,40 @@ def _ramped(declared: Declared, laps: list[Reading], epochs: Fraction | None) ->
         return []
     devices = _count(declared.get("world_size")) or 1
     accumulation = _count(declared.get("grad_accumulation")) or 1
-    if any(size <= 0 for _, size in changes) or (changes[-1][0] >= epochs):
+    first = changes[0][0]  # epochs of the ramp count from 0 or, where no earlier one is named, from 1
+    if any(size <= 0 for _, size in changes) or first not in (0, 1) or changes[-1][0] - first >= epochs:
         return []
     dropped: list[bool] = [declared.get("drop_last")] if isinstance(declared.get("drop_last"), bool) else [False, True]
-    found = []
-    for drop_last in dropped:
-        lengths = []
-        for epoch in range(math.ceil(epochs)):
-            size = next((size for start, size in reversed(changes) if start <= epoch), changes[0][1])
-            count = batches_per_epoch(examples, size, devices, drop_last)
-            lengths.append(-(-count[0][0] // accumulation) if count else 0)
-        found.append(
-            Reading(
-                convention=f"batch-size ramp; last batch {'dropped' if drop_last else 'kept'}",
-                batches_per_epoch=None,
-                steps_per_epoch=Fraction(lengths[0]),
-                total_steps=None,
-                laps=tuple(lengths),
-            )
+    return [
+        Reading(
+            convention=f"batch-size ramp from epoch {base}; last batch {'dropped' if drop_last else 'kept'}",
+            batches_per_epoch=None,
+            steps_per_epoch=Fraction(lengths[0]),
+            total_steps=None,
+            laps=lengths,
         )
-    return found
+        for base in range(first + 1)
+        for drop_last in dropped
+        if (lengths := _ramp_lengths(examples, changes, base, epochs, devices, accumulation, drop_last))
+    ]
+
+
+def _ramp_lengths(
+    examples: int,
+    changes: list[tuple[int, int]],
+    base: int,
+    epochs: Fraction,
+    devices: int,
+    accumulation: int,
+    drop_last: bool,
+) -> tuple[int, ...]:
+    """Updates of every epoch, which are counted from ``base``."""
+    lengths = []
+    for epoch in range(base, base + math.ceil(epochs)):
+        size = next((size for start, size in reversed(changes) if start <= epoch), changes[0][1])
+        count = batches_per_epoch(examples, size, devices, drop_last)
+        lengths.append(-(-count[0][0] // accumulation) if count else 0)
+    return tuple(lengths)
 
 
 def _with_warmup(declared: Declared, reading: Reading) -> Reading:

@@ -155,7 +155,7 @@ def followed_readings(timeline: Timeline) -> tuple[Reading, ...]:
     readings = timeline.plan.readings
     clock = timeline.epoch
     if clock is not None and not clock.too_sparse:
-        by_epoch = [r for r in readings if r.steps_per_epoch and clock.low <= r.steps_per_epoch <= clock.high]
+        by_epoch = [r for r in readings if r.steps_per_epoch and clock.admits(r.steps_per_epoch)]
         readings = tuple(by_epoch) or readings
     done = timeline.step_axis.base
     series = timeline.roles.first("loss") or timeline.roles.first("learning_rate")

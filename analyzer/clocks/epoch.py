@@ -11,19 +11,36 @@ import numpy as np
 from msgspec.structs import replace
 
 from analyzer.clocks.cadence import usual_cadence
-from analyzer.clocks.epoch_breaks import anchor_of, breaks_between, changed_inside, join_at, rows_around, shifted_origin
+from analyzer.clocks.epoch_bounds import Bounds, bounds_of_runs, label_runs, measured_laps
+from analyzer.clocks.epoch_breaks import anchor_of, breaks_between, rows_around, shifted_origin
 from analyzer.clocks.epoch_clock import Break, EpochClock
 from analyzer.clocks.epoch_ends import counts_in_fractions, from_closing_rows, from_whole_fractions
-from analyzer.clocks.epoch_solution import Solution, solve
-from analyzer.clocks.fractions import Slope, Stretches, bounds_of_stretches, slope_of, stretches
-from analyzer.clocks.label_runs import FREE, Bounds, bounds_of_runs, candidate_lengths, label_runs, measured_laps
+from analyzer.clocks.epoch_explanation import Explanation, Planned, explain
+from analyzer.clocks.epoch_search import MEASURED, candidate_lengths, measured_from
+from analyzer.clocks.fractions import (
+    Slope,
+    along_a_line,
+    bounds_of_stretches,
+    slope_of,
+    slopes_agree,
+    stretches,
+)
 from analyzer.clocks.labels import Labels, read_labels
 from analyzer.clocks.planned_epochs import planned_lengths, read_planned
-from analyzer.clocks.ramps import Stretch, ramp_of
 from analyzer.distinct import distinct
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
+
+RAMP_LAPS = 2
+"""Complete epochs of one length that show a stretch of a ramp: a single one may be an epoch in which something went
+wrong."""
+LAPS_A_BREAK = 2
+"""Epochs of the clock's own length for each break inside a session: a break and an epoch fit any two boundaries."""
+MOST_SHIFTS = 3
+"""Boundaries off by some steps, each for itself, without a plan: with more of them the epochs vary in length."""
+BARELY = Fraction(1, 4)
+"""Of the steps per epoch, by which they may be open in a log that is said to measure them."""
 
 
 def read_epoch_clock(timeline: Timeline) -> EpochClock | None:
@@ -61,150 +78,155 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
     if not crossings and len(runs) == 1:
         return _single_lap(labels)
     bounds = bounds_of_runs(runs)
-    lengths = candidate_lengths(measured_laps(runs), planned_lengths(timeline))
-    found = solve(
-        bounds,
-        lengths,
-        anchor=anchor_of(timeline, labels),
-        slope=None,
-        planned=read_planned(timeline),
-        crossings=len(runs) - 1,
-    )
-    if found is None:
+    anchor = anchor_of(timeline, labels)
+    rooted = bounds if anchor is None else bounds.opened(anchor[0], anchor[2], high=anchor[1], at=0)
+    first = measured_from(rooted, 0, opened=False)
+    narrow = first is not None and first[1] is not None and first[1] <= MEASURED * first[0]
+    beginning = () if first is None or first[1] is None or not narrow else (first[0], first[1])
+    lengths = candidate_lengths(measured_laps(runs), (*planned_lengths(timeline), *beginning))
+    planned = read_planned(timeline)
+    found = explain(bounds, lengths, anchor=anchor, slope=None, planned=planned, crossings=len(runs) - 1)
+    if found is None or not _borne_out(found, planned):
         return None
-    if len(found.walk.pieces) > 1 or found.shifted_origin or found.change is not None:
-        anchor = anchor_of(timeline, labels)
-        ramp = ramp_of(runs, labels.step, None if anchor is None else anchor[:2])
-        if ramp is not None and not (len(ramp) > 2 and _changes_once(found)):
-            return _along_stretches(timeline, labels, ramp, crossings)
     return _clock(timeline, labels, found, None, crossings)
 
 
-def _changes_once(found: Solution) -> bool:
-    """Whether two lengths explain everything: sparse rows make the epoch in which one gives way look like a third."""
-    return found.after is not None and len(found.walk.pieces) == len(found.after.walk.pieces) == 1
+def _borne_out(found: Explanation, planned: Planned) -> bool:
+    """Whether the epochs that have the clock's length outnumber its free values: each break inside a session is one."""
+    inside = sum(not (piece.at_join or piece.returns) for piece in found.pieces[1:])
+    known = bool(planned.lengths) and planned.knows(found.low, found.high)
+    laps = sum(_laps_of(found, k) for k in range(len(found.pieces)))
+    return not inside or known or (inside <= MOST_SHIFTS + _labels_moved(found) and laps >= LAPS_A_BREAK * inside)
 
 
-def _along_stretches(timeline: Timeline, labels: Labels, ramp: tuple[Stretch, ...], crossings: int) -> EpochClock:
-    """A clock whose epochs get shorter (or longer) by stretches."""
-    first = round(float(labels.value[0]))
-    return EpochClock(
-        source="labels",
-        low=Fraction(min(one.low for one in ramp)),
-        high=Fraction(max(one.high for one in ramp)),
-        origin=None,
-        base=first if first in (0, 1) else 0,
-        tag=labels.series.tag,
-        labels=labels,
-        crossings=crossings,
-        laps=tuple((one.step, one.length) for one in ramp),
-        breaks=tuple(
-            Break(
-                kind="ramp",
-                step=one.step,
-                low=float(one.low),
-                high=float(one.high),
-                position=one.position,
-                evidence=rows_around(timeline, labels, one.position),
-            )
-            for one in ramp[1:]
-        ),
-    )
+def _labels_moved(found: Explanation) -> int:
+    return sum(piece.laps != 0 or piece.another_length for piece in found.pieces)
+
+
+def _laps_of(found: Explanation, number: int) -> float:
+    """Complete epochs of a piece, as far as the labels show their ends."""
+    bounds, pieces = found.bounds, found.pieces
+    stop = pieces[number + 1].bound if number + 1 < len(pieces) else len(bounds)
+    shared = stop < len(bounds) and pieces[number + 1].another_length and bounds.start[stop] != bounds.start[stop - 1]
+    chosen = slice(pieces[number].bound, stop + bool(shared))  # the boundary at which the length changes is one of both
+    highs = bounds.high_label[chosen][np.isfinite(bounds.high[chosen])]
+    return float(highs[-1] - highs[0]) if len(highs) else 0.0
 
 
 def _from_fractions(timeline: Timeline, labels: Labels) -> EpochClock | None:
     found = stretches(labels)
     slope = slope_of(labels, found)
+    crossings = max(0, len(distinct(np.floor(labels.value + labels.half))) - 1)
+    if slope is None or 2 * usual_cadence(labels.step) > slope.low:  # hardly two rows in one lap
+        line = along_a_line(labels)
+        if line is not None:
+            return _explained_fractions(timeline, labels, line[0], line[1], crossings)
     if slope is None:
         return None
-    crossings = max(0, len(distinct(found.lap)) - 1)
-    change, slopes = _slopes_by_session(labels, found, slope)
+    change, slopes = slopes_agree(labels, found, slope)
     bounds = bounds_of_stretches(labels, found, slopes)
-    if change is not None:
-        cut = int(np.argmax(bounds.session >= change))
-        parts = (bounds.part(0, cut), bounds.part(cut, len(bounds)))
-        ends = (slopes[int(bounds.session[cut - 1])], slopes[int(bounds.session[cut])])
-        before, after = (
-            _solve_fractions(timeline, part, end, len(part) - 1) for part, end in zip(parts, ends, strict=True)
-        )
-        if before is not None and after is not None:
-            solution = replace(before, change=cut, after=after, bounds=bounds)
-            return _clock(timeline, labels, solution, ends[0], crossings)
-    solution_or_none = _solve_fractions(timeline, bounds, slope, crossings)
-    return None if solution_or_none is None else _clock(timeline, labels, solution_or_none, slope, crossings)
+    if change is None:
+        return _explained_fractions(timeline, labels, bounds, slope, crossings)
+    parts = (bounds.part(0, change), bounds.part(change))
+    ends = (slopes[change - 1], slopes[change])
+    before, after = (
+        _solve_fractions(timeline, part, end, len(part) - 1) for part, end in zip(parts, ends, strict=True)
+    )
+    if before is None or after is None:
+        return None
+    clock = _clock(timeline, labels, before, ends[0], crossings)
+    position = int(bounds.start[change])
+    session, step = int(labels.session[position]), int(labels.step[position])
+    joined = session != int(labels.session[position - 1])
+    changed = Break(
+        kind="geometry",
+        step=step,
+        low=float(before.low),
+        high=float(after.pieces[0].S),
+        position=position,
+        join=next((join.index for join in timeline.joins if joined and join.after == session), None),
+        evidence=rows_around(timeline, labels, position),
+    )
+    breaks = (*clock.breaks, changed, *breaks_between(timeline, labels, after))
+    laps = ((int(labels.step[0]), before.pieces[0].S), (step, after.pieces[0].S))
+    return replace(clock, breaks=tuple(sorted(breaks, key=lambda one: one.position)), laps=laps)
 
 
-def _solve_fractions(timeline: Timeline, bounds: Bounds, slope: Slope, crossings: int) -> Solution | None:
-    starts = bounds.low / bounds.scale
+def _explained_fractions(
+    timeline: Timeline, labels: Labels, bounds: Bounds, slope: Slope, crossings: int
+) -> EpochClock | None:
+    found = _solve_fractions(timeline, bounds, slope, crossings)
+    return None if found is None else _clock(timeline, labels, found, slope, crossings)
+
+
+def _solve_fractions(timeline: Timeline, bounds: Bounds, slope: Slope, crossings: int) -> Explanation | None:
+    starts = bounds.low
     follows = (np.diff(bounds.low_label) == 1) & (np.diff(bounds.session) == 0) & (np.diff(starts) > 0)
     whole = np.round(np.diff(starts)[follows]).astype(np.int64)
     near = (math.floor(slope.middle), math.ceil(slope.middle))
     lengths = candidate_lengths((np.maximum(1, whole - 1), whole + 1), (*planned_lengths(timeline), *near))
-    return solve(bounds, lengths, anchor=None, slope=slope, planned=read_planned(timeline), crossings=crossings)
+    return explain(bounds, lengths, anchor=None, slope=slope, planned=read_planned(timeline), crossings=crossings)
 
 
-def _slopes_by_session(labels: Labels, found: Stretches, slope: Slope) -> tuple[int | None, dict[int, Slope]]:
-    """The slope of every session, and the first session whose slope contradicts that of the one before."""
-    sessions = distinct(found.session).tolist()
-    own = {session: slope_of(labels, found, session) or slope for session in sessions}
-    for earlier, later in pairwise(sessions):
-        if own[earlier].high < own[later].low - 1 or own[later].high < own[earlier].low - 1:
-            return later, {s: own[earlier] if s < later else own[later] for s in sessions}
-    return None, dict.fromkeys(sessions, slope)
-
-
-def _clock(timeline: Timeline, labels: Labels, found: Solution, slope: Slope | None, crossings: int) -> EpochClock:
+def _clock(timeline: Timeline, labels: Labels, found: Explanation, slope: Slope | None, crossings: int) -> EpochClock:
+    pieces = found.pieces
     first_label = int(np.floor(labels.value[0] + labels.half[0]))
     base = first_label if first_label in (0, 1) else 0
-    bounds, pieces = found.bounds, found.walk.pieces
+    if slope is not None and pieces[0].low > -pieces[0].S / 2:
+        base = 0  # a fraction of 1 at the end of the first epoch
     spacing = usual_cadence(labels.step)
-    apart = spacing > 1 and 2 * spacing > found.low
-    sparse = crossings < 1 or apart or found.high >= 2 * found.low
-    sparse = sparse or found.high - found.low > max(Fraction(2), found.low / 4)
-    clock = EpochClock(
+    apart = slope is None and spacing > 1 and 2 * spacing > found.low
+    open_end = found.high is None or found.high >= 2 * found.low
+    wide = found.high is None or found.high - found.low > max(Fraction(2), BARELY * found.low)
+    breaks = breaks_between(timeline, labels, found)
+    if found.elsewhere:
+        breaks = [*shifted_origin(timeline, labels, found), *breaks]
+    breaks = _as_ramp(found, breaks)
+    origin = None
+    if math.isfinite(pieces[0].low) and not (found.anchored and len(pieces) > 1):
+        first = pieces[0].low if slope is None else (pieces[0].low + pieces[0].high) / 2 - 0.5
+        origin = math.ceil(first + float(pieces[0].S) * base - 1e-6)
+    elif found.anchored:
+        origin = timeline.step_axis.base
+    lengths = [(int(labels.step[0]), pieces[0].S)]
+    lengths += [(one.step, Fraction(one.high)) for one in breaks if one.kind in ("geometry", "ramp")]
+    return EpochClock(
         source="labels" if labels.kind == "integer" else "fractions",
         low=found.low,
         high=found.high,
-        origin=None,
+        origin=origin,
         base=base,
+        breaks=tuple(sorted(breaks, key=lambda one: one.position)),
+        laps=tuple(lengths) if len(lengths) > 1 else (),
         tag=labels.series.tag,
         labels=labels,
         slope=slope,
         crossings=crossings,
         ratios=found.ratios,
-        too_sparse=bool(sparse),
+        too_sparse=bool(crossings < 1 or apart or open_end or wide),
         rows_apart=bool(apart),
     )
-    breaks = breaks_between(timeline, labels, bounds, found)
-    if found.shifted_origin:
-        breaks = [*shifted_origin(timeline, labels, found, clock), *breaks]
-    laps: tuple[tuple[int, Fraction], ...] = ()
-    if found.change is not None and found.after is not None:
-        at = int(bounds.start[found.change])
-        join = join_at(timeline, labels, at)
-        if join is None:
-            at = changed_inside(labels, at, found, found.after)
-        step = int(labels.step[at])
-        laps = ((int(labels.step[0]), found.low), (step, found.after.low))
-        breaks.append(
-            Break(
-                kind="geometry",
-                step=step,
-                low=float(found.low),
-                high=float(found.after.high),
-                position=at,
-                join=None if join is None else join.index,
-                evidence=rows_around(timeline, labels, at),
-            )
-        )
-        breaks += breaks_between(timeline, labels, found.after.bounds, found.after)
-    origin = None
-    piece = pieces[0]
-    if piece.low > -FREE and not (found.anchored and len(pieces) > 1):
-        origin = math.ceil(Fraction(piece.low, bounds.scale) + found.walk.steps_per_epoch * base)
-    elif found.anchored:
-        origin = timeline.step_axis.base
-    return replace(clock, origin=origin, breaks=tuple(sorted(breaks, key=lambda one: one.position)), laps=laps)
+
+
+def _as_ramp(found: Explanation, breaks: list[Break]) -> list[Break]:
+    """Lengths that change where epochs end, in one direction and for two epochs or more each, are a ramp.
+
+    Nothing that goes wrong with labels or data leaves that: a label that is skipped or given twice, or data that begin
+    again, are followed by epochs of the old length.
+    """
+    changes = [one for one in breaks if one.kind == "geometry"]
+    if not changes or len(changes) < len(breaks) or any(one.join is not None for one in changes):
+        return breaks
+    starts = [int(found.bounds.start[piece.bound]) for piece in found.pieces[1:]]
+    befores = [int(found.bounds.start[piece.bound - 1]) for piece in found.pieces[1:]]
+    lengths = [piece.S for piece in found.pieces]
+    at_boundaries = all(start != before for start, before in zip(starts, befores, strict=True))
+    one_way = all(a > b for a, b in pairwise(lengths)) or all(a < b for a, b in pairwise(lengths))
+    laps = [_laps_of(found, k) for k in range(len(lengths))]
+    lasting = all(one >= RAMP_LAPS for one in (laps if len(laps) == 2 else laps[:-1]))
+    if not (at_boundaries and one_way and lasting):
+        return breaks
+    return [replace(one, kind="ramp", low=one.high) for one in changes]
 
 
 def _single_lap(labels: Labels) -> EpochClock:
@@ -213,7 +235,7 @@ def _single_lap(labels: Labels) -> EpochClock:
     return EpochClock(
         source="labels",
         low=span,
-        high=Fraction(FREE),
+        high=None,
         origin=None,
         base=min(1, max(0, round(float(labels.value[0])))),
         tag=labels.series.tag,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.clocks.cadence import usual_cadence
-from analyzer.clocks.epoch_clock import Break, BreakKind, EpochClock
-from analyzer.clocks.epoch_solution import GEOMETRY_STEPS, Solution
-from analyzer.clocks.label_runs import FREE, Bounds, Piece, label_runs, whole_laps
+from analyzer.clocks.epoch_bounds import Bounds, label_runs
+from analyzer.clocks.epoch_clock import Break, BreakKind
+from analyzer.clocks.epoch_explanation import Explanation
+from analyzer.clocks.epoch_search import DIFFERENT_STEPS, Piece
 from analyzer.clocks.labels import Labels
 from analyzer.model import Row
 
@@ -19,78 +22,129 @@ if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
 
-def breaks_between(timeline: Timeline, labels: Labels, bounds: Bounds, found: Solution) -> list[Break]:
-    """One break for each change of piece."""
-    breaks = []
-    S = float(found.walk.steps_per_epoch)
-    for number, (before, after) in enumerate(pairwise(found.walk.pieces)):
-        low, high = (after.low - before.high) / bounds.scale, (after.high - before.low) / bounds.scale
-        if after.low <= -FREE:
-            low = high - S  # nothing bounds it from this side: less than a lap more
-        if after.high >= FREE:
-            high = low + S
-        position = _position(labels, bounds, after)
-        shown: tuple[int, ...] = (position,)
-        join = join_at(timeline, labels, position) if after.at_join else None
-        laps = whole_laps(low, high, S)
-        kind: BreakKind
-        if join is not None and join.step_jump and low <= join.step_jump <= high:
-            kind = "counter"
-        elif laps:
-            kind = "repeat" if laps > 0 else "skip"
-        elif join is not None:
-            kind = "data"
-        else:
-            of_first_boundary = int(labels.value[0]) + (0 if low > 0 else 1)
-            from_start = found.anchored and number == 0 and int(labels.value[position]) <= of_first_boundary
-            kind = "origin" if from_start else "shift"
-            returns = number + 2 < len(found.walk.pieces) and _returns(found.walk.pieces[number : number + 3])
-            again = None if from_start or returns else _began_again(labels, position, low, S)
-            if again is not None:
-                kind, position, shown = "data", again, (again, position)
-        breaks.append(
-            Break(
-                kind=kind,
-                step=int(labels.step[position]),
-                low=low,
-                high=high,
-                laps=laps,
-                position=position,
-                join=None if join is None else join.index,
-                evidence=tuple(row for at in shown for row in rows_around(timeline, labels, at)),
-            )
-        )
+def breaks_between(timeline: Timeline, labels: Labels, found: Explanation) -> list[Break]:
+    """One break for each change of piece; a clock that returns ends the break before it."""
+    breaks: list[Break] = []
+    pieces = found.pieces
+    for number, (before, after) in enumerate(pairwise(pieces)):
+        if after.another_length:
+            breaks.append(_another_length(timeline, labels, found, number + 1))
+            continue
+        S = float(after.S)
+        if after.returns:
+            breaks[-1] = replace(breaks[-1], until=int(labels.step[_position(labels, found.bounds, after)]))
+            continue
+        low, high = after.low - before.high, after.high - before.low
+        low = high - S if not math.isfinite(low) else low  # nothing bounds it from this side: less than a lap more
+        high = low + S if not math.isfinite(high) else high
+        breaks.append(_shifted(timeline, labels, found, number, low, high))
     return breaks
 
 
-def changed_inside(labels: Labels, boundary: int, before: Solution, after: Solution) -> int:
-    """The row from which laps have another length: at a boundary, or inside an epoch that has neither length.
+def _shifted(timeline: Timeline, labels: Labels, found: Explanation, number: int, low: float, high: float) -> Break:
+    """Labels or data that moved between a piece and the next by an interval of steps."""
+    after = found.pieces[number + 1]
+    S = float(after.S)
+    position = _position(labels, found.bounds, after)
+    shown: tuple[int, ...] = (position,)
+    join = join_at(timeline, labels, position) if after.at_join else None
+    laps = after.laps or whole_laps(low, high, S)
+    kind: BreakKind
+    if join is not None and join.step_jump and low <= join.step_jump <= high:
+        kind = "counter"
+    elif laps:
+        kind = "repeat" if laps > 0 else "skip"
+    elif join is not None:
+        kind = "data"
+    else:
+        of_first_boundary = int(labels.value[0]) + (0 if low > 0 else 1)
+        from_start = found.anchored and number == 0 and int(labels.value[position]) <= of_first_boundary
+        kind = "origin" if from_start else "shift"
+        returns = number + 2 < len(found.pieces) and found.pieces[number + 2].returns
+        again = None if from_start or returns else _began_again(labels, position, low, S)
+        if again is not None:
+            kind, position, shown = "data", again, (again, position)
+    return Break(
+        kind=kind,
+        step=int(labels.step[position]),
+        low=low,
+        high=high,
+        laps=laps,
+        position=position,
+        join=None if join is None else join.index,
+        evidence=tuple(row for at in shown for row in rows_around(timeline, labels, at)),
+    )
 
-    Such an epoch went on from the share of it that was done, or began again if it is longer than both.
+
+def whole_laps(low: float, high: float, S: float) -> int:
+    """The number of whole laps in a shift, the nearest to its middle; 0 when none lies inside."""
+    if min(abs(low), abs(high)) > S and low * high > 0:
+        return math.trunc(min((low, high), key=abs) / S)  # more than a lap: several changes in one
+    nearest = round((low + high) / 2 / S)
+    if nearest and low <= nearest * S <= high:
+        return nearest
+    inward = math.ceil(low / S) if low > 0 else math.floor(high / S)  # the smallest whole shift in the interval
+    return inward if inward and low <= inward * S <= high else 0
+
+
+def _another_length(timeline: Timeline, labels: Labels, found: Explanation, number: int) -> Break:
+    """Epochs of another length from a piece on: at a join, from a boundary on, or from inside an epoch."""
+    before, after = found.pieces[number - 1], found.pieces[number]
+    start = int(found.bounds.start[after.bound])
+    join = join_at(timeline, labels, start) if after.at_join else None
+    at_boundary = after.at_join or int(found.bounds.start[after.bound - 1]) != start
+    at = start if at_boundary else changed_inside(labels, start, before, after)
+    ahead = _beyond_the_plan(timeline, labels)
+    if join is None and ahead and after.S < before.S:
+        step, last = int(labels.step[at]), int(labels.step[-1])
+        return Break(
+            kind="skip",
+            step=step,
+            low=-ahead * float(before.S),
+            high=-ahead * float(before.S),
+            laps=-ahead,
+            position=at,
+            until=last,
+            evidence=(
+                *rows_around(timeline, labels, at),
+                timeline.row(labels.series, int(labels.index[-1]), "last label"),
+            ),
+        )
+    return Break(
+        kind="geometry",
+        step=int(labels.step[at]),
+        low=float(before.S),
+        high=float(after.S),
+        position=at,
+        join=None if join is None else join.index,
+        evidence=rows_around(timeline, labels, at),
+    )
+
+
+def _beyond_the_plan(timeline: Timeline, labels: Labels) -> int:
+    """Epochs by which the labels exceed the declared ones, in a run that is not longer than declared."""
+    epochs, totals, last = timeline.plan.epochs, timeline.plan.total_steps, int(labels.step.max())
+    beyond = 0 if not epochs else math.floor(float(np.ptp(labels.value))) + 1 - math.ceil(epochs)
+    return max(0, beyond) if totals and last <= max(totals) + 1 else 0
+
+
+def changed_inside(labels: Labels, begin: int, before: Piece, after: Piece) -> int:
+    """The row inside an epoch, whose rows begin at ``begin``, from which the later length holds.
+
+    The epoch went on from the share of it that was done, or began again if it is longer than both lengths.
     """
-    S, T, piece = float(before.walk.steps_per_epoch), float(after.walk.steps_per_epoch), before.walk.pieces[-1]
-    if labels.kind != "integer" or piece.low <= -FREE or piece.high >= FREE:
-        return boundary
-    blur = (piece.high - piece.low + int(labels.step[boundary] - labels.step[boundary - 1]) - 1) / 2 + 1
-    start = (piece.low + piece.high) / 2 + S * round(float(labels.value[boundary - 1]))
-    length = (int(labels.step[boundary]) + int(labels.step[boundary - 1]) + 1) / 2 - start
-    if min(abs(length - S), abs(length - T)) <= blur:
-        return boundary if abs(length - S) <= abs(length - T) else _first_row_of_run(labels, boundary)
+    S, T = float(before.S), float(after.S)
+    behind = np.flatnonzero(np.diff(labels.value[begin:]) != 0)
+    if labels.kind != "integer" or not len(behind) or not begin:
+        return begin
+    end = begin + int(behind[0])  # last row of the epoch
+    length = (int(labels.step[end + 1]) + int(labels.step[end])) / 2 - (
+        int(labels.step[begin]) + int(labels.step[begin - 1])
+    ) / 2
     done = (length - T) / (1 - T / S) if min(S, T) < length < max(S, T) else length - T
-    begin = int(np.searchsorted(labels.session, labels.session[boundary]))
-    at = begin + int(np.searchsorted(labels.step[begin:boundary], start + done))
-    return at if 0 < done < max(S, length) and at > begin else boundary
-
-
-def _first_row_of_run(labels: Labels, boundary: int) -> int:
-    """The first row of the label that ends before this row."""
-    behind = np.flatnonzero(np.diff(labels.value[:boundary]) != 0)
-    return int(behind[-1]) + 1 if len(behind) else boundary
-
-
-def _returns(pieces: tuple[Piece, ...]) -> bool:
-    """Whether the clock behind two breaks can be the one before them."""
-    return pieces[2].low <= pieces[0].high and pieces[0].low <= pieces[2].high
+    opened = (int(labels.step[begin]) + int(labels.step[begin - 1]) + 1) / 2
+    at = begin + int(np.searchsorted(labels.step[begin : end + 1], opened + done))
+    return at if 0 < done < max(S, length) and begin < at <= end else begin
 
 
 def _began_again(labels: Labels, position: int, late: float, S: float) -> int | None:
@@ -99,7 +153,7 @@ def _began_again(labels: Labels, position: int, late: float, S: float) -> int | 
     Its data began again there: boundaries come late from then on, by what had been done. A step or two more are a label
     that changes late, and steps that the counter jumped over lengthen an epoch as well.
     """
-    if labels.kind != "integer" or late <= GEOMETRY_STEPS:
+    if labels.kind != "integer" or late <= DIFFERENT_STEPS:
         return None
     behind = np.flatnonzero((np.diff(labels.value[position:]) != 0) | (np.diff(labels.session[position:]) != 0))
     if not len(behind):
@@ -119,7 +173,7 @@ def _position(labels: Labels, bounds: Bounds, piece: Piece) -> int:
     position = int(bounds.position[piece.bound])
     if piece.due is not None:
         start = int(bounds.start[piece.bound])
-        return min(position, start + int(np.searchsorted(labels.step[start : position + 1], piece.due)))
+        return min(position, start + int(np.searchsorted(labels.step[start : position + 1], piece.due - 1e-6)))
     return int(bounds.start[piece.bound]) if piece.at_join else position
 
 
@@ -157,18 +211,17 @@ def anchor_of(timeline: Timeline, labels: Labels) -> tuple[int, int, int] | None
     return low, high, label
 
 
-def shifted_origin(timeline: Timeline, labels: Labels, found: Solution, clock: EpochClock) -> list[Break]:
+def shifted_origin(timeline: Timeline, labels: Labels, found: Explanation) -> list[Break]:
     """The labels are sound among themselves, but their first boundary is not where the run began."""
     anchor = anchor_of(timeline, labels)
-    piece = found.walk.pieces[0]
-    if anchor is None or piece.low <= -FREE or piece.high >= FREE:
+    piece = found.pieces[0]
+    if anchor is None or not (math.isfinite(piece.low) and math.isfinite(piece.high)):
         return []
-    S = found.walk.steps_per_epoch
-    low = piece.low + S * anchor[2] - anchor[1]
-    high = piece.high + S * anchor[2] - anchor[0]
+    S = float(piece.S)
+    low, high = piece.low + S * anchor[2] - anchor[1], piece.high + S * anchor[2] - anchor[0]
     if low <= 0 <= high:
         return []
-    laps = whole_laps(float(low), float(high), float(S))
+    laps = whole_laps(low, high, S)
     position = _first_boundary(labels)
     if low > 0 and position:  # late: the rows from the due boundary on are wrong
         due = int(anchor[1] + S)
@@ -178,8 +231,8 @@ def shifted_origin(timeline: Timeline, labels: Labels, found: Solution, clock: E
         Break(
             kind=kind,
             step=int(labels.step[position]),
-            low=float(low),
-            high=float(high),
+            low=low,
+            high=high,
             position=position,
             laps=laps,
             evidence=rows_around(timeline, labels, position),

@@ -28,6 +28,7 @@ class Break(Struct, frozen=True, kw_only=True):
     evidence: tuple[Row, ...] = ()
     position: int = 0  # row among the labels at which it shows
     laps: int = 0  # whole laps, for a skip or a repeat
+    until: int | None = None  # first step from which on the labels are those of the clock before, where they return
 
 
 class EpochClock(Struct, frozen=True, kw_only=True, eq=False):
@@ -35,7 +36,7 @@ class EpochClock(Struct, frozen=True, kw_only=True, eq=False):
 
     source: Literal["labels", "fractions", "validation rows", "batch counter", "declared"]
     low: Fraction  # steps per epoch, at least
-    high: Fraction  # at most
+    high: Fraction | None  # at most; None: the log shows no second boundary
     origin: int | None  # step of the log's axis at which epoch `base` begins
     base: int  # label of the first epoch
     breaks: tuple[Break, ...] = ()
@@ -45,10 +46,15 @@ class EpochClock(Struct, frozen=True, kw_only=True, eq=False):
     tag: str = ""
     labels: Labels | None = None
     slope: Slope | None = None  # updates per unit of a fractional label
-    ratios: tuple[Fraction, Fraction] | None = None  # the same for laps that may alternate in length
+    ratios: tuple[Fraction, Fraction | None] | None = None  # the same for laps that may alternate in length
     crossings: int = 0  # boundaries that the labels show
     others: tuple[EpochClock, ...] = ()  # other accounts of epochs in the same view
     validations: tuple[Labels, ...] = ()  # labels of validation rows
+
+    @property
+    def middle(self) -> float:
+        """Steps per epoch, as one number: the least where nothing bounds them."""
+        return float(self.low if self.high is None else (self.low + self.high) / 2)
 
     @property
     def exact(self) -> bool:
@@ -56,10 +62,12 @@ class EpochClock(Struct, frozen=True, kw_only=True, eq=False):
 
     def admits(self, steps_per_epoch: Fraction | float) -> bool:
         """Whether the labels can be true with this many steps per epoch."""
-        if self.low <= steps_per_epoch <= self.high:
+        if self.low <= steps_per_epoch and (self.high is None or steps_per_epoch <= self.high):
             return True
-        alternates = self.ratios is not None and not float(steps_per_epoch).is_integer()
-        return alternates and self.ratios is not None and self.ratios[0] <= steps_per_epoch <= self.ratios[1]
+        if self.ratios is None or float(steps_per_epoch).is_integer():
+            return False
+        low, high = self.ratios
+        return low <= steps_per_epoch and (high is None or steps_per_epoch <= high)
 
     @property
     def accounts(self) -> tuple[EpochClock, ...]:

@@ -7,18 +7,23 @@ a label divided by the wrong number has a slope that no lap agrees with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from analyzer.clocks.label_runs import FINE, Bounds
+from analyzer.clocks.epoch_bounds import Bounds, feasible_lengths
 from analyzer.clocks.labels import Labels
 
 LARGEST_DENOMINATOR = 512
 """A slope is L / G: the accumulation of real runs is below this."""
+
+MOST_PARTS = 64
+"""Places at which a slope may change: a label that falls more often is no measure of another slope."""
+LAG = 1.0
+"""Updates by which the fraction of a label that counts micro-batches is off the line of its whole epochs, at most."""
 
 
 class Stretches(Struct, frozen=True, kw_only=True, eq=False):
@@ -83,15 +88,15 @@ def stretches(labels: Labels) -> Stretches:
     return Stretches(lap=lap[start], start=rows[start], stop=rows[stop - 1] + 1, session=labels.session[rows][start])
 
 
-def slope_of(labels: Labels, found: Stretches, session: int | None = None) -> Slope | None:
-    """Updates per unit of the label: what most of the rows agree on; None without a stretch that rises."""
+def slope_of(labels: Labels, found: Stretches, chosen: NDArray[np.bool_] | None = None) -> Slope | None:
+    """Updates per unit of the label: what most of the (chosen) stretches' rows agree on; None where none rises."""
     first, last = found.start, found.stop - 1
     steps = (labels.step[last] - labels.step[first]).astype(np.float64)
     rise = labels.value[last] - labels.value[first]
     blur = labels.half[last] + labels.half[first]
     usable = (steps > 0) & (rise > blur)
-    if session is not None:
-        usable &= found.session == session
+    if chosen is not None:
+        usable &= chosen
     if not usable.any():
         return None
     steps, rise, blur = steps[usable], rise[usable], blur[usable]
@@ -104,10 +109,57 @@ def slope_of(labels: Labels, found: Stretches, session: int | None = None) -> Sl
     return Slope(low=low * (1 - 1e-12), high=high * (1 + 1e-12))
 
 
-def bounds_of_stretches(labels: Labels, found: Stretches, slopes: Mapping[int, Slope]) -> Bounds:
+def slopes_agree(labels: Labels, found: Stretches, slope: Slope) -> tuple[int | None, list[Slope]]:
+    """The slope of every stretch, and the first stretch from which on it is another one for good.
+
+    The slope may change where a session begins or the label falls while the steps go on.
+    """
+    first, last = found.start, found.stop - 1
+    falls = labels.value[first[1:]] < labels.value[last[:-1]] - labels.half[last[:-1]] - labels.half[first[1:]]
+    part = np.append(0, np.cumsum(falls | (np.diff(found.session) != 0)))
+    begins = np.flatnonzero(np.diff(part, prepend=-1)).tolist()
+    if len(begins) > MOST_PARTS:
+        return None, [slope] * len(found)
+    own = [slope_of(labels, found, part == number) for number in range(len(begins))]
+    for number in range(1, len(begins)):
+        before, after = slope_of(labels, found, part < number), slope_of(labels, found, part >= number)
+        if before is None or after is None or own[number] is None:
+            continue
+        gap = max(before.low - after.high, after.low - before.high)
+        if gap > 1 and all(one is None or _overlap(one, before if k < number else after) for k, one in enumerate(own)):
+            change = begins[number]
+            return change, [before] * change + [after] * (len(found) - change)
+    return None, [slope] * len(found)
+
+
+def _overlap(one: Slope, other: Slope) -> bool:
+    return one.low <= other.high + 1 and other.low <= one.high + 1
+
+
+def along_a_line(labels: Labels) -> tuple[Bounds, Slope] | None:
+    """Every row as a bound on one line, label = (step - d) / S; None where no line passes through them.
+
+    Rows further apart than an epoch show no lap; with laps of whole updates a label is off the line by less than one.
+    """
+    bounds = Bounds(
+        low=labels.step.astype(np.float64) - LAG,
+        low_label=labels.value + labels.half,
+        high=labels.step.astype(np.float64) + LAG,
+        high_label=labels.value - labels.half,
+        session=labels.session,
+        start=np.arange(len(labels)),
+        position=np.arange(len(labels)),
+    )
+    lengths = feasible_lengths(bounds)
+    if lengths is None or lengths[1] is None:
+        return None
+    return bounds, Slope(low=float(lengths[0]) * (1 - 1e-12), high=float(lengths[1]) * (1 + 1e-12))
+
+
+def bounds_of_stretches(labels: Labels, found: Stretches, slopes: Sequence[Slope]) -> Bounds:
     """One bound for each stretch: the step at which its lap's fraction is zero, less S times the lap.
 
-    ``slopes`` gives the slope of every session.
+    ``slopes`` gives the slope of every stretch.
     """
     r = len(found)
     if not r:
@@ -116,10 +168,10 @@ def bounds_of_stretches(labels: Labels, found: Stretches, slopes: Mapping[int, S
     else:
         rows = inner_rows(labels)
         which = np.searchsorted(found.start, rows, side="right") - 1
-        middle = np.array([slopes[int(session)].middle for session in found.session])[which]
+        middle = np.array([slope.middle for slope in slopes])[which]
         part = labels.value[rows] - found.lap[which]
-        widest = np.array([slopes[int(session)].high for session in found.session])[which]
-        spread = np.array([slopes[int(session)].width for session in found.session])[which]
+        widest = np.array([slope.high for slope in slopes])[which]
+        spread = np.array([slope.width for slope in slopes])[which]
         blur = widest * labels.half[rows] + spread / 2 * part + 1e-6
         zero = labels.step[rows] - middle * part
         begin = np.nonzero(np.diff(which, prepend=-1))[0]
@@ -128,15 +180,13 @@ def bounds_of_stretches(labels: Labels, found: Stretches, slopes: Mapping[int, S
         centre, about = np.add.reduceat(zero, begin) / count, np.add.reduceat(blur, begin) / count
         crossed = least > most  # rounding that the column's precision does not show
         least, most = np.where(crossed, centre - about, least), np.where(crossed, centre + about, most)
-        low = np.floor(least * FINE).astype(np.int64)
-        high = np.ceil(most * FINE).astype(np.int64)
+        low, high = least, most
     return Bounds(
-        low=low,
-        low_label=found.lap.copy(),
-        high=high,
-        high_label=found.lap.copy(),
+        low=low.astype(np.float64),
+        low_label=found.lap.astype(np.float64),
+        high=high.astype(np.float64),
+        high_label=found.lap.astype(np.float64),
         session=found.session,
         start=found.start,
         position=found.start,
-        scale=FINE,
     )

@@ -20,7 +20,7 @@ def slope_disagrees(clock: EpochClock) -> bool:
     """
     if clock.slope is None or clock.crossings < 1:
         return False
-    return bool(clock.high <= clock.slope.low - 1 or clock.low >= clock.slope.high + 1)
+    return bool((clock.high is not None and clock.high <= clock.slope.low - 1) or clock.low >= clock.slope.high + 1)
 
 
 def divisor_is_wrong(timeline: Timeline, clock: EpochClock) -> str:

@@ -132,11 +132,11 @@ def _sessions(timeline: Timeline, series: Series, step: Ints) -> tuple[Ints, dic
 def steps_per_epoch(timeline: Timeline) -> float | None:
     """Steps of the log's axis in one epoch: observed where the log shows it, else as planned."""
     clock = timeline.epoch
-    if clock is not None and clock.exact and clock.high > 0:
-        return float(clock.high)
+    if clock is not None and clock.exact:
+        return float(clock.low)
     planned = {reading.steps_per_epoch for reading in timeline.plan.readings if reading.steps_per_epoch}
     if clock is not None:
-        inside = {value for value in planned if clock.low <= value <= clock.high}
+        inside = {value for value in planned if clock.admits(value)}
         if len(inside) == 1:
             return float(inside.pop())
     return float(planned.pop()) if len(planned) == 1 else None

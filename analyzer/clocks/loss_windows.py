@@ -88,8 +88,7 @@ def _accounts(loss: LossBaseline, timeline: Timeline) -> list[NDArray[np.bool_]]
     lengths: set[int] = {int(S) for S in timeline.plan.steps_per_epoch if S.denominator == 1}
     clock = timeline.epoch
     if clock is not None and not clock.too_sparse:
-        for S in (clock.low, clock.high):
-            lengths.add(round(S))
+        lengths |= {round(clock.low), round(clock.middle), round(2 * clock.middle - float(clock.low))}
         if clock.origin is not None:
             origins.add(clock.origin)
     found = [_closes(step, origin, S) for S in lengths if S > 2 for origin in origins]

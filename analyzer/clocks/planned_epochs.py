@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from analyzer.clocks.closing_rows import closing_lengths, closing_rows_fit
-from analyzer.clocks.epoch_solution import Planned
+from analyzer.clocks.epoch_explanation import Planned
 from analyzer.clocks.global_step import updates_done
 
 if TYPE_CHECKING:
@@ -41,5 +41,6 @@ def read_planned(timeline: Timeline) -> Planned:
         lengths=lengths,
         confirmed=tuple(confirmed),
         divided=tuple({Fraction(r.batches_per_epoch or 0, r.accumulation) for r in sized}),
+        batches=tuple({Fraction(r.batches_per_epoch or 0) for r in sized}),
         largest_denominator=max(reading.accumulation for reading in sized),
     )

@@ -19,3 +19,33 @@ LAPS_WITH_LATE_LABELS = 0.5
 """The label goes up a row or three beside the fall: a slip of its own, but one for all laps."""
 MISFIT = 1.0
 """A fall that a habit does not predict, or a return to the end of earlier rows that lives do not predict."""
+
+# --- where epoch labels leave their clock (analyzer.clocks.epoch_search) -------------------------------------------
+
+AT_JOIN = 1.0
+"""A clock that breaks at a known join: shifted, moved by whole laps, or from then on of another length."""
+INSIDE = 1.5
+"""The same inside a session, where nothing was restored."""
+RETURNS = 0.25
+"""The end of a break: the clock is back where it was before, which nothing but the true clock gives."""
+AGAIN = 1.0
+"""The same break once more: labels that move by as many laps as the last time, or a length that changes where an epoch
+ends as the last one did, have one cause."""
+AMID = 0.5
+"""Added when a label moves by whole laps where no epoch ends and no process was restored."""
+FURTHER_LAP = 0.5
+"""Every whole epoch more by which a label moves: counters skip or repeat one as a rule."""
+ANOTHER_LENGTH = 1.6
+"""Another length of the epoch from a boundary inside a session on; dearer than a label moved once, which it can
+imitate in the first and the last epoch."""
+MIXED_LAP = 0.25
+"""Added when the change lies inside an epoch that has neither length: its place is one more unknown."""
+ELSEWHERE = 1.25
+"""All boundaries lie a few steps off from where the log begins: one cause, in every epoch."""
+ALTERNATING = 0.6
+"""Epochs that alternate in length (a ratio of batches to accumulation that nobody declared): less than any break inside
+a session; with ``UNDECLARED`` more than one."""
+UNDECLARED = 1.0
+"""The plan names other values: the declaration would be wrong as well."""
+AGAINST_WITNESS = 1.5
+"""Rows that close epochs, or the end of the run, bear another value out: one more break to explain."""

@@ -28,7 +28,7 @@ def without_recurring(spikes: Sequence[Spike], loss: LossBaseline, timeline: Tim
     step = loss.series.step[loss.rows].astype(np.float64)
     if not (np.diff(step) > 0).all():
         return list(spikes)  # replayed or restarted steps: a lap is not told by its steps alone
-    lap = np.floor((step - (clock.origin or 0)) / float(clock.high)).astype(np.int64)
+    lap = np.floor((step - (clock.origin or 0)) / clock.middle).astype(np.int64)
     spacing = max(1.0, float(np.median(np.diff(step))) if len(step) > 1 else 1.0)
     laps = len(distinct(lap))
     needed = max(FEWEST_LAPS, SHARE_OF_LAPS * laps / spacing)

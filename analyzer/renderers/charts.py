@@ -139,7 +139,7 @@ def scales_of(report: RunReport) -> dict[str, tuple[float, float]]:
         return scales
     if clock is not None and clock.low > 0:
         origin = clock.origin if clock.origin is not None else (axis.base or 0)
-        steps = float((clock.low + clock.high) / 2)
+        steps = clock.middle
         scales["epoch"] = (1 / steps, -origin / steps)
     if axis.unit != "update":
         return scales
@@ -268,8 +268,8 @@ def _epoch(report: RunReport) -> Chart | None:
     lines = [_line(report, labels, stepped=True)]
     clock = timeline.epoch
     known = clock is not None and clock.origin is not None and not clock.too_sparse and clock.low > 0
-    if clock is not None and known and clock.high <= WIDEST_LAP * clock.low:
-        ideal = clock.base + (labels.step - clock.origin) / float((clock.low + clock.high) / 2)
+    if clock is not None and known and clock.high is not None and clock.high <= WIDEST_LAP * clock.low:
+        ideal = clock.base + (labels.step - clock.origin) / clock.middle
         lines.append(
             _line(report, labels, name="expected epoch", y=np.asarray(ideal, dtype=np.float64), style="expected")
         )

@@ -46,7 +46,7 @@ def rounded(value: Any, digits: int = 6) -> str:
 
 
 def interval(low: Any, high: Any) -> str:
-    if high > UNBOUNDED:
+    if high is None or high > UNBOUNDED:
         return f"at least {rounded(low)}"
     return rounded(low) if low == high else f"{rounded(low)} to {rounded(high)}"
 

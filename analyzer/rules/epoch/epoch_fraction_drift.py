@@ -68,7 +68,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
                 "slope_low": slope.low,
                 "slope_high": slope.high,
                 "laps_low": float(account.low),
-                "laps_high": float(account.high),
+                "laps_high": None if account.high is None else float(account.high),
             },
             evidence=(
                 *rows,

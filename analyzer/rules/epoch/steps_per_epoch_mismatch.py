@@ -76,7 +76,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         last_step=None if done is None else done.last_step,
         numbers={
             "steps_per_epoch_low": float(clock.low),
-            "steps_per_epoch_high": float(clock.high),
+            "steps_per_epoch_high": None if clock.high is None else float(clock.high),
             "declared": [float(U) for U in planned],
         },
         evidence=(*rows, *((done.evidence,) if done else ())),

@@ -13,8 +13,10 @@ def number(value: Fraction | float) -> str:
     return f"{int(value)}" if float(value).is_integer() else f"{float(value):.4g}"
 
 
-def interval(low: Fraction | float, high: Fraction | float) -> str:
-    """One number, or the two ends of what is known."""
+def interval(low: Fraction | float, high: Fraction | float | None) -> str:
+    """One number, the two ends of what is known, or the one end."""
+    if high is None:
+        return f"at least {number(low)}"
     return number(low) if low == high else f"{number(low)}..{number(high)}"
 
 
