@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-installed test-lowest lint types docs docs-text clean
+.PHONY: demo test test-frameworks test-installed test-lowest lint types docs docs-text clean
 
 # pip compiles what it installs, but not what it installs as editable
 $(BIN)/.installed: pyproject.toml
@@ -28,6 +28,13 @@ test-installed: $(BIN)/.installed
 ## the tests against the lowest version that pyproject.toml admits of every dependency
 test-lowest:
 	PYTHON=$(PYTHON) sh scripts/test_lowest.sh
+
+## the callbacks on tiny trainings of real frameworks, in an environment of their own (torch for the processor: about 2 GB)
+test-frameworks:
+	test -x .venv-frameworks/bin/python || $(PYTHON) -m venv .venv-frameworks
+	.venv-frameworks/bin/python -m pip install -q --disable-pip-version-check "torch==2.13.0" transformers accelerate lightning keras
+	.venv-frameworks/bin/python -m pip install -q --disable-pip-version-check -e ".[test]"
+	.venv-frameworks/bin/python -m pytest tests/frameworks
 
 lint: $(BIN)/.installed
 	$(BIN)/ruff check .

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 
 import pytest
+
+# Trainings of real frameworks have an environment of their own: `make test-frameworks`.
+collect_ignore = [] if importlib.util.find_spec("transformers") else ["frameworks"]
 
 
 @pytest.fixture(autouse=True, scope="session")
