@@ -7,16 +7,17 @@ import dataclasses
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from analyzer.clocks.label_in_force import label_in_force
 from analyzer.model import NO_STEP, Series, View
+from analyzer.renderers.escaping import visible
 from analyzer.timeline import Timeline
 
 COLUMNS = ("run", "view", "tag", "step", "epoch", "wall_time", "value", "session", "source", "row")
+FORMULA = ("=", "+", "-", "@", "::", "##")  # OWASP, "CSV injection"; a tab or a return is written out
 LINES_AT_ONCE = 100_000
 
 Columns = Mapping[str, Any]
@@ -75,15 +76,24 @@ def _lines(rows: Iterable[Iterable[Any]]) -> str:
 
 def _cells(name: str, column: Any, count: int) -> list[Any]:
     if isinstance(column, str):
-        return [column] * count
+        return [_harmless(column)] * count
     if name in ("step", "session"):
         return ["" if number == NO_STEP else number for number in column.tolist()]
     if name in ("epoch", "wall_time"):
         return ["" if math.isnan(number) else number for number in column.tolist()]
-    return list(column) if isinstance(column, list) else column.tolist()
+    if isinstance(column, list):
+        harmless = {text: _harmless(text) for text in set(column)}
+        return [harmless[text] for text in column]
+    return column.tolist()
 
 
-def write_parquet(table: Iterable[Columns], path: Path) -> None:
+def _harmless(text: str) -> str:
+    """A name on one line, which neither a spreadsheet takes for a formula nor a runner for a command."""
+    text = visible(text)
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def write_parquet(table: Iterable[Columns], stream: BinaryIO) -> None:
     """Write the table as Parquet, a row group a series.
 
     Raises:
@@ -96,7 +106,7 @@ def write_parquet(table: Iterable[Columns], path: Path) -> None:
     types = {"run": words, "view": words, "tag": words, "source": words, "step": pa.int64(), "session": pa.int64()}
     types |= {"row": pa.int64(), "epoch": pa.float64(), "wall_time": pa.float64(), "value": pa.float64()}
     schema = pa.schema([(name, types[name]) for name in COLUMNS])
-    with pq.ParquetWriter(path, schema) as writer:
+    with pq.ParquetWriter(stream, schema) as writer:
         for columns in table:
             count = len(columns["value"])
             arrays = [_array(pa, name, columns[name], count).cast(types[name]) for name in COLUMNS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analyzer.checking import Request
     from analyzer.model import Report
 
+PRINTED: dict[str, Any] = {"github": "commands", "json": "json", "sarif": "json", "gitlab": "json"}
 BASELINE = Path("analyzer-baseline.json")
 
 
@@ -74,7 +75,7 @@ def command(
     from msgspec.structs import replace
 
     from analyzer.config.baseline import baseline_text
-    from analyzer.console.output import look_of_stdout, say, write_file
+    from analyzer.console.output import files_read, look_of_stdout, say, write_file
     from analyzer.renderers import renderer_named
 
     targets = planned_outputs(formats, outputs)
@@ -84,8 +85,9 @@ def command(
         quiet=quiet,
         keep_series=any(name == "html" for name, _ in targets),
     )
+    spared = list(files_read((one.run for one in report.runs), replace(request, baseline=None)))
     if write_baseline:
-        write_file(baseline, baseline_text(report))
+        write_file(baseline, baseline_text(report), spared=spared)
         say(f"{baseline}: {sum(len(one.findings) for one in report.runs)} findings are known from now on")
         return
     look = look_of_stdout(
@@ -94,9 +96,9 @@ def command(
     for name, file in targets:
         content = renderer_named(name).render(report, look if file is None else replace(look, color=False, width=100))
         if file is None:
-            say(content)
+            say(content, form=PRINTED.get(name, "text"))
         else:
-            write_file(file, content)
+            write_file(file, content, spared=spared)
     if any(name == "github" for name, _ in targets):
         _append_step_summary(report)
     if not report.runs and all(file is not None or name != "terminal" for name, file in targets):
@@ -175,5 +177,8 @@ def _append_step_summary(report: Report) -> None:
         from analyzer.renderers import Look, renderer_named
 
         content = renderer_named("markdown").render(report, Look())
-        with open(summary, "a", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(content if isinstance(content, str) else content.decode())
+        try:
+            with open(summary, "a", encoding="utf-8", errors="backslashreplace") as stream:
+                stream.write(content if isinstance(content, str) else content.decode())
+        except OSError as error:  # the verdict of the job does not hang on it
+            click.echo(f"no step summary: {summary}: {(error.strerror or str(error)).lower()}", err=True)

@@ -50,5 +50,8 @@ def command(request: Request, axes: tuple[str, ...], tag: str | None, higher: bo
     chosen = [axis for axis in ALL if not axes or axis in axes]
     found = compare_runs(timelines, axes=chosen, tag=tag, higher_is_better=higher)
     warning = heights_apart(timelines) if tag is None else None
-    say(as_json(found, warning) if output_format == "json" else as_text(found, warning, look_of_stdout()))
+    if output_format == "json":
+        say(as_json(found, warning), form="json")
+    else:
+        say(as_text(found, warning, look_of_stdout()))
     sys.exit(0 if any(len(one.standings) > 1 for one in found) else 2)

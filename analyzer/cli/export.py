@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -30,10 +30,11 @@ def command(request: Request, output: Path | None) -> None:
     """Write every point of every run as one long table.
 
     Columns: run, view, tag, step, epoch, wall_time, value, session, source, row. Nothing is sorted, merged or dropped:
-    two loggers of one run are two views, and steps that were logged twice are there twice, in two sessions.
+    two loggers of one run are two views, and steps that were logged twice are there twice, in two sessions. In CSV a
+    name that a spreadsheet would take for a formula has a ' in front, and control characters are written out.
     """
     from analyzer.cli.timeline import timelines_of
-    from analyzer.console.output import replacing, say
+    from analyzer.console.output import files_read, say, writing
     from analyzer.export import csv_lines, long_table
     from analyzer.renderers.escaping import visible
 
@@ -48,23 +49,21 @@ def command(request: Request, output: Path | None) -> None:
     table = long_table(timelines)
     if output is None:
         for lines in csv_lines(table):
-            # names from logs go unchanged into a file or a pipe, and never into a terminal
-            say("\n".join(visible(line) for line in lines.split("\n")) if sys.stdout.isatty() else lines)
+            say(lines)
         return
     points = sum(len(series) for one in timelines for view in one.run.views for series in view.series.values())
-    with replacing(output) as temporary:
+    with writing(output, spared=files_read((one.run for one in timelines), request)) as stream:
         if form == "csv":
-            with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-                stream.writelines(csv_lines(table))
+            stream.writelines(lines.encode("utf-8", "backslashreplace") for lines in csv_lines(table))
         else:
-            _parquet(table, temporary)
+            _parquet(table, stream)
     say(f"{output}: {points} points of {len(timelines)} runs")
 
 
-def _parquet(table: Iterable[Columns], path: Path) -> None:
+def _parquet(table: Iterable[Columns], stream: BinaryIO) -> None:
     from analyzer.export import write_parquet
 
     try:
-        write_parquet(table, path)
+        write_parquet(table, stream)
     except ModuleNotFoundError as error:
-        raise CannotAudit("Parquet needs pyarrow; pip install pyarrow, or export to .csv") from error
+        raise CannotAudit("Parquet needs pyarrow: pip install pyarrow, or export to .csv") from error

@@ -37,7 +37,7 @@ def command(request: Request, output: Path, kind: str, dpi: int, quiet: bool) ->
     Kinds: overview (loss, epoch, learning rate, scheduler position), epoch, schedule, resume, loss.
     """
     from analyzer.cli.check import checked
-    from analyzer.console.output import say, write_file
+    from analyzer.console.output import files_read, say, write_file
     from analyzer.renderers.escaping import visible
     from analyzer.renderers.figures import NothingToDraw, draw
 
@@ -49,11 +49,12 @@ def command(request: Request, output: Path, kind: str, dpi: int, quiet: bool) ->
         reasons = "; ".join(f"{problem.source}: {problem.message}" for problem in report.unreadable)
         raise CannotAudit(reasons or "no training log found")
     nothing: list[str] = []
+    spared = list(files_read((one.run for one in report.runs), request))
     names = _file_names([one.run.name for one in report.runs])
     for one, name in zip(report.runs, names, strict=True):
         target = output if len(report.runs) == 1 else output.with_stem(f"{output.stem}-{name}")
         try:
-            write_file(target, draw(one, kind=kind, output=form, dots_per_inch=dpi))
+            write_file(target, draw(one, kind=kind, output=form, dots_per_inch=dpi), spared=spared)
         except NothingToDraw as reason:
             nothing.append(str(reason))
             continue

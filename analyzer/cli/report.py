@@ -38,13 +38,14 @@ def command(request: Request, output: Path, title: str | None, figures: bool | N
     Exit codes: 0 the page was written, 2 nothing could be audited.
     """
     from analyzer.cli.check import checked
-    from analyzer.console.output import say, write_file
+    from analyzer.console.output import files_read, say, write_file
     from analyzer.renderers.escaping import visible
     from analyzer.renderers.html_report import TITLE, render
     from analyzer.renderers.wording import counted
 
     report = checked(request, quiet=quiet, keep_series=True)
-    write_file(output, render(report, figures=figures, title=title or TITLE))
+    spared = files_read((one.run for one in report.runs), request)
+    write_file(output, render(report, figures=figures, title=title or TITLE), spared=spared)
     if not quiet:
         found = sum(len(one.findings) for one in report.runs)
         unread = counted(len(report.unreadable), "file")

@@ -40,7 +40,7 @@ def command(request: Request, output_format: str, verbose: bool) -> None:
 
     timelines, found = timelines_of(request)
     if output_format == "json":
-        say(json.dumps({"runs": [as_json(one) for one in timelines]}, indent=1, allow_nan=False))
+        say(json.dumps({"runs": [as_json(one) for one in timelines]}, indent=1, allow_nan=False), form="json")
     elif timelines:
         say("\n".join(as_text(one, look_of_stdout(verbose=verbose)) for one in timelines))
     for problem in found.unreadable:

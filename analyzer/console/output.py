@@ -6,14 +6,21 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import click
 
 from analyzer.console import CannotAudit
 from analyzer.renderers import Look
+from analyzer.renderers.escaping import json_without_commands, without_commands
+from analyzer.whole_files import whole_file
+
+if TYPE_CHECKING:
+    from analyzer.checking import Request
+    from analyzer.model import Run
 
 
 def look_of_stdout(*, color: str = "auto", **wanted: bool) -> Look:
@@ -28,40 +35,55 @@ def look_of_stdout(*, color: str = "auto", **wanted: bool) -> Look:
     return Look(width=width, color=colored, **wanted)
 
 
-def say(text: str | bytes) -> None:
-    """Write to standard output; what its encoding cannot show becomes a question mark."""
+def say(text: str | bytes, *, form: Literal["text", "json", "commands"] = "text") -> None:
+    """Write to standard output; what its encoding cannot show becomes a question mark.
+
+    Args:
+        form: commands are meant for a continuous-integration runner; of anything else no line is one that it obeys.
+    """
     if isinstance(text, bytes):
         sys.stdout.buffer.write(text)
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+    if form != "commands":
+        text = json_without_commands(text) if form == "json" else without_commands(text)
     click.echo(text, nl=bool(text) and not text.endswith("\n"), color=True)  # colours were decided by the look
 
 
-def write_file(path: Path, content: str | bytes) -> None:
+def write_file(path: Path, content: str | bytes, *, spared: Iterable[str | Path] = ()) -> None:
     """Write a file whole or not at all.
+
+    Args:
+        spared: files that must not be written to: the audited logs.
 
     Raises:
         CannotAudit: when the file cannot be written.
     """
-    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
+    with writing(path, spared=spared) as stream:
+        stream.write(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside a file, which takes its place at the end: nobody ever reads half a file.
+def writing(path: Path, *, spared: Iterable[str | Path] = ()) -> Iterator[BinaryIO]:
+    """A stream whose content takes the place of a file at the end: nobody ever reads half a file.
 
     Raises:
         CannotAudit: when the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    sys.stdout.flush()  # the file may be standard output under another name
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with whole_file(path, spared=spared) as stream:
+            yield stream
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise CannotAudit(f"{path}: cannot be written: {reason}; choose another file with -o") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def files_read(runs: Iterable[Run], request: Request) -> Iterator[str | Path]:
+    """Every file that an audit has read, as far as its runs tell: no output may take the place of one."""
+    yield from request.paths
+    yield from (path for path in (request.config, request.baseline) if path is not None)
+    for run in runs:
+        yield from (source.path for source in run.sources)
+        yield from (fact.found_in.partition(": ")[0] for fact in run.facts)

@@ -11,6 +11,21 @@ _UNSAFE = re.compile(
 )
 
 
+_COMMAND = re.compile(r"^([ \t]*):(?=:)", re.MULTILINE)
+
+
+def without_commands(text: str) -> str:
+    """Lines that no continuous-integration runner obeys: it looks for ``::`` in front, and for ``##[`` anywhere."""
+    if "::" in text:
+        text = _COMMAND.sub(r"\1: ", text)
+    return text.replace("##[", "# #[")
+
+
+def json_without_commands(text: str) -> str:
+    """The same JSON without what a runner obeys: a line of JSON never begins with a colon."""
+    return text.replace("##[", "#\\u0023[")
+
+
 def visible(text: object) -> str:
     r"""One line of text in which every invisible or controlling character is written out: ``\x1b``, ``\u202e``."""
     return _UNSAFE.sub(_written_out, str(text))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from analyzer.model import Report
 from analyzer.renderers import ENDINGS, Look, all_renderers, renderer_named
 from analyzer.spelling import did_you_mean
+from analyzer.whole_files import whole_file
 
 
 def save(report: Report, path: str | Path, form: str | None = None) -> None:
@@ -16,7 +15,7 @@ def save(report: Report, path: str | Path, form: str | None = None) -> None:
 
     Raises:
         ValueError: for an ending or a format that nobody knows.
-        OSError: when the file cannot be written.
+        OSError: when the file cannot be written, or is one of the audited logs.
     """
     path = Path(path)
     name = form or ENDINGS.get(path.suffix.lower())
@@ -30,18 +29,5 @@ def save(report: Report, path: str | Path, form: str | None = None) -> None:
         raise ValueError(f"form={name!r}: there is no such format; {hint}") from None
     content = renderer.render(report, Look(width=100))
     data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with whole_file(path, spared=(source.path for one in report.runs for source in one.run.sources)) as stream:
+        stream.write(data)

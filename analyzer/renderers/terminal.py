@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from analyzer.model import Problem, Report, RunReport
 from analyzer.renderers import Look, Renderer
-from analyzer.renderers.escaping import visible
+from analyzer.renderers.escaping import visible, without_commands
 from analyzer.renderers.finding_text import brief, finding_lines, header
 from analyzer.renderers.lines import cut, labelled, paint, width_of, wrap, wrapped
 from analyzer.renderers.overview import notes_by_rule, serious, told_once, worst_first
@@ -23,13 +23,7 @@ LEFT_SHOWN = 3  # of the files that are no logs
 def render(report: Report, look: Look | None = None) -> str:
     """The report as lines for a terminal or a pipe."""
     look = look or Look()
-    return "".join(f"{_no_command(line)}\n" for line in _lines(report, look))
-
-
-def _no_command(line: str) -> str:
-    """The line, never one that a continuous-integration runner obeys: they look for ``::`` and ``##[`` in front."""
-    start = line.lstrip()
-    return line.replace(start[:2], f"{start[0]} {start[1]}", 1) if start.startswith(("::", "##[")) else line
+    return without_commands("".join(f"{line}\n" for line in _lines(report, look)))
 
 
 def _lines(report: Report, look: Look) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +60,28 @@ def test_missing_numbers_are_empty_and_hostile_names_survive(tmp_path: Path) -> 
     result = export(tmp_path / "log.csv")
     assert result.exit_code == 0
     rows = list(csv.DictReader(result.stdout.splitlines()))
-    assert {row["tag"] for row in rows} == {"loss", name}
+    assert {row["tag"] for row in rows} == {"loss", 'loss, "x"\\t=1+1'}
     assert {row["epoch"] for row in rows} == {""} and {row["wall_time"] for row in rows} == {""}
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+loss", "'+loss"),
+        ("-loss", "'-loss"),
+        ("@lr", "'@lr"),
+        ("::error::x", "'::error::x"),
+        ("a\x1b[31mb\u202ec\x9b", r"a\x1b[31mb\u202ec\x9b"),
+        ("a=1", "a=1"),
+    ],
+)
+def test_no_cell_is_a_formula_a_command_or_a_control(name: str, cell: str, tmp_path: Path) -> None:
+    rows = "".join(f'{{"step": {i}, {json.dumps(name)}: {1 / (i + 1)}}}\n' for i in range(20))
+    (tmp_path / "log.jsonl").write_text(rows)
+    export(tmp_path / "log.jsonl", "-o", tmp_path / "x.csv")
+    found = list(csv.DictReader((tmp_path / "x.csv").open(encoding="utf-8")))
+    assert {row["tag"] for row in found} == {cell}
 
 
 def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:
