@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from msgspec import Struct, field
+from msgspec import Struct
 
 from analyzer.clocks.scheduler.reference import declared_rates
 from analyzer.distinct import distinct
@@ -57,7 +57,6 @@ class Chart(Struct, frozen=True, kw_only=True, eq=False):
     joins: tuple[float, ...] = ()
     log_y: bool = False
     reading: str = ""  # one sentence: how to read it
-    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # see scales_of
     timed: bool = False  # every line knows its times
     time_unit: str = "hours"
     counted_in: str = "step"  # what the log counts: "step", "epoch"
@@ -95,7 +94,7 @@ def keep_extremes(values: Floats, limit: int, always: Sequence[int] = ()) -> Int
     return kept[kept < count].astype(np.int64)
 
 
-def _line(report: RunReport, series: Series, name: str | None = None, y: Floats | None = None, **kind: Any) -> Line:
+def line_of(report: RunReport, series: Series, name: str | None = None, y: Floats | None = None, **kind: Any) -> Line:
     observed = y is None
     kind.setdefault("tag", series.tag if observed else "")
     return Line(
@@ -114,12 +113,12 @@ def _axes(series: Series, report: RunReport) -> dict[str, Floats]:
     known = series.step != NO_STEP
     axes = {"step": np.where(known, series.step, np.arange(len(series))).astype(np.float64)}
     if np.isfinite(series.wall_time).any():
-        started, _, seconds = _times(report)
+        started, _, seconds = times_of(report)
         axes["time"] = (series.wall_time - started) / seconds
     return axes
 
 
-def _times(report: RunReport) -> tuple[float, str, float]:
+def times_of(report: RunReport) -> tuple[float, str, float]:
     """First record of the run, and the unit that its length is read in: name, seconds."""
     series = report.timeline.roles.first("loss") or next(iter(report.timeline.view.series.values()), None)
     times = series.wall_time[np.isfinite(series.wall_time)] if series is not None else np.empty(0)
@@ -200,9 +199,8 @@ def _chart(report: RunReport, *, key: str, lines: Sequence[Line], families: tupl
         lines=tuple(lines),
         marks=marks,
         joins=tuple(float(join.first_step_after) for join in report.timeline.joins),
-        scales=scales_of(report),
         timed=all("time" in line.x for line in lines),
-        time_unit=_times(report)[1],
+        time_unit=times_of(report)[1],
         counted_in="epoch" if report.timeline.step_axis.unit == "epoch" else "step",
         **words,
     )
@@ -241,11 +239,11 @@ def _loss(report: RunReport) -> Chart | None:
     main = roles.first("loss")
     if main is None:
         return None
-    lines = [_line(report, main)]
+    lines = [line_of(report, main)]
     baseline = report.timeline.loss
     if baseline is not None and baseline.series is main and len(baseline.level) == len(main):
-        lines.append(_line(report, main, name="level without noise", y=baseline.level, style="level"))
-    lines += [_line(report, series) for series in roles.all("validation_loss")[:2]]
+        lines.append(line_of(report, main, name="level without noise", y=baseline.level, style="level"))
+    lines += [line_of(report, series) for series in roles.all("validation_loss")[:2]]
     finite = main.value[np.isfinite(main.value)]
     wide = bool(len(finite) and finite.min() > 0 and finite.max() / finite.min() > 50)
     return _chart(
@@ -265,13 +263,13 @@ def _epoch(report: RunReport) -> Chart | None:
     labels = timeline.roles.first("epoch")
     if labels is None or timeline.step_axis.unit == "epoch":
         return None
-    lines = [_line(report, labels, stepped=True)]
+    lines = [line_of(report, labels, stepped=True)]
     clock = timeline.epoch
     known = clock is not None and clock.origin is not None and not clock.too_sparse and clock.low > 0
     if clock is not None and known and clock.high is not None and clock.high <= WIDEST_LAP * clock.low:
         ideal = clock.base + (labels.step - clock.origin) / clock.middle
         lines.append(
-            _line(report, labels, name="expected epoch", y=np.asarray(ideal, dtype=np.float64), style="expected")
+            line_of(report, labels, name="expected epoch", y=np.asarray(ideal, dtype=np.float64), style="expected")
         )
     return _chart(
         report,
@@ -288,14 +286,14 @@ def _schedule(report: RunReport) -> Chart | None:
     timeline = report.timeline
     lines: list[Line] = []
     for clock in timeline.schedulers[:4]:
-        lines.append(_line(report, clock.series))
+        lines.append(line_of(report, clock.series))
         if clock.expected is not None:
             name = f"{clock.family}, identified" if len(timeline.schedulers) == 1 else f"{clock.series.tag}, identified"
-            lines.append(_line(report, clock.series, name=name, y=clock.expected, style="expected"))
+            lines.append(line_of(report, clock.series, name=name, y=clock.expected, style="expected"))
     lines += _declared(report)
     if not lines:
         rates = timeline.roles.all("learning_rate")
-        lines = [_line(report, series) for series in rates[:4]]
+        lines = [line_of(report, series) for series in rates[:4]]
     if not lines:
         return None
     return _chart(
@@ -328,11 +326,11 @@ def _position(report: RunReport) -> Chart | None:
     clock = report.timeline.schedulers[0] if report.timeline.schedulers else None
     if clock is None or clock.position is None or np.isfinite(clock.position).sum() < 3:
         return None
-    lines = [_line(report, clock.series, name="scheduler's own counter", y=clock.position, tag=clock.series.tag)]
+    lines = [line_of(report, clock.series, name="scheduler's own counter", y=clock.position, tag=clock.series.tag)]
     if clock.unit == "step":
         first = int(np.flatnonzero(np.isfinite(clock.position))[0])
         sound = lines[0].x["step"] - lines[0].x["step"][first] + clock.position[first]
-        lines.append(_line(report, clock.series, name="one step per update", y=sound, style="expected"))
+        lines.append(line_of(report, clock.series, name="one step per update", y=sound, style="expected"))
     return _chart(
         report,
         key="position",
@@ -353,7 +351,7 @@ def _gradient(report: RunReport) -> Chart | None:
     return _chart(
         report,
         key="gradient",
-        lines=[_line(report, norm)],
+        lines=[line_of(report, norm)],
         families=("GRD",),
         title="Gradient norm",
         y_label="gradient norm",
@@ -368,7 +366,7 @@ def _sessions(report: RunReport) -> Chart | None:
     if series is None or np.isfinite(series.wall_time).sum() < 2:
         return None
     session = report.timeline.session_map.of(series)
-    axes, unit = _axes(series, report), _times(report)[1]
+    axes, unit = _axes(series, report), times_of(report)[1]
     lines = [
         Line(
             name=f"session {number + 1}",

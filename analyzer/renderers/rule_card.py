@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from analyzer.renderers import Look
 from analyzer.renderers.lines import paint, wrap
@@ -20,9 +20,7 @@ def card(rule: Any, look: Look) -> str:
 def _lines(rule: Any, look: Look) -> Iterator[str]:
     yield paint(f"{rule.code} {rule.name}", rule.severity, look) + f"  (at most: {rule.severity})"
     yield ""
-    for paragraph in rule.documentation.replace("``", "`").strip().split("\n\n"):
-        yield from _paragraph(paragraph, look)
-        yield ""
+    yield from _paragraphs(rule.documentation, look)
     if rule.sources:
         yield paint("Sources", "title", look)
         yield from (line for source in rule.sources for line in _item(source, look))
@@ -35,16 +33,27 @@ def _lines(rule: Any, look: Look) -> Iterator[str]:
             yield ""
 
 
-def _paragraph(paragraph: str, look: Look) -> Iterator[str]:
-    lines = paragraph.splitlines()
-    if lines and lines[0].strip() in HEADINGS:
-        yield paint(lines[0].strip(), "title", look)
-        lines = lines[1:]
-    lines = textwrap.dedent("\n".join(lines)).splitlines()
-    if any(line.startswith((" ", "- ", "| ")) for line in lines):  # a list, a table or a formula keeps its lines
-        yield from lines
-    elif lines:
-        yield from wrap(" ".join(lines), min(look.width, 100))
+def blocks(documentation: str) -> Iterator[tuple[Literal["heading", "text", "verbatim"], str]]:
+    """A rule's docstring in pieces: headings, paragraphs, and what keeps its lines (a list, a table, a formula)."""
+    for paragraph in documentation.replace("``", "`").strip().split("\n\n"):
+        lines = paragraph.splitlines()
+        if lines and lines[0].strip() in HEADINGS:
+            yield "heading", lines[0].strip()
+            lines = lines[1:]
+        text = textwrap.dedent("\n".join(lines))
+        if any(line.startswith((" ", "- ", "| ")) for line in text.splitlines()):
+            yield "verbatim", text
+        elif text:
+            yield "text", " ".join(text.splitlines())
+
+
+def _paragraphs(documentation: str, look: Look) -> Iterator[str]:
+    for kind, text in blocks(documentation):
+        if kind == "heading":
+            yield paint(text, "title", look)
+            continue
+        yield from text.splitlines() if kind == "verbatim" else wrap(text, min(look.width, 100))
+        yield ""
 
 
 def _item(text: str, look: Look) -> list[str]:

@@ -153,14 +153,19 @@ def _left_alone(report: Report, look: Look) -> Iterator[str]:
         return
     if look.verbose:
         for problem in report.left_alone:
-            yield from wrapped(f"no log: {visible(problem.source)}: {visible(problem.message)}", look, style="dim",
-                                label=7)
+            yield from wrapped(
+                f"no log: {visible(problem.source)}: {visible(problem.message)}", look, style="dim", label=7
+            )
         return
     count = len(report.left_alone)
     shown = ", ".join(visible(os.path.basename(problem.source)) for problem in report.left_alone[:LEFT_SHOWN])
     more = f" and {count - LEFT_SHOWN} more" if count > LEFT_SHOWN else ""
-    yield from wrapped(f"no log: {counted(count, 'file')} looked at and left alone: {shown}{more} (-v says why)", look,
-                        style="dim", label=7)
+    yield from wrapped(
+        f"no log: {counted(count, 'file')} looked at and left alone: {shown}{more} (-v says why)",
+        look,
+        style="dim",
+        label=7,
+    )
 
 
 def _not_checked(one: RunReport, look: Look) -> Iterator[str]:

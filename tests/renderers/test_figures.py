@@ -184,7 +184,6 @@ def test_a_figure_of_resumes_needs_one(tmp_path: Path) -> None:
 
 def test_sessions_are_told_apart(tmp_path: Path) -> None:
 
-
     panel = Figure().subplots()
     steps = np.array([1.0, 2, 3, 2, 3, 4])
     line = Line(name="loss", x={"step": steps}, y=steps, session=np.array([0, 0, 0, 1, 1, 1]))

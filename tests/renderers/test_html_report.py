@@ -16,7 +16,8 @@ import pytest
 from msgspec.structs import replace
 
 from analyzer.model import Problem, Report
-from analyzer.renderers.html_report import render, script_json, sparkline_path
+from analyzer.renderers.html_report import render
+from analyzer.renderers.page_parts import script_json, sparkline_path
 
 from .test_chart_data import array_of
 from .test_figures import finding, report_of
@@ -138,7 +139,7 @@ def test_page_works_in_a_real_browser(page: str, tmp_path: Path, browser: Any) -
     wait = WebDriverWait(browser, 20)
     wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".chart canvas"))
 
-    chart = browser.find_elements(By.CSS_SELECTOR, ".chart")[0]
+    chart = browser.find_elements(By.CSS_SELECTOR, "section.run .chart")[0]
     over = chart.find_element(By.CSS_SELECTOR, ".u-over")
     ActionChains(browser).move_to_element(over).perform()
     tip = wait.until(lambda b: chart.find_element(By.CSS_SELECTOR, ".tip").text)
@@ -159,6 +160,26 @@ def test_page_works_in_a_real_browser(page: str, tmp_path: Path, browser: Any) -
     box = browser.find_elements(By.CSS_SELECTOR, "#filter")[0]
     box.send_keys("EPO001")
     wait.until(lambda b: sum(row.is_displayed() for row in b.find_elements(By.CSS_SELECTOR, "#index tbody tr")) == 1)
+    box.clear()
+    box.send_keys(Keys.SPACE)
+    rules = Select(browser.find_element(By.ID, "rule"))
+    rules.select_by_value("LOS001")
+    wait.until(lambda b: sum(row.is_displayed() for row in b.find_elements(By.CSS_SELECTOR, "#index tbody tr")) == 1)
+    rules.select_by_value("")
+    for tick in browser.find_elements(By.CSS_SELECTOR, "#index input.lay"):
+        tick.click()
+    wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, "#overlay canvas"))
+    assert [label.text for label in browser.find_elements(By.CSS_SELECTOR, "#overlay .series label")][-1] == "log axis"
+    axes = Select(browser.find_element(By.ID, "overlay-axis"))
+    assert "updates" in [option.text for option in axes.options]
+    refused = next(option for option in axes.options if option.text.startswith("tokens"))
+    assert not refused.is_enabled() and "declare tokens_per_step" in refused.text  # the reason stands beside it
+    laid = Select(browser.find_elements(By.CSS_SELECTOR, "select.laid")[0])
+    laid.select_by_value("lr")
+    wait.until(lambda b: "lr" in chart.find_element(By.XPATH, "following-sibling::div").text)
+    link = browser.find_elements(By.CSS_SELECTOR, "article.finding a.rule")[0]
+    browser.execute_script("arguments[0].click()", link)
+    wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, "#rules details[open] h4"))
     browser.find_element(By.ID, "theme").click()
 
     assert not [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
