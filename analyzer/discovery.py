@@ -94,10 +94,10 @@ def find_groups(paths: Iterable[Path], *, include: Sequence[str] = (), exclude: 
                 root = mirrored.root
                 problems += mirrored.problems
             folders, left = folders_of(root, include, exclude, problems)
-        except OSError as error:
+            found = [replace(group, url=url) for group in groups_of(root, folders)]
+        except Exception as error:  # one path must never cost the others
             problems.append(unreadable_path(url or root, error))
             continue
-        found = [replace(group, url=url) for group in groups_of(root, folders)]
         if not found and not any(problem.source.startswith((str(root), url or str(root))) for problem in problems):
             nothing = _nothing_found(root, len(left))
             problems.append(Problem(source=url or str(root), kind="unreadable", message=nothing))
@@ -127,14 +127,24 @@ def read_group(group: Group) -> Discovered:
             continue
         folder = log.path.parent
         pieces.append(Piece(path=log.path, folder=folder, reading=reading, settings=settings.get(folder, "")))
-    joined = join(group.name, group.root, pieces, dict(group.names))
-    runs = [replace(run, notes=group.notes + run.notes) for run in joined]
+    runs = [replace(run, notes=group.notes + run.notes) for run in _joined(group, pieces, unreadable)]
     if group.sidecars:
         runs = _with_sidecars(runs, group)
     if group.url:
         runs = [_told_by_url(run, group) for run in runs]
         unreadable = [replace(problem, source=_url_for(problem.source, group)) for problem in unreadable]
     return Discovered(runs=tuple(runs), unreadable=tuple(unreadable))
+
+
+def _joined(group: Group, pieces: Sequence[Piece], unreadable: list[Problem]) -> list[Run]:
+    """The runs of a group; where logs that cannot be joined would cost all of them, each log by itself."""
+    try:
+        return join(group.name, group.root, pieces, dict(group.names))
+    except Exception as error:
+        if len(pieces) <= 1:
+            unreadable += [unreadable_path(piece.path, error) for piece in pieces]
+            return []
+    return [run for piece in pieces for run in _joined(group, [piece], unreadable)]
 
 
 def _with_sidecars(runs: Sequence[Run], group: Group) -> list[Run]:

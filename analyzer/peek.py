@@ -15,6 +15,7 @@ from analyzer.readers.columns.step_axis import rank_of_axis
 
 RECORD_HEADER = struct.Struct("<QI")  # length and its checksum; data and another checksum follow
 STEP_FIELD, SUMMARY_FIELD = 2, 5  # of tensorboard.Event
+LONGEST_VARINT = 63  # bits in front of the last of ten bytes
 VALUE_FIELD, TAG_FIELD = 1, 1  # of tensorboard.Summary and Summary.Value
 
 
@@ -38,7 +39,7 @@ def peek(format_name: str, head: bytes) -> Peek:
             return peek_events(head)
         if format_name == "csv":
             return peek_table(head)
-    except (ValueError, IndexError, struct.error):
+    except (ValueError, IndexError, struct.error, OverflowError, csv.Error):
         pass
     return Peek()
 
@@ -56,8 +57,8 @@ def peek_events(head: bytes) -> Peek:
         record = head[at + RECORD_HEADER.size : at + RECORD_HEADER.size + length]
         fields = dict(_fields(record)) if len(record) == length else {}
         if SUMMARY_FIELD in fields:
-            value = dict(_fields(bytes(fields[SUMMARY_FIELD]))).get(VALUE_FIELD, b"")
-            tag = bytes(dict(_fields(bytes(value))).get(TAG_FIELD, b"")).decode("utf-8", "replace")
+            value = dict(_fields(_message(fields[SUMMARY_FIELD]))).get(VALUE_FIELD, b"")
+            tag = _message(dict(_fields(_message(value))).get(TAG_FIELD, b"")).decode("utf-8", "replace")
             first_tag = first_tag or tag or None
             step = fields.get(STEP_FIELD, 0)
             if isinstance(step, int):
@@ -70,6 +71,13 @@ def peek_events(head: bytes) -> Peek:
         cadence=float(min(rises)) if rises else None,
         first_tag=first_tag,
     )
+
+
+def _message(value: int | bytes) -> bytes:
+    """What lies in a field; a number there is none, and no length either."""
+    if isinstance(value, int):
+        raise ValueError("a number where a message should be")
+    return value
 
 
 def _fields(message: bytes) -> list[tuple[int, int | bytes]]:
@@ -103,6 +111,8 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if not byte & 0x80:
             return value, at
+        if shift > LONGEST_VARINT:
+            raise ValueError("a number of more than ten bytes")
 
 
 def peek_table(head: bytes) -> Peek:

@@ -6,7 +6,7 @@ import contextlib
 import fnmatch
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -15,7 +15,7 @@ from analyzer.config.sidecars import is_sidecar
 from analyzer.model import Problem
 from analyzer.peek import Peek, peek
 from analyzer.readers import Reader, reader_for
-from analyzer.readers.text_file import plain_head, plain_suffix, why_not_text
+from analyzer.readers.text_file import COMPRESSED_SUFFIXES, plain_head, plain_suffix, why_not_text
 from analyzer.remote import NotReachable
 
 HEAD_BYTES = 4096
@@ -25,13 +25,14 @@ LOG_SUFFIXES = {
     "", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".txt", ".out", ".err", ".wandb", ".db", ".sqlite",
     ".sqlite3", ".dat", ".stdout", ".stderr",
 }
-COMPRESSED = {".gz", ".zst", ".zstd"}
 NEVER_LOGS = re.compile(
     r"(?i)^(readme|license|licence|copying|notice|authors|makefile|dockerfile|requirements.*\.txt|merges\.txt"
     r"|(vocab|tokenizer|tokenizer_config|special_tokens_map|added_tokens|generation_config|preprocessor_config"
     r"|processor_config|adapter_config|model_index|chat_template|package|package-lock)\.json|.*\.index\.json"
     r"|.*\.ipynb|\..*|(wandb-metadata|wandb-summary)\.json|conda-environment\.yaml)(\..*)?$"
 )
+DIGITS = "0123456789"  # those that ``int`` reads, and no circled ones
+LONGEST_REASON = 300  # characters of another program's words that a report repeats
 SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages", "venv", "plugins"}
 
 
@@ -57,15 +58,15 @@ def folders_of(
     """Every folder below the root with its logs and sidecars, and the files that were opened and are no logs."""
     left: list[Problem] = []
     if root.is_file():
-        beside = [path for path in listed(root.parent) if is_sidecar(path.name) and path != root]
+        beside = [path for path in listed(root.parent) if is_sidecar(path.name) and path != root and path.is_file()]
         folder = Folder(parts=(), path=root.parent, sidecars=beside)
-        log = _look(root, root.stat().st_size, problems, left)
+        log = _look(root, problems, left)
         if log is not None:
             folder.logs.append(log)
         return [folder], left
     os.stat(root)  # raises for a path that does not exist
     if not root.is_dir():
-        raise OSError("neither a file nor a folder")
+        raise OSError("neither a file nor a folder; pipes, devices and sockets are never opened")
     folders: list[Folder] = []
     for folder, files, has_metrics in _walk(root, exclude, problems):
         for entry in files:
@@ -73,11 +74,9 @@ def folders_of(
             if is_sidecar(name) and not (has_metrics and name == "meta.yaml"):
                 folder.sidecars.append(Path(entry.path))
                 continue
-            if not (could_be_log(name) or (has_metrics and name == "meta.yaml")) or matches(below, exclude):
+            if matches(below, exclude) or (include and not matches(below, include)):
                 continue
-            if include and not matches(below, include):
-                continue
-            log = _look(Path(entry.path), entry.stat().st_size, problems, left)
+            log = _look(Path(entry.path), problems, left)
             if log is not None:
                 folder.logs.append(log)
         if folder.logs or folder.sidecars:
@@ -90,15 +89,15 @@ def _drop_links_to_logs(folders: list[Folder]) -> None:
     """Read a file once that links lead to: under its own name, unless that has no suffix (the cache of a hub)."""
     if not any(log.path.is_symlink() for folder in folders for log in folder.logs):
         return
-    kept: dict[str, tuple[Folder, Log]] = {}
-    for folder, log in [(one, log) for one in folders for log in one.logs]:
+    kept: dict[str, Log] = {}
+    for log in [log for folder in folders for log in folder.logs]:
         target = os.path.realpath(log.path)
-        other = kept.setdefault(target, (folder, log))
-        if other[1] is log:
-            continue
-        worse, better = ((folder, log), other) if _telling(other[1]) >= _telling(log) else (other, (folder, log))
-        worse[0].logs.remove(worse[1])
-        kept[target] = better
+        other = kept.setdefault(target, log)
+        if _telling(log) > _telling(other):
+            kept[target] = log
+    chosen = {log.path for log in kept.values()}
+    for folder in folders:
+        folder.logs = [log for log in folder.logs if log.path in chosen]
 
 
 def _telling(log: Log) -> tuple[bool, bool]:
@@ -116,14 +115,12 @@ def _walk(
         folder = waiting.pop()
         try:
             with os.scandir(folder.path) as listing:
-                entries = sorted(listing, key=lambda entry: natural(entry.name))
+                entries, store = _telling_entries(listing)
         except OSError as error:
             problems.append(unreadable_path(folder.path, error))
             continue
         files: list[os.DirEntry[str]] = []
         below: list[Folder] = []
-        names = {entry.name for entry in entries}
-        store = "meta.yaml" in names and bool(names & {"metrics", "params"})
         for entry in entries:
             try:
                 if entry.is_symlink() and entry.is_dir():
@@ -132,16 +129,36 @@ def _walk(
                     if target in seen or common in (target, real_root):
                         continue  # below the root and walked anyway, or a loop that leads above it
                     seen.add(target)
-                if entry.is_file():
-                    files.append(entry)
-                elif entry.is_dir() and _worth_entering(entry.name, store):
+                wanted = could_be_log(entry.name) or is_sidecar(entry.name) or (store and entry.name == "meta.yaml")
+                if entry.is_dir():
                     parts = (*folder.parts, entry.name)
-                    if not matches("/".join(parts), exclude):
+                    if _worth_entering(entry.name, store) and not matches("/".join(parts), exclude):
                         below.append(Folder(parts=parts, path=Path(entry.path)))
+                elif wanted and entry.is_file():
+                    files.append(entry)
+                elif wanted and not entry.is_symlink():
+                    message = "a pipe, device or socket, never opened"
+                    problems.append(Problem(source=entry.path, kind="not-read", message=message))
             except OSError as error:
                 problems.append(unreadable_path(Path(entry.path), error))
         yield folder, files, store
         waiting += reversed(below)
+
+
+def _telling_entries(listing: Iterable[os.DirEntry[str]]) -> tuple[list[os.DirEntry[str]], bool]:
+    """What could be a log, a sidecar or a folder, in the order of names, and whether a store lies here.
+
+    A folder may hold a million files that are neither: nothing is kept of them.
+    """
+    kept: list[os.DirEntry[str]] = []
+    names: set[str] = set()
+    for entry in listing:
+        name = entry.name
+        if name in ("meta.yaml", "metrics", "params"):
+            names.add(name)
+        if name == "meta.yaml" or could_be_log(name) or is_sidecar(name) or entry.is_dir():
+            kept.append(entry)
+    return sorted(kept, key=lambda entry: natural(entry.name)), "meta.yaml" in names and len(names) > 1
 
 
 def _worth_entering(name: str, store: bool) -> bool:
@@ -156,23 +173,25 @@ def could_be_log(name: str) -> bool:
     if NEVER_LOGS.match(name):
         return False
     stem, suffix = os.path.splitext(name)
-    if suffix.lower() in COMPRESSED:
+    if suffix.lower() in COMPRESSED_SUFFIXES:
         suffix = os.path.splitext(stem)[1]
-    return suffix.lower() in LOG_SUFFIXES or suffix[1:].isdigit()  # train.log.1, job.12345
+    return suffix.lower() in LOG_SUFFIXES or suffix[1:].isdecimal()  # train.log.1, job.12345
 
 
-def _look(path: Path, size: int, problems: list[Problem], left: list[Problem]) -> Log | None:
+def _look(path: Path, problems: list[Problem], left: list[Problem]) -> Log | None:
+    """What reader knows a file by its name and first bytes. Whatever goes wrong costs this file, and is named."""
     try:
         with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
             head = stream.read(HEAD_BYTES)
         reader: Reader | None = reader_for(path, head)
-    except OSError as error:
+        seen = Peek() if reader is None else peek(reader.name, head)
+        if reader is None:
+            left.append(Problem(source=str(path), kind="left-alone", message=_why_no_log(path, head)))
+            return None
+    except Exception as error:
         problems.append(unreadable_path(path, error))
         return None
-    if reader is None:
-        left.append(Problem(source=str(path), kind="left-alone", message=_why_no_log(path, head)))
-        return None
-    seen = peek(reader.name, head)
     if reader.name == "tfevents" and not seen.first_step and size > len(head):
         seen = _peek_further(path, head, seen)
     if reader.name == "csv" and size > LARGE_TABLE_BYTES and seen.first_step is None:
@@ -214,9 +233,10 @@ def matches(below: str, globs: Sequence[str]) -> bool:
     return any(fnmatch.fnmatch(below, glob) or fnmatch.fnmatch(name, glob) for glob in globs)
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key in which version_10 comes after version_9."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]
+def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Sort key in which version_10 comes after version_9; no two names have the same."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(0, int(part), "") if part[:1] in DIGITS and part else (1, 0, part) for part in parts], name
 
 
 def unreadable_path(path: Path | str, error: Exception) -> Problem:
@@ -229,5 +249,5 @@ def unreadable_path(path: Path | str, error: Exception) -> Problem:
     elif isinstance(error, OSError):
         reason = error.strerror or str(error)
     else:
-        reason = f"cannot be read: {type(error).__name__}: {error}"
+        reason = f"internal error, please report it: {type(error).__name__}: {str(error)[:LONGEST_REASON]}"
     return Problem(source=str(path), kind="unreadable", message=reason)

@@ -1,21 +1,21 @@
 """Files that frameworks leave beside a log, as declared facts.
 
-Nothing here is executed: YAML goes through a safe loader that ignores Python tags, a Python configuration is read as a
-syntax tree, a pickle is named and left alone.
+Nothing here is executed: of YAML only plain values are taken, a Python configuration is read as a syntax tree, a pickle
+is named and left alone.
 """
 
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from analyzer.config.framework_names import facts_from_mapping
+from analyzer.config.plain_yaml import TooMuch, load_yaml
 from analyzer.model import Fact, Problem
+from analyzer.written_numbers import loads_json
 
 MOST_BYTES = 4_000_000  # a configuration is never larger; a data set is
 NOT_READ = {
@@ -53,12 +53,16 @@ def read_sidecar(path: Path) -> tuple[Mapping[str, Any] | None, str]:
     try:
         if path.stat().st_size > MOST_BYTES:
             return None, "too large for a configuration; its facts are not used"
+        if not path.is_file():
+            return None, "no regular file, never opened"
         text = path.read_text(encoding="utf-8", errors="replace")
         parsed = parse_sidecar(path.name, text)
     except OSError as error:
         return None, f"{error.strerror or error}; its facts are not used"
-    except RecursionError:
+    except (RecursionError, MemoryError):
         return None, "nested too deeply; its facts are not used"
+    except TooMuch as error:
+        return None, f"{error}: no configuration says so much; its facts are not used"
     except Exception as error:  # YAML and JSON errors carry the place in their text
         return None, f"not valid {path.suffix[1:].upper()}: {_one_line(error)}; its facts are not used"
     return (parsed, "") if isinstance(parsed, Mapping) else (None, "")
@@ -67,41 +71,10 @@ def read_sidecar(path: Path) -> tuple[Mapping[str, Any] | None, str]:
 def parse_sidecar(name: str, text: str) -> Any:
     """The content of a sidecar as plain dictionaries, lists and scalars; nothing in it is executed."""
     if name.endswith(".json"):
-        return json.loads(text)
+        return loads_json(text)
     if name.endswith(".py"):
         return _literals_of_python(text)
     return load_yaml(text)
-
-
-def load_yaml(text: str) -> Any:
-    """YAML by the safe loader; a tag that it does not know is ignored and the plain value below it taken."""
-    import yaml
-
-    return yaml.load(text, Loader=_plain_loader())
-
-
-@cache
-def _plain_loader() -> Any:
-    # The loader written in Python: that in C overflows the stack of the process on deep nesting instead of raising.
-    import yaml
-
-    class PlainLoader(yaml.SafeLoader):
-        pass
-
-    def plain(loader: Any, suffix: str, node: Any) -> Any:
-        if isinstance(node, yaml.MappingNode):
-            return loader.construct_mapping(node, deep=True)
-        if isinstance(node, yaml.SequenceNode):
-            return loader.construct_sequence(node, deep=True)
-        return loader.construct_scalar(node)
-
-    for prefix in ("tag:yaml.org,2002:python/", "!"):
-        PlainLoader.add_multi_constructor(prefix, plain)
-    # YAML 1.1 takes 1e-4 for text; frameworks write it and mean a number.
-    PlainLoader.add_implicit_resolver(
-        "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
-    )
-    return PlainLoader
 
 
 def _literals_of_python(text: str) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from analyzer.readers.columns import Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.text_file import decode, lines_of, plain_head, plain_suffix, unpack, unreadable, why_not_text
+from analyzer.written_numbers import number_written
 
 # xgboost/callback.py, EvaluationMonitor: "[%d]" and "\t%s:%.5f"; lightgbm/callback.py, log_evaluation: "[%d]\t%s: %g"
-ROUND = re.compile(r"\[(\d+)\]\t(?=[^\t:]+:)")
-METRIC = re.compile(r"([^\t:]+): ?([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf))(?=\t|$)", re.I | re.ASCII)
+ROUND = re.compile(r"\[([0-9]{1,15})\]\t(?=[^\t:]+:)")
 DIALECT = Dialect(step_columns=("round",), counts="step")
 LINES_NEEDED = 2  # one line of this shape is chance
 
@@ -36,13 +36,25 @@ def parse(data: bytes, name: str) -> Reading:
     for row, line in enumerate(ended, start=1):
         if found := ROUND.match(line):
             rows.append(row)
-            entries.append({"round": int(found[1]), **{tag: float(value) for tag, value in METRIC.findall(line)}})
+            entries.append({"round": int(found[1]), **metrics_of(line[found.end() :])})
     if not entries:
         return unreadable(name, "boosting", "no line of a boosting round", problems)
     source = Source(path=name, format="boosting", line_numbers=True)
     return interpret(
         columns_of_entries(entries), np.array(rows, dtype=np.int64), source=source, dialect=DIALECT, problems=problems
     )
+
+
+def metrics_of(line: str) -> dict[str, float]:
+    """Names and numbers of what stands behind the round: cells between tabs, each with its number behind a colon."""
+    found: dict[str, float] = {}
+    for cell in line.split("\t"):
+        before, colon, written = cell.rpartition(":")
+        number = number_written(written.removeprefix(" ")) if colon else None
+        tag = before.rpartition(":")[2]
+        if number is not None and tag:
+            found[tag] = number
+    return found
 
 
 def read(path: Path) -> Reading:
@@ -55,7 +67,8 @@ def recognises(path: Path, head: bytes) -> bool:
     if plain_suffix(path) not in (".log", ".txt", ".out", "") or why_not_text(plain_head(head)):
         return False
     lines = lines_of(decode(plain_head(head))).lines
-    return sum(ROUND.match(line) is not None and METRIC.search(line) is not None for line in lines) >= LINES_NEEDED
+    rounds = [line[found.end() :] for line in lines if (found := ROUND.match(line))]
+    return sum(bool(metrics_of(behind)) for behind in rounds) >= LINES_NEEDED
 
 
 READER = Reader(

@@ -34,13 +34,14 @@ from analyzer.readers.text_file import (
     why_not_text,
 )
 from analyzer.roles import role_of_tag
+from analyzer.written_numbers import JSON_DECODER, loads_json
 
+_TIMES_LOOKED_THROUGH = 4  # a half-written line has few places where an object may begin, and most fail at once
 ENTRIES_SEEN = 200  # whose keys tell the writer
 _Odd = dict[str, list[tuple[int, str]]]  # what is wrong -> line numbers, and how each line begins
 TELLING_ROLES = ("loss", "validation_loss", "epoch_loss", "learning_rate")
 _COMPOSER = re.compile(r"\[[\w ]+\](?:\[(?P<unit>step|batch|epoch)=(?P<step>\d+)\])?:?\s*(?=\{)")
 _KEY = re.compile(r'"([^"\\]{1,120})"\s*:')
-_DECODER = json.JSONDecoder()
 _STEPS_OF_FAIRSEQ = ("num_updates", "train_num_updates")
 
 # keys that the entries of a writer have together -> what is known of it; the first that fits
@@ -184,7 +185,7 @@ def _entry_of_line(text: str) -> tuple[Mapping[str, Any] | None, str]:
     if "\0" in text:
         return None, "nul"
     try:
-        entry = json.loads(text)
+        entry = loads_json(text)
     except (ValueError, RecursionError):
         return _object_after_garbage(text), "invalid"
     return (entry, "") if isinstance(entry, dict) else (None, "no object")
@@ -193,11 +194,15 @@ def _entry_of_line(text: str) -> tuple[Mapping[str, Any] | None, str]:
 def _object_after_garbage(text: str) -> Mapping[str, Any] | None:
     """A half-written line that the next process wrote on: its own object is complete and has its own step."""
     at = text.find('{"', 1)
-    while at > 0:
+    left = _TIMES_LOOKED_THROUGH * len(text)
+    while at > 0 and left > 0:
         try:
-            entry, end = _DECODER.raw_decode(text, at)
+            entry, end = JSON_DECODER.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            end, entry = error.pos, None
         except (ValueError, RecursionError):
-            end, entry = 0, None
+            return None
+        left -= end - at
         if isinstance(entry, dict) and end == len(text) and any(names_an_axis(key) for key in entry):
             return entry
         at = text.find('{"', at + 1)
@@ -249,6 +254,8 @@ def recognises(path: Path, head: bytes) -> bool:
     if not start.strip() or why_not_text(start):
         return suffix in (".jsonl", ".ndjson")
     lines = [line.strip() for line in lines_of(decode(start)).lines if line.strip()]
+    if not lines:  # a byte order mark is all there is
+        return False
     first = lines[0][_composer_prefix(lines[0]) :]
     if not first.startswith("{"):
         return False
@@ -277,8 +284,8 @@ def _composer_prefix(line: str) -> int:
 def _is_an_entry(line: str) -> bool:
     """A single line is a log of one row only if it holds a whole step."""
     try:
-        entry = json.loads(line)
-    except ValueError:
+        entry = loads_json(line)
+    except (ValueError, RecursionError):
         return False
     return isinstance(entry, dict) and any(
         names_an_axis(key) and isinstance(value, int) and role_of_tag(key) != "epoch" for key, value in entry.items()

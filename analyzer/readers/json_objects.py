@@ -7,7 +7,6 @@ holds anything else is read as dictionaries again: both ways give the same colum
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from analyzer.readers.columns import Column
 from analyzer.readers.columns.entries import column_of_values, columns_of_entries
 from analyzer.readers.columns.stack import Table, stacked
 from analyzer.readers.json_pieces import pieces_of_list
+from analyzer.written_numbers import loads_json
 
 MOST_KEYS = 500  # of objects with more, each has but a few
 TIMES_LEARNT = 8  # pieces that may bring something new; a log that goes on doing so has no shape
@@ -45,7 +45,7 @@ def loads(data: bytes) -> Any:
     """
     with suppress(ValueError):
         return _ANY.decode(data)
-    return json.loads(data.decode())  # bytes might be taken for UTF-16
+    return loads_json(data.decode())  # bytes might be taken for UTF-16
 
 
 class Objects:
@@ -87,7 +87,7 @@ class Objects:
         try:
             entries = _ANY.decode_lines(piece)
         except ValueError:
-            entries = [json.loads(line) for line in piece.decode().split("\n")]
+            entries = [loads_json(line) for line in piece.decode().split("\n")]
         return _so_many(lines, self._table(entries))
 
     def _table(self, entries: Any) -> Table:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,11 +33,11 @@ from analyzer.readers.text_file import (
     why_not_text,
 )
 from analyzer.roles import role_of_tag
+from analyzer.written_numbers import JSON_DECODER, loads_json
 
-_DECODER = json.JSONDecoder()
 _LIST = re.compile(rb"[ \t\r\n]*\[")
 _SPACE = re.compile(r"[\s,]*")
-_KEY = re.compile(r'\s*,?\s*"((?:[^"\\]|\\.)*)"\s*:\s*')
+_KEY = re.compile(r'\s*+,?\s*+"((?:[^"\\]++|\\.)*+)"\s*+:\s*+')
 _LIST_OF_NUMBERS = re.compile(r'"([^"\\]{1,120})"\s*:\s*\[\s*(?:-?\d|NaN|null|-?Infinity)')
 # an object whose first value that is no scalar is a list of numbers, at its top or under a usual key
 _OBJECT_OF_LISTS = re.compile(
@@ -70,7 +69,7 @@ def parse(data: bytes, name: str) -> Reading:
     text = decode(unpacked.data)
     problems = list(unpacked.problems)
     try:
-        document = json.loads(text)
+        document = loads_json(text)
     except (ValueError, RecursionError) as error:
         document = salvage(text)
         at = int(getattr(error, "pos", len(text)))
@@ -156,7 +155,7 @@ def salvage(text: str) -> Any:
 
 def _whole_value(text: str, at: int) -> tuple[Any, int]:
     """A value with its end mark behind it: a number at the very end of the text, or ``3`` of ``3.``, may be cut."""
-    value, end = _DECODER.raw_decode(text, at)
+    value, end = JSON_DECODER.raw_decode(text, at)
     if text[end : end + 1] not in tuple(",]} \t\r\n") and not isinstance(value, dict | list | str):
         raise ValueError("cut")
     return value, end

@@ -6,7 +6,6 @@ passed one, as in W&B.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.json_lines import flat_entry
 from analyzer.readers.sqlite_file import opened, tables_of, write_ahead_logs
+from analyzer.written_numbers import loads_json
 
 DIALECT = Dialect(framework="trackio", wall_column="_timestamp")
 
@@ -62,7 +62,7 @@ def _reading(connection: sqlite3.Connection, source: Source, run_column: str, ru
     problems: list[Problem] = []
     for number, step, moment, text in rows:
         try:
-            metrics = json.loads(text)
+            metrics = loads_json(text)
         except ValueError:
             problems.append(Problem(source=source.path, kind="row", message="metrics that are no JSON", row=number))
             continue
@@ -86,7 +86,7 @@ def _configs(connection: sqlite3.Connection, columns: set[str], run_column: str)
     found = {}
     for run, text in connection.execute(f"SELECT {run_column}, config FROM configs"):
         try:
-            config = json.loads(text)
+            config = loads_json(text)
         except ValueError:
             continue
         if isinstance(config, dict):

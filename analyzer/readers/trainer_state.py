@@ -5,7 +5,6 @@ A file that was cut anywhere still gives the complete entries of its history.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,11 +20,11 @@ from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.json_objects import loads, table_of_list
 from analyzer.readers.text_file import decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
+from analyzer.written_numbers import JSON_DECODER, loads_json
 
 HISTORY = re.compile(r'"log_history"\s*:\s*\[')
 _HISTORY_BYTES = re.compile(HISTORY.pattern.encode())
 DIALECT = Dialect(framework="transformers", step_columns=("step",), counts="step")
-_DECODER = json.JSONDecoder()
 _BETWEEN = re.compile(r"[\s,]*")
 # What the state says, under the name that a declaration has for it; the rest is kept under its own name.
 _FACTS = {"max_steps": "max_steps"}
@@ -55,7 +54,7 @@ def parse(data: bytes, name: str) -> Reading:
         return _reading(name, plain, unpacked.problems)
     problems = list(unpacked.problems)
     try:
-        state = json.loads(decode(unpacked.data))
+        state = loads_json(decode(unpacked.data))
         entries = state["log_history"]
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         text = decode(unpacked.data)
@@ -126,7 +125,7 @@ def salvage(text: str) -> tuple[dict[str, Any], list[Any]]:
         if text[at : at + 1] != "{":
             break
         try:
-            entry, at = _DECODER.raw_decode(text, at)
+            entry, at = JSON_DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
             break
         entries.append(entry)
@@ -137,7 +136,7 @@ def _fields_of(head: str) -> dict[str, Any]:
     """The fields before the history, each completely written."""
     at = head.rstrip().rstrip(",")
     try:
-        fields = json.loads(at + "}")
+        fields = loads_json(at + "}")
     except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}

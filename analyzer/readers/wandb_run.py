@@ -8,7 +8,6 @@ Field numbers are those of wandb 0.31 and have not changed since the format bega
 
 from __future__ import annotations
 
-import json
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from analyzer.readers.columns import Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.json_lines import flat_entry
+from analyzer.written_numbers import loads_json
 
 MAGIC = b":W&B"
 HEADER_BYTES = 7
@@ -163,7 +163,7 @@ def _items(message: bytes) -> dict[str, Any]:
         key = ".".join(nested) or plain.decode("utf-8", "replace")
         text = next((value for number, value in parts if number == VALUE_JSON), b"null")
         try:
-            value = json.loads(text)
+            value = loads_json(text)
         except ValueError:
             continue
         entries[key] = value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,9 +15,10 @@ from msgspec import Struct
 from analyzer.distinct import distinct
 from analyzer.model import Floats, Ints
 from analyzer.readers.columns import Column
+from analyzer.written_numbers import BEYOND, number_written
 
+_MOST_BITS = 1023  # of an integer that a double holds
 _IN_CACHE = 1 << 12  # entries looked at together: what is made of them on the way never leaves the cache
-_QUOTED_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf(?:inity)?|nan)$", re.I | re.ASCII)
 
 
 def columns_of_entries(entries: Sequence[Mapping[str, Any]]) -> list[Column]:
@@ -117,37 +117,31 @@ def _joined(name: str, parts: list[tuple[Ints, list[Any] | Floats]], rows: int) 
 
 def _number_in_quotes(text: str) -> str | float:
     """fairseq writes its numbers as strings, strict JSON writers NaN and infinity."""
-    return float(text) if _QUOTED_NUMBER.match(text) else text
+    number = number_written(text)
+    return text if number is None else number
 
 
 def column_of_values(name: str, at: Ints, found: list[Any], rows: int) -> Column:
     """Numbers and texts of one key apart. True, False and null are neither."""
     kinds = set(map(type, found))
+    if int in kinds:
+        found = [BEYOND if type(one) is int and one.bit_length() > _MOST_BITS else one for one in found]
+        kinds = set(map(type, found))
     if kinds <= {int, float}:
-        try:
-            value = np.array(found, dtype=np.float64)
-        except OverflowError:
-            value = np.array([_float_of_int(one) for one in found])
+        value = np.array(found, dtype=np.float64)
         return Column(name=name, value=value, at=None if len(at) == rows else at)
-    if kinds == {str} and not any(map(_QUOTED_NUMBER.match, set(found))):
+    if kinds == {str} and all(number_written(one) is None for one in set(found)):
         return Column(name=name, value=np.empty(0), at=at[:0], text_at=at, text=found)
     found = [_number_in_quotes(one) if type(one) is str else one for one in found]
     numbers = [index for index, one in enumerate(found) if type(one) in (int, float)]
     texts = [index for index, one in enumerate(found) if isinstance(one, str)]
     return Column(
         name=name,
-        value=np.array([_float_of_int(found[index]) for index in numbers], dtype=np.float64),
+        value=np.array([float(found[index]) for index in numbers], dtype=np.float64),
         at=None if len(numbers) == rows else at[numbers],
         text_at=at[texts].tolist(),
         text=[found[index] for index in texts],
     )
-
-
-def _float_of_int(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
 
 
 def flatten(entry: Mapping[str, Any], *, separator: str = "/") -> dict[str, Any]:

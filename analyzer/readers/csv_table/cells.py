@@ -10,13 +10,12 @@ import numpy as np
 
 from analyzer.readers.columns import Column
 from analyzer.readers.columns.wall_time import seconds_of_stamp
+from analyzer.written_numbers import number_written
 
 LINES_SNIFFED = 30
 QUOTED_LINES = 100  # lines that one quoted cell may span; beyond, the quote is a stray one
 MISSING = frozenset(("", "NA", "N/A", "n/a", "na", "null", "NULL", "Null", "None", "none", "-", "--", "<NA>", "#N/A"))
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)$", re.I | re.ASCII)
-_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?$", re.ASCII)
-_TENSOR = re.compile(r"tensor\(\s*([^\s,)]+)\s*(?:,.*)?\)$", re.S)
+_TENSOR = re.compile(r"tensor\(\s*+([^\s,)]++)\s*+(?:,.*)?\)", re.S)
 _WINDOWS = {
     "1.#INF": "inf",
     "-1.#INF": "-inf",
@@ -33,14 +32,15 @@ _WINDOWS = {
 def number_of(cell: str, *, decimal_comma: bool = False) -> float | None:
     """The number that a cell holds, or None when it holds something else."""
     text = cell.strip()
-    if _NUMBER.match(text):
-        return float(text)
-    if decimal_comma and _DECIMAL_COMMA.match(text):
-        return float(text.replace(",", "."))
+    number = number_written(text)
+    if number is not None:
+        return number
+    if decimal_comma and text.count(",") == 1 and "." not in text:
+        return number_written(text.replace(",", "."))
     if text in _WINDOWS:
         return float(_WINDOWS[text])
-    inner = _TENSOR.match(text)
-    return number_of(inner.group(1)) if inner else None
+    inner = _TENSOR.fullmatch(text) if text[:7] == "tensor(" else None
+    return number_written(inner[1]) if inner else None
 
 
 def split_row(line: str, delimiter: str) -> list[str]:

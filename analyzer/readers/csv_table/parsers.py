@@ -106,9 +106,18 @@ def by_pyarrow(block: bytes, lines: int, format: Format) -> Columns:
         raise HoldsText(int(found[1])) from error
     if table.num_rows != lines:  # to pyarrow, a carriage return alone ends a line
         raise Irregular
-    return {
+    columns = {
         index: [_numbers_of_chunk(chunk) for chunk in table.column(names[index]).chunks] for index in format.numbers
     }
+    _refuse_infinite(columns)
+    return columns
+
+
+def _refuse_infinite(found: Columns) -> None:
+    """Leave infinite numbers to the careful path: to the parsers, ``1e400`` is one as well."""
+    for index, parts in found.items():
+        if any(np.isinf(part.value).any() for part in parts):
+            raise HoldsText(index)
 
 
 def _numbers_of_chunk(chunk: Any) -> Numbers:
@@ -146,6 +155,7 @@ def by_pandas(block: bytes, lines: int, format: Format) -> Columns:
                 raise Irregular
             missing[missing] = _name_no_number(block, ends, index, np.flatnonzero(missing))
         found[index] = [Numbers(value=value, missing=missing if missing.any() else None)]
+    _refuse_infinite(found)
     return found
 
 
@@ -169,7 +179,7 @@ def whole_file_by_pandas(path: Path, lines: int, format: Format) -> dict[int, Fl
     if len(frame) != lines or frame.index.nlevels != 1:
         return None
     columns = {index: frame[index].to_numpy() for index in format.numbers}
-    return None if any(np.isnan(value).any() for value in columns.values()) else columns
+    return columns if all(np.isfinite(value).all() for value in columns.values()) else None
 
 
 def _frame(

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from analyzer.readers import Reader, Reading
 from analyzer.readers.text_file import (
-    GZIP_MAGIC,
-    ZSTD_MAGIC,
+    compressed,
     decode,
     lines_of,
     plain_head,
@@ -53,8 +52,8 @@ def recognises(path: Path, head: bytes) -> bool:
             more = stream.read(BYTES_LOOKED_AT)
     except OSError:
         return False
-    if more.startswith((GZIP_MAGIC, ZSTD_MAGIC)):
-        more = unpack(more, "").data
+    if compressed(more):
+        more = unpack(more, "", most=BYTES_LOOKED_AT).data
     return tells_of_training(lines_of(decode(more)))
 
 

@@ -8,26 +8,36 @@ from collections.abc import Iterator, Sequence
 
 from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.columns.wall_time import seconds_of_stamp
-from analyzer.readers.stdout.patterns import ASSIGNED, LINES, WALL, Entry, first_match, number_of, pairs_of
+from analyzer.readers.stdout.patterns import (
+    ASSIGNED,
+    LINES,
+    WALL,
+    Entry,
+    begins_as_known,
+    first_match,
+    number_of,
+    pairs_of,
+)
 from analyzer.readers.text_file import Lines
+from analyzer.written_numbers import MOST_DIGITS, holds_a_number_beyond_a_double
 
 LONGEST_LINE = 10_000  # characters; nothing that people read is longer
-_STAMP = re.compile(r"\s*\[?(\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?)\]?")
+_STAMP = re.compile(r"\s*+\[?(\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?)\]?")
 _DIGIT = re.compile(r"\d")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_KERAS_EPOCH = re.compile(r"^\s*Epoch (\d+)/(\d+)\s*$")
-_KERAS_BAR = re.compile(r"^\s*(\d+)/(\d+) (?:\[[=>.\s]+\]|[━\s]+|-) ?.*?(?:s|step|-)\b")
-_BOX = re.compile(r"^\|(\s*)([\w./@ -]+?)\s*\|\s*(\S+)\s*\|\s*$")
-_BOX_HEADING = re.compile(r"^\|\s?([\w ]+/)\s*\|\s*\|\s*$")
+_KERAS_EPOCH = re.compile(r"^\s*+Epoch (\d{1,15})/(\d{1,15})\s*+$")
+_KERAS_BAR = re.compile(r"^\s*+(\d{1,15})/(\d{1,15}) (?:\[[=>.\s]++\]|[━\s]++|-) ?.*?(?:s|step|-)\b")
+_BOX_NAME = re.compile(r"[\w./@ -]+")
 _BOX_EDGE = re.compile(r"^-{8,}$")
-_OLMO = re.compile(r"\[step=(\d+)(?:/(\d+))?(?:,epoch=(\d+)(?:/\d+)?)?\]\s*$")
-_OLMO_VALUE = re.compile(r"^\s{2,}([\w./-]+(?: [\w./-]+)*)=([-+\w.,]+)\s*$")
+_OLMO = re.compile(r"\[step=(\d{1,15})(?:/(\d+))?(?:,epoch=(\d+)(?:/\d+)?)?\]\s*+$")
+_OLMO_VALUE = re.compile(r"^\s{2,}+([\w./-]++(?: [\w./-]++)*+)=([-+\w.,]++)\s*+$")
 
 
-def entries_of(lines: Lines) -> Iterator[tuple[int, str, Entry]]:
+def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterator[tuple[int, str, Entry]]:
     """Line number, name of the pattern and numbers of every line, or block of lines, that a pattern knows.
 
-    Keys that begin with ``=`` are declarations.
+    Keys that begin with ``=`` are declarations. Lines that begin as one that counts and are left out for their length
+    go to ``odd``, each with the reason.
     """
     patterns = list(LINES)
     hits: Counter[str] = Counter()
@@ -36,6 +46,10 @@ def entries_of(lines: Lines) -> Iterator[tuple[int, str, Entry]]:
     index = -1
     while (index := index + 1) < len(complete):
         line = shown(complete[index])
+        if len(line) > MOST_DIGITS and (reason := _left_out(line)):
+            if odd is not None and (len(line) <= LONGEST_LINE or begins_as_known(line[:LONGEST_LINE])):
+                odd.append((index + 1, reason))
+            continue
         if not _DIGIT.search(line):
             if _BOX_EDGE.match(line):
                 end, entry = _box(complete, index + 1)
@@ -60,8 +74,6 @@ def entries_of(lines: Lines) -> Iterator[tuple[int, str, Entry]]:
                 yield index + 1, "olmo", {"step": int(opened[1]), **values}
                 index = end - 1
             continue
-        if len(line) > LONGEST_LINE:
-            continue
         stamp = _STAMP.match(line)
         text = line[stamp.end() :].lstrip(" -:|,") if stamp else line
         found = first_match(patterns, text)
@@ -84,6 +96,13 @@ def shown(raw: str) -> str:
     return (_ANSI.sub("", raw) if "\x1b" in raw else raw).rstrip()
 
 
+def _left_out(line: str) -> str:
+    """Why a line is not looked into, "" for all but the strangest."""
+    if len(line) > LONGEST_LINE:
+        return f"longer than {LONGEST_LINE:,} characters"
+    return f"with a number of more than {MOST_DIGITS} digits" if holds_a_number_beyond_a_double(line) else ""
+
+
 def _box(lines: Sequence[str], index: int) -> tuple[int, Entry]:
     """A boxed table of names and values that starts at a line; nothing when no edge closes it."""
     entry: Entry = {}
@@ -91,17 +110,20 @@ def _box(lines: Sequence[str], index: int) -> tuple[int, Entry]:
     for end in range(index, len(lines)):
         if _BOX_EDGE.match(lines[end].rstrip()):
             return end, entry
-        title = _BOX_HEADING.match(lines[end])
-        if title:
-            heading = title[1]
-            continue
-        found = _BOX.match(lines[end])
-        if not found:
+        cells = lines[end].rstrip().split("|")
+        if len(cells) != 4 or cells[0] or cells[3] or not _BOX_NAME.fullmatch(cells[1]):
             break
-        number = number_of(found[3])
+        name, value = cells[1].strip(), cells[2].strip()
+        if not value and name.endswith("/"):
+            heading = name
+            continue
+        if not name or not value or " " in value:
+            break
+        number = number_of(value)
         if number is not None:
-            entry[(heading if len(found[1]) > 1 else "") + found[2]] = number
-        if "e+" in found[3] and names_an_axis(found[2]):
+            indented = len(cells[1]) - len(cells[1].lstrip()) > 1
+            entry[(heading if indented else "") + name] = number
+        if "e+" in value and names_an_axis(name):
             entry["=rounded"] = 1
     return index, {}
 

@@ -1,8 +1,12 @@
-"""How the programs that we know print a step: a table of line patterns, and what the numbers in a line are called."""
+"""How the programs that we know print a step: a table of line patterns, and what the numbers in a line are called.
+
+What they are tried on is untrusted, so each takes time in proportion to the line: what repeats without a bound is
+possessive (``\\s*+``) wherever it could be split in more than one way, a pattern that is searched for begins with what
+no repeat of its own can hold, and what must stand somewhere behind is looked for once (``Line.behind``).
+"""
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,17 +16,20 @@ from msgspec import Struct
 
 from analyzer.readers.columns.entries import flatten
 from analyzer.readers.columns.step_axis import LARGEST_STEP
+from analyzer.written_numbers import DECIMAL, loads_json, number_written
 
 GENERIC = ("step", "epoch")  # patterns that a line of source code or of prose may match by chance
 WALL = "timestamp"
 
 Entry = dict[str, Any]
-_N = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|(?:nan|inf|NaN|Inf|infinity|Infinity)\b)"
+_N = rf"(?:{DECIMAL}|[+-]?(?:nan|inf|NaN|Inf|infinity|Infinity)\b)"
 _END = r"(?!\d|\.\d|[eE][+-]?\d|:\d|,\d{3}\b)"  # a number ends where no more of it follows; a duration is none
-_NAME = r"(?<![\w.])[A-Za-z][\w@/.%^-]*(?:[ ][A-Za-z@(][\w@/.)-]*){0,3}"
-ASSIGNED = re.compile(rf"({_NAME})\s*[:=]\s*\[?({_N}){_END}")  # loss: 0.5, Val Loss=0.5
-_SPOKEN = re.compile(rf"({_NAME})[ \t:=]+({_N}){_END}")  # loss 0.5, Loss 6.9e+00 (7.0e+00)
-_QUOTED = re.compile(rf"['\"]([^'\"]+)['\"]:\s*['\"]?({_N})['\"]?\s*[,}}]")  # {'loss': 0.5, 'lr': '1e-05'}
+_WORD = r"[A-Za-z][\w@/.%^-]*+"
+_NAME = rf"{_WORD}(?:[ ][A-Za-z@(][\w@/.)-]*+){{0,3}}"
+# A word that no number follows is passed over whole: the second alternative, whose groups are empty.
+ASSIGNED = re.compile(rf"(?<![\w.])(?:({_NAME})\s*+[:=]\s*+\[?({_N}){_END}|{_WORD})")  # loss: 0.5, Val Loss=0.5
+_SPOKEN = re.compile(rf"(?<![\w.])(?:({_NAME})[ \t:=]++({_N}){_END}|{_WORD})")  # loss 0.5, Loss 6.9e+00 (7.0e+00)
+_QUOTED = re.compile(rf"['\"]([^'\"]+)['\"]:\s*+['\"]?({_N})['\"]?\s*+[,}}]")  # {'loss': 0.5, 'lr': '1e-05'}
 _NO_TAGS = {
     "eta",
     "time",
@@ -50,13 +57,14 @@ class Line(Struct, frozen=True, kw_only=True):
     framework: str | None = None
     renamed: Mapping[str, str] = None  # type: ignore[assignment]  # names as printed -> tags
     elapsed: tuple[str, ...] = ()
+    behind: str = ""  # what must stand somewhere behind
     entry: Callable[[re.Match[str], str], Entry | None] | None = None  # lines that need more than pairs
 
 
 def _json_after(found: re.Match[str], line: str) -> Entry | None:
     """A JSON object behind a prefix: fairseq's json format writes its numbers as strings."""
     try:
-        value = json.loads(line[found.end() - 1 :])
+        value = loads_json(line[found.end() - 1 :])
     except (ValueError, RecursionError):
         return None
     return flatten(value) if isinstance(value, dict) else None
@@ -78,7 +86,7 @@ def _mlperf(found: re.Match[str], line: str) -> Entry | None:
     entry: Entry = {WALL: float(found["wall"])} if found["wall"] else {}
     key, text = found["key"], found["value"] or ""
     try:
-        value = json.loads(text) if text else None
+        value = loads_json(text) if text else None
     except (ValueError, RecursionError):
         return None
     if key is None and isinstance(value, dict):
@@ -89,7 +97,7 @@ def _mlperf(found: re.Match[str], line: str) -> Entry | None:
         inner = value.get("metadata")
         metadata = inner if isinstance(inner, dict) else value
         value = value.get("value")
-    if key in _MLPERF_FACTS and isinstance(value, int) and not isinstance(value, bool):
+    if key in _MLPERF_FACTS and isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST_STEP:
         return {f"={_MLPERF_FACTS[key]}": value}
     if not key or not _MLPERF_METRIC.fullmatch(key) or isinstance(value, bool):
         return None
@@ -105,7 +113,7 @@ def _mlperf(found: re.Match[str], line: str) -> Entry | None:
     return entry if isinstance(entry.get("epoch", 0), int | float) else None
 
 
-_COUNTER = r"(?P<{0}>\d+)"
+_THEN = r"\s*+[:=#]?\s*+[\[(]?\s*+"  # between a counter's name and its number
 LINES: tuple[Line, ...] = (
     Line(
         name="mlperf",
@@ -113,8 +121,9 @@ LINES: tuple[Line, ...] = (
         pairs=None,
         entry=_mlperf,
         starts=re.compile(
-            r":::(?:MLPv[\d.]+ \w+ (?P<wall>\d+\.\d+) \([^)]*\) |MLL(?:OG)? (?:(?=\{)|(?:\d+\.\d+ )))"
-            r"(?:(?P<key>\w+)\s*(?::\s*|$))?"
+            r":::(?:MLPv[\d.]+ \w+ (?P<wall>[0-9]{1,15}\.[0-9]{1,15}) \([^)]{0,400}+\) "
+            r"|MLL(?:OG)? (?:(?=\{)|(?:\d+\.\d+ )))"
+            r"(?:(?P<key>\w+)\s*+(?::\s*+|$))?"
             r"(?P<value>.*)$"
         ),
     ),
@@ -167,13 +176,15 @@ LINES: tuple[Line, ...] = (
         name="fairseq",
         framework="fairseq",
         pairs=_SPOKEN,
-        starts=re.compile(r"\bepoch (?P<epoch>\d+)(?:: +\d+ / \d+|(?= \|))(?= .*\bnum_updates)"),
+        behind="num_updates",
+        starts=re.compile(r"\bepoch (?P<epoch>\d+)(?:: +\d+ / \d+|(?= \|))(?= )"),
     ),
     Line(
         name="trainer",
         framework="transformers",
         pairs=_QUOTED,
-        starts=re.compile(r"\{(?='[\w/]+': ['\w-])(?=.*'epoch': )"),
+        behind="'epoch': ",
+        starts=re.compile(r"\{(?='[\w/]+': ['\w-])"),
     ),
     Line(
         name="darknet",
@@ -188,7 +199,7 @@ LINES: tuple[Line, ...] = (
     Line(
         name="mmengine",
         framework="mmengine",
-        starts=re.compile(r"\b(?:Epoch|Iter)\((?P<phase>\w+)\)\s+(?:\[(?P<epoch>\d+)\])?\[\s*(?P<batch>\d+)/\d+\]"),
+        starts=re.compile(r"\b(?:Epoch|Iter)\((?P<phase>\w+)\)\s++(?:\[(?P<epoch>\d+)\])?\[\s*(?P<batch>\d+)/\d+\]"),
     ),
     Line(name="mmcv", framework="mmcv", starts=re.compile(r"\bEpoch \[(?P<epoch>\d+)\]\[(?P<batch>\d+)/\d+\]\s")),
     Line(name="mmcv iterations", framework="mmcv", starts=re.compile(r"\bIter \[(?P<iter>\d+)/(?P<total>\d+)\]\s")),
@@ -209,22 +220,26 @@ LINES: tuple[Line, ...] = (
     Line(
         name="caffe",
         framework="caffe",
-        starts=re.compile(r"\bIteration (?P<iteration>\d+)(?: \([^)]*\))?, (?=(?:loss|lr) = )"),
+        starts=re.compile(r"\bIteration (?P<iteration>\d+)(?: \([^)]{0,400}+\))?, (?=(?:loss|lr) = )"),
     ),
-    Line(name="bars", pairs=_SPOKEN, starts=re.compile(r"^\s*step\s+(?P<step>\d+)\s*/\s*(?P<total>\d+)\s*\|", re.I)),
+    Line(
+        name="bars",
+        pairs=_SPOKEN,
+        starts=re.compile(r"^\s*+step\s++(?P<step>\d+)\s*+/\s*+(?P<total>\d+)\s*+\|", re.I),
+    ),
     Line(
         name="step",
         starts=re.compile(
-            r"(?:^|[\s\[(])(?:epochs?\s*[:=#]?\s*[\[(]?\s*(?P<epoch>\d+)(?:\s*/\s*(?P<epochs>\d+))?[\])]?[\s,;:|-]+)?"
-            r"(?:global[ _]?step|training step|step|iter(?:ation)?|batch|update)s?\s*[:=#]?\s*[\[(]?\s*(?P<step>\d+)"
-            r"(?:\s*/\s*(?P<total>\d+))?[\])]?[\s,;:|-]",
+            rf"(?:^|[\s\[(])(?:epochs?{_THEN}(?P<epoch>\d+)(?:\s*+/\s*+(?P<epochs>\d+))?[\])]?[\s,;:|-]++)?"
+            rf"(?:global[ _]?step|training step|step|iter(?:ation)?|batch|update)s?{_THEN}(?P<step>\d+)"
+            r"(?:\s*+/\s*+(?P<total>\d+))?[\])]?[\s,;:|-]",
             re.I,
         ),
     ),
     Line(
         name="epoch",
         starts=re.compile(
-            r"(?:^|[\s\[(:])epochs?\s*[:=#]?\s*[\[(]?\s*(?P<epoch>\d+)(?:\s*/\s*(?P<epochs>\d+))?[\])]?[\s,;:|-]", re.I
+            rf"(?:^|[\s\[(:])epochs?{_THEN}(?P<epoch>\d+)(?:\s*+/\s*+(?P<epochs>\d+))?[\])]?[\s,;:|-]", re.I
         ),
     ),
 )
@@ -233,12 +248,17 @@ LINES: tuple[Line, ...] = (
 _ANY_WORD = re.compile(r"step|iter|epoch|batch|update|:::ML|train|valid|^s:\d|\{'|, \S+ avg", re.I)
 
 
+def begins_as_known(text: str) -> bool:
+    """Whether a line counts something in the way of a program, whatever else it says."""
+    return _ANY_WORD.search(text) is not None and any(line.starts.search(text) for line in LINES)
+
+
 def first_match(patterns: Sequence[Line], text: str) -> tuple[Line, Entry] | None:
     if not _ANY_WORD.search(text):
         return None
     for pattern in patterns:
         found = pattern.starts.search(text)
-        if not found:
+        if not found or (pattern.behind and text.find(pattern.behind, found.end()) < 0):
             continue
         if pattern.entry is not None:
             entry = pattern.entry(found, text)
@@ -258,12 +278,15 @@ def _entry(pattern: Line, found: re.Match[str], text: str) -> Entry | None:
             continue
         if name == "phase":
             phase = "" if value == "train" else f"{value}/"
-        elif name in ("total", "epochs"):
-            entry["=max_steps" if name == "total" else "=epochs"] = int(value)
-        else:
-            number = number_of(value)
-            if number is None:
+            continue
+        number = number_of(value)
+        if number is None:
+            return None
+        if name in ("total", "epochs"):
+            if not isinstance(number, int):
                 return None
+            entry["=max_steps" if name == "total" else "=epochs"] = number
+        else:
             entry[(pattern.renamed or {}).get(name, name)] = number
     if pattern.pairs is None:
         return entry
@@ -277,17 +300,21 @@ def pairs_of(pattern: re.Pattern[str], text: str, renamed: Mapping[str, str]) ->
     """Names and numbers of a line; a printed dictionary says what each number is, so none of its names is left out."""
     values: Entry = {}
     quoted = pattern is _QUOTED
-    for name, number in pattern.findall(text):
+    for name, written in pattern.findall(text):
         name = renamed.get(name, name.strip())
-        if (quoted or name.lower() not in _NO_TAGS) and name not in values:
-            values[name] = number_of(number) if quoted else float(number)
+        if not name or name in values or (not quoted and name.lower() in _NO_TAGS):
+            continue
+        number = number_of(written)
+        if number is not None:
+            values[name] = number if quoted else float(number)
     return values
 
 
 def number_of(text: str) -> int | float | None:
-    if not re.fullmatch(_N, text):
+    """The number that a text is; None for any other, and for one that no double holds."""
+    value = number_written(text)
+    if value is None:
         return None
-    value = float(text)
     return (
         int(value)
         if value.is_integer() and abs(value) < LARGEST_STEP and "." not in text and "e" not in text.lower()

@@ -38,7 +38,8 @@ def parse(data: bytes, name: str) -> Reading:
     lines = lines_of(decode(unpacked.data))
     found: list[tuple[int, str, Entry]] = []
     declared: dict[str, list[int]] = {}
-    for row, pattern, entry in entries_of(lines):
+    odd: list[tuple[int, str]] = []
+    for row, pattern, entry in entries_of(lines, odd):
         numbers = {key: value for key, value in entry.items() if key[:1] != "="}
         for key in entry.keys() - numbers.keys():
             declared.setdefault(key[1:], []).append(entry[key])
@@ -48,7 +49,7 @@ def parse(data: bytes, name: str) -> Reading:
     found = [one for one in found if one[1] not in GENERIC or patterns[one[1]] >= LINES_NEEDED or len(patterns) == 1]
     rows = [row for row, _, _ in found]
     entries = [numbers for _, _, numbers in found]
-    problems = [*unpacked.problems, *_cut(lines, rows, name)]
+    problems = [*unpacked.problems, *_left_out(odd, name), *_cut(lines, rows, name)]
     if not entries:
         return unreadable(name, "stdout", "no line that tells of training", problems)
     if "rounded" in declared:
@@ -78,6 +79,23 @@ def parse(data: bytes, name: str) -> Reading:
         facts=facts,
         source=Source(path=name, format="stdout", line_numbers=True),
     )
+
+
+def _left_out(odd: Sequence[tuple[int, str]], name: str) -> list[Problem]:
+    """One problem for each reason for which lines were left out, at the first of them."""
+    first: dict[str, int] = {}
+    for row, reason in odd:
+        first.setdefault(reason, row)
+    count = Counter(reason for _, reason in odd)
+    return [
+        Problem(
+            source=name,
+            kind="row",
+            row=row,
+            message=f"{count[reason]} line{'s' if count[reason] > 1 else ''} {reason}, first line {row}: left out",
+        )
+        for reason, row in first.items()
+    ]
 
 
 def _cut(lines: Lines, rows: Sequence[int], name: str) -> list[Problem]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from analyzer.model import Fact
 from analyzer.readers.tfevents.event import Text, Unusual, fields
+from analyzer.written_numbers import loads_json
 
 LONGEST_VALUE = 400  # characters of a text that can be an argument's value; longer ones are prose or samples
 SUFFIX = "/text_summary"  # torch and tensorboardX add it to the tag of a text
@@ -54,7 +54,7 @@ def mapping_in(content: str) -> dict[str, Any]:
     body = content.removeprefix("```json").removeprefix("```").removesuffix("```").strip()
     if body.startswith("{"):
         try:
-            found = json.loads(body)
+            found = loads_json(body)
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}

@@ -38,7 +38,7 @@ ALIKE = 16  # lengths in a row that show where the cycle stands
 FARTHEST = 1 << 15  # records foreseen at a time
 PADDING = 16  # zero bytes that must lie behind the block, so that whole words can be loaded at its end
 ZERO_TAIL = "only zero bytes follow: space that was reserved and never written"
-LINE = re.compile(rb"[\t -~]{12,}\r?\n|\A[\t\r\n -~]+\Z")  # a line that somebody printed
+LINE = re.compile(rb"(?<![\t -~])[\t -~]{12,}+\r?\n|\A[\t\r\n -~]+\Z")  # a line that somebody printed
 ZEROS = "zero bytes where a record should begin"
 
 Ints = NDArray[np.int64]
