@@ -68,7 +68,8 @@ def walked(raw: list[bytes]) -> tuple[dict[int, list[tuple[str, int, bytes, byte
 def test_side_by_side_as_one_by_one(raw: list[bytes]) -> None:
     points, left, tags = walked(raw)
     assert not left & set(points)
-    several_declare = len(left) >= DECLARATIONS  # the first of each tag are left, to be read one by one
+    # the first values of each tag that declares are left, to be read one by one; an event may hold several
+    several_declare = sum(raw[index].count(b"\n") for index in left) >= DECLARATIONS
     for index, one in enumerate(raw):
         if index in left:
             continue
