@@ -20,10 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from analyzer.model import Finding, Problem
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss
-from analyzer.rules.log.where import last_row_before, last_steps
+from analyzer.rules.log.where import last_row_before
 from analyzer.timeline import Timeline
 
 
@@ -35,7 +37,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 def _cut(timeline: Timeline, problem: Problem) -> Finding:
     row = last_row_before(timeline, problem)
-    followed = row is not None and row.step is not None and row.step < max(last_steps(timeline), default=row.step)
+    followed = _followed(timeline, problem)
     file = "" if row is not None else problem.source.rsplit("/", 1)[-1] + ": "  # no evidence row names it
     last = "" if row is None else f"; the last readable row is at step {row.step}"
     return Finding(
@@ -46,6 +48,16 @@ def _cut(timeline: Timeline, problem: Problem) -> Finding:
         numbers={} if problem.length is None else {"bytes": problem.length},
         evidence=() if row is None else (row,),
     )
+
+
+def _followed(timeline: Timeline, problem: Problem) -> bool:
+    """Whether a later file of the same account goes on: the process that wrote the cut one is gone."""
+    for view in timeline.run.views:
+        places = [at for at, index in enumerate(view.sources) if timeline.run.sources[index].path == problem.source]
+        later = view.sources[places[0] + 1 :] if places else ()
+        if any(len(rows) for one in view.series.values() for rows in (one.step[np.isin(one.source, later)],) if later):
+            return True
+    return False
 
 
 def _lines(last: int) -> str:

@@ -25,8 +25,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.wall_time import SECONDS_NOW, unit_of
-from analyzer.clocks.writers import rows_of, training_series
+from analyzer.clocks.rows import rows_of, training_series
+from analyzer.clocks.wall_time import TIMESTAMP, unit_of
 from analyzer.model import NO_STEP, Finding, Floats, Ints, Series
 from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
@@ -36,6 +36,7 @@ from analyzer.timeline import Timeline
 JITTER_SECONDS = 2.0  # NTP steps a clock by hand's width and slews the rest; what is smaller disturbs nothing
 UNIT_RATIO = 500.0  # between neighbouring rows: seconds became milliseconds (a factor of 1000), nothing else does that
 MILLISECONDS = 1e11  # seconds since 1970 reach this in the year 5138; milliseconds reached it in 1973
+THOUSANDS = (9e5, 3e6)  # thousands of seconds since 1970, from 1998 to 2065
 FACTOR_WARNED = 5.0
 
 
@@ -85,7 +86,8 @@ def _elapsed(timeline: Timeline) -> Iterator[Finding]:
     """Columns of seconds since the start of the process: negative, falling, or suddenly a thousand times larger."""
     for tag, column in timeline.view.series.items():
         series = rows_of(column, np.isfinite(column.value))
-        if role_of_tag(tag) != "elapsed" or len(series) < 3 or unit_of(series.value) is not None:
+        of_a_day = unit_of(series.value) is not None or _is_a_date(series.value)
+        if role_of_tag(tag) != "elapsed" or len(series) < 3 or of_a_day:
             continue
         session = timeline.session_map.of(series)
         same = (np.diff(session) == 0) & (np.diff(series.step) >= 0) & (series.step[1:] != NO_STEP)
@@ -110,44 +112,61 @@ def _elapsed(timeline: Timeline) -> Iterator[Finding]:
 
 
 def _record_times_in_another_unit(timeline: Timeline) -> Iterator[Finding]:
-    """Record times that are seconds since 1970 in no row, or in some rows only."""
-    told = [(series, series.wall_time) for view in timeline.views for series in training_series(view)[:1]]
-    if timeline.wall is not None and timeline.wall.since == "1970":
-        told.append((timeline.wall.series, timeline.wall.time))
-    for series, time in told:
-        known = np.isfinite(time) & (time > 0)
-        if not known.any():
-            continue
-        large = known & (time >= MILLISECONDS)
-        small = known & (time * 1000 >= SECONDS_NOW[0]) & (time * 1000 < SECONDS_NOW[1])
-        since_1970 = (time >= SECONDS_NOW[0]) & (time < SECONDS_NOW[1])
-        if small.any() and since_1970.any():  # a column read as milliseconds, and seconds in some of its rows
-            at = max(int(np.argmax(small)), int(np.argmax(since_1970)))
-            yield Finding(
-                severity="warning",
-                message=f"times are in two units: {np.count_nonzero(small)} of {np.count_nonzero(known)} rows are "
-                f"a thousand times smaller than the others, which changes at step {series.step[at]}",
-                tag=series.tag, first_step=int(series.step[at]), numbers={"rows": int(np.count_nonzero(small))},
-                evidence=(timeline.row(series, at - 1, f"at {time[at - 1]:.0f}"),
-                          timeline.row(series, at, f"at {time[at]:.0f}")),
-            )
-            return
-        if not large.any():
-            continue
-        at = int(np.argmax(large))
-        unit = "microseconds" if time[at] >= 1000 * MILLISECONDS else "milliseconds"
-        rows = np.flatnonzero(known)
-        changed = rows[1:][np.diff(large[rows]) != 0][:1].tolist()
-        which = f"{np.count_nonzero(large)} of {len(rows)}" if changed else "all"
-        begins = int(series.step[changed[0] if changed else at])
-        yield Finding(
-            severity="warning",
-            message=f"record times are {unit} in {which} rows, first {time[at]:.0f} at step {series.step[at]}"
-            f"{f', which changes at step {begins}' if changed else ''}; event files hold seconds since 1970",
-            tag=series.tag, first_step=begins, numbers={"rows": int(np.count_nonzero(large))},
-            evidence=tuple(timeline.row(series, k, f"at {time[k]:.0f}") for k in sorted({at, *changed})),
-        )
-        return
+    """Times of day that are seconds since 1970 in no row, or in some rows only."""
+    for view in timeline.views:
+        told = [(series, series.wall_time) for series in training_series(view)[:1]]
+        told += [(one, one.value) for tag, one in view.series.items() if TIMESTAMP.match(tag) or _is_a_date(one.value)]
+        for series, time in told:
+            known = np.flatnonzero(np.isfinite(time) & (time > 0))
+            found = _two_units(timeline, series, time, known) or _one_unit(timeline, series, time, known)
+            if found is not None:
+                yield found
+                return
+
+
+def _is_a_date(time: Floats) -> bool:
+    """Whether times begin further from zero than a run lasts, where thousands of seconds since 1970 are today."""
+    known = time[np.isfinite(time)]
+    return bool(len(known) > 1 and THOUSANDS[0] <= known.min() <= known.max() < THOUSANDS[1]
+                and known.min() > UNIT_RATIO * np.ptp(known))
+
+
+def _two_units(timeline: Timeline, series: Series, time: Floats, known: Ints) -> Finding | None:
+    """Neighbouring times of day a thousandfold apart."""
+    if len(known) < 2 or np.median(time[known]) < THOUSANDS[0]:
+        return None  # seconds since a start pass through all sizes
+    ratio = time[known[1:]] / time[known[:-1]]
+    changes = np.flatnonzero((ratio > UNIT_RATIO) | (ratio < 1 / UNIT_RATIO)) + 1
+    if not len(changes):
+        return None
+    at, before = int(known[changes[0]]), int(known[changes[0] - 1])
+    large = np.count_nonzero(time[known] > UNIT_RATIO * time[known].min())
+    return Finding(
+        severity="warning",
+        message=f"times are in two units: {large} of {len(known)} rows are a thousand times larger than the others, "
+        f"which changes at step {series.step[at]}",
+        tag=series.tag, first_step=int(series.step[at]), numbers={"rows": int(large)},
+        evidence=(timeline.row(series, before, f"at {time[before]:.0f}"),
+                  timeline.row(series, at, f"at {time[at]:.0f}")),
+    )
+
+
+def _one_unit(timeline: Timeline, series: Series, time: Floats, known: Ints) -> Finding | None:
+    """Times that are seconds since 1970 in no row: an event file holds them, and other columns say that they do."""
+    if not len(known):
+        return None
+    first = int(known[0])
+    if time[first] >= MILLISECONDS and time is series.wall_time:
+        unit = "microseconds" if time[first] >= 1000 * MILLISECONDS else "milliseconds"
+        message = f"record times are {unit} in all rows, first {time[first]:.0f} at step {series.step[first]}; event " \
+                  "files hold seconds since 1970"
+    elif _is_a_date(time[known]):
+        message = f"times of {series.tag} are thousands of seconds since 1970, first {time[first]:.6g} at step " \
+                  f"{series.step[first]}: read as seconds they lie in January 1970, and a step takes a thousandth"
+    else:
+        return None
+    return Finding(severity="warning", message=message, tag=series.tag, first_step=int(series.step[first]),
+                   numbers={"rows": len(known)}, evidence=(timeline.row(series, first, f"at {time[first]:.6g}"),))
 
 
 def _in_another_unit(passed: Floats, same: np.ndarray) -> bool:

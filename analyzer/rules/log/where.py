@@ -19,16 +19,6 @@ def first_row_after(timeline: Timeline, problem: Problem) -> Row | None:
     return _row(timeline, problem, before=False, why="first row read after")
 
 
-def last_steps(timeline: Timeline) -> list[int]:
-    """The last step of the main training series of every view."""
-    last = []
-    for view in timeline.views:
-        for series in training_series(view)[:1]:
-            steps = series.step[series.step != NO_STEP]
-            last += [int(steps.max())] if len(steps) else []
-    return last
-
-
 def _row(timeline: Timeline, problem: Problem, *, before: bool, why: str) -> Row | None:
     best: tuple[int, Series, int] | None = None
     for view in timeline.run.views:

@@ -29,8 +29,9 @@ import numpy as np
 from analyzer.clocks.data_order import repeated_pattern
 from analyzer.clocks.epoch_clock import Break, EpochClock
 from analyzer.clocks.labels import relabelled_steps
+from analyzer.clocks.label_in_force import label_in_force
 from analyzer.clocks.laps import divisor_is_wrong
-from analyzer.model import NO_STEP, Finding
+from analyzer.model import NO_STEP, Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import interval
 from analyzer.rules.examples import falling_loss, table
@@ -39,7 +40,7 @@ from analyzer.timeline import Timeline
 HEADER = ("step", "epoch", "loss")
 MOST_FALLS = 3  # of a count of samples; more often it counts within the epoch
 FEWEST_ROWS = 3  # before the fall: fewer do not show that the count is one from the start of the run
-EVENLY = 0.02  # relative: a total of samples is a multiple of the step
+COUNTS_UPDATES = ("update", "micro-batch", "sample", "token")  # axes on which data and steps can disagree
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -85,24 +86,29 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 def _samples_start_over(timeline: Timeline) -> Iterator[Finding]:
     """A total of samples or tokens that begins again while the step goes on."""
+    if timeline.step_axis.unit not in COUNTS_UPDATES:
+        return
     for series in (*timeline.roles.all("samples"), *timeline.roles.all("tokens")):
-        usable = np.nonzero((series.step != NO_STEP) & np.isfinite(series.value))[0]
-        step, value = series.step[usable].astype(np.float64), series.value[usable]
-        falls = np.nonzero((np.diff(value) < 0) & (np.diff(step) > 0))[0] + 1
+        usable = np.flatnonzero((series.step != NO_STEP) & np.isfinite(series.value))
+        step, value = series.step[usable], series.value[usable]
+        rises = np.diff(step)
+        falls = np.flatnonzero((np.diff(value) < 0) & (rises > 0)) + 1
         if not 1 <= len(falls) <= MOST_FALLS or falls[0] < FEWEST_ROWS or np.any(value < 0):
             continue
         at = int(falls[0])
-        per_step = value[1:at] / np.maximum(step[1:at], 1.0)
-        made = step[at] - step[at - 1]
-        if np.ptp(per_step) > EVENLY * per_step[0] or value[at] > 2 * per_step[0] * made:
-            continue  # a count within the epoch, or one that goes back by some batches only
         session = timeline.session_map.of(series)[usable]
-        join = next(
-            (j.index for j in timeline.joins if session[at] != session[at - 1] and j.after == session[at]), None
-        )
+        join = next((j for j in timeline.joins if session[at] != session[at - 1] and j.after == session[at]), None)
+        per_step = float(np.median(np.diff(value[:at]) / np.maximum(rises[: at - 1], 1)))
+        begins_again = value[at] <= 2 * per_step * max(int(rises[at - 1]), 1)
+        further = value[at:].max() > value[at - 1]  # a count within the epoch never gets beyond its first end
+        by_epoch = _by_epoch(timeline, series)
+        if per_step <= 0 or not begins_again or by_epoch:
+            continue
+        if join is None and not further and by_epoch is None:
+            continue  # the last part is no longer than the first: two epochs would look the same
         yield Finding(
             severity="error",
-            message=f"{series.tag} begins again at {value[at]:.0f} at step {step[at]:.0f} behind {value[at - 1]:.0f}, "
+            message=f"{series.tag} begins again at {value[at]:.0f} at step {step[at]} behind {value[at - 1]:.0f}, "
             "and the steps go on: the data are read from their beginning again",
             tag=series.tag,
             first_step=int(step[at]),
@@ -111,14 +117,27 @@ def _samples_start_over(timeline: Timeline) -> Iterator[Finding]:
                 timeline.row(series, int(usable[at - 1]), "last of the count"),
                 timeline.row(series, int(usable[at]), "begins again"),
             ),
-            join=join,
+            join=None if join is None else join.index,
         )
         return
 
 
+def _by_epoch(timeline: Timeline, series: Series) -> bool | None:
+    """Whether a count falls wherever the epoch label goes up: it counts within the epoch; None without labels."""
+    label = label_in_force(timeline, series)
+    if label is None or not np.isfinite(label).all():
+        return None
+    falls = np.diff(series.value) < 0
+    ends = (np.diff(np.floor(label)) > 0) | (np.diff(np.ceil(label)) > 0)  # a label may be that of the epoch's end
+    laps = int(np.floor(label[-1]) - np.floor(label[0]))
+    return bool(np.all(ends[falls]) and abs(int(np.count_nonzero(falls)) - laps) <= 1)
+
+
 def _is_data(timeline: Timeline, account: EpochClock, lost: Break) -> bool:
     labels = account.labels
-    if labels is None or account.rows_apart or _counter_alone(timeline, lost):
+    if labels is None or account.rows_apart or _counter_alone(timeline, lost) or _back_in_line(account, lost):
+        return False
+    if timeline.step_axis.unit not in COUNTS_UPDATES:
         return False
     if lost.kind == "data":
         small = abs(lost.high) <= timeline.step_axis.cadence and lost.join is not None
@@ -140,6 +159,13 @@ def _is_data(timeline: Timeline, account: EpochClock, lost: Break) -> bool:
         and forward
         and not divisor_is_wrong(timeline, account)
     )
+
+
+def _back_in_line(account: EpochClock, lost: Break) -> bool:
+    """Whether a break undoes those before it: labels were wrong up to it, and no data moved."""
+    before = [one for one in account.breaks if one.position < lost.position and one.kind in ("shift", "data", "origin")]
+    low, high = sum(one.low for one in before), sum(one.high for one in before)
+    return bool(before) and low + lost.low <= 0 <= high + lost.high
 
 
 def _counter_alone(timeline: Timeline, lost: Break) -> bool:
@@ -202,7 +228,7 @@ def _one_log(late: int) -> dict[str, str]:
 
 def _samples(restart: bool, per_epoch: bool = False) -> dict[str, str]:
     rows = []
-    for step in range(10, 401, 10):
+    for step in range(10, 501, 10):
         seen = (step - 1) % 80 + 1 if per_epoch else step - (200 if restart and step > 200 else 0)
         rows.append((step, falling_loss(step), 64 * seen))
     return {"log.csv": table(("step", "loss", "consumed_samples"), rows)}
