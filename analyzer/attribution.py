@@ -1,7 +1,11 @@
 """One cause, one finding: a finding that follows from another becomes a line of it.
 
-The table says which rule's finding explains which other's; a consequence is folded only where it lies at or behind the
-place of its cause (or at the same join).
+A finding says that one clock is broken; clocks hang on one another (rows, then steps, then epochs, then the length of
+the run, then the schedule, then the loss). A finding explains another when
+
+- the other's clock hangs on its clock,
+- the other rests on the same rows or the same break, or is about the whole of what lies behind it, and
+- it is at least as sure: a warning never buries an error, a note explains nothing.
 """
 
 from __future__ import annotations
@@ -12,37 +16,47 @@ from msgspec.structs import replace
 
 from analyzer.model import Finding
 
-EXPLAINS: dict[str, tuple[str, ...]] = {
-    # cause: consequences, as codes or prefixes of codes
-    "LOG002": ("LOG001", "LOG004", "EPO004", "RES003", "PRF002"),
-    "LOG001": ("LOG004", "EPO004", "RES003"),
-    "LOG003": ("EPO002", "EPO004", "EPO005", "RES002"),
-    "LOG004": ("EPO001", "EPO004", "EPO005", "RES003"),
-    # Every clock that hangs on a lost counter is wrong with it.
-    "RES001": (
-        "EPO", "SCH001", "SCH003", "SCH004", "SCH005", "SCH006",
-        "RES002", "RES005", "RES006", "RES007", "RES009", "LOG003",
-    ),
-    "RES003": (
-        "EPO", "SCH001", "SCH003", "SCH004", "SCH005", "SCH006",
-        "RES004", "RES005", "RES006", "RES009", "LOG004",
-    ),
-    "RES006": ("EPO004",),
-    "RES007": ("RES002",),
-    "RES008": ("LOG003", "LOG004", "LOG005", "LOS", "GRD", "RES001", "RES002", "RES003", "EPO", "SCH", "PRF"),
-    "LOG005": ("PRF",),
-    "LOS002": ("LOS003",),
-    "LOS003": ("LOS001", "LOS002", "LOS004", "LOS005"),
-    "RES009": ("EPO", "SCH001", "SCH003", "SCH005", "RES004", "RES005"),
-    # Where the data go, the labels, the run's end and a schedule in epochs go too.
-    "RES004": ("EPO", "RES001", "RES002", "SCH001", "SCH005"),
-    "RES005": ("EPO", "RES002", "RES003", "SCH001", "SCH005"),
-    "LOG006": ("EPO", "RES001", "RES002", "RES003", "RES004", "RES005", "RES009", "LOG003", "LOG004", "SCH"),
-    # Another number of steps is another length of the run and another horizon.
-    "EPO002": ("EPO004", "SCH001", "SCH003", "SCH005"),
-    "EPO004": ("SCH001", "SCH005"),
-    "EPO005": ("EPO004", "SCH005"),
+SURENESS = ("note", "warning", "error")
+
+CLOCK: dict[str, str] = {
+    "RES008": "writers",
+    "LOG001": "rows", "LOG002": "rows", "LOG003": "rows", "LOG004": "rows",
+    "LOG005": "wall", "PRF": "pace",
+    "LOG006": "axis",
+    "RES001": "steps", "RES003": "jump", "RES002": "replay",
+    "RES009": "epoch length", "EPO002": "epoch length", "EPO006": "fractions",
+    "RES004": "data",
+    "RES005": "restored labels", "EPO001": "labels", "EPO003": "labels", "EPO005": "labels",
+    "EPO004": "run length", "EPO007": "epoch means",
+    "RES006": "restored schedule", "SCH001": "horizon", "SCH005": "horizon", "SCH": "schedule",
+    "RES007": "join loss", "LOS002": "divergence", "LOS003": "not finite", "LOS": "loss", "GRD": "loss",
+}  # fmt: skip
+"""Which clock a finding says is broken, by its code or the first letters of it."""
+
+_IN_EPOCHS = ("labels", "fractions", "run length", "horizon", "epoch means")
+_IN_STEPS = ("epoch length", *_IN_EPOCHS, "restored labels", "restored schedule", "schedule", "replay")
+HANGS_ON: dict[str, tuple[str, ...]] = {
+    # a clock: those that hang on it
+    "writers": ("rows", "steps", "jump", *_IN_STEPS, "axis", "wall", "pace", "divergence", "not finite", "loss"),
+    "rows": ("rows", "jump", "replay", "pace", "epoch length", "labels", "run length"),
+    "wall": ("pace",),
+    "axis": ("rows", "steps", "jump", "data", *_IN_STEPS),
+    "steps": ("rows", *_IN_STEPS, "join loss"),
+    "jump": ("rows", "data", *_IN_STEPS),
+    "epoch length": ("data", "restored labels", "schedule", *_IN_EPOCHS),
+    "data": ("steps", "replay", "epoch length", *_IN_EPOCHS),
+    "restored labels": ("jump", "replay", *_IN_EPOCHS),
+    "labels": ("run length", "horizon"),
+    "run length": ("horizon",),
+    "restored schedule": ("run length", "horizon"),
+    "join loss": ("replay",),
+    "divergence": ("not finite",),
+    "not finite": ("loss",),
 }
+OF_THE_WHOLE_RUN = ("EPO002", "EPO003", "EPO004", "EPO006", "SCH001", "SCH002", "SCH003", "SCH005")
+"""They compare the run from its beginning to its end: a break anywhere in it moves them."""
+LOCAL = ("rows", "join loss")
+"""What is broken there is not displaced behind it."""
 
 
 def fold_consequences(findings: Sequence[Finding]) -> list[Finding]:
@@ -75,11 +89,34 @@ def _root(index: int, findings: Sequence[Finding]) -> int:
 
 
 def _explains(cause: Finding, effect: Finding) -> bool:
-    if cause.severity == "note" or not effect.code.startswith(EXPLAINS.get(cause.code, ())):
+    if cause.severity == "note" or SURENESS.index(cause.severity) < SURENESS.index(effect.severity):
         return False
+    clock, hanging = _clock(cause), _clock(effect)
+    if cause.code == effect.code or hanging not in HANGS_ON.get(clock, ()):
+        return False
+    return _same_break(cause, effect) or _behind(cause, effect, local=clock in LOCAL)
+
+
+def _clock(finding: Finding) -> str:
+    return CLOCK.get(finding.code) or CLOCK.get(finding.code[:3], "")
+
+
+def _same_break(cause: Finding, effect: Finding) -> bool:
     if cause.join is not None and cause.join == effect.join:
         return True
+    rows = {(row.source, row.row) for row in cause.evidence}
+    return any((row.source, row.row) in rows for row in effect.evidence)
+
+
+def _behind(cause: Finding, effect: Finding, *, local: bool) -> bool:
+    """Whether the effect lies where the cause has moved its clock: in the rows that are damaged, or all behind them."""
     if cause.first_step is None or effect.first_step is None:
         return True
-    last = effect.last_step if effect.last_step is not None else effect.first_step
-    return last >= cause.first_step
+    if effect.code in OF_THE_WHOLE_RUN:
+        return (effect.last_step or effect.first_step) >= cause.first_step
+    if effect.first_step < cause.first_step:
+        return False
+    if not local:
+        return True
+    steps = [row.step for row in cause.evidence if row.step is not None]
+    return effect.first_step <= max([*steps, cause.first_step, cause.last_step or cause.first_step])
