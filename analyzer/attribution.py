@@ -24,7 +24,7 @@ CLOCK: dict[str, str] = {
     "LOG005": "wall", "PRF": "pace",
     "LOG006": "axis",
     "RES001": "steps", "RES003": "jump", "RES002": "replay",
-    "RES009": "epoch length", "EPO002": "epoch length", "EPO006": "fractions",
+    "RES009": "batch", "EPO002": "epoch length", "EPO006": "fractions",
     "RES004": "data",
     "RES005": "restored labels", "EPO001": "labels", "EPO003": "labels", "EPO005": "labels",
     "EPO004": "run length", "EPO007": "epoch means",
@@ -34,7 +34,7 @@ CLOCK: dict[str, str] = {
 """Which clock a finding says is broken, by its code or the first letters of it."""
 
 _IN_EPOCHS = ("labels", "fractions", "run length", "horizon", "epoch means")
-_IN_STEPS = ("epoch length", *_IN_EPOCHS, "restored labels", "restored schedule", "schedule", "replay")
+_IN_STEPS = ("batch", "epoch length", *_IN_EPOCHS, "restored labels", "restored schedule", "schedule", "replay")
 HANGS_ON: dict[str, tuple[str, ...]] = {
     # a clock: those that hang on it
     "writers": ("rows", "steps", "jump", *_IN_STEPS, "axis", "wall", "pace", "divergence", "not finite", "loss"),
@@ -43,10 +43,11 @@ HANGS_ON: dict[str, tuple[str, ...]] = {
     "axis": ("rows", "steps", "jump", "data", *_IN_STEPS),
     "steps": ("rows", *_IN_STEPS, "join loss"),
     "jump": ("rows", "data", *_IN_STEPS),
-    "epoch length": ("data", "restored labels", "schedule", *_IN_EPOCHS),
+    "batch": ("data", "restored labels", "epoch length", "schedule", *_IN_EPOCHS),
+    "epoch length": ("run length", "horizon", "schedule"),
     "data": ("steps", "replay", "epoch length", *_IN_EPOCHS),
     "restored labels": ("jump", "replay", *_IN_EPOCHS),
-    "labels": ("run length", "horizon"),
+    "labels": ("run length",),
     "run length": ("horizon",),
     "restored schedule": ("run length", "horizon"),
     "join loss": ("replay",),

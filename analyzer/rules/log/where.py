@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analyzer.clocks.writers import training_series
-from analyzer.model import NO_STEP, Problem, Row, Series
+from analyzer.model import Problem, Row, Series
 from analyzer.timeline import Timeline
 
 

@@ -28,8 +28,8 @@ import numpy as np
 
 from analyzer.clocks.data_order import repeated_pattern
 from analyzer.clocks.epoch_clock import Break, EpochClock
-from analyzer.clocks.labels import relabelled_steps
 from analyzer.clocks.label_in_force import label_in_force
+from analyzer.clocks.labels import relabelled_steps
 from analyzer.clocks.laps import divisor_is_wrong
 from analyzer.model import NO_STEP, Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
@@ -137,8 +137,8 @@ def _is_data(timeline: Timeline, account: EpochClock, lost: Break) -> bool:
     labels = account.labels
     if labels is None or account.rows_apart or _counter_alone(timeline, lost) or _back_in_line(account, lost):
         return False
-    if timeline.step_axis.unit not in COUNTS_UPDATES:
-        return False
+    if timeline.step_axis.unit not in COUNTS_UPDATES or lost.until is not None:
+        return False  # labels that come back in line were wrong, the data were not
     if lost.kind == "data":
         small = abs(lost.high) <= timeline.step_axis.cadence and lost.join is not None
         join = timeline.joins[lost.join] if small and lost.join is not None else None

@@ -3,7 +3,8 @@
 What it checks
     The labels of the session after a join are laid over the epoch clock of the session before it. A shift that is a
     whole number of epochs, while the steps go on, means that the counter of epochs was restored wrongly. Steps that
-    both sessions logged under different labels are reported too.
+    both sessions logged under different labels are reported too, and a fractional label that falls and is back in line
+    behind the epoch's end: it counted the batches since the resume.
 
 Why it matters
     Loading `epoch + 1` from a checkpoint inside an epoch skips the rest of it, or renames it; loading `epoch` from a
@@ -35,13 +36,15 @@ HEADER = ("step", "epoch", "loss")
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    """Yield a finding for each join at which the labels move by whole epochs."""
+    """Yield a finding for each join at which the labels move by whole epochs, or count from it to the epoch's end."""
     clock = timeline.epoch
     if timeline.step_axis.unit == "epoch":
         moved_rows = relabelled_epochs(timeline)
         if moved_rows is not None and moved_rows.join is not None:
             yield moved_rows.finding
         return
+    if clock is not None and clock.labels is not None:
+        yield from _counted_from_the_resume(clock)
     if not timeline.joins:
         yield Unchecked(reason="the log shows one session")
         return
@@ -80,6 +83,31 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
                 if found is not None:
                     told.add(join.index)
                     yield found
+
+
+def _counted_from_the_resume(clock: EpochClock) -> Iterator[Finding]:
+    """A fraction that falls inside an epoch and is back in line behind it: it counted the batches since a resume."""
+    for account in clock.accounts:
+        labels = account.labels
+        for lost in account.breaks if labels is not None and labels.kind == "fraction" else ():
+            at = lost.position
+            if labels is None or lost.until is None or lost.kind != "shift" or not at:
+                continue
+            if labels.value[at] >= labels.value[at - 1] or labels.step[at] <= labels.step[at - 1]:
+                continue
+            due = labels.value[at] + lost.low / account.middle
+            yield Finding(
+                severity="error",
+                message=f"step {lost.step} is labelled {labels.value[at]:g} where about {due:.4g} is due, and the "
+                f"labels are back in line at step {lost.until}: until the epoch ended they counted from a resume",
+                tag=account.tag,
+                first_step=lost.step,
+                last_step=lost.until,
+                numbers={"epochs": -lost.low / account.middle},
+                evidence=lost.evidence,
+                join=lost.join,
+            )
+            return
 
 
 def _two_labels(timeline: Timeline, account: EpochClock, join: Join) -> Finding | None:
