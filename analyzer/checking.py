@@ -6,30 +6,33 @@ What the command line, the pytest plugin and continuous integration all call.
 from __future__ import annotations
 
 import datetime
-import fnmatch
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from analyzer import __version__
-from analyzer.auditing import audit_run, checked_codes
+from analyzer.auditing import audit_run, checked_codes, selected
 from analyzer.condensed import condensed
 from analyzer.config.baseline import read_baseline, without_known
 from analyzer.config.declared import merge
-from analyzer.config.files import BadConfig, Settings, Silence, settings_for
+from analyzer.config.files import BadConfig, Settings, settings_for
 from analyzer.discovery import Discovered, Group, discover, find_groups, read_group
-from analyzer.model import Fact, Finding, Problem, Report, Run, RunReport, Skipped
+from analyzer.model import Fact, Problem, Report, Run, RunReport
+from analyzer.references import reference_of, references_at
 from analyzer.remembered import remembered, sweep
 from analyzer.remote import url_of
 from analyzer.rules import catalogue
+from analyzer.silencing import Use, silenced, stale_silences
+from analyzer.sound_clocks import told, with_sound_clocks
 from analyzer.spelling import nearest
 from analyzer.timeline import Timeline
 from analyzer.workers import answers
+
+OTHERS_NAMED = 5  # runs that one bad configuration costs, besides the first
 
 Progress = Callable[[int, int], None]
 """Called after each group of logs with how many are done and how many there are."""
@@ -66,10 +69,11 @@ def check(
         keep_series: keep all points of all runs in the report, for plots; else only those around findings.
 
     Raises:
-        BadConfig: when a configuration or baseline file cannot be followed.
+        BadConfig: when a baseline, or the configuration that was asked for, cannot be followed; one that lies beside
+            runs costs those runs.
         NoCluster: when the scheduler cannot do the work.
     """
-    _references.cache_clear()
+    references_at.cache_clear()
     if request.scheduler:
         request = _seen_from_anywhere(request)
     known = read_baseline(request.baseline) if request.baseline else None
@@ -79,6 +83,7 @@ def check(
     runs: list[RunReport] = []
     uses: list[Use] = []
     unreadable = list(found.unreadable)
+    refused: list[tuple[str, str]] = []
     audit: Callable[[Group], Answer] = partial(
         audit_group, request=request, today=today or datetime.date.today(), keep_series=keep_series
     )
@@ -90,11 +95,12 @@ def check(
         runs += answer.runs
         uses += answer.uses
         unreadable += answer.unreadable
+        refused += answer.refused
         if progress is not None:
             progress(done, len(found.groups))
     report = Report(
         runs=tuple(_uniquely_named(runs)),
-        unreadable=tuple(unreadable),
+        unreadable=(*unreadable, *told_together(refused)),
         left_alone=found.left_alone,
         version=__version__,
         notes=(*stale_silences(uses), *tags_in_no_run(request.roles, runs)),
@@ -132,6 +138,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     runs: tuple[RunReport, ...]
     uses: tuple[Use, ...]
     unreadable: tuple[Problem, ...]
+    refused: tuple[tuple[str, str], ...] = ()  # file of a run whose configuration cannot be followed, and why
 
 
 def _lost(group: Group) -> Answer:
@@ -154,18 +161,15 @@ def _asked(request: Request) -> str:
 def _lasts(answer: Answer) -> bool:
     """Whether an answer stays the same until a file changes: no other run, no date, no accident had a part in it."""
     accident = any("internal error" in skipped.reason for one in answer.runs for skipped in one.skipped)
-    return not answer.unreadable and not accident and all(use.lasts for use in answer.uses)
+    return not answer.unreadable and not answer.refused and not accident and all(use.lasts for use in answer.uses)
 
 
 def audit_group(group: Group, request: Request, today: datetime.date, keep_series: bool = False) -> Answer:
-    """Read a group of logs and audit its runs; what goes wrong is a problem of this group alone.
-
-    Raises:
-        BadConfig: when a configuration file cannot be followed.
-    """
+    """Read a group of logs and audit its runs; what goes wrong is a problem of this group alone."""
     unreadable: list[Problem] = []
     runs: list[RunReport] = []
     uses: list[Use] = []
+    refused: list[tuple[str, str]] = []
     try:
         found = read_group(group)
         unreadable += found.unreadable
@@ -173,16 +177,18 @@ def audit_group(group: Group, request: Request, today: datetime.date, keep_serie
             if not _has_numbers(run):
                 unreadable.append(_without_numbers(run))
                 continue
-            report, use = audit_configured(run, request, today)
+            try:
+                report, use = audit_configured(run, request, today)
+            except BadConfig as error:
+                refused.append((_place_of(run), str(error)))
+                continue
             runs.append(report if keep_series else condensed(report))
             uses.append(use)
-    except BadConfig:
-        raise
     except Exception as error:  # one folder must never cost the audit of the others
         if os.environ.get("ANALYZER_DEBUG"):
             raise
-        unreadable.append(_unread(group, f"internal error, please report it: {_told(error)}"))
-    return Answer(runs=tuple(runs), uses=tuple(uses), unreadable=tuple(unreadable))
+        unreadable.append(_unread(group, f"internal error, please report it: {told(error)}"))
+    return Answer(runs=tuple(runs), uses=tuple(uses), unreadable=tuple(unreadable), refused=tuple(refused))
 
 
 def _has_numbers(run: Run) -> bool:
@@ -191,9 +197,23 @@ def _has_numbers(run: Run) -> bool:
 
 def _without_numbers(run: Run) -> Problem:
     """A run of which nothing can be audited, and why."""
-    path = run.sources[0].path if run.sources else run.name
     reason = run.problems[0].message if run.problems else "the file holds no numbers (yet)"
-    return Problem(source=path, kind="unreadable", message=reason)
+    return Problem(source=_place_of(run), kind="unreadable", message=reason)
+
+
+def _place_of(run: Run) -> str:
+    return run.sources[0].path if run.sources else run.name
+
+
+def told_together(refused: Iterable[tuple[str, str]]) -> Iterator[Problem]:
+    """A line for each configuration that cannot be followed, with the runs that it costs."""
+    places: dict[str, list[str]] = {}
+    for place, why in refused:
+        places.setdefault(why, []).append(place)
+    for why, (first, *others) in places.items():
+        more = f"; nor are {len(others)} more: {', '.join(others[:OTHERS_NAMED])}" if others else ""
+        dots = ", ..." if len(others) > OTHERS_NAMED else ""
+        yield Problem(source=first, kind="unreadable", message=f"not audited: {why}{more}{dots}")
 
 
 def _uniquely_named(reports: list[RunReport]) -> Iterator[RunReport]:
@@ -222,54 +242,28 @@ def find_all(request: Request) -> Discovered:
     return replace(found, runs=told, unreadable=(*found.unreadable, *empty))
 
 
-class Use(Struct, frozen=True, kw_only=True):
-    """How often each silence of a run's configuration was needed."""
-
-    run: str
-    silences: tuple[Silence, ...]
-    needed: tuple[int, ...]
-    checked: tuple[str, ...]  # codes of the rules that gave an answer
-    lasts: bool  # neither a reference run nor the day decided
-
-
 def audit_configured(run: Run, request: Request, today: datetime.date) -> tuple[RunReport, Use]:
-    """One run under its own configuration, with known findings silenced."""
+    """One run under its own configuration, with known findings silenced.
+
+    Raises:
+        BadConfig: when a configuration cannot be followed, or leaves nothing to check.
+    """
     settings = checked_settings(settings_for(folder_of(run), request.config))
+    select = request.select if request.select is not None else settings.select or ("ALL",)
+    ignore = (*settings.ignore, *request.ignore)
+    if not selected(catalogue(), select, ignore):
+        raise BadConfig(f"no rule is left to check: {', '.join(select)} without {', '.join(ignore)}")
     report = audit_run(
         run,
         merge(request.facts, settings.facts, run.facts),
-        select=request.select if request.select is not None else settings.select or ("ALL",),
-        ignore=(*settings.ignore, *request.ignore),
+        select=select,
+        ignore=ignore,
         role_overrides={**settings.roles, **request.roles},
         expectations=settings.expectations,
         reference=reference_of(run, request.against or settings.against),
     )
-    return _silenced(_with_sound_clocks(report), settings, today)
-
-
-def reference_of(run: Run, path: Path | None) -> Timeline | None:
-    """The reference of a run: the one run at the path, or the one of its name where the path holds several.
-
-    Raises:
-        BadConfig: when the path holds no run, or several of which none has the name.
-    """
-    if path is None:
-        return None
-    found = _references(path.resolve())
-    if not found:
-        raise BadConfig(f"{path}: no reference run can be read there; name another with --against")
-    by_name = {one.run.name: one for one in found}
-    if run.name not in by_name and len(found) > 1:
-        names = ", ".join(sorted(by_name)[:5])
-        raise BadConfig(f"{path}: no reference run is called {run.name!r} (there are {names})")
-    return by_name.get(run.name, found[0])
-
-
-@cache
-def _references(path: Path) -> tuple[Timeline, ...]:
-    """Every run at a path with its clocks, read once for all runs that are held against it."""
-    runs = discover([path]).runs
-    return tuple(Timeline(run=run, declared=merge(run.facts)) for run in runs if _has_numbers(run))
+    configured = replace(with_sound_clocks(report), configured_in=settings.files)
+    return silenced(configured, settings.silences, today, lasts=settings.against is None)
 
 
 def timeline_of(run: Run, request: Request) -> Timeline:
@@ -299,70 +293,7 @@ def checked_settings(settings: Settings) -> Settings:
     return settings
 
 
-CLOCKS: Mapping[str, Any] = {"epoch": None, "schedulers": (), "wall": None, "loss": None}
-"""Clocks that a report can do without, and what stands for one that could not be read."""
-
-
-def _with_sound_clocks(report: RunReport) -> RunReport:
-    """The report with every clock read: one that fails is left out and named, and costs nothing else."""
-    skipped = list(report.skipped)
-    for clock, nothing in CLOCKS.items():
-        try:
-            getattr(report.timeline, clock)
-        except Exception as error:
-            if os.environ.get("ANALYZER_DEBUG"):
-                raise
-            report.timeline.__dict__[clock] = nothing
-            reason = f"internal error in the {clock} clock, please report it: {_told(error)}"
-            skipped.append(Skipped(code=clock, reason=reason))
-    return replace(report, skipped=tuple(skipped))
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
 def folder_of(run: Run) -> Path:
     """Where the configuration of a run is looked for: the folder of its first source."""
     path = Path(run.sources[0].path) if run.sources else Path()
     return path if path.is_dir() else path.parent
-
-
-def _silenced(report: RunReport, settings: Settings, today: datetime.date) -> tuple[RunReport, Use]:
-    needed = [0] * len(settings.silences)
-    loud: list[Finding] = []
-    quiet: list[Finding] = []
-    for finding in report.findings:
-        covering = [i for i, silence in enumerate(settings.silences) if silence.covers(report.run.name, finding, today)]
-        for index in covering:
-            needed[index] += 1
-        (quiet if covering else loud).append(finding)
-    checked = (*report.passed, *(f.code for f in report.findings))
-    use = Use(
-        run=report.run.name,
-        silences=settings.silences,
-        needed=tuple(needed),
-        checked=checked,
-        lasts=settings.against is None and not any(silence.expires for silence in settings.silences),
-    )
-    return replace(report, findings=tuple(loud), silenced=tuple(quiet)), use
-
-
-def stale_silences(uses: Iterable[Use]) -> Iterator[str]:
-    """A line for every silence that none of the runs needed although its rule was checked on one that it covers."""
-    needed: dict[Silence, int] = {}
-    for use in uses:
-        for silence, count in zip(use.silences, use.needed, strict=True):
-            applies = fnmatch.fnmatchcase(use.run, silence.run) and _was_checked(silence.rule, use.checked)
-            if applies or count:
-                needed[silence] = needed.get(silence, 0) + count
-    for silence, count in needed.items():
-        if not count:
-            expired = f" (it expired on {silence.expires})" if silence.expires else ""
-            what = f"{silence.found_in}: [[silence]] {silence.rule} for run {silence.run!r}"
-            yield f"{what} silences nothing any more{expired}; remove it"
-
-
-def _was_checked(rule: str, codes: tuple[str, ...]) -> bool:
-    names = {one.code: one.name for one in catalogue()}
-    return any(code.startswith(rule) or names.get(code) == rule for code in codes)

@@ -200,6 +200,7 @@ class RunReport(Struct, frozen=True, kw_only=True):
     skipped: tuple[Skipped, ...]
     passed: tuple[str, ...] = ()  # codes of rules that ran and found nothing
     silenced: tuple[Finding, ...] = ()  # known findings, by configuration or baseline
+    configured_in: tuple[str, ...] = ()  # configuration files that hold for the run, the nearest first
 
 
 class Report(Struct, frozen=True, kw_only=True):

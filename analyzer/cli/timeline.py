@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -52,12 +53,23 @@ def command(request: Request, output_format: str, verbose: bool) -> None:
 
 def timelines_of(request: Request) -> tuple[list[Timeline], Discovered]:
     """The timelines of all runs at the requested paths, without checking any rule, and what was found there."""
-    from analyzer.checking import find_all, timeline_of
-    from analyzer.config.files import BadConfig
+    from msgspec.structs import replace
+
+    from analyzer.checking import checked_settings, find_all, timeline_of, told_together
+    from analyzer.config.files import BadConfig, settings_for
     from analyzer.console import CannotAudit
 
+    if request.config is not None:
+        try:
+            checked_settings(settings_for(Path(), request.config))
+        except BadConfig as error:
+            raise CannotAudit(str(error)) from error
     found = find_all(request)
-    try:
-        return [timeline_of(run, request) for run in found.runs], found
-    except BadConfig as error:
-        raise CannotAudit(str(error)) from error
+    timelines: list[Timeline] = []
+    refused: list[tuple[str, str]] = []
+    for run in found.runs:
+        try:
+            timelines.append(timeline_of(run, request))
+        except BadConfig as error:
+            refused.append((run.sources[0].path if run.sources else run.name, str(error)))
+    return timelines, replace(found, unreadable=(*found.unreadable, *told_together(refused)))

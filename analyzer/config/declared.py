@@ -15,6 +15,19 @@ from analyzer.config.keys import KEYS
 from analyzer.model import Fact
 from analyzer.spelling import did_you_mean
 
+SHAPES: Mapping[str, tuple[type, str]] = {
+    "scheduler_params": (Mapping, "a table of the schedule's parameters"),
+    "batch_size_ramp": (list, "a list of [from, size]"),
+}
+ONE_VALUE = (object, "one value")
+
+
+def has_its_shape(key: str, value: Any) -> bool:
+    """Whether the value of a known key is a table, a list, or neither of them, as the key needs."""
+    if key in SHAPES:
+        return isinstance(value, SHAPES[key][0])
+    return not isinstance(value, (Mapping, list, tuple))
+
 
 class UnknownKey(ValueError):
     """A declared key that nobody knows, with the nearest known one."""
@@ -46,7 +59,8 @@ def merge(*layers: Iterable[Fact]) -> Declared:
     also: list[Fact] = []
     for layer in layers:
         for fact in layer:
-            if fact.key in KEYS and fact.key not in chosen and fact.value is not None:
+            known = fact.key in KEYS and fact.value is not None and has_its_shape(fact.key, fact.value)
+            if known and fact.key not in chosen:
                 chosen[fact.key] = fact
             else:
                 also.append(fact)
@@ -69,13 +83,16 @@ def facts_from_options(pairs: Iterable[str], found_in: str = "--declare") -> tup
 
 
 def checked_fact(key: str, value: Any, found_in: str) -> Fact:
-    """A fact whose key is known.
+    """A fact whose key is known, and whose value is a table, a list or neither, as the key needs.
 
     Raises:
-        UnknownKey: when it is not.
+        UnknownKey: when nobody knows the key.
+        ValueError: when the value is of another shape.
     """
     if key not in KEYS:
         raise UnknownKey(key, found_in)
+    if not has_its_shape(key, value):
+        raise ValueError(f"{found_in}: {key} must be {SHAPES.get(key, ONE_VALUE)[1]}, not {value!r}")
     return Fact(key=key, value=value, found_in=found_in)
 
 

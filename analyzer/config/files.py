@@ -7,8 +7,6 @@ holds ``.git``, or at a file that says ``root = true``.
 
 from __future__ import annotations
 
-import datetime
-import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -17,43 +15,14 @@ from typing import Any
 from msgspec import Struct, field
 
 from analyzer.config.declared import checked_fact, scalar
-from analyzer.model import Expectation, Fact, Finding
+from analyzer.config.silences import BadConfig, Silence, known_keys, silence_of
+from analyzer.model import Expectation, Fact
 from analyzer.roles import ROLES, SHORT_ROLES
-from analyzer.spelling import did_you_mean
 
 TABLES = ("declared", "rules", "roles", "expect", "silence", "against", "root")
 NAMES = ("analyzer.toml", "pyproject.toml")  # in one folder, the first that configures the analyzer counts
 RULES_KEYS = ("select", "ignore")
 EXPECT_KEYS = ("tag", "at", "min", "max", "run")
-SILENCE_KEYS = ("rule", "run", "steps", "reason", "expires")
-
-
-class BadConfig(ValueError):
-    """A configuration that cannot be followed: which file, what is wrong, what to do."""
-
-
-class Silence(Struct, frozen=True, kw_only=True):
-    """A known finding: which, in which runs and steps, why it is accepted, and until when."""
-
-    rule: str  # code, prefix of codes or name
-    run: str = "*"  # glob on the run's name
-    first_step: int | None = None
-    last_step: int | None = None
-    reason: str
-    expires: datetime.date | None = None
-    found_in: str = ""
-
-    def covers(self, run_name: str, finding: Finding, today: datetime.date) -> bool:
-        if self.expires is not None and today > self.expires:
-            return False
-        if not (finding.code.startswith(self.rule) or finding.name == self.rule):
-            return False
-        if not fnmatch.fnmatchcase(run_name, self.run):
-            return False
-        if self.first_step is None or finding.first_step is None:
-            return True
-        last = finding.last_step if finding.last_step is not None else finding.first_step
-        return finding.first_step <= (self.last_step or self.first_step) and last >= self.first_step
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -66,6 +35,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     expectations: tuple[Expectation, ...] = ()
     silences: tuple[Silence, ...] = ()
     against: Path | None = None  # a reference run, or a folder of reference runs by name
+    files: tuple[str, ...] = ()  # all of them, nearest first
 
 
 def settings_for(folder: Path, chosen: Path | None = None) -> Settings:
@@ -124,6 +94,7 @@ def combined(layers: Iterable[Settings]) -> Settings:
         expectations=tuple(expectation for one in layers for expectation in one.expectations),
         silences=tuple(silence for one in layers for silence in one.silences),
         against=next((one.against for one in layers if one.against is not None), None),
+        files=tuple(file for one in layers for file in one.files),
     )
 
 
@@ -150,10 +121,13 @@ def _table_as_of(path: Path, modified: int, size: int) -> Mapping[str, Any] | No
         ) from error
     except UnicodeDecodeError as error:
         raise BadConfig(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits, a list a thousand deep
         raise BadConfig(f"{path}: not valid TOML: {error}") from error
     if path.name == "pyproject.toml":
-        own: Mapping[str, Any] | None = document.get("tool", {}).get("analyzer")
+        tools = document.get("tool")
+        own = tools.get("analyzer") if isinstance(tools, dict) else None
+        if own is not None and not isinstance(own, dict):
+            raise BadConfig(f"{path}: tool.analyzer must be a table: [tool.analyzer]")
         return own
     return document
 
@@ -177,13 +151,13 @@ def parsed(table: Mapping[str, Any], name: str) -> Settings:
     Raises:
         BadConfig: as ``settings_for``.
     """
-    _known(table, TABLES, name, "")
+    known_keys(table, TABLES, name, "")
     declared = _a_table(table, "declared", name)
     rules = _a_table(table, "rules", name)
     roles = _a_table(table, "roles", name)
-    _known(rules, RULES_KEYS, name, "rules")
+    known_keys(rules, RULES_KEYS, name, "rules")
     roles = {SHORT_ROLES.get(role, role): tag for role, tag in roles.items()}
-    _known(roles, ROLES, name, "roles")
+    known_keys(roles, ROLES, name, "roles")
     try:
         facts = tuple(checked_fact(key, value, name) for key, value in declared.items())
     except ValueError as error:
@@ -197,17 +171,10 @@ def parsed(table: Mapping[str, Any], name: str) -> Settings:
         ignore=_codes(rules, "ignore", name),
         roles=dict(roles),
         expectations=tuple(_expectation(entry, name) for entry in _entries(table, "expect", name)),
-        silences=tuple(_silence(entry, name) for entry in _entries(table, "silence", name)),
+        silences=tuple(silence_of(entry, name) for entry in _entries(table, "silence", name)),
         against=_against(table, name),
+        files=(name,),
     )
-
-
-def _known(table: Mapping[str, Any], keys: Iterable[str], name: str, where: str) -> None:
-    keys = tuple(keys)
-    for key in table:
-        if key not in keys:
-            hint = did_you_mean(key, keys, otherwise=f"known here: {', '.join(keys)}")
-            raise BadConfig(f"{name}: unknown key {key!r}{f' in [{where}]' if where else ''}; {hint}")
 
 
 def _a_table(table: Mapping[str, Any], key: str, name: str) -> Mapping[str, Any]:
@@ -232,7 +199,7 @@ def _codes(rules: Mapping[str, Any], key: str, name: str) -> tuple[str, ...]:
 
 
 def _expectation(entry: Mapping[str, Any], name: str) -> Expectation:
-    _known(entry, (*EXPECT_KEYS, "step", "epoch"), name, "[expect]")
+    known_keys(entry, (*EXPECT_KEYS, "step", "epoch"), name, "[expect]")
     tag = entry.get("tag")
     if not isinstance(tag, str):
         raise BadConfig(f'{name}: an [[expect]] needs tag = "...", the metric it is about')
@@ -268,46 +235,6 @@ def _place(entry: Mapping[str, Any], name: str) -> tuple[Any, float | None]:
     raise BadConfig(
         f'{name}: [[expect]] {entry["tag"]}: at must be "end", "best", "step = N" or "epoch = N", not {given!r}'
     )
-
-
-def _silence(entry: Mapping[str, Any], name: str) -> Silence:
-    _known(entry, SILENCE_KEYS, name, "[silence]")
-    rule, reason = entry.get("rule"), entry.get("reason")
-    if not isinstance(rule, str) or not rule:
-        raise BadConfig(f'{name}: a [[silence]] needs rule = "CODE"')
-    if not isinstance(reason, str) or not reason.strip():
-        raise BadConfig(f'{name}: [[silence]] {rule}: needs reason = "...": why this finding is accepted')
-    run = entry.get("run", "*")
-    if not isinstance(run, str):
-        raise BadConfig(f"{name}: [[silence]] {rule}: run must be a glob on the run's name, not {run!r}")
-    steps = entry.get("steps")
-    if isinstance(steps, int) and not isinstance(steps, bool):
-        steps = [steps, steps]
-    if steps is not None and not (isinstance(steps, list) and len(steps) == 2 and all(type(s) is int for s in steps)):
-        raise BadConfig(f"{name}: [[silence]] {rule}: steps must be [first, last], not {steps!r}")
-    first, last = steps or (None, None)
-    return Silence(
-        rule=rule,
-        run=run,
-        first_step=first,
-        last_step=last,
-        reason=reason,
-        expires=_date(entry.get("expires"), rule, name),
-        found_in=name,
-    )
-
-
-def _date(value: Any, rule: str, name: str) -> datetime.date | None:
-    if value is None:
-        return None
-    if isinstance(value, datetime.datetime):
-        return value.date()
-    if isinstance(value, datetime.date):
-        return value
-    try:
-        return datetime.date.fromisoformat(value)
-    except (TypeError, ValueError) as error:
-        raise BadConfig(f"{name}: [[silence]] {rule}: expires must be a date like 2027-01-31, not {value!r}") from error
 
 
 def _against(table: Mapping[str, Any], name: str) -> Path | None:

@@ -72,6 +72,7 @@ def _run(one: RunReport) -> dict[str, Any]:
             {"path": p.source, "kind": p.kind, "message": p.message, "row": p.row, "offset": p.offset}
             for p in one.run.problems
         ],
+        "configured_in": list(one.configured_in),
         "notes": list(one.run.notes),  # how the logs of the run were found to belong together
     }
 

@@ -66,6 +66,7 @@ def _in_full(one: RunReport, look: Look) -> Iterator[str]:
         yield ""
     if look.verbose:
         yield from _not_checked(one, look)
+        yield from (f"configured in {visible(path)}" for path in one.configured_in)
 
 
 def _of_many(runs: Sequence[RunReport], look: Look) -> Iterator[str]:

@@ -25,6 +25,8 @@ def number(value: Any) -> str:
         return str(value.numerator) if value.denominator == 1 else f"{value.numerator}/{value.denominator}"
     if isinstance(value, (int, np.integer)):
         return str(int(value))
+    if not isinstance(value, (float, np.floating)):
+        return visible(value)
     value = float(value)
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("inf" if value > 0 else "-inf")
