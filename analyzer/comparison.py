@@ -183,7 +183,7 @@ def positions(timeline: Timeline, series: Series, axis: Axis) -> Floats | str:
 
 def _updates(timeline: Timeline, series: Series) -> Floats | str:
     axis = timeline.step_axis
-    if axis.unit not in ("update", "micro-batch"):
+    if axis.per_update is None or axis.unit not in ("update", "micro-batch"):
         return f"its steps count {axis.unit}s, not updates"
     base = axis.base if axis.base is not None else 1
     steps = np.where(series.step == NO_STEP, np.nan, series.step.astype(np.float64))

@@ -33,6 +33,34 @@ ProblemKind = Literal[
 ]
 
 
+Unit = Literal[
+    "update",  # of the optimizer
+    "micro-batch",
+    "sample",
+    "token",
+    "environment step",
+    "epoch",
+    "evaluation",
+    "call",  # of the logger
+    "row",  # of the file
+    "redraw",  # of a progress bar
+    "unknown",
+]
+
+
+class Axis(Struct, frozen=True, kw_only=True):
+    """What a counter counts. Counts of two axes are compared in updates only, and only where both sizes are known."""
+
+    unit: Unit
+    column: str | None = None  # that it was read from; None: the format has a step of its own
+    per_update: float | None = None  # how many of the unit one update is; None: not known
+    why: str = ""
+
+    def updates(self, count: float) -> float | None:
+        """A count of this axis in optimizer updates; None where its size is not known."""
+        return count / self.per_update if self.per_update else None
+
+
 class Source(Struct, frozen=True, kw_only=True):
     """One file (or database table) that a logger wrote."""
 
@@ -45,7 +73,8 @@ class Source(Struct, frozen=True, kw_only=True):
     pid: int | None = None
     records: int = 0  # records or rows read
     step_column: str | None = None  # which column became `Series.step` (None: the format has a step of its own)
-    step_axis: Literal["step", "samples", "tokens", "epoch", "row", "call"] = "step"  # what `Series.step` counts
+    # what `Series.step` counts: "step" updates, "batch" those of the loader, "redraw" the states of a progress bar
+    step_axis: Literal["step", "batch", "samples", "tokens", "epoch", "row", "call", "redraw"] = "step"
     sampled: bool = False  # a down-sampled export
     unfinished: bool = False  # a state saved on the way: the run may have gone on behind it
     line_numbers: bool = False  # `Series.row` is a line number of a text file that an editor can open

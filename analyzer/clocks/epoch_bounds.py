@@ -101,6 +101,8 @@ def bounds_of_runs(runs: LabelRuns) -> Bounds:
     high, low = np.full(2 * r, np.inf), np.full(2 * r, -np.inf)
     high_label, low_label = np.zeros(2 * r), np.zeros(2 * r)
     high[2::2], high_label[2::2] = runs.first[1:], runs.label[1:]
+    if r and runs.stop[-1] - runs.start[-1] == 1:
+        high[-2] += 1  # a label in the last row only may count the epochs that are done
     low[1:-1:2], low_label[1:-1:2] = runs.last[:-1] + 1, runs.label[:-1] + 1
     return Bounds(
         low=low,

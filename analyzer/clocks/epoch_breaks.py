@@ -32,7 +32,9 @@ def breaks_between(timeline: Timeline, labels: Labels, found: Explanation) -> li
             continue
         S = float(after.S)
         if after.returns:
-            breaks[-1] = replace(breaks[-1], until=int(labels.step[_position(labels, found.bounds, after)]))
+            until = int(labels.step[_position(labels, found.bounds, after)])
+            kind = "label" if labels.kind == "fraction" else breaks[-1].kind
+            breaks[-1] = replace(breaks[-1], kind=kind, until=until)
             continue
         low, high = after.low - before.high, after.high - before.low
         low = high - S if not math.isfinite(low) else low  # nothing bounds it from this side: less than a lap more

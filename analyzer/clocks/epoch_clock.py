@@ -11,7 +11,9 @@ from analyzer.clocks.fractions import Slope
 from analyzer.clocks.labels import Labels
 from analyzer.model import Row
 
-BreakKind = Literal["shift", "skip", "repeat", "geometry", "ramp", "data", "origin", "counter"]
+BreakKind = Literal["shift", "skip", "repeat", "geometry", "ramp", "data", "origin", "counter", "label"]
+"""What left the clock: the boundary for good, the label by whole laps, the length, the data, the origin, the counter;
+"label" is a fraction that is back in line later."""
 
 
 class Break(Struct, frozen=True, kw_only=True):

@@ -89,7 +89,7 @@ def from_closing_rows(timeline: Timeline) -> EpochClock | None:
                 too_sparse=residue not in (0, spacing - 1),
             )
     lengths = planned_steps_per_epoch(timeline)
-    if len(lengths) == 1 and timeline.step_axis.unit in ("update", "sample"):
+    if len(lengths) == 1 and timeline.step_axis.per_update is not None:
         return EpochClock(
             source="declared", low=lengths[0], high=lengths[0], origin=timeline.step_axis.base, base=0, too_sparse=True
         )

@@ -4,52 +4,64 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
 
+from analyzer.clocks.axes import axis_of
 from analyzer.clocks.cadence import distinct_steps, usual_cadence
-from analyzer.model import NO_STEP, Ints, Row, Series
+from analyzer.model import NO_STEP, Axis, Ints, Row, Series, View
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
 FEWEST_ROWS = 3
 """Training rows that show how often rows are written; fewer say nothing about what came behind the last."""
-UNSEEN = 2**40
-"""Updates that may lie behind the last row where nothing says how often rows are written."""
-
-Unit = Literal["update", "micro-batch", "sample", "token", "epoch", "row", "call", "unknown"]
 
 ZERO_BASED = ("pytorch-lightning", "lightning", "detectron2")  # loggers that write the first update as step 0
 ONE_BASED = ("transformers", "megatron", "mmengine", "olmo")  # reference: how each framework counts, in the docs
+SECOND_COUNTER = re.compile(r"^(?:train/)?(?:num_|n_|optimizer_)?updates?$|^optimizer_steps?$", re.I)
 LIGHTNING_TAG = re.compile(r"^lr-[A-Z]\w+(?:/pg\d+)?$")
 """``lr-SGD``, ``lr-AdamW/pg1``: the tags of Lightning's LearningRateMonitor."""
 
 
-class StepAxis(Struct, frozen=True, kw_only=True):
+class StepAxis(Axis, frozen=True, kw_only=True):
     """How the axis relates to optimizer updates: updates done = (step - base + 1) / per_update."""
 
-    unit: Unit = "update"
     base: int | None = None  # step of the row that the first update wrote; None: not known
-    per_update: float = 1.0
     cadence: int = 1  # usual difference of two logged steps of the main series
-    why: str = ""
 
 
 def read_step_axis(timeline: Timeline) -> StepAxis:
-    """Infer unit, base and cadence of the step axis."""
+    """Infer unit, size, base and cadence of the step axis."""
     series = main_series(timeline)
     if series is None:
         return StepAxis(unit="unknown", why="no series with steps")
     steps = series.step[series.step != NO_STEP]
     cadence = usual_cadence(steps)
-    unit, per_update, why_unit = _unit(timeline, series, steps)
-    if unit != "update":
-        return StepAxis(unit=unit, per_update=per_update, cadence=cadence, why=why_unit)
-    base, why_base = _base(timeline, series, steps, cadence)
-    return StepAxis(unit="update", base=base, cadence=cadence, why=why_base)
+    found = axis_of(
+        timeline.run.sources[int(series.source[0])],
+        series,
+        [*timeline.roles.all("step"), *second_counters(timeline.view)],
+        timeline.plan,
+        accumulation=timeline.declared.get("grad_accumulation"),
+        logging_steps=timeline.declared.get("logging_steps"),
+    )
+    base, why = _base(timeline, series, steps, cadence) if found.unit == "update" else (None, "")
+    return StepAxis(
+        unit=found.unit,
+        column=found.column,
+        per_update=found.per_update,
+        why="; ".join(words for words in (found.why, why) if words),
+        base=base,
+        cadence=cadence,
+    )
+
+
+def second_counters(view: View) -> list[Series]:
+    """Columns named like a count of updates, which play no other part."""
+    return [series for tag, series in view.series.items() if SECOND_COUNTER.search(tag)]
 
 
 def main_series(timeline: Timeline) -> Series | None:
@@ -61,32 +73,6 @@ def main_series(timeline: Timeline) -> Series | None:
             return found
     stepped = [series for series in timeline.view.series.values() if np.any(series.step != NO_STEP)]
     return max(stepped, key=len, default=None)
-
-
-def _unit(timeline: Timeline, series: Series, steps: Ints) -> tuple[Unit, float, str]:
-    source = timeline.run.sources[int(series.source[0])]
-    named: dict[str, Unit] = {"samples": "sample", "tokens": "token", "epoch": "epoch", "row": "row", "call": "call"}
-    samples = timeline.plan.samples_per_update
-    if source.step_axis in named:
-        unit = named[source.step_axis]
-        per_update = float(samples) if unit == "sample" and samples else 1.0
-        return unit, per_update, f"the {source.format} log counts {source.step_axis}"
-    if series.tag.startswith("epoch_"):
-        return "epoch", 1.0, f"{series.tag} is written once per epoch"
-    if samples and samples > 1 and _counts_samples(timeline, steps, samples):
-        return "sample", float(samples), f"steps advance by multiples of the {samples} examples of one update"
-    return "update", 1.0, ""
-
-
-def _counts_samples(timeline: Timeline, steps: Ints, samples: int) -> bool:
-    """Whether the axis counts examples: spaced by whole global batches, and far beyond the run's updates."""
-    plan = timeline.plan
-    last = int(steps.max())
-    if not plan.total_steps or last < 2 * max(plan.total_steps):
-        return False
-    forward = np.diff(steps)
-    whole = forward[forward > 0] % samples == 0
-    return len(whole) > 0 and bool(np.mean(whole) > 0.5) and bool(last <= 1.5 * samples * max(plan.total_steps))
 
 
 def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tuple[int | None, str]:
@@ -129,17 +115,26 @@ class RunEnd(Struct, frozen=True, kw_only=True):
     last_step: int
     low: int
     seen: int  # at most so many, if nothing came behind the last row
-    high: int
+    high: int | None  # None: nothing says how many may have come behind it
     evidence: Row
+
+    def holds(self, total: int) -> bool:
+        """Whether the run can have had so many updates."""
+        return self.low <= total and (self.high is None or total <= self.high)
 
 
 def updates_done(timeline: Timeline) -> RunEnd | None:
-    """Updates at the end of the log; None when the axis does not count updates or examples."""
+    """Updates at the end of the log; None when the axis counts something whose size in updates is not known."""
     series, axis = main_series(timeline), timeline.step_axis
     last = last_step(timeline)
-    if series is None or last is None or axis.unit not in ("update", "sample"):
+    if series is None or last is None:
         return None
-    if axis.unit == "sample":
+    if axis.per_update is None and axis.unit in ("sample", "token"):  # no batch is larger than rows are apart
+        fewest = last // max(1, int(np.gcd.reduce(distinct_steps(series.step))))
+        return RunEnd(last_step=last, low=fewest, seen=fewest, high=None, evidence=_row_at(timeline, last))
+    if axis.per_update is None:
+        return None
+    if axis.unit != "update":
         done, unseen = round(last / axis.per_update), math.ceil(axis.cadence / axis.per_update) - 1
         return RunEnd(last_step=last, low=done, seen=done, high=done + unseen, evidence=_row_at(timeline, last))
     distinct = distinct_steps(series.step)
@@ -159,12 +154,12 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
     earliest = end - 1 if closing and end - last > 1 else last
     base_low, base_high = (1, 0) if axis.base is None else (axis.base, axis.base)
     seen = end - base_high + 1
-    unseen = 0 if closed else last + spacing - 1 - end if enough else UNSEEN
+    unseen = 0 if closed else last + spacing - 1 - end
     return RunEnd(
         last_step=end,
         low=earliest - base_low + 1,
         seen=seen,
-        high=seen + max(0, unseen),
+        high=seen + max(0, unseen) if closed or enough else None,
         evidence=_row_at(timeline, end),
     )
 

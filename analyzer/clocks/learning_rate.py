@@ -113,7 +113,7 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
         axes={},
     )
     axis = timeline.step_axis
-    unknown = axis.unit in ("sample", "token") and axis.per_update == 1.0
+    unknown = axis.unit in ("sample", "token") and axis.per_update is None
     return replace(kept, axes=_axes(timeline, kept), update=float(max(axis.cadence, 1)) if unknown else 1.0)
 
 
@@ -160,7 +160,7 @@ def _axes(timeline: Timeline, kept: Observed) -> dict[str, Floats]:
             axes["epoch end"] = (step - base + 1) * per_epoch
             axes["epoch start"] = (step - base) * per_epoch
         return axes
-    axes = {"step": step / axis.per_update if axis.unit in ("sample", "token", "micro-batch") else step}
+    axes = {"step": step / (axis.per_update or 1.0) if axis.unit in ("sample", "token", "micro-batch") else step}
     labels = timeline.roles.first("epoch")
     by_label = _labels_at(labels, kept) if labels is not None else None
     by_count = _laps_counted(timeline, kept)

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 
 def planned_steps_per_epoch(timeline: Timeline) -> tuple[Fraction, ...]:
-    """Steps per epoch of the plan, on the log's own axis."""
-    per_update = Fraction(timeline.step_axis.per_update).limit_denominator(10**6)
+    """Steps per epoch of the plan, on the log's own axis; none where its size in updates is not known."""
+    size = timeline.step_axis.per_update
+    if size is None:
+        return ()
+    per_update = Fraction(size).limit_denominator(10**6)
     return tuple(U * per_update for U in timeline.plan.steps_per_epoch)
 
 
@@ -26,6 +29,8 @@ def planned_lengths(timeline: Timeline) -> tuple[int, ...]:
 def read_planned(timeline: Timeline) -> Planned:
     """What the plan says, with the steps per epoch that closing rows or an exactly known end of the run bear out."""
     lengths = planned_steps_per_epoch(timeline)
+    if timeline.step_axis.per_update is None:
+        return Planned()
     done = updates_done(timeline)
     confirmed = []
     for U, on_axis in zip(timeline.plan.steps_per_epoch, lengths, strict=True):

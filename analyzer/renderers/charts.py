@@ -140,7 +140,7 @@ def scales_of(report: RunReport) -> dict[str, tuple[float, float]]:
         origin = clock.origin if clock.origin is not None else (axis.base or 0)
         steps = clock.middle
         scales["epoch"] = (1 / steps, -origin / steps)
-    if axis.unit != "update":
+    if axis.unit != "update" or not axis.per_update:
         return scales
     before_first = 1.0 - (1 if axis.base is None else axis.base)
     batch = _number(timeline.declared.get("global_batch_size")) or _product(

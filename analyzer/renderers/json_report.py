@@ -80,11 +80,12 @@ def _run(one: RunReport) -> dict[str, Any]:
 def timeline_json(timeline: Any) -> dict[str, Any]:
     """The reconstructed clocks of one run."""
     sessions = timeline.sessions
-    epoch = timeline.epoch
+    epoch, axis = timeline.epoch, timeline.step_axis
     main = timeline.schedulers[0] if timeline.schedulers else None
     return {
         "first_step": min((session.first_step for session in sessions), default=None),
         "last_step": max((session.last_step for session in sessions), default=None),
+        "step_axis": {"unit": axis.unit, "column": axis.column, "per_update": axis.per_update},
         "steps_per_epoch": epoch and {"low": epoch.low, "high": epoch.high, "exact": epoch.exact},
         "sessions": [
             {"first_step": s.first_step, "last_step": s.last_step, "sources": list(s.sources)} for s in sessions

@@ -102,7 +102,8 @@ def _axis(timeline: Any) -> Iterator[tuple[str, str]]:
     if columns:
         yield "column", ", ".join(visible(column) for column in sorted(columns))
     base = "" if axis.base is None else f", the first update is {axis.base}"
-    ratio = "" if axis.per_update == 1 else f", {rounded(axis.per_update)} an update"
+    known = "of unknown size" if axis.per_update is None else f"{rounded(axis.per_update)} an update"
+    ratio = "" if axis.per_update == 1 else f", {known}"
     unit = "unknown" if axis.unit == "unknown" else f"{axis.unit}s"
     yield "counts", f"{unit}{base}{ratio}{f': {visible(axis.why)}' if axis.why else ''}"
     yield "cadence", f"every {axis.cadence} steps" if axis.cadence > 1 else "every step"

@@ -23,12 +23,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.global_step import updates_done
 from analyzer.clocks.laps import divisor_is_wrong, slope_disagrees
 from analyzer.clocks.planned_epochs import planned_steps_per_epoch
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import either, interval, number
+from analyzer.rules.epoch.wording import either, interval, number, uncounted
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
@@ -42,6 +43,12 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if not fractions:
         yield Unchecked(reason="no fractional epochs in the log")
         return
+    if uncounted(timeline.step_axis):
+        yield Unchecked(reason=uncounted(timeline.step_axis))
+        return
+    if clock is not None and (clock.source == "fractions" or not clock.breaks):  # else the whole labels tell it
+        for account in fractions:
+            yield from _fallen_behind(timeline, account)
     for account in fractions:
         why = divisor_is_wrong(timeline, account)
         labels, slope = account.labels, account.slope
@@ -75,6 +82,25 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
                 timeline.row(labels.series, int(labels.index[-1]), "last label"),
                 *((done.evidence,) if done else ()),
             ),
+        )
+
+
+def _fallen_behind(timeline: Timeline, account: EpochClock) -> Iterator[Finding]:
+    """A fraction that leaves its line and is back in line some rows later: the label, not the data."""
+    labels = account.labels
+    for one in account.breaks:
+        if one.kind != "label" or labels is None or one.join is not None or account.too_sparse:
+            continue
+        due = labels.value[one.position] + (one.low + one.high) / 2 / account.middle
+        yield Finding(
+            severity="error",
+            message=f"the fractional epoch reads {labels.value[one.position]:g} at step {one.step} where {due:.4g} is "
+            f"due, and is back in line at step {one.until}: between them it counts from another place",
+            tag=account.tag,
+            first_step=one.step,
+            last_step=one.until,
+            numbers={"steps_low": one.low, "steps_high": one.high},
+            evidence=one.evidence,
         )
 
 

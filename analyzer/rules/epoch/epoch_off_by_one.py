@@ -30,7 +30,7 @@ from analyzer.clocks.closing_rows import epoch_means
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import interval, shift
+from analyzer.rules.epoch.wording import interval, shift, uncounted, unresolved
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
@@ -42,8 +42,9 @@ HEADER = ("step", "epoch", "loss")
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield one finding for each account of epochs whose boundaries lie off the clock."""
     clock = timeline.epoch
-    if clock is None or clock.labels is None:
-        yield Unchecked(reason="no epoch labels with steps in the log")
+    reason = uncounted(timeline.step_axis) or unresolved(clock, bool(timeline.roles.all("epoch")))
+    if reason or clock is None:
+        yield Unchecked(reason=reason)
         return
     told = False
     for account in clock.accounts:

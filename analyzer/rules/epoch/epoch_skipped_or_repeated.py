@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import interval
+from analyzer.rules.epoch.wording import interval, uncounted, unresolved
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
@@ -37,8 +37,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         yield from _in_rows_of_epochs(timeline)
         return
     clock = timeline.epoch
-    if clock is None or clock.labels is None:
-        yield Unchecked(reason="no epoch labels with steps in the log")
+    reason = uncounted(timeline.step_axis) or unresolved(clock, bool(timeline.roles.all("epoch")))
+    if reason or clock is None:
+        yield Unchecked(reason=reason)
         return
     for account in clock.accounts:
         labels = account.labels
@@ -61,7 +62,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             f"the steps go on at {interval(account.low, account.high)} per epoch{times}",
             tag=account.tag,
             first_step=first.step,
-            last_step=moved[-1].step,
+            last_step=moved[-1].until or moved[-1].step,
             numbers={"epochs": first.laps, "places": len(moved)},
             evidence=tuple(row for one in moved[:3] for row in one.evidence),
         )

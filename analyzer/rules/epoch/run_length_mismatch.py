@@ -38,7 +38,7 @@ from analyzer.clocks.planned_epochs import planned_steps_per_epoch
 from analyzer.distinct import distinct
 from analyzer.model import Finding, Row, Severity
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import either, number
+from analyzer.rules.epoch.wording import either, number, uncounted
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
@@ -53,19 +53,26 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     yield from _announced(timeline)
     totals = admitted_totals(timeline)
     if not totals:
-        yield Unchecked(reason="declare epochs with dataset_size and batch_size (or steps_per_epoch), or max_steps")
+        yield Unchecked(
+            reason=uncounted(timeline.step_axis)
+            or "declare epochs with dataset_size and batch_size (or steps_per_epoch), or max_steps"
+        )
         return
     done = updates_done(timeline)
     if done is None:
-        yield Unchecked(reason=f"the step axis counts {timeline.step_axis.unit}s, not updates")
+        yield Unchecked(reason=uncounted(timeline.step_axis))
         return
     longest = max(totals) + _rows_past_the_end(timeline)
-    if any(done.low <= total <= done.high for total in totals) or max(totals) < done.low <= longest:
+    if any(done.holds(total) for total in totals) or max(totals) < done.low <= longest:
         return
     if done.low > longest:
         yield _too_long(timeline, done, totals)
+    elif done.high is None or timeline.step_axis.unit == "row":
+        yield Unchecked(
+            reason=uncounted(timeline.step_axis) or "rows without steps may be a part of the run; log the step"
+        )
     elif not _may_be_short(timeline):
-        yield _too_short(done, totals, timeline)
+        yield _too_short(done, done.high, totals, timeline)
 
 
 def _announced(timeline: Timeline) -> Iterator[Finding]:
@@ -106,7 +113,7 @@ def admitted_totals(timeline: Timeline) -> tuple[int, ...]:
         or divisor_is_wrong(timeline, clock)
     ):
         return plan.total_steps
-    scale = Fraction(timeline.step_axis.per_update).limit_denominator(10**6)
+    scale = Fraction(timeline.step_axis.per_update or 1).limit_denominator(10**6)
     fits = {
         r.total_steps
         for r in plan.readings
@@ -120,7 +127,7 @@ def admitted_totals(timeline: Timeline) -> tuple[int, ...]:
 def _rows_past_the_end(timeline: Timeline) -> int:
     """A loop that counts from 0 and ends with `iter > max_iters` writes a row at step T: one more than declared."""
     axis, clock = timeline.step_axis, timeline.epoch
-    if axis.base not in (0, None) or "writes the first update as step 0" in axis.why:
+    if axis.unit != "update" or axis.base not in (0, None) or "writes the first update as step 0" in axis.why:
         return 0
     return 0 if clock is not None and _counts_from_zero(timeline, clock) else 1
 
@@ -166,12 +173,12 @@ def _too_long(timeline: Timeline, done: RunEnd, totals: tuple[int, ...]) -> Find
     )
 
 
-def _too_short(done: RunEnd, totals: tuple[int, ...], timeline: Timeline) -> Finding:
+def _too_short(done: RunEnd, most: int, totals: tuple[int, ...], timeline: Timeline) -> Finding:
     severity, why = _gravity_of_short(timeline)
     planned = planned_steps_per_epoch(timeline)
-    missing = min(total - done.high for total in totals if total > done.high) if max(totals) > done.high else 0
+    missing = min((total - most for total in totals if total > most), default=0)
     laps = (
-        f" ({number(Fraction(done.high) / planned[0])} epochs)"
+        f" ({number(Fraction(most) / planned[0])} epochs)"
         if len(planned) == 1 and timeline.step_axis.unit == "update"
         else ""
     )
@@ -181,7 +188,7 @@ def _too_short(done: RunEnd, totals: tuple[int, ...], timeline: Timeline) -> Fin
         f"are declared{why}",
         first_step=done.last_step,
         last_step=done.last_step,
-        numbers={"updates": done.high, "declared": list(totals), "missing": missing},
+        numbers={"updates": most, "declared": list(totals), "missing": missing},
         evidence=(done.evidence,),
     )
 
@@ -234,6 +241,8 @@ def _first_row_from(timeline: Timeline, step: int) -> Row | None:
 
 
 def _updates(done: RunEnd) -> str:
+    if done.high is None:
+        return f"at least {done.low}"
     return str(done.low) if done.low == done.high else f"{done.low} to {done.high}"
 
 

@@ -20,6 +20,7 @@ What to do
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -34,7 +35,7 @@ from analyzer.config.declared import Declared
 from analyzer.model import Fact, Finding, Row
 from analyzer.planning import plan_of
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import either, interval
+from analyzer.rules.epoch.wording import either, interval, uncounted
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
@@ -46,14 +47,17 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield a finding when no reading of the plan gives the log's steps per epoch."""
     clock = timeline.epoch
     planned = planned_steps_per_epoch(timeline)
+    if uncounted(timeline.step_axis):
+        yield Unchecked(reason=uncounted(timeline.step_axis))
+        return
     if not planned:
         yield Unchecked(reason="declare dataset_size and batch_size, or steps_per_epoch")
         return
     if clock is None or clock.labels is None:
         yield Unchecked(reason="no epoch labels with steps in the log")
         return
-    if clock.crossings < 1 or timeline.step_axis.unit not in ("update", "sample"):
-        yield Unchecked(reason="the log shows no epoch boundary on its step axis")
+    if clock.crossings < 1:
+        yield Unchecked(reason="the log shows no end of an epoch")
         return
     if any(clock.admits(U) for U in planned) or any(
         clock.admits(lap) for r in timeline.plan.readings for lap in r.laps
@@ -105,8 +109,8 @@ def counts_micro_batches(timeline: Timeline, clock: EpochClock) -> bool:
     for reading in timeline.plan.readings:
         batches, epochs = reading.batches_per_epoch, timeline.plan.epochs
         if reading.accumulation > 1 and batches and epochs and done and clock.admits(batches):
-            total = batches * epochs
-            if done.low <= total <= done.high:
+            total = math.ceil(batches * epochs)
+            if done.holds(total):
                 return True
     return False
 

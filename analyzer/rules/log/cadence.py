@@ -24,7 +24,7 @@ from analyzer.clocks.global_step import main_series
 from analyzer.clocks.planned_epochs import planned_steps_per_epoch
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import number
+from analyzer.rules.epoch.wording import number, uncounted
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
@@ -36,8 +36,8 @@ HEADER = ("step", "epoch", "loss")
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield a note when rows are further apart than half an epoch."""
     planned, series, axis = planned_steps_per_epoch(timeline), main_series(timeline), timeline.step_axis
-    if not planned or series is None or axis.unit not in ("update", "sample"):
-        yield Unchecked(reason="declare dataset_size and batch_size, or steps_per_epoch")
+    if not planned or series is None:
+        yield Unchecked(reason=uncounted(axis) or "declare dataset_size and batch_size, or steps_per_epoch")
         return
     longest = float(max(planned))
     if (

@@ -1,0 +1,106 @@
+"""What a step axis counts, decided in one place: by what the reader says, by a second counter, by the plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from analyzer.clocks.cadence import usual_cadence
+from analyzer.model import NO_STEP, Axis, Ints, Series, Source, Unit
+from analyzer.planning import Plan
+
+ENVIRONMENT = re.compile(r"timesteps$|env_?steps?$|frames$", re.I)
+NAMED: dict[str, Unit] = {
+    "samples": "sample", "tokens": "token", "epoch": "epoch", "row": "row", "call": "call", "redraw": "redraw",
+}  # fmt: skip
+UPDATES_BY_NAME = re.compile(r"update|optim", re.I)
+"""A second counter of this name counts the optimizer's updates; another one may count anything."""
+FEWEST_PAIRS = 3
+"""Rows with both counters that show how one runs against the other."""
+
+
+def axis_of(
+    source: Source,
+    series: Series,
+    counters: Sequence[Series],
+    plan: Plan,
+    *,
+    accumulation: int | None,
+    logging_steps: int | None,
+) -> Axis:
+    """Unit and size of the axis of a log's main series.
+
+    Args:
+        counters: further columns that count steps.
+        accumulation, logging_steps: as declared.
+    """
+    steps = series.step[series.step != NO_STEP]
+    unit = NAMED.get(source.step_axis, "update")
+    column, said = source.step_column, f"the {source.format} log counts {source.step_axis}"
+    if unit == "sample" and (ENVIRONMENT.search(column or "") or source.framework == "stable-baselines3"):
+        return Axis(unit="environment step", column=column, why=said)
+    if source.step_axis == "batch":
+        if accumulation and accumulation > 1:
+            return Axis(unit="micro-batch", column=column, per_update=float(accumulation), why=said)
+        return Axis(
+            unit="update", column=column, per_update=1.0, why="every batch is an update: no accumulation is declared"
+        )
+    if unit in ("call", "row"):
+        return _of_calls(unit, column, said, steps, plan, logging_steps)
+    if unit == "update" and series.tag.startswith("epoch_"):
+        return Axis(unit="epoch", column=column, why=f"{series.tag} is written once per epoch")
+    ratio, counter = _whole_ratio(series, counters)
+    if unit == "update":
+        batch = plan.samples_per_update
+        if batch and batch > 1 and _counts_samples(steps, plan, batch):
+            why = f"steps advance by multiples of the {batch} examples of one update"
+            return Axis(unit="sample", column=column, per_update=float(batch), why=why)
+        if counter is not None and (ratio == accumulation or UPDATES_BY_NAME.search(counter)):
+            why = f"the step advances {ratio} for each of {counter}"
+            return Axis(unit="micro-batch", column=column, per_update=float(ratio), why=why)
+        return Axis(unit="update", column=column, per_update=1.0)
+    known = {"sample": plan.samples_per_update, "token": plan.tokens_per_update, "micro-batch": accumulation}.get(unit)
+    return Axis(unit=unit, column=column, per_update=float(known or ratio) if known or ratio else None, why=said)
+
+
+def _of_calls(unit: Unit, column: str | None, said: str, steps: Ints, plan: Plan, logging_steps: int | None) -> Axis:
+    """Calls and rows have the size of the declared logging_steps; a call counter that advances alone counts updates."""
+    if unit == "call" and usual_cadence(steps) > 1:
+        return Axis(unit="update", column=column, per_update=1.0, why="the counter goes on between two rows")
+    whole = unit == "call" or bool(np.all(np.diff(steps) == 1))  # rows of other kinds are counted as well
+    if logging_steps and whole:
+        if logging_steps == 1:
+            return Axis(unit="update", column=column, per_update=1.0, why="a row for every update is declared")
+        return Axis(unit=unit, column=column, per_update=1 / logging_steps, why=said)
+    fewest = min(plan.total_steps, default=None)
+    if unit == "call" and fewest is not None and len(steps) > fewest / 2:
+        return Axis(unit="update", column=column, per_update=1.0, why="more calls than half the planned updates")
+    return Axis(unit=unit, column=column, why=said)
+
+
+def _whole_ratio(series: Series, counters: Sequence[Series]) -> tuple[int, str | None]:
+    """How many steps of the axis one count of another column is, where that is a constant whole number above 1."""
+    for counter in counters:
+        usable = (counter.step != NO_STEP) & np.isfinite(counter.value)
+        step, value = counter.step[usable], counter.value[usable]
+        if len(step) < FEWEST_PAIRS or counter.tag == series.tag or np.any(value != np.round(value)):
+            continue
+        rise, run = np.diff(value), np.diff(step).astype(np.float64)
+        if np.any(rise <= 0) or np.any(run <= 0):
+            continue
+        ratio = run / rise
+        if float(np.ptp(ratio)) == 0 and ratio[0] >= 2 and float(ratio[0]).is_integer():
+            return int(ratio[0]), counter.tag
+    return 0, None
+
+
+def _counts_samples(steps: Ints, plan: Plan, batch: int) -> bool:
+    """Whether the axis counts examples: spaced by whole global batches, and far beyond the run's updates."""
+    last = int(steps.max())
+    if not plan.total_steps or last < 2 * max(plan.total_steps):
+        return False
+    forward = np.diff(steps)
+    whole = forward[forward > 0] % batch == 0
+    return len(whole) > 0 and bool(np.mean(whole) > 0.5) and bool(last <= 1.5 * batch * max(plan.total_steps))

@@ -1,0 +1,110 @@
+"""What the axis of a log counts, and what may be concluded from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyzer.auditing import audit_run
+from analyzer.config.declared import checked_fact, merge
+from analyzer.discovery import discover
+from analyzer.model import Axis
+from tests.clocks.test_global_step import losses, timeline_of
+
+
+def columns(names: str, row: Callable[[int], str], steps: range) -> tuple[str, list[str]]:
+    return names, [row(step) for step in steps]
+
+
+def loss(step: int) -> str:
+    return f"{0.5 + 1 / (step + 1):.6f}"
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "facts", "unit", "per_update"),
+    [
+        pytest.param("step,loss", losses(range(1, 50)), {}, "update", 1.0, id="a step"),
+        pytest.param("samples,loss", losses(range(32, 1600, 32)), {}, "sample", None, id="samples of unknown batch"),
+        pytest.param(
+            "samples,loss", losses(range(32, 1600, 32)), {"batch_size": 32}, "sample", 32.0, id="a known batch"
+        ),
+        pytest.param("total_tokens,loss", losses(range(512, 9000, 512)), {}, "token", None, id="tokens"),
+        pytest.param(
+            "total_tokens,loss",
+            losses(range(512, 9000, 512)),
+            {"tokens_per_step": 512},
+            "token",
+            512.0,
+            id="sized tokens",
+        ),
+        pytest.param(
+            "total_timesteps,loss",
+            losses(range(2048, 90000, 2048)),
+            {"batch_size": 64},
+            "environment step",
+            None,
+            id="RL",
+        ),
+        pytest.param(
+            *columns("step,update,loss", lambda s: f"{s},{s // 4},{loss(s)}", range(4, 400, 4)),
+            {},
+            "micro-batch",
+            4.0,
+            id="an update counter beside it",
+        ),
+        pytest.param(
+            *columns("step,iteration,loss", lambda s: f"{s},{s // 4},{loss(s)}", range(4, 400, 4)),
+            {},
+            "update",
+            1.0,
+            id="another counter may count anything",
+        ),
+        pytest.param(
+            "_step,loss", losses(range(0, 500, 10)), {}, "update", 1.0, id="a call counter that goes on alone"
+        ),
+        pytest.param("_step,loss", losses(range(50)), {}, "call", None, id="log calls"),
+        pytest.param(
+            "_step,loss", losses(range(50)), {"logging_steps": 10}, "call", 0.1, id="calls of a declared size"
+        ),
+        pytest.param("_step,loss", losses(range(50)), {"max_steps": 60}, "update", 1.0, id="as many calls as updates"),
+    ],
+)
+def test_unit_and_size(
+    header: str, rows: list[str], facts: dict[str, Any], unit: str, per_update: float | None, tmp_path: Path
+) -> None:
+    axis = timeline_of(tmp_path, header, rows, **facts).step_axis
+    assert (axis.unit, axis.per_update) == (unit, per_update)
+
+
+def test_a_count_of_unknown_size_is_no_count_of_updates() -> None:
+    assert Axis(unit="sample", per_update=32.0).updates(320) == 10
+    assert Axis(unit="sample").updates(320) is None
+
+
+@pytest.mark.parametrize("code", ["EPO001", "EPO002", "EPO004", "EPO005", "LOG008"])
+def test_what_is_not_counted_is_not_checked(code: str, tmp_path: Path) -> None:
+    rows = [f"{step},{step // 10},{loss(step)}" for step in range(60)]
+    (tmp_path / "log.csv").write_text("\n".join(["_step,epoch,loss", *rows]) + "\n")
+    (run,) = discover([tmp_path]).runs
+    own = [checked_fact("steps_per_epoch", 40, "--declare"), checked_fact("epochs", 6, "--declare")]
+    report = audit_run(run, merge(own, run.facts), select=(code,))
+    assert not report.findings and not report.passed
+    assert "this log counts calls" in report.skipped[0].reason and "logging_steps" in report.skipped[0].reason
+
+
+@pytest.mark.parametrize(
+    ("last", "found"),
+    [
+        pytest.param(1600 * 32, 0, id="as declared, in batches of 32"),
+        pytest.param(1601 * 32, 1, id="one update more than declared, whatever the batch"),
+        pytest.param(800 * 32, 0, id="half of it: batches of 16 would be enough"),
+    ],
+)
+def test_samples_bound_the_updates_from_below(last: int, found: int, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("\n".join(["samples,loss", *losses(range(32, last + 1, 32))]) + "\n")
+    (run,) = discover([tmp_path]).runs
+    report = audit_run(run, merge([checked_fact("max_steps", 1600, "--declare")], run.facts), select=("EPO004",))
+    assert len(report.findings) == found
