@@ -23,6 +23,14 @@ NO_STEP = int(np.iinfo(np.int64).min)
 
 Severity = Literal["error", "warning", "note"]
 
+GRAVE: Mapping[str, tuple[Severity, ...]] = {
+    "error": ("error",),
+    "warning": ("error", "warning"),
+    "note": ("error", "warning", "note"),
+    "never": (),
+}
+"""What ``--fail-on`` says -> the severities that fail."""
+
 ProblemKind = Literal[
     "truncated",  # the file ends inside a record or row: normal while a run lives or was killed
     "corrupt",  # a checksum fails, bytes were overwritten or inserted

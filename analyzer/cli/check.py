@@ -91,7 +91,13 @@ def command(
         say(f"{baseline}: {sum(len(one.findings) for one in report.runs)} findings are known from now on")
         return
     look = look_of_stdout(
-        color=color, verbose=verbose, statistics=statistics, quiet=quiet, notes=notes, sound=show_sound
+        color=color,
+        verbose=verbose,
+        statistics=statistics,
+        quiet=quiet,
+        notes=notes,
+        sound=show_sound,
+        fail_on=fail_on,
     )
     for name, file in targets:
         content = renderer_named(name).render(report, look if file is None else replace(look, color=False, width=100))
@@ -111,12 +117,11 @@ def command(
 
 def exit_code(report: Report, fail_on: str) -> int:
     """0 nothing at or above ``fail_on``; 1 findings; 2 nothing could be audited."""
+    from analyzer.model import GRAVE
+
     if not report.runs:
         return 2
-    grave = {"error": ("error",), "warning": ("error", "warning"), "note": ("error", "warning", "note"), "never": ()}[
-        fail_on
-    ]
-    return int(any(finding.severity in grave for one in report.runs for finding in one.findings))
+    return int(any(finding.severity in GRAVE[fail_on] for one in report.runs for finding in one.findings))
 
 
 def planned_outputs(formats: tuple[str, ...], outputs: tuple[str, ...]) -> list[tuple[str, Path | None]]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from analyzer.model import Run
 
 
-def look_of_stdout(*, color: str = "auto", **wanted: bool) -> Look:
+def look_of_stdout(*, color: str = "auto", **wanted: Any) -> Look:
     """What standard output can show, and what is wanted of it (fields of ``Look``).
 
     Colours by ``auto`` only on a terminal, never against NO_COLOR; ``always`` and ``never`` mean what they say.

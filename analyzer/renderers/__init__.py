@@ -21,6 +21,7 @@ class Look(Struct, frozen=True, kw_only=True):
     quiet: bool = False  # findings only
     notes: bool = False  # notes in full, not a line each
     sound: bool = False  # every run without findings by name, not only counted
+    fail_on: str = "warning"  # the least severity that fails, for test reporters: a key of GRAVE
 
 
 class Renderer(Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from analyzer.fingerprint import fingerprints
 from analyzer.model import Finding, Problem, Report, RunReport
 from analyzer.renderers import Look, Renderer
 from analyzer.renderers.escaping import visible
-from analyzer.renderers.places import main_place
+from analyzer.renderers.places import from_here, main_place
 
 SEVERITIES = {"error": "critical", "warning": "major", "note": "info"}
 
@@ -34,20 +34,20 @@ def _issue(one: RunReport, finding: Finding, mark: str) -> dict[str, Any]:
         "check_name": f"{finding.code} {finding.name}".strip(),
         "fingerprint": mark,
         "severity": SEVERITIES[finding.severity],
-        "location": {"path": visible(path).removeprefix("./"), "lines": {"begin": line or 1}},
+        "location": {"path": visible(from_here(path)), "lines": {"begin": line or 1}},
     }
 
 
 def _unread(problem: Problem) -> dict[str, Any]:
     import hashlib
 
-    path = visible(problem.source)
+    path = visible(from_here(problem.source))
     return {
         "description": visible(problem.message),
         "check_name": "not read",
         "fingerprint": hashlib.sha256(f"not read\0{path}".encode()).hexdigest()[:16],
         "severity": "critical",
-        "location": {"path": path.removeprefix("./"), "lines": {"begin": 1}},
+        "location": {"path": path, "lines": {"begin": 1}},
     }
 
 

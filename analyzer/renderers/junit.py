@@ -1,16 +1,17 @@
 """JUnit XML: a suite for each run, a case for each rule; skipped where the rule could not look.
 
-Errors and warnings are failures; notes are told in the suite's output. The form is the strict one of Ant's JUnit
-schema (windyroad/JUnit-Schema), which Jenkins, GitLab and GitHub reporters all read.
+What ``--fail-on`` lets fail is a failure; the other findings are told in the suite's output. The form is the strict one
+of Ant's JUnit schema (windyroad/JUnit-Schema), which Jenkins, GitLab and GitHub reporters all read.
 """
 
 from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from typing import Literal
 from xml.etree import ElementTree as Tree
 
-from analyzer.model import Finding, Report, RunReport
+from analyzer.model import GRAVE, Finding, Report, RunReport, Severity
 from analyzer.renderers import Look, Renderer
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.wording import number, place_of
@@ -18,16 +19,17 @@ from analyzer.renderers.wording import number, place_of
 
 def render(report: Report, look: Look | None = None) -> str:
     """One XML document; control characters, which XML cannot hold at all, are written out."""
+    grave = GRAVE[(look or Look()).fail_on]
     root = Tree.Element("testsuites")
     for index, one in enumerate(report.runs):
-        root.append(_suite(one, index))
+        root.append(_suite(one, index, grave))
     if report.unreadable or not report.runs:
-        root.append(_unread(report, len(report.runs)))
+        root.append(_unread(report, len(report.runs), "error" if grave or not report.runs else "skipped"))
     Tree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + Tree.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(one: RunReport, index: int) -> Tree.Element:
+def _suite(one: RunReport, index: int, fail: tuple[Severity, ...]) -> Tree.Element:
     by_code: dict[str, list[Finding]] = {}
     for finding in one.findings:
         by_code.setdefault(finding.code, []).append(finding)
@@ -35,7 +37,7 @@ def _suite(one: RunReport, index: int) -> Tree.Element:
     cases = {code: _case(one, code) for code in sorted({*by_code, *skipped, *one.passed})}
     failures = 0
     for code, findings in by_code.items():
-        grave = [finding for finding in findings if finding.severity != "note"]
+        grave = [finding for finding in findings if finding.severity in fail]
         if grave:
             failures += 1
             cases[code].append(_failure(one, grave))
@@ -47,22 +49,29 @@ def _suite(one: RunReport, index: int) -> Tree.Element:
     for source in one.run.sources:
         Tree.SubElement(properties, "property", name="source", value=visible(source.path))
     suite.extend(cases.values())
-    notes = [_told(one, finding) for finding in one.findings if finding.severity == "note"]
-    Tree.SubElement(suite, "system-out").text = "\n\n".join(notes)
+    others = [_told(one, finding) for finding in one.findings if finding.severity not in fail]
+    Tree.SubElement(suite, "system-out").text = "\n\n".join(others)
     Tree.SubElement(suite, "system-err").text = "\n".join(
         f"{visible(problem.source)}: {visible(problem.message)}" for problem in one.run.problems
     )
     return suite
 
 
-def _unread(report: Report, index: int) -> Tree.Element:
-    """A suite of its own for what could not be read: an error each, so that no gate takes it for a pass."""
+def _unread(report: Report, index: int, kind: Literal["error", "skipped"]) -> Tree.Element:
+    """A suite of its own for what could not be read: an error each, so that no gate takes it for a pass.
+
+    Where nothing is to fail they are skipped: the exit code is 0 as well.
+    """
     told = [(problem.source, problem.message) for problem in report.unreadable] or [("analyzer", "no run was audited")]
-    suite = _empty_suite("not read", index, tests=len(told), failures=0, errors=len(told), skipped=0)
+    counts = {"failures": 0, "errors": 0, "skipped": 0, ("errors" if kind == "error" else kind): len(told)}
+    suite = _empty_suite("not read", index, tests=len(told), **counts)
     Tree.SubElement(suite, "properties")
     for path, message in told:
         case = Tree.SubElement(suite, "testcase", name=_token(path), classname="not read", time="0")
-        Tree.SubElement(case, "error", message=visible(message), type="unreadable").text = visible(message)
+        found = Tree.SubElement(case, kind, message=visible(message))
+        if kind == "error":
+            found.set("type", "unreadable")
+            found.text = visible(message)
     Tree.SubElement(suite, "system-out")
     Tree.SubElement(suite, "system-err")
     return suite
@@ -86,7 +95,7 @@ def _case(one: RunReport, code: str) -> Tree.Element:
 
 
 def _failure(one: RunReport, findings: list[Finding]) -> Tree.Element:
-    severity = "error" if any(finding.severity == "error" for finding in findings) else "warning"
+    severity = min((finding.severity for finding in findings), key=GRAVE["note"].index)
     failure = Tree.Element("failure", message=visible(findings[0].message), type=severity)
     failure.text = "\n\n".join(_told(one, finding) for finding in findings)
     return failure

@@ -6,6 +6,7 @@ Format: OASIS Static Analysis Results Interchange Format 2.1.0 (docs.oasis-open.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from analyzer.fingerprint import fingerprints
@@ -14,11 +15,15 @@ from analyzer.renderers import Look, Renderer
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.json_report import plain
 from analyzer.renderers.places import main_place, place, uri
+from analyzer.renderers.rule_card import blocks
 from analyzer.renderers.wording import number, steps_of
+from analyzer.rules import Rule, catalogue
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 FINGERPRINT = "analyzer/v1"  # the version is that of the recipe in analyzer.fingerprint
 RELATED_ROWS = 10
+LONGEST_DESCRIPTION = 1024  # characters, docs.github.com/code-security, "SARIF support for code scanning"
+DISTRIBUTION = "training-log-analyzer"
 
 
 def render(report: Report, look: Look | None = None) -> str:
@@ -45,7 +50,9 @@ def render(report: Report, look: Look | None = None) -> str:
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": {"name": "analyzer", "version": report.version or "0", "rules": rules}},
+                "tool": {
+                    "driver": {"name": "analyzer", "version": report.version or "0", **_address(), "rules": rules}
+                },
                 "columnKind": "unicodeCodePoints",
                 "invocations": [
                     {"executionSuccessful": bool(report.runs), "toolExecutionNotifications": notifications}
@@ -58,21 +65,47 @@ def render(report: Report, look: Look | None = None) -> str:
 
 
 def _rules(report: Report) -> list[dict[str, Any]]:
-    """The rules that found something, with the gravest level each used."""
+    """The rules that found something."""
+    known = {rule.code: rule for rule in catalogue()}
     found: dict[str, Finding] = {}
     for one in report.runs:
         for finding in (*one.findings, *one.silenced):
             found.setdefault(finding.code, finding)
-    return [
-        {
-            "id": code,
-            "name": "".join(word.capitalize() for word in finding.name.split("-")),
-            "shortDescription": {"text": finding.name.replace("-", " ") or code},
-            "help": {"text": visible(finding.help) or f"analyzer explain {code}"},
-            "defaultConfiguration": {"level": finding.severity},
-        }
-        for code, finding in sorted(found.items())
-    ]
+    return [_rule(finding, known.get(code)) for code, finding in sorted(found.items())]
+
+
+def _rule(finding: Finding, rule: Rule | None) -> dict[str, Any]:
+    """One rule in the words of its card, and the first page that shows why anybody should believe it."""
+    title, *card = [text for kind, text in blocks(rule.documentation if rule else "") if kind != "heading"] or [""]
+    told = {
+        "id": finding.code,
+        "name": "".join(word.capitalize() for word in finding.name.split("-")) or finding.code,
+        "shortDescription": {"text": _shortened([title]) or finding.name.replace("-", " ") or finding.code},
+        "fullDescription": {"text": _shortened(card) or visible(finding.help) or finding.code},
+        "help": {"text": visible(finding.help) or f"analyzer explain {finding.code}"},
+        "defaultConfiguration": {"level": rule.severity if rule else finding.severity},
+    }
+    page = next((source for source in rule.sources if source.startswith("https://")), None) if rule else None
+    return told if page is None else {**told, "helpUri": page.split()[0]}
+
+
+def _shortened(card: Iterable[str]) -> str:
+    """What fits of a card into a description as code hosts take it, in whole sentences."""
+    text = " ".join(" ".join(card).replace("`", "").split())
+    if len(text) <= LONGEST_DESCRIPTION:
+        return text
+    return text[: text.rfind(". ", 0, LONGEST_DESCRIPTION) + 1] or text[:LONGEST_DESCRIPTION]
+
+
+def _address() -> dict[str, str]:
+    """Where the tool is described, as far as the installed distribution says so."""
+    from importlib import metadata
+
+    try:
+        urls = metadata.metadata(DISTRIBUTION).get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return {}
+    return {"informationUri": urls[0].partition(", ")[2]} if urls else {}
 
 
 def _results(

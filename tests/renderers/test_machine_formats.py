@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
+from analyzer.cli.check import exit_code
 from analyzer.fingerprint import fingerprints, step_bucket
-from analyzer.model import Finding, Report
-from analyzer.renderers import all_renderers, renderer_named
+from analyzer.model import Finding, Problem, Report, Severity
+from analyzer.renderers import Look, all_renderers, renderer_named
 from analyzer.renderers.places import uri
 from analyzer.renderers.sarif import FINGERPRINT
 from tests.renderers.reports import HOSTILE, audited, falling, hostile, lifelike, report_of, run_of, series, spike
@@ -86,6 +91,7 @@ SARIF: dict[str, Any] = {
                                 "properties": {
                                     "name": {"type": "string"},
                                     "version": {"type": "string"},
+                                    "informationUri": {"type": "string", "pattern": "^https://"},
                                     "rules": {
                                         "type": "array",
                                         "uniqueItems": True,
@@ -97,6 +103,8 @@ SARIF: dict[str, Any] = {
                                                 "id": {"type": "string"},
                                                 "name": {"type": "string"},
                                                 "shortDescription": MESSAGE,
+                                                "fullDescription": MESSAGE,
+                                                "helpUri": {"type": "string", "pattern": "^https://"},
                                                 "help": MESSAGE,
                                                 "defaultConfiguration": {
                                                     "type": "object",
@@ -202,6 +210,8 @@ def test_sarif_result_names_its_rule() -> None:
         ("runs/a/metrics.csv", "runs/a/metrics.csv"),
         ("./runs/a b/100%.csv", "runs/a%20b/100%25.csv"),
         ("/data/x#1?.csv", "file:///data/x%231%3F.csv"),
+        ("./runs/../runs/a/metrics.csv", "runs/a/metrics.csv"),
+        (os.path.abspath("runs/a/metrics.csv"), "runs/a/metrics.csv"),
         ("s3://bucket/run 1/log.csv", "s3://bucket/run%201/log.csv"),
         ("a\udcff.csv", "a%FF.csv"),
         ("C:evil", "C%3Aevil"),
@@ -262,10 +272,53 @@ def test_junit_tells_checked_failed_and_skipped_apart() -> None:
     assert cases == {"EPO001": ["skipped"], "LOG003": [], "LOS001 loss-spike": ["failure"]}
 
 
-def test_a_note_fails_no_junit_case() -> None:
+FAILS = [
+    # severity of the finding, --fail-on, whether its case fails
+    ("note", "warning", False),
+    ("note", "note", True),
+    ("warning", "warning", True),
+    ("warning", "error", False),
+    ("error", "error", True),
+    ("error", "never", False),
+]
+
+
+@pytest.mark.parametrize(("severity", "fail_on", "fails"), FAILS)
+def test_junit_fails_what_the_exit_code_fails(severity: Severity, fail_on: str, fails: bool) -> None:
     run = run_of([series("loss", falling())])
-    suite = junit(report_of(audited(run, spike(run, severity="note"))))[0]
-    assert suite.get("failures") == "0" and "LOS001" in (suite.findtext("system-out") or "")
+    report = report_of(audited(run, spike(run, severity=severity)))
+    out = str(renderer_named("junit").render(report, Look(fail_on=fail_on)))
+    suites = ElementTree.fromstring(out.encode())
+    assert (suites[0].get("failures") == "1") is fails is (exit_code(report, fail_on) == 1)
+    assert ("LOS001" in (suites[0].findtext("system-out") or "")) is not fails
+
+
+def test_what_could_not_be_read_fails_unless_nothing_is_to() -> None:
+    report = replace(lifelike(), unreadable=(Problem(source="x", kind="unreadable", message="torn"),))
+    for fail_on, told in (("warning", ("1", "0")), ("never", ("0", "1"))):
+        out = str(renderer_named("junit").render(report, Look(fail_on=fail_on)))
+        suite = ElementTree.fromstring(out.encode())[-1]
+        assert (suite.get("errors"), suite.get("skipped")) == told
+
+
+def test_a_rule_is_described_and_leads_to_what_it_is_founded_on() -> None:
+    (rule,) = sarif(lifelike())["runs"][0]["tool"]["driver"]["rules"]
+    assert rule["helpUri"].startswith("https://")
+    assert 100 < len(rule["fullDescription"]["text"]) <= 1024 and rule["fullDescription"]["text"].endswith(".")
+    assert "What it checks" not in rule["fullDescription"]["text"]
+
+
+@pytest.mark.skipif(not os.environ.get("SARIF_MULTITOOL"), reason="no path of Microsoft's SARIF multitool is given")
+def test_sarif_is_clean_by_the_rules_of_its_readers(tmp_path: Path) -> None:
+    for number, report in enumerate(REPORTS.values()):
+        text = str(renderer_named("sarif").render(report, Look()))
+        (tmp_path / f"{number}.sarif").write_text(text, encoding="utf-8")
+    command = [os.environ["SARIF_MULTITOOL"], "validate", "*.sarif", "--rule-kind", "Sarif;Ghas"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    told = set(re.findall(r"(?:error|warning) (\w+): ", done.stdout + done.stderr))
+    assert f"{len(REPORTS)} files scanned" in done.stdout, done.stdout
+    # SARIF2005: there is no public page on the tool; SARIF2017: no place inside a binary file is known
+    assert told <= {"SARIF2005", "SARIF2017"}, done.stdout
 
 
 def test_gitlab_issues_have_what_gitlab_requires() -> None:
