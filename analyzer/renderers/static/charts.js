@@ -36,7 +36,9 @@ globalThis.analyzerCharts = (() => {
     return opened.get(anchor);
   }
   function forget(anchor) { opened.delete(anchor); }
+  let fetchFirst = async () => {}; // where the parts of a page are not all there from the beginning
   async function read(anchor) {
+    await fetchFirst(anchor);
     const described = document.getElementById(anchor + "-charts");
     if (!described) return null;
     const run = JSON.parse(described.textContent), bytes = await unpacked(document.getElementById(anchor + "-numbers").textContent);
@@ -267,5 +269,5 @@ globalThis.analyzerCharts = (() => {
     box.append(ticked("log axis", view.log, (log) => { view.log = log; again(); }));
   }
 
-  return { curvesOf, forget, build, attend, resetZoom };
+  return { curvesOf, forget, build, attend, resetZoom, fetched: (first) => { fetchFirst = first; } };
 })();

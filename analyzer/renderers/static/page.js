@@ -24,7 +24,7 @@ globalThis.analyzerPage = (() => {
     if (!other) return chart;
     return { ...chart, lines: [...chart.lines, ...other.lines.map((line) => ({ ...line, axis: "y2", name: tag, colour: 3, style: "observed" }))] };
   }
-  const opening = new Set();
+  const opening = new Set(), kept = new Map(); // what was chosen in a section that another has replaced
   async function draw(anchor) {
     const holder = document.querySelector(`.charts[data-run="${anchor}"]`);
     if (!holder) return;
@@ -34,13 +34,16 @@ globalThis.analyzerPage = (() => {
       const run = await curvesOf(anchor);
       opening.delete(anchor);
       if (!run || !holder.isConnected) return;
-      const state = { run, unit: "step", laid: "", views: run.charts.map((chart) => ({ log: chart.log, hidden: new Set() })) };
+      const old = kept.get(anchor) || { views: [] }, unit = ["step", "time", ...run.units].includes(old.unit) ? old.unit : "step";
+      const views = run.charts.map((chart, k) => ({ log: old.views[k] ? old.views[k].log : chart.log, hidden: old.views[k] ? old.views[k].hidden : new Set() }));
+      const state = { run, unit, laid: old.laid || "", views };
       drawn.set(anchor, state);
       const bar = document.querySelector(`.toolbar[data-run="${anchor}"]`), axis = bar.querySelector(".axis"), laid = bar.querySelector(".laid");
       const onStep = run.charts.filter((chart) => !chart.byTime);
       for (const unit of ["step", ...run.units, ...(onStep.length && onStep.every((chart) => chart.timed) ? ["time"] : [])]) option(axis, unit, unit);
       option(laid, "", "nothing");
       for (const tag of run.tags) option(laid, tag.name, tag.name);
+      axis.value = state.unit; laid.value = state.laid;
       axis.addEventListener("change", () => { state.unit = axis.value; draw(anchor); });
       laid.addEventListener("change", () => { state.laid = laid.value; draw(anchor); });
       bar.querySelector(".reset").addEventListener("click", () => state.views.forEach((view) => view.plot && resetZoom(view.plot)));
@@ -55,6 +58,7 @@ globalThis.analyzerPage = (() => {
   }, { rootMargin: "300px" });
   // A section that is new on the page, or has taken the place of an older one.
   function adopt(section) {
+    if (drawn.has(section.id)) kept.set(section.id, drawn.get(section.id));
     drawn.delete(section.id); forget(section.id);
     section.querySelectorAll(".charts").forEach((holder) => watcher.observe(holder));
   }
