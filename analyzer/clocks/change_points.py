@@ -1,273 +1,276 @@
-"""Lasting changes of a curve's level: divergence, and a factor that appears from one row on.
+"""What a change of level is: a factor, a rise that lasts, a stretch that ends, a shift.
 
-Judged on block medians and in logs: a level that doubles is the same change at 8 and at 0.08.
+The changes come from one scan of the log-loss (``loss_scan.py``): a level that doubles is the same change at 8 and at
+0.08. A pair that undoes itself is a stretch; what stays is lasting. A factor has an edge of two rows, an integer for a
+ratio, and the same noise in logs on both sides.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 from msgspec import Struct
-from numpy.lib.stride_tricks import sliding_window_view
+from msgspec.structs import replace
 
+from analyzer.clocks.loss_scan import Change
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats
 
-BLOCKS = 40  # blocks that a run is cut into: 2.5 % of the run each
-SHORTEST_BLOCK = 3  # rows
-
-LEAST_RISE = (
-    1.3  # the end stands this factor above the lowest level: a restart or a new mixture of data may cost 10..20 %
-)
-RISE_UNITS = 5.0  # and, in logs, this many units of what neighbouring blocks differ by
-RISE_ERRORS = 4.0  # and this many standard errors by the noise of single rows: few blocks do not know their own scatter
-RISE_BEFORE = 2.0  # times the largest rise before the lowest stretch: a curve that wanders has risen before
-BAND_UNITS = 3.0  # the lowest stretch reaches so far up
-LEAST_ROWS = 5  # rows that must lie behind the onset
+LEAST_RISE = 1.3  # of the lowest level: a restart or a new mixture of data may cost 10..20 %
+RISE_BEFORE = 2.0  # times the largest rise before the lowest level: a curve that wanders has risen before
+LEAST_SHARE = 0.02  # of the run that the lowest level holds: less is a dip
+LEAST_ROWS = 5  # that must lie behind an onset
+PART_OF_WAY = 0.1  # of a rise: a second change that adds so much makes it gradual
+UNDONE = 0.6  # of a change that a later one takes back: it was a stretch
 
 FACTORS = tuple(range(2, 65))  # what a forgotten division multiplies a loss by: accumulation, devices, logging steps
-SHIFT_ROWS = (6, 10, 20, 40)  # on either side
-GOOD_RATIO_ERROR = 0.03  # with it there is no need for more rows
-BACK_ROWS = 5
-NOISE_OF_STEP = 10.0  # a level of so many rows scatters by a tenth of the step
-ABOVE_OTHERS = 1.3  # times the largest other rise: a curve that wanders has more of its kind
-MOST_BLOCKS = 20_000  # a longer curve is searched in so many blocks
+SHIFT_ROWS = (4, 6, 10, 20, 40, 80, 160, 320)  # on either side
+SLOPE_ROWS = 20  # on either side, that tell how the curve goes on
+STEADY_ROWS = 20  # on which a ratio is still what it was on fewer
+BEND_ERRORS = 2.0  # of a ratio on fewer rows, by which one on more may differ
 RATIO_ERRORS = 3.0  # standard errors within which the ratio is an integer
+GOOD_RATIO_ERROR, GOOD_INTEGER_ERROR = 0.03, 0.1  # of the ratio, of an integer: with one there is no need for more rows
 WORST_RATIO_ERROR = 0.17  # of the ratio: with more an integer means nothing
-LEAST_EDGE = 0.6  # share of the step
+# With a larger error, in integers, any ratio is near one, and the step itself must be beyond doubt.
+TELLING_ERROR, SURE_STEP = 0.25, 1e-5
+LEAST_RATIO_ERROR = 0.03  # in logs: what a loss does from one row to the next
+LEAST_RATIO = 1.7  # nearer to 1 no integer is meant
+EDGE_ERRORS, LEAST_EDGE = 5.0, 0.65  # an edge is looked at on rows that show it with so many errors; share of the step
 LEAST_NOISE = 0.02  # in log-loss: below it a curve is smooth, and its noise says nothing
 NOISE_RATIO = 1.5  # log-noise before and after may differ by this factor
-SURE_STEP = 5.5  # standard errors of the step: the place was searched for
 RAMP_ROWS = 40, 60  # rows before and behind a step on which a ramp is tried in its place
 RAMP_EVIDENCE = 5.5  # twice the log-likelihood that a ramp must gain: of forty simulated steps one gained as much
 FASTEST_RAMP = 2.5  # rows of its time constant: a faster one is a step
 
 
+class LevelShift(Struct, frozen=True, kw_only=True):
+    """From ``row`` to ``last`` the curve is ``ratio`` times what it was before."""
+
+    row: int
+    last: int
+    lasting: bool  # to the end of the run
+    ratio: float
+    error: float  # relative standard error of the ratio
+    sharp: bool  # the whole of it lies between two rows, as far as the noise tells
+    steady: bool  # the ratio is that of twenty rows as well, where there are so many
+    units: float
+    p_value: float
+    noise_before: float  # of single rows, in logs
+    noise_after: float
+    noise_error: float  # standard error of the log of their ratio
+    back: LevelShift | None = None  # the change that takes it back
+
+    @property
+    def factor(self) -> int:
+        """Nearest integer of the ratio or of its inverse."""
+        return max(2, round(self.ratio if self.ratio > 1 else 1 / self.ratio))
+
+    @property
+    def down(self) -> bool:
+        return self.ratio < 1
+
+
 class Divergence(Struct, frozen=True, kw_only=True):
-    """The level leaves the band of its lowest stretch at ``onset`` and never returns to it."""
+    """The level leaves that of its lowest stretch at ``onset`` and never returns to it."""
 
     onset: int  # row
     lowest_row: int
     lowest: float
     final: float
-    units: float  # rise of the log-level in units of the scatter of neighbouring blocks
+    units: float
+    p_value: float
 
 
-class LevelShift(Struct, frozen=True, kw_only=True):
-    """From ``row`` on the curve is ``ratio`` times what it was, with the same noise in logs."""
-
-    row: int
-    ratio: float
-    error: float  # relative standard error of the ratio
-    factor: int  # nearest integer of the ratio or of its inverse
-    down: bool
-    noise_before: float
-    noise_after: float
-    noise_error: float  # standard error of the log of their ratio
-    sharpness: float  # step over the noise of single rows
-    edge: float  # share of the step that lies between the three rows before and the three after
-
-
-def block_levels(value: Floats) -> tuple[int, Floats]:
-    """Rows per block and the medians of consecutive blocks, aligned to the end of the run."""
-    length = max(SHORTEST_BLOCK, len(value) // BLOCKS)
-    blocks = len(value) // length
-    return length, np.median(value[len(value) - blocks * length :].reshape(blocks, length), axis=1)
-
-
-def find_divergence(value: Floats, *, burn_in: int = 0, floor: float = 0.0) -> Divergence | None:
-    """Where a positive curve rises for good; None when it does not. ``floor``: smallest scatter that counts."""
-    if len(value) - burn_in < 12:
-        return None
-    length, levels = block_levels(value)
-    skipped = len(value) - len(levels) * length
-    first = min(max(0, (burn_in - skipped) // length), len(levels) - 4)
-    smooth = np.concatenate([levels[:1], np.median(sliding_window_view(levels, 3), axis=1), levels[-1:]])
-    lowest_block = first + int(smooth[first:-1].argmin())
-    lowest = float(smooth[lowest_block])
-    tail = levels[-max(2, len(levels) // 8) :]
-    final = float(np.median(tail))
-    if lowest <= 0 or lowest_block >= len(levels) - 2:
-        return None
-    if final < LEAST_RISE * lowest or tail.min() < (1 + (LEAST_RISE - 1) / 2) * lowest:
-        return None
-    log = np.log(levels)
-    scatter = max(_scatter(log[first:]), floor / lowest)
-    units = float(np.log(final / lowest) / scatter) if scatter > 0 else np.inf
-    if units < RISE_UNITS or np.log(final / lowest) < RISE_BEFORE * _largest_rise(log[first : lowest_block + 1]):
-        return None
-    error = 1.2533 * _noise(np.log(value[burn_in:])) * float(np.sqrt((1 / 3 + 1 / len(tail)) / length))
-    if np.log(final / lowest) < RISE_ERRORS * error:
-        return None
-    band = lowest * float(np.exp(min(max(BAND_UNITS * scatter, 0.1), 0.5 * np.log(final / lowest))))
-    inside = np.flatnonzero(levels <= band)
-    start = skipped + (int(inside[-1]) + 1) * length if len(inside) else 0
-    # To the row: the last one before the onset block's end that still lies in the band.
-    low = max(0, start - length)
-    quiet = np.flatnonzero(value[low : start + length] <= band)
-    onset = low + int(quiet[-1]) + 1 if len(quiet) else start
-    if len(value) - onset < LEAST_ROWS:
-        return None
-    where = skipped + lowest_block * length
-    lowest_row = where + int(np.abs(value[where : where + length] - lowest).argmin())
-    return Divergence(onset=onset, lowest_row=lowest_row, lowest=lowest, final=final, units=units)
-
-
-def _scatter(log_levels: Floats) -> float:
-    """Typical difference of neighbouring block levels, over the root of two."""
-    steps = np.diff(log_levels)
-    return float(MAD_TO_SIGMA * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2))
-
-
-def _largest_rise(log_levels: Floats) -> float:
-    """How far the curve has ever stood above an earlier level."""
-    return float(np.max(log_levels - np.minimum.accumulate(log_levels), initial=0.0))
-
-
-def sharpest_shift(value: Floats, *, burn_in: int = 0, context: int = 25) -> int | None:
-    """Row at which the median of the log-loss rises most; None when too short. It falls fast for good reasons.
-
-    A long curve is searched in blocks, and only the neighbourhood of the best block row by row.
-    """
-    n = len(value)
-    if n - burn_in < 12:
-        return None
-    log = np.log(value)
-    size = -(-n // MOST_BLOCKS)
-    blocks = np.median(log[: n // size * size].reshape(-1, size), axis=1) if size > 1 else log
-    first = burn_in // size
-    context = int(min(context, max(5, (len(blocks) - first) // 3)))
-    levels = np.median(sliding_window_view(blocks, context), axis=1)
-    # Block i: levels[i - context] lies wholly before it, levels[i] from it on.
-    change = levels[context:] - levels[:-context]
-    if first > context:
-        change[: first - context] = 0.0
-    if not len(change):
-        return None
-    best = int(change.argmax())
-    elsewhere = np.abs(np.arange(len(change)) - best) > 2 * context
-    if np.max(change[elsewhere], initial=0.0) * ABOVE_OTHERS > change[best]:
-        return None  # the curve wanders
-    middle = (context + best) * size
-    # To the row: the largest single difference of short medians near it.
-    reach = context * size if size == 1 else 3 * size
-    low, high = max(3, middle - reach), min(n - 3, middle + reach)
-    if high <= low:
-        return middle
-    near = sliding_window_view(log[low - 3 : high + 3], 3)
-    shorts = np.median(near, axis=1)
-    edge = low + int((shorts[3 : 3 + high - low] - shorts[: high - low]).argmax())
-    # Least deviation over the neighbours settles the exact row.
-    rows = list(range(max(2, edge - 4), min(n - 2, edge + 5)))
-    return rows[int(np.argmin([_two_level_cost(log, row, context) for row in rows]))]
-
-
-def _two_level_cost(log: Floats, row: int, context: int) -> float:
-    before, after = log[max(0, row - context) : row], log[row : row + context]
-    return float(np.abs(before - np.median(before)).sum() + np.abs(after - np.median(after)).sum())
-
-
-def shift_at(value: Floats, row: int, *, burn_in: int = 0) -> LevelShift | None:
-    """How the level of a positive curve differs across ``row``, on as few rows as tell: over many a descent bends."""
-    found = None
-    for rows in SHIFT_ROWS:
-        shift = _shift_on(value, row, burn_in, rows)
-        if shift is None or (found is not None and shift.error >= found.error):
-            break
-        found = shift
-        if shift.error <= GOOD_RATIO_ERROR:
-            break
+def shifts_of(log: Floats, changes: Sequence[Change], first: int = 0) -> list[LevelShift]:
+    """Each change with how long it lasts: to the one that takes it back, or to the end."""
+    found = []
+    changes = gradual(changes)
+    taking_back: set[int] = set()
+    for index, change in enumerate(changes):
+        if index in taking_back:
+            continue
+        level, last = change.rise, len(log) - 1
+        for k, later in enumerate(changes[index + 1 :], start=index + 1):
+            level += later.rise
+            if abs(later.rise) * UNDONE > abs(change.rise) and later.rise * change.rise < 0:
+                break  # an event of its own
+            if level * np.sign(change.rise) < (1 - UNDONE) * abs(change.rise):
+                last = later.row - 1
+                taking_back.add(k)
+                break
+        found.append(_measured(log, changes, index, first, last))
     return found
 
 
-def _shift_on(value: Floats, row: int, burn_in: int, rows: int) -> LevelShift | None:
-    log = np.log(value[max(burn_in, row - rows) : row + rows])
-    left, right = log[: row - max(burn_in, row - rows)], log[row - max(burn_in, row - rows) :]
-    if len(left) > 4 and len(right) and np.median(left) < left[-1] - 0.2 < np.median(right):
-        left = left[:-1]  # a mean over rows of both sides
-    if len(left) < 4 or len(right) < 4:
-        return None
-    wide = np.log(value[max(burn_in, row - SHIFT_ROWS[-1]) : row]), np.log(value[row : row + SHIFT_ROWS[-1]])
-    noise_before, noise_after = _noise(wide[0]), _noise(wide[1])
-    step = float(np.median(right) - np.median(left))
-    descent = _common_slope(left, right) * (len(left) + len(right)) / 2  # goes on and is no part of the step
-    step -= descent
-    edge = float(np.median(right[:3]) - np.median(left[-3:]))
-    error = 1.2533 * float(np.hypot(noise_before / np.sqrt(len(left)), noise_after / np.sqrt(len(right))))
-    ratio = float(np.exp(step))
-    pooled = max(np.hypot(noise_before, noise_after) / np.sqrt(2), 1e-6)
+def gradual(changes: Sequence[Change]) -> list[Change]:
+    """Changes of one sign whose windows touch are one that takes rows: its first row, and the length of the way."""
+    found: list[Change] = []
+    for change in changes:
+        before = found[-1] if found else None
+        if (
+            before is not None
+            and before.rise * change.rise > 0
+            and change.row - before.row - before.way <= max(before.length, change.length)
+            and min(abs(before.rise), abs(change.rise)) > PART_OF_WAY * abs(before.rise + change.rise)
+        ):
+            found[-1] = replace(before, rise=before.rise + change.rise, way=change.row - before.row)
+        else:
+            found.append(change)
+    return found
+
+
+def _rows_between(changes: Sequence[Change], index: int, first: int, n: int) -> tuple[int, int]:
+    low = changes[index - 1].row if index else first
+    return low, changes[index + 1].row if index + 1 < len(changes) else n
+
+
+def _measured(log: Floats, changes: Sequence[Change], index: int, first: int, last: int) -> LevelShift:
+    """The ratio on as few rows as tell it: over many a descent bends."""
+    change, (low, high) = changes[index], _rows_between(changes, index, first, len(log))
+    row, best, steady = change.row, (np.inf, change.rise), False
+    back = next((k for k, later in enumerate(changes) if later.row == last + 1), None)
+    sides = log[low:row], log[row + change.way : high]
+    noise = [row_noise(side[-320:] if k == 0 else side[:320]) for k, side in enumerate(sides)]
+    slope = common_slope(sides[0][-SLOPE_ROWS:], sides[1][:SLOPE_ROWS])  # goes on and is no part of the step
+    pooled = max(float(np.hypot(noise[0], noise[1])) / np.sqrt(2), 1e-6)
+    tried: list[tuple[float, float]] = []
+    enough = min(STEADY_ROWS, len(sides[0]), len(sides[1]))
+    for rows in SHIFT_ROWS:
+        left, right = sides[0][-rows:], sides[1][:rows]
+        if len(left) > 4 and np.median(left) < left[-1] - 0.2 < np.median(right):
+            left = left[:-1]  # a mean over rows of both sides
+        descent = slope * (len(left) + len(right)) / 2
+        step = float(np.median(right) - np.median(left)) - descent
+        error = 1.2533 * float(np.hypot(noise[0] / np.sqrt(len(left)), noise[1] / np.sqrt(len(right))))
+        error = max(float(np.hypot(error, 0.25 * descent)), 1e-4)
+        if error >= best[0] or any(
+            abs(step - other) > BEND_ERRORS * e + LEAST_RATIO_ERROR for e, other in tried
+        ):
+            break  # over more rows it bends (Lepski 1990)
+        tried.append((error, step))
+        best, steady = (error, step), rows >= enough
+        good = max(GOOD_INTEGER_ERROR / float(np.exp(min(abs(step), 50.0))), GOOD_RATIO_ERROR)
+        if (steady and error <= good) or rows >= max(len(sides[0]), len(sides[1])):
+            break
+    error, step = best
+    bend = abs(step - tried[0][1]) - tried[0][0] if tried else 0.0  # beyond its error, from the fewest rows to these
+    error = float(np.hypot(error, max(bend, 0.0)))
     return LevelShift(
         row=row,
-        ratio=ratio,
-        error=max(float(np.hypot(error, 0.25 * descent)), 1e-4),
-        factor=max(2, round(ratio if ratio > 1 else 1 / ratio)),
-        down=ratio < 1,
-        noise_before=noise_before,
-        noise_after=noise_after,
-        noise_error=float(1.2 * np.sqrt(1 / len(wide[0]) + 1 / len(wide[1]))),
-        sharpness=float(abs(step) / pooled),
-        edge=edge / step if step else 0.0,
+        last=last,
+        lasting=last == len(log) - 1,
+        ratio=float(np.exp(np.clip(step, -600, 600))),
+        error=error,
+        sharp=not change.way and _is_sharp(log, row, step, pooled),
+        steady=steady,
+        units=change.units,
+        p_value=change.p_value,
+        noise_before=noise[0],
+        noise_after=noise[1],
+        back=None if back is None else _measured(log, changes, back, first, len(log) - 1),
+        noise_error=float(1.2 * np.sqrt(1 / min(len(sides[0]), 320) + 1 / min(len(sides[1]), 320))),
     )
 
 
-def comes_back(value: Floats, shift: LevelShift, burn_in: int) -> bool:
-    """Behind the step the curve falls by half of it more than it fell on as many rows before: it recovers."""
-    reach = min(len(value) - shift.row, shift.row - burn_in)
-    before, after = np.log(value[shift.row - reach : shift.row]), np.log(value[shift.row :])
-    step = float(np.log(shift.ratio))
-    length = max(BACK_ROWS, int((NOISE_OF_STEP * shift.noise_after / step) ** 2))
-    length = min(length, reach // 3, len(after) // 3)
-    if length < 2:
+def _is_sharp(log: Floats, row: int, step: float, noise: float) -> bool:
+    """The step stands out on the fewest rows that can show it; a ramp has only part of it there."""
+    rows = max(1, int(np.ceil(2 * (EDGE_ERRORS * noise / max(abs(step), 1e-12)) ** 2)))
+    if row < rows or len(log) - row < rows:
         return False
-    levels = np.median(after[: len(after) // length * length].reshape(-1, length), axis=1)
-    fell = float(np.median(before[:length]) - np.median(before[-length:]))
-    return bool(levels[0] - levels[1:].min() > 0.5 * step + 1.5 * max(fell, 0.0))
+    edges = [
+        float(np.median(log[at + lag : at + lag + rows]) - np.median(log[at - rows : at]))
+        for at in (row - 1, row, row + 1)
+        for lag in (0, 1)  # one row may be a mean over both sides
+        if at >= rows and at + lag + rows <= len(log)
+    ]
+    return any(edge / step >= LEAST_EDGE for edge in edges) if step else False
 
 
-def _common_slope(left: Floats, right: Floats) -> float:
-    """Slope per row that both sides share: the smaller of the two, zero where they differ in sign."""
-    if min(len(left), len(right)) < 8:
+def find_divergence(log: Floats, changes: Sequence[Change], first: int) -> Divergence | None:
+    """Where the log of a curve rises for good: its last level against the lowest of those between its changes."""
+    n = len(log)
+    rows = [first, *(change.row for change in changes), n]
+    levels = [float(np.median(log[a:b])) if b > a else np.inf for a, b in pairwise(rows)]
+    wide = [k for k in range(len(changes)) if rows[k + 1] - rows[k] >= max(LEAST_ROWS, LEAST_SHARE * n)]
+    if not wide:
+        return None
+    k = min(wide, key=lambda one: levels[one])
+    lowest = float(np.median(log[max(rows[k], rows[k + 1] - max(25, n // 20)) : rows[k + 1]]))
+    tail = log[-max(LEAST_ROWS, min(n // 20, n - rows[-2])) :]
+    final, rise = float(np.median(tail)), float(np.median(tail)) - lowest
+    up = [change for change in changes[k:] if change.rise > 0]
+    if not up or rise < np.log(LEAST_RISE):
+        return None
+    risen = next((j for j in range(k + 1, len(levels)) if levels[j] > lowest + rise / 2), k + 1)
+    if min(levels[risen:]) < lowest + 0.5 * np.log(LEAST_RISE):
+        return None
+    reached = np.array(levels[: k + 1])
+    if rise < RISE_BEFORE * float(np.max(reached - np.minimum.accumulate(reached), initial=0.0)):
+        return None
+    # To the row: the last one, before the change has come, that lies in the band of the lowest level.
+    noise = row_noise(log[rows[k] : up[0].row])
+    band = lowest + min(max(3 * noise, 0.1), 0.5 * rise)
+    low = max(rows[k], up[0].row - up[0].length)
+    quiet = np.flatnonzero(log[low : up[0].row + up[0].length // 2] <= band)
+    onset = low + int(quiet[-1]) + 1 if len(quiet) else up[0].row
+    if n - onset < LEAST_ROWS:
+        return None
+    where = max(rows[k], onset - max(25, n // 20))
+    lowest_row = where + int(np.abs(log[where:onset] - lowest).argmin())
+    return Divergence(
+        onset=onset,
+        lowest_row=lowest_row,
+        lowest=float(np.exp(lowest)),
+        final=float(np.exp(min(final, 700.0))),
+        units=max(change.units for change in up),
+        p_value=min(change.p_value for change in up),
+    )
+
+
+def common_slope(left: Floats, right: Floats) -> float:
+    """Slope per row that both sides share: the smaller; zero where noise hides one or they differ in sign."""
+    if min(len(left), len(right)) < 6:
         return 0.0
-    slopes = [float(np.polyfit(np.arange(len(side)), np.clip(side, *_inner(side)), 1)[0]) for side in (left, right)]
-    return min(slopes, key=abs) if slopes[0] * slopes[1] > 0 else 0.0
+    slopes = [
+        float(np.polyfit(np.arange(len(side)), np.clip(side, *np.quantile(side, [0.1, 0.9])), 1)[0])
+        for side in (left, right)
+    ]
+    errors = [row_noise(side) * math.sqrt(12 / len(side) ** 3) for side in (left, right)]
+    if slopes[0] * slopes[1] <= 0 or any(abs(a) < 1.5 * e for a, e in zip(slopes, errors, strict=True)):
+        return 0.0
+    return min(slopes, key=abs)
 
 
-def _inner(side: Floats) -> tuple[float, float]:
-    low, high = np.quantile(side, [0.1, 0.9])
-    return float(low), float(high)
-
-
-def _noise(log: Floats) -> float:
+def row_noise(log: Floats) -> float:
     """Scatter of single rows: first differences, so that a slope does not count."""
-    steps = np.diff(log)
-    return float(MAD_TO_SIGMA * np.median(np.abs(steps)) / np.sqrt(2))
+    if len(log) < 3:
+        return 0.0
+    return float(MAD_TO_SIGMA * np.median(np.abs(np.diff(log)))) / np.sqrt(2)
 
 
 def is_integer_like(shift: LevelShift) -> bool:
     """The ratio is an integer, or one over an integer, within its error, and the error is small enough to say so."""
     ratio = 1 / shift.ratio if shift.down else shift.ratio
-    if ratio < 1.7 or shift.factor > FACTORS[-1] or shift.error > WORST_RATIO_ERROR:
+    if not shift.steady or ratio < LEAST_RATIO or shift.factor > FACTORS[-1] or shift.error > WORST_RATIO_ERROR:
         return False
-    return abs(np.log(ratio / shift.factor)) <= max(RATIO_ERRORS * shift.error, 0.02)
+    if shift.error * ratio > TELLING_ERROR and shift.p_value > SURE_STEP:
+        return False
+    return abs(np.log(ratio / shift.factor)) <= max(RATIO_ERRORS * shift.error, LEAST_RATIO_ERROR)
 
 
-def is_sharp(shift: LevelShift) -> bool:
-    """The step lies between two rows, give or take the noise of three: a ramp does not."""
-    return shift.edge >= LEAST_EDGE
-
-
-def is_sure(shift: LevelShift) -> bool:
-    """The step is many of its own standard errors high: some step of a few of them is in every noisy curve."""
-    return abs(float(np.log(shift.ratio))) >= SURE_STEP * shift.error
-
-
-def is_ramp(value: Floats, shift: LevelShift, burn_in: int = 0) -> bool:
+def is_ramp(log: Floats, shift: LevelShift, burn_in: int = 0) -> bool:
     """Whether a rise that takes rows, L (1 + c (1 - exp(-t / tau))), fits the log-loss better than a step at ``row``.
 
     A step is the same curve with tau = 0, so that twice the log of the ratio of likelihoods has one degree of freedom.
     """
+    if shift.down:
+        return False
     start = max(burn_in, shift.row - RAMP_ROWS[0])
-    stop = min(len(value), shift.row + max(RAMP_ROWS[1], len(value) // 4))
-    log = np.log(value[start:stop])
+    stop = min(shift.last + 1, shift.row + max(RAMP_ROWS[1], len(log) // 4))
+    log = log[start:stop]
     stride = -(-len(log) // 400)
     log, row = log[: len(log) // stride * stride].reshape(-1, stride).mean(axis=1), (shift.row - start) // stride
     if row < 3 or len(log) - row < 4:
@@ -277,10 +280,9 @@ def is_ramp(value: Floats, shift: LevelShift, burn_in: int = 0) -> bool:
     t = np.arange(len(log), dtype=np.float64)
     step = float(((log[:row] - log[:row].mean()) ** 2).sum() + ((log[row:] - log[row:].mean()) ** 2).sum())
     best = step
-    ratio = float(np.exp(log[row:].mean() - log[:row].mean()))
     onsets = np.arange(max(0, row - RAMP_ROWS[0] // 2), row + 1)
     for tau in (FASTEST_RAMP, 4.0, 7.0, 12.0, 20.0, 33.0, 55.0):
-        for c in (0.8 * (ratio - 1), ratio - 1, 1.2 * (ratio - 1), 1.5 * (ratio - 1)):
+        for c in np.array([0.8, 1.0, 1.2, 1.5]) * (shift.ratio - 1):
             rise = np.log1p(c * -np.expm1(-np.maximum(t[None, :] - onsets[:, None] + 1, 0.0) / tau))
             residual = log[None, :] - rise
             residual -= residual.mean(axis=1, keepdims=True)

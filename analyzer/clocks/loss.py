@@ -56,6 +56,7 @@ class LossBaseline(Struct, frozen=True, kw_only=True, eq=False, dict=True):
     joins: tuple[tuple[int, int], ...] = ()
     burn_in: int = 0  # position in `rows`
     floor: float = 0.0  # smallest scale that counts
+    log_floor: Floats = field(default_factory=lambda: np.zeros(0))  # that of the log-loss, shape (m,)
     learning_rate_moves: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # positions in `rows`
     unfit: str = ""
     running_mean: bool = False  # `value` holds the batch losses behind a logged running mean
@@ -73,6 +74,10 @@ class LossBaseline(Struct, frozen=True, kw_only=True, eq=False, dict=True):
         from analyzer.clocks.tellings import Tellings
 
         return Tellings(self.series.step[self.rows])
+
+    def band(self, units: float) -> tuple[Floats, Floats]:
+        """Lower and upper end of so many noise units around the level, at every row of the series, shape (n,) each."""
+        return self.level - units * self.scale, self.level + units * self.scale
 
     def step(self, position: int) -> int:
         """Step of the row at a position of the judged curve."""
@@ -110,6 +115,7 @@ def baseline_of(timeline: Timeline, series: Series) -> LossBaseline:
         joins=_join_positions(timeline, session),
         burn_in=burn_in,
         floor=floor,
+        log_floor=np.maximum(RELATIVE_FLOOR, 2 * precision / np.maximum(np.abs(value), 1e-300)),
         learning_rate_moves=_learning_rate_moves(timeline, series, rows),
         unfit=_unfit(timeline, series, value),
         running_mean=undone is not None,
@@ -172,7 +178,7 @@ def burn_in_of(value: Floats) -> int:
     rest = float(np.median(value[longest:]))
     start = float(np.max(value[: max(3, n // 50)]))
     if start <= rest:
-        return min(SHORTEST_BURN_IN, longest)
+        return 0  # it does not descend: nothing rings
     noise = MAD_TO_SIGMA * float(np.median(np.abs(np.diff(value[longest:])))) / np.sqrt(2)
     threshold = rest + min((1 - BURN_IN_DESCENT) * (start - rest), BURN_IN_NOISE * max(noise, 0.01 * abs(rest)))
     above = np.flatnonzero(value[:longest] > threshold)

@@ -1,7 +1,7 @@
 """What happens to the training loss, each place under one name.
 
-The order of attribution: a join first (its place is known), then a move of the learning rate, a lasting rise, a factor,
-and what is left is a spike. One place never gets two names.
+The order of attribution: a join first (its place is known), then a move of the learning rate, a factor, a lasting
+rise, and what is left is a spike, a stretch or a shift. One place never gets two names.
 """
 
 from __future__ import annotations
@@ -15,21 +15,18 @@ from msgspec.structs import replace
 from analyzer.clocks.change_points import (
     Divergence,
     LevelShift,
-    comes_back,
     find_divergence,
     is_integer_like,
     is_ramp,
-    is_sharp,
-    is_sure,
+    row_noise,
     same_noise,
-    sharpest_shift,
-    shift_at,
+    shifts_of,
 )
+from analyzer.clocks.loss_company import starts_an_epoch, what_moved
 from analyzer.clocks.loss_joins import JoinChange, changes_at_joins, restarts_without_a_join
-from analyzer.clocks.loss_plateaus import find_plateaus
+from analyzer.clocks.loss_scan import Scan
 from analyzer.clocks.loss_spikes import Spike, find_spikes
 from analyzer.clocks.loss_windows import without_closing_noise
-from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.clocks.recurring_peaks import without_recurring
 from analyzer.model import Floats
 
@@ -37,11 +34,23 @@ if TYPE_CHECKING:
     from analyzer.clocks.loss import LossBaseline
     from analyzer.timeline import Timeline
 
+# The budget of false alarms is eight runs in a thousand over all rules of the loss: half for single rows and blocks
+# (P_VALUE of loss_spikes.py, whose chances are twice too high), a quarter for the scan, and the rest for joins, the
+# validation loss and epoch means. docs/detection.md has what healthy runs really give.
+P_LEVEL = 5e-3  # chance of any change of level in a sound run; factors, divergence, stretches and shifts share it
 LOG_NOISE = 0.6  # scatter of the log-loss from which a row of three times the loss is nothing special
 RATIO_ERROR_AT_JOIN = 0.08  # of the ratio: with more, what a lost state does to the loss looks like a factor
+RATIO_ERROR_OF_FALL = 0.05  # a loss falls by itself, and then by any ratio
+RATIO_ERROR_OF_INTERVAL = 0.06  # an integer lies within three such errors of one ratio in three
+LEAST_INTERVAL = 20  # rows that show whether the relative noise is the same
 LEAST_FACTOR_AT_JOIN = 3  # a lost state may well double the loss for a while
+LEAST_DOWN_UNKNOWN = 4  # where epochs are unknown a smaller fall may be samples seen again
 SHARE_OF_NEW = 0.5  # of its height that a peak in replayed steps adds to what stood there before
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
+STRETCH_UNITS = 1.5  # noise units of single rows that a raised stretch stands high: less is not seen in the curve
+MOST_STRETCHES = 3  # a loss with more goes up and down with its data
+TRANSIENT, LARGEST_REST = 3.0, 3.0  # times the lasting rise, in logs, that a peak is; and the largest such rise
+SHARE_OF_EVENT = 0.1  # of its length within which a stretch begins where a spike was told
 
 
 class LossEvents(Struct, frozen=True, kw_only=True):
@@ -51,42 +60,69 @@ class LossEvents(Struct, frozen=True, kw_only=True):
     spikes: tuple[Spike, ...] = ()
     divergence: Divergence | None = None
     scale: LevelShift | None = None
+    shifts: tuple[LevelShift, ...] = ()  # that last, and are none of the others
 
 
 def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
     """Judge the curve; nothing when statistics do not apply to it."""
     if loss.unfit or not np.all(loss.value > 0):
         return LossEvents()
-    joins = (*changes_at_joins(loss, timeline), *restarts_without_a_join(loss, timeline))
-    scale = _scale_jump(loss)
-    if scale is not None and scale.factor < LEAST_FACTOR_AT_JOIN and _explained(scale.row, joins):
-        scale = None
-    if scale is not None:
-        joins = tuple(change for change in joins if abs(change.position - scale.row) > NEAR_JOIN_ROWS)
+    log = np.log(loss.value)
+    scan = Scan(log, first=loss.burn_in, floor=loss.log_floor)
+    joins = (*changes_at_joins(loss, timeline, scan), *restarts_without_a_join(loss, timeline))
+    changes = scan.changes(P_LEVEL)
+    shifts = shifts_of(log, changes, loss.burn_in)
+    factors = [shift for shift in shifts if _is_factor(shift, log, loss, timeline, joins)]
+    scale = max(factors, key=lambda shift: abs(np.log(shift.ratio)), default=None)
     divergence = None
     if scale is None:
-        divergence = find_divergence(loss.value, burn_in=loss.burn_in, floor=loss.floor)
+        divergence = find_divergence(log, changes, loss.burn_in)
         if divergence is not None and _explained(divergence.onset, joins):
             divergence = None
-    spikes = tuple(
+    else:
+        joins = tuple(change for change in joins if abs(change.position - scale.row) > NEAR_JOIN_ROWS)
+    if divergence is not None and _is_transient(divergence, log):
+        divergence = None
+    end = len(log) if divergence is None else divergence.onset - NEAR_JOIN_ROWS
+    places = [] if scale is None else [scale.row, scale.last + 1]
+
+    def is_new(first: int) -> bool:
+        return (
+            first < end and not _explained(first, joins) and all(abs(first - at) > NEAR_JOIN_ROWS for at in places)
+        )
+
+    spikes = [
         spike
         for spike in without_recurring(spikes_of(loss, without_closing_noise(loss, timeline)), loss, timeline)
-        if not _explained(spike.first, joins)
-        and not _is_replay(spike, loss)
-        and (divergence is None or spike.first < divergence.onset - NEAR_JOIN_ROWS)
-        and (scale is None or abs(spike.first - scale.row) > NEAR_JOIN_ROWS)
+        if is_new(spike.first) and not _is_replay(spike, loss)
+    ]
+    stretches = [
+        spike
+        for shift in shifts
+        if is_new(shift.row) and (spike := _stretch(shift, loss)) is not None and not _is_replay(spike, loss)
+    ]
+    if len(stretches) <= MOST_STRETCHES:
+        spikes += [stretch for stretch in stretches if not _within(stretch, spikes)]
+    lasting = tuple(
+        shift
+        for shift in shifts
+        if scale is None and divergence is None and shift.lasting and shift.sharp and shift.steady and is_new(shift.row)
+        and not _explains(shift, loss, timeline)
     )
-    return LossEvents(joins=joins, spikes=spikes, divergence=divergence, scale=scale)
+    return LossEvents(
+        joins=joins,
+        spikes=tuple(sorted(spikes, key=lambda spike: spike.first)),
+        divergence=divergence,
+        scale=scale,
+        shifts=lasting,
+    )
 
 
 def spikes_of(loss: LossBaseline, value: Floats) -> list[Spike]:
     """Spikes of the loss, or of its logarithm where the noise is of the size of the loss itself."""
     log = np.log(value)
-    noise = MAD_TO_SIGMA * float(np.median(np.abs(np.diff(log)))) / np.sqrt(2)
-    if noise <= LOG_NOISE:
-        return find_spikes(value, floor=loss.floor, judged_from=loss.burn_in) or find_plateaus(
-            value, floor=loss.floor, judged_from=loss.burn_in
-        )
+    if row_noise(log) <= LOG_NOISE:
+        return find_spikes(value, floor=loss.floor, judged_from=loss.burn_in)
     middle = float(np.median(value))
     return [
         replace(spike, level=float(np.exp(spike.level)), height=float(value[spike.peak] - np.exp(spike.level)))
@@ -109,6 +145,17 @@ def _is_replay(spike: Spike, loss: LossBaseline) -> bool:
     return height < SHARE_OF_NEW * (float(np.median(loss.value[inside])) - spike.level)
 
 
+def _is_transient(divergence: Divergence, log: Floats) -> bool:
+    """Behind its onset the curve stood far above where it ends: it comes back, if not wholly."""
+    lowest, final = float(np.log(divergence.lowest)), float(np.log(divergence.final))
+    later = log[divergence.onset :]
+    return float(np.max(later)) - lowest > TRANSIENT * (final - lowest) and final - lowest < np.log(LARGEST_REST)
+
+
+def _within(one: Spike, others: list[Spike]) -> bool:
+    return any(other.first <= one.last and one.first <= other.last for other in others)
+
+
 def join_near(loss: LossBaseline, position: int, reach: int = NEAR_JOIN_ROWS) -> int | None:
     """Index of the join that lies at a position of the curve, or None."""
     for at, index in loss.joins:
@@ -117,18 +164,64 @@ def join_near(loss: LossBaseline, position: int, reach: int = NEAR_JOIN_ROWS) ->
     return None
 
 
-def _scale_jump(loss: LossBaseline) -> LevelShift | None:
-    row = sharpest_shift(loss.value, burn_in=loss.burn_in)
-    if row is None or row <= loss.burn_in:
+def _stretch(shift: LevelShift, loss: LossBaseline) -> Spike | None:
+    """A rise that is taken back, each within a row or two as far as the noise tells, as a spike of many rows."""
+    back = shift.back
+    if shift.down or not shift.sharp or back is None or not back.sharp:
         return None
+    noise = max(shift.noise_before, shift.noise_after, float(loss.log_floor[shift.row]))
+    units = float(np.log(shift.ratio)) / noise
+    if units < STRETCH_UNITS:
+        return None
+    first, last = shift.row, shift.last
+    inside = float(np.median(loss.value[first : last + 1]))
+    level, peak = inside / shift.ratio, first + int(loss.value[first : last + 1].argmax())
+    return Spike(
+        first=first,
+        last=last,
+        peak=peak,
+        level=level,
+        height=float(loss.value[peak] - level),
+        units=units,
+        row_units=float((loss.value[peak] - level) / max(level * noise, 1e-300)),
+        p_value=max(shift.p_value, back.p_value),
+        length=last - first + 1,
+    )
+
+
+def _is_factor(
+    shift: LevelShift,
+    log: Floats,
+    loss: LossBaseline,
+    timeline: Timeline,
+    joins: tuple[JoinChange, ...],
+) -> bool:
+    if not (shift.sharp and is_integer_like(shift) and same_noise(shift)) or is_ramp(log, shift, loss.burn_in):
+        return False
+    if shift.down and shift.error > RATIO_ERROR_OF_FALL:
+        return False
+    back = shift.back
+    if back is not None:  # as an interval: it goes as it came, and the integer is no chance
+        integer = shift.error * max(shift.ratio, 1 / shift.ratio) <= RATIO_ERROR_OF_INTERVAL
+        returns = abs(np.log(shift.ratio * back.ratio)) <= max(3 * np.hypot(shift.error, back.error), 0.02)
+        if not (back.sharp and integer and returns) or shift.last - shift.row < LEAST_INTERVAL:
+            return False
+    if _explains(shift, loss, timeline):
+        return False
+    if shift.error > RATIO_ERROR_AT_JOIN and join_near(loss, shift.row) is not None:
+        return False
+    return shift.factor >= LEAST_FACTOR_AT_JOIN or not _explained(shift.row, joins)
+
+
+def _explains(shift: LevelShift, loss: LossBaseline, timeline: Timeline) -> bool:
+    """The learning rate moves there; or it is a fall where samples are seen again."""
     near = max(2, len(loss.value) // 100)
-    if np.any(np.abs(loss.learning_rate_moves - row) <= near):
-        return None
-    shift = shift_at(loss.value, row, burn_in=loss.burn_in)
-    if shift is None or shift.down or not (is_integer_like(shift) and same_noise(shift) and is_sharp(shift)):
-        return None
-    if not is_sure(shift) or is_ramp(loss.value, shift, loss.burn_in):
-        return None
-    if shift.error > RATIO_ERROR_AT_JOIN and join_near(loss, row) is not None:
-        return None
-    return None if comes_back(loss.value, shift, loss.burn_in) else shift
+    if np.any(np.abs(loss.learning_rate_moves - shift.row) <= near):
+        return True
+    moved = what_moved(timeline, loss, shift.row, shift.row)
+    if moved.learning_rate is not None and (shift.down or moved.learning_rate > 1):
+        return True
+    if not shift.down:
+        return False
+    again = starts_an_epoch(timeline, loss, shift.row)
+    return again is True or (again is None and shift.factor < LEAST_DOWN_UNKNOWN)

@@ -7,6 +7,7 @@ differences at all other rows say how often so much happens by itself.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from analyzer.model import Floats, Ints
 
 if TYPE_CHECKING:
     from analyzer.clocks.loss import LossBaseline
+    from analyzer.clocks.loss_scan import Scan
     from analyzer.timeline import Timeline
 
 ROWS_BEFORE = 25  # whose median is the level that the session before had reached
@@ -31,6 +33,11 @@ FEW_ROWS = 60  # with fewer other rows to compare with, noise units alone must d
 FEW_ROWS_FACTOR = 1.2  # and be so many times as many
 
 MOST_LOSSES = 5  # series looked at beside the main one
+SHORTEST, LONGEST = 16, 400  # rows on either side that a scan compares
+P_JOIN = 3e-3  # chance of such a difference at a join, all lengths together
+LEAST_LONG_RISE = 0.03  # in log-loss
+LONG_NOISE_UNITS = 3.0  # of single rows: a level that lies so much higher is seen, though it be less than a tenth
+
 FEWEST_PAIRS = 5
 ROWS_OF_A_SCATTER = 40_000  # whose 5,000 levels tell it to 2 %
 PAIR_OFFSET = 0.05  # in log-loss
@@ -59,7 +66,7 @@ class JoinChange(Struct, frozen=True, kw_only=True):
     recovered: bool = False
 
 
-def changes_at_joins(loss: LossBaseline, timeline: Timeline) -> tuple[JoinChange, ...]:
+def changes_at_joins(loss: LossBaseline, timeline: Timeline, scan: Scan | None = None) -> tuple[JoinChange, ...]:
     """All joins at which the loss is not what it was."""
     found = []
     for number, (position, index) in enumerate(loss.joins):
@@ -72,7 +79,7 @@ def changes_at_joins(loss: LossBaseline, timeline: Timeline) -> tuple[JoinChange
         if paired:
             change = _by_pairs(loss, position, end, index)
         if change is None and not paired:
-            change = _by_level(loss, position, end, index)
+            change = _by_level(loss, position, end, index) or _by_scan(loss, scan, position, end, index)
         if change is not None:
             found.append(change)
     return tuple(found)
@@ -299,6 +306,31 @@ def _by_level(loss: LossBaseline, position: int, end: int, join: int) -> JoinCha
         after=float(np.exp(level + rise)),
         units=units,
         recovered=recovered,
+    )
+
+
+def _by_scan(loss: LossBaseline, scan: Scan | None, position: int, end: int, join: int) -> JoinChange | None:
+    """A level that differs on many rows on either side, by less than a few rows could show."""
+    if scan is None or not scan.lengths:
+        return None
+    longest = min(position - max([scan.first, *(at for at, _ in loss.joins if at < position)]), end - position)
+    lengths = [length for length in scan.lengths if SHORTEST <= length <= min(longest, LONGEST)]
+    if not lengths:
+        return None
+    plain = scan.noise_without(())
+    tried = [(scan.at(position, length, plain), length) for length in lengths]
+    noise = scan.noise_without([(position, max(tried, key=lambda one: abs(one[0][1]))[0][0])])
+    (rise, units, chance), length = min(
+        ((scan.at(position, length, noise), length) for length in lengths), key=lambda one: one[0][2]
+    )
+    single = max(float(noise.error[0]) / math.sqrt(2), 1e-12) * scan.noise_at(position)
+    if rise < max(LEAST_LONG_RISE, min(LEAST_RISE, LONG_NOISE_UNITS * single)) or chance * len(lengths) > P_JOIN:
+        return None
+    level = float(np.median(np.log(loss.value[position - length : position])))
+    last, recovered = _back(loss, position, end, level, single)
+    return JoinChange(
+        join=join, position=position, last=last, kind="level",
+        before=float(np.exp(level)), after=float(np.exp(level + rise)), units=units, recovered=recovered,
     )
 
 

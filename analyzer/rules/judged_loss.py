@@ -1,8 +1,13 @@
-"""The one question that every rule on the course of the loss opens with: is there a loss that statistics apply to."""
+"""What the rules on the loss share: is there one that statistics apply to, where else a loss stands, what moved too."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from analyzer.clocks.loss import LossBaseline
+from analyzer.clocks.loss_company import Moved, what_moved
+from analyzer.model import Series
+from analyzer.roles import assign_roles
 from analyzer.rules import Unchecked
 from analyzer.timeline import Timeline
 
@@ -17,3 +22,39 @@ def judged_loss(timeline: Timeline, *, fewest_rows: int = 0) -> LossBaseline | U
     if len(loss.value) < fewest_rows:
         return Unchecked(reason=f"fewer than {fewest_rows} rows of the loss")
     return loss
+
+
+def series_of_every_account(timeline: Timeline, *roles: str) -> list[Series]:
+    """Series of these roles, those of the view that the clocks are read from first: no account hides another's."""
+    found = [series for role in roles for series in timeline.roles.all(role)]
+    for view in timeline.views:
+        if view.name != timeline.view.name:
+            assigned = assign_roles(view, timeline.run.sources, timeline.role_overrides)
+            found += [series for role in roles for series in assigned.all(role)]
+    return [series for series in found if len(series)]
+
+
+def company(timeline: Timeline, loss: LossBaseline, first: int, last: int) -> str:
+    """What else moved at these positions of the curve, as the end of a message; "" when nothing did."""
+    said = list(_words(what_moved(timeline, loss, first, last)))
+    return f"; {', '.join(said)}" if said else ""
+
+
+def _words(moved: Moved) -> Iterable[str]:
+    if moved.learning_rate is not None:
+        yield f"the learning rate jumps there, to {moved.learning_rate:.3g} times its value"
+    if moved.gradient_norm is not None:
+        yield f"the gradient norm is {moved.gradient_norm:.3g} times its level"
+    if moved.throughput is not None:
+        yield f"the throughput is {moved.throughput:.3g} times its level"
+    if moved.geometry is not None:
+        yield f"{moved.geometry} changes there"
+    if moved.resumed:
+        yield "the run was resumed there"
+    if moved.epoch_starts:
+        yield "an epoch begins there"
+
+
+def chance(p_value: float) -> str:
+    """The p-value as a message says it."""
+    return "p < 1e-12" if p_value < 1e-12 else f"p = {p_value:.1g}"

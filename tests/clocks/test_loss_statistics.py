@@ -11,17 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.clocks.change_points import (
+    Divergence,
+    LevelShift,
     find_divergence,
     is_integer_like,
     is_ramp,
-    is_sure,
     same_noise,
-    sharpest_shift,
-    shift_at,
+    shifts_of,
 )
 from analyzer.clocks.extreme_tail import Tail
 from analyzer.clocks.loss import burn_in_of
-from analyzer.clocks.loss_plateaus import find_plateaus
+from analyzer.clocks.loss_events import P_LEVEL
+from analyzer.clocks.loss_scan import Scan
 from analyzer.clocks.loss_spikes import find_spikes
 from analyzer.clocks.running_mean import undo_running_mean
 from analyzer.config.declared import facts_from_options, merge
@@ -83,7 +84,7 @@ def test_no_spike_where_there_is_none(name: str) -> None:
 def test_short_curves_are_never_judged_wrongly(n: int) -> None:
     loss = 1 + 0.1 * noise(n)
     assert find_spikes(loss) == []
-    assert find_divergence(loss) is None if n else True
+    assert Scan(np.log(np.abs(loss) + 1)).changes(P_LEVEL) == []
 
 
 @settings(max_examples=30, deadline=None)
@@ -226,11 +227,19 @@ def test_steps_are_no_peaks(shape: str, family: str) -> None:
         assert find_spikes(loss, judged_from=120, floor=1e-3) == []
 
 
+def shifts(loss: Floats, first: int = 0) -> list[LevelShift]:
+    return shifts_of(np.log(loss), Scan(np.log(loss), first=first, floor=1e-3).changes(P_LEVEL), first)
+
+
+def divergence(loss: Floats, first: int) -> Divergence | None:
+    return find_divergence(np.log(loss), Scan(np.log(loss), first=first, floor=1e-3).changes(P_LEVEL), first)
+
+
 @pytest.mark.parametrize(("factor", "onset"), [(1.6, 600), (3.0, 500), (50.0, 700)])
 def test_divergence_and_its_onset(factor: float, onset: int) -> None:
     n = 1000
     rise = factor ** np.clip((np.arange(n) - onset) / 40, 0, 1)
-    found = find_divergence((descent(n) + 0.05 * noise(n)) * rise, burn_in=150)
+    found = divergence((descent(n) + 0.05 * noise(n)) * rise, 150)
     assert found is not None
     assert abs(found.onset - onset) <= 30
     assert found.final / found.lowest == pytest.approx(factor, rel=0.1)
@@ -238,29 +247,68 @@ def test_divergence_and_its_onset(factor: float, onset: int) -> None:
 
 @pytest.mark.parametrize("name", [name for name in HEALTHY if name != "a rise that lasts"])
 def test_no_divergence_where_there_is_none(name: str) -> None:
-    assert find_divergence(HEALTHY[name], burn_in=burn_in_of(HEALTHY[name])) is None
+    assert divergence(HEALTHY[name], burn_in_of(HEALTHY[name])) is None
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_few_noisy_rows_do_not_diverge(seed: int) -> None:
-    assert find_divergence(np.exp(0.45 * noise(26, seed)), burn_in=5) is None
+    assert divergence(np.exp(0.45 * noise(26, seed)), 5) is None
 
 
-@pytest.mark.parametrize("factor", [2, 4, 8, 16])
-def test_an_integer_factor_is_measured_and_placed(factor: int) -> None:
-    loss = descent(800) * np.exp(0.1 * noise(800)) * np.where(np.arange(800) >= 500, factor, 1)
-    row = sharpest_shift(loss, burn_in=150)
-    assert row is not None and abs(row - 500) <= 1
-    shift = shift_at(loss, row)
-    assert shift is not None and shift.factor == factor
-    assert is_integer_like(shift) and same_noise(shift)
+@pytest.mark.parametrize("factor", [2, 3, 8, 16, 1 / 2, 1 / 4])
+@pytest.mark.parametrize("n", [800, 60_000])
+def test_an_integer_factor_is_measured_and_placed(factor: float, n: int) -> None:
+    at = n * 5 // 8 + 1
+    loss = descent(n) * np.exp(0.1 * noise(n)) * np.where(np.arange(n) >= at, factor, 1)
+    (shift,) = shifts(loss, n // 8)
+    assert abs(shift.row - at) <= 1 and shift.lasting and shift.sharp
+    assert (shift.factor, shift.down) == (max(factor, round(1 / factor)), factor < 1)
+    assert is_integer_like(shift) and same_noise(shift) and not is_ramp(np.log(loss), shift)
 
 
-def test_long_curves_are_searched_in_blocks() -> None:
-    n = 60_000
-    loss = descent(n) * np.exp(0.1 * noise(n)) * np.where(np.arange(n) >= 40_321, 4, 1)
-    row = sharpest_shift(loss, burn_in=5000)
-    assert row is not None and abs(row - 40_321) <= 1
+def test_a_factor_that_goes_again_is_an_interval() -> None:
+    loss = descent(800) * np.exp(0.1 * noise(800)) * np.where(np.abs(np.arange(800) - 500) < 60, 4, 1)
+    (shift,) = shifts(loss, 100)
+    assert not shift.lasting and shift.back is not None and shift.back.sharp
+    assert abs(shift.row - 441) <= 1 and abs(shift.last - 559) <= 1
+
+
+@pytest.mark.parametrize(("rows", "height"), [(30, 3.0), (100, 3.0), (300, 2.0)])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_long_raised_stretch_is_found(rows: int, height: float, seed: int) -> None:
+    loss = 1 + 0.05 * noise(2000, seed)
+    loss[900 : 900 + rows] += 0.05 * height
+    (shift,) = [shift for shift in shifts(loss) if shift.sharp]
+    assert abs(shift.row - 900) <= 3 and abs(shift.last - 899 - rows) <= 3 and not shift.down
+
+
+def autoregressive(n: int, rho: float, seed: int) -> Floats:
+    shocks, value = np.sqrt(1 - rho**2) * noise(n + 200, seed), 0.0
+    return np.array([value := rho * value + shock for shock in shocks.tolist()])[200:]
+
+
+SOUND = {
+    "gaussian": lambda seed: noise(600, seed),
+    "student-t": lambda seed: np.random.default_rng(seed).standard_t(3, 600),
+    "log-normal": lambda seed: np.exp(0.5 * noise(600, seed)),
+    "correlated": lambda seed: autoregressive(600, 0.8, seed),
+    "strongly correlated": lambda seed: autoregressive(600, 0.97, seed),
+    "descent": lambda seed: 20 * descent(600) + noise(600, seed),
+}
+
+
+@pytest.mark.parametrize("kind", SOUND)
+@pytest.mark.parametrize("seed", range(4))
+def test_no_change_of_level_where_there_is_none(kind: str, seed: int) -> None:
+    assert Scan(SOUND[kind](seed), first=120).changes(P_LEVEL) == []
+
+
+@pytest.mark.parametrize("tau", [6, 15, 40])
+def test_a_rise_that_takes_rows_is_no_factor(tau: int) -> None:
+    onset, noisy = 120, np.exp(0.1 * noise(240))
+    rise = 1 + 4 * -np.expm1(-np.maximum(np.arange(240) - onset, 0) / tau)
+    for shift in shifts(noisy * rise):
+        assert not (shift.sharp and is_integer_like(shift) and not is_ramp(np.log(noisy * rise), shift))
 
 
 def running_mean_of(batch: Floats, epoch: int) -> Floats:
@@ -290,48 +338,6 @@ def test_a_running_mean_whose_labels_come_a_row_late_is_undone() -> None:
 def test_batch_losses_are_left_alone(seed: int) -> None:
     loss = descent(400) + 0.2 * noise(400, seed)
     assert undo_running_mean(loss, np.arange(1, 401), np.arange(400) % 40 == 0) is None
-
-
-@pytest.mark.parametrize("tau", [6, 15, 40])
-def test_a_rise_that_takes_rows_is_no_factor(tau: int) -> None:
-    onset, noisy = 120, np.exp(0.3 * noise(240))
-    rise = 1 + 4 * -np.expm1(-np.maximum(np.arange(240) - onset, 0) / tau)
-    row = sharpest_shift(noisy * rise, burn_in=5)
-    assert row is not None
-    shift = shift_at(noisy * rise, row)
-    assert shift is not None and is_ramp(noisy * rise, shift)
-
-
-@pytest.mark.parametrize("factor", [2, 3, 8])
-@pytest.mark.parametrize("seed", range(4))
-def test_a_factor_is_no_ramp(factor: int, seed: int) -> None:
-    loss = descent(240) * np.exp(0.25 * noise(240, seed)) * np.where(np.arange(240) >= 120, factor, 1)
-    shift = shift_at(loss, 120, burn_in=40)
-    assert shift is not None and is_sure(shift) and not is_ramp(loss, shift, 40)
-
-
-@pytest.mark.parametrize(("rows", "height"), [(10, 8.0), (15, 6.0)])
-def test_raised_rows_of_a_short_run_are_found(rows: int, height: float) -> None:
-    loss = 1.0 + 0.1 * noise(112)
-    loss[59 : 59 + rows] += 0.1 * height
-    (found,) = find_plateaus(loss, judged_from=20)
-    assert (found.first, found.last) == (59, 58 + rows)
-
-
-@pytest.mark.parametrize(
-    "loss",
-    [
-        1.0 + 0.1 * noise(112),
-        descent(112) + 0.1 * noise(112),
-        np.exp(0.5 * noise(300)),
-        1.0 + 0.1 * noise(120) + (np.arange(120) >= 60),  # rises for good
-        1.0 + 0.1 * noise(240) + (np.arange(240) // 15 % 3 == 1),  # goes up and down with its data
-        1.0 + 0.1 * noise(2000),
-    ],
-    ids=["level", "descent", "log-normal", "a step", "a pattern of the data", "long"],
-)
-def test_no_raised_rows_where_there_are_none(loss: Floats) -> None:
-    assert find_plateaus(loss, judged_from=20) == []
 
 
 LAST_WINDOW = ("batch_size=8", "grad_accumulation=4", "accumulation_remainder=step", "drop_last=false")

@@ -1,9 +1,9 @@
 """The training loss rises and does not come back.
 
 What it checks
-    Whether the loss leaves the band of its lowest stretch and stays above it to the end: block medians (2.5 % of the
-    run each) against the lowest, by a factor of at least 1.3 and five units of what neighbouring blocks differ by in
-    logs, and twice as far as it had ever risen before.
+    Whether the loss leaves its lowest level and stays above it to the end, by a factor of at least 1.3. The levels
+    are those between changes that one scan over all rows and windows finds and chance does not explain, with the
+    run's own noise and its serial correlation; and the rise is twice as large as any before.
 
 Why it matters
     Everything after the onset is lost compute, and the last checkpoint is not the best.
@@ -20,12 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
-from analyzer.rules.judged_loss import judged_loss
+from analyzer.rules.judged_loss import chance, company, judged_loss
 from analyzer.timeline import Timeline
 
 
@@ -41,10 +39,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     message = (
         f"{loss.series.tag} leaves its lowest level of about {found.lowest:.4g} at step {step}"
         f" and ends near {found.final:.4g}, {found.final / found.lowest:.3g} times as high"
+        f" ({abs(found.units):.0f} standard errors, {chance(found.p_value)})"
     )
-    moves = loss.learning_rate_moves
-    if np.any(np.abs(moves - found.onset) <= max(3, len(loss.rows) // 50)):
-        message += "; the learning rate jumps there"
+    message += company(timeline, loss, found.onset, found.onset + max(1, len(loss.rows) // 50))
     yield Finding(
         severity="warning",
         message=message,

@@ -1,8 +1,8 @@
 """The training loss becomes NaN or infinite.
 
 What it checks
-    Whether any value of a training or validation loss is NaN or infinite, from which step on, and whether it comes
-    back.
+    Whether any value of a training or validation loss in any account of the run is NaN or infinite, from which step
+    on, and whether it comes back. A few evaluations that are not finite and recover are a warning.
 
 Why it matters
     One NaN in the weights stays there: every later step costs compute and teaches nothing, and the checkpoints written
@@ -23,29 +23,43 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.model import NO_STEP, Finding, Series
+from analyzer.model import NO_STEP, Finding, Series, Severity
+from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.judged_loss import series_of_every_account
 from analyzer.timeline import Timeline
+
+FEW_EVALUATIONS, SHARE_OF_EVALUATIONS = 2, 0.1  # that may be NaN before a metric has samples
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    losses = [s for role in ("loss", "epoch_loss", "validation_loss") for s in timeline.roles.all(role)]
+    losses = series_of_every_account(timeline, "loss", "epoch_loss", "validation_loss")
     if not losses:
         yield Unchecked(reason="no loss in the log")
         return
     bad = {series.tag: series for series in losses if not np.isfinite(series.value).all()}
+    validation = {tag: series for tag, series in bad.items() if role_of_tag(tag) == "validation_loss"}
+    training = {tag: series for tag, series in bad.items() if tag not in validation}
+    lost = {tag: series for tag, series in validation.items() if not _recovers(series)}
     if not bad:
         return
-    series = min(bad.values(), key=_first_bad_step)
-    yield _finding(timeline, series, [tag for tag in bad if tag != series.tag])
+    series = min((training | lost or bad).values(), key=_first_bad_step)
+    others = [tag for tag in bad if tag != series.tag]
+    yield _finding(timeline, series, others, "error" if training or lost else "warning")
+
+
+def _recovers(series: Series) -> bool:
+    """A few evaluations were not finite, and the last ones are: an empty class or a metric without samples so far."""
+    finite = np.isfinite(series.value)
+    return bool(finite[-1]) and int(np.sum(~finite)) <= max(FEW_EVALUATIONS, SHARE_OF_EVALUATIONS * len(finite))
 
 
 def _first_bad_step(series: Series) -> int:
     return int(series.step[int(np.argmin(np.isfinite(series.value)))])
 
 
-def _finding(timeline: Timeline, series: Series, others: list[str]) -> Finding:
+def _finding(timeline: Timeline, series: Series, others: list[str], severity: Severity) -> Finding:
     finite = np.isfinite(series.value)
     rows = np.flatnonzero(~finite)
     first, last = int(rows[0]), int(rows[-1])
@@ -55,7 +69,8 @@ def _finding(timeline: Timeline, series: Series, others: list[str]) -> Finding:
     step = int(series.step[first])
     where = f"at step {step}" if step != NO_STEP else f"in row {int(series.row[first])}"
     if not len(back):
-        message = f"{series.tag} is {' or '.join(kinds)} from {where[3:]} to the end ({len(rows)} rows)"
+        begin = where[3:] if first else f"{where[3:]}, its first row,"
+        message = f"{series.tag} is {' or '.join(kinds)} from {begin} to the end ({len(rows)} rows)"
     else:
         message = f"{series.tag} is {' or '.join(kinds)} in {len(rows)} of {len(series)} rows, first {where}"
     if others:
@@ -68,7 +83,7 @@ def _finding(timeline: Timeline, series: Series, others: list[str]) -> Finding:
     elif last > first:
         evidence.append(timeline.row(series, last, "the end"))
     return Finding(
-        severity="error",
+        severity=severity,
         message=message,
         tag=series.tag,
         first_step=None if step == NO_STEP else step,

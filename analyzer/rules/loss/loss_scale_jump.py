@@ -1,16 +1,18 @@
 """The logged loss is multiplied by an integer from one step on.
 
 What it checks
-    Whether the loss jumps within two rows by a factor that is an integer within its error, keeps the factor, and keeps
-    its relative noise: what is multiplied keeps it, what is trained differently does not.
+    Whether the loss jumps within two rows by a factor that is an integer or one over an integer within its error,
+    keeps the factor to the end or to where it goes as sharply, and keeps its relative noise: what is multiplied keeps
+    it, what is trained differently does not. Also whether two accounts of the run log the loss with an integer
+    between them. Other sharp steps that stay, up or down, are told as a note.
 
 Why it matters
     The number is a sum where a mean was meant (or the other way round): a division by the accumulation steps, the
     devices or the logging interval is missing. If the gradient is scaled with it, so is the learning rate.
 
 When it is silent
-    When the learning rate moves at the same row, when the change comes gradually or does not last, and when the noise
-    is too large to tell the factor.
+    When the learning rate moves at the same row, when the change comes gradually, when a fall lies where an epoch
+    begins and samples are seen again, and when the noise is too large to tell the factor.
 
 What to do
     Compare what the code divides by before and after this step: gradient accumulation, world size, logging interval.
@@ -20,44 +22,126 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from analyzer.clocks.change_points import LevelShift
+from analyzer.clocks.loss import LossBaseline
 from analyzer.clocks.loss_events import join_near
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
-from analyzer.rules.judged_loss import judged_loss
+from analyzer.rules.judged_loss import chance, company, judged_loss, series_of_every_account
 from analyzer.timeline import Timeline
+
+MOST_SHIFTS = 2  # told by themselves; a curve with more goes up and down with its data
+COMMON_STEPS = 20  # of two accounts
+SHARE, WITHIN = 0.95, 1e-3  # of them, and how near their ratio is to one number
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    between = _between_accounts(timeline)
+    if between is not None:
+        yield between
     loss = judged_loss(timeline)
     if isinstance(loss, Unchecked):
-        yield loss
+        if between is None:
+            yield loss
         return
-    shift = loss.events.scale
-    if shift is None:
-        return
-    step = loss.step(shift.row)
+    if loss.events.scale is not None:
+        yield _factor(timeline, loss, loss.events.scale)
+    for shift in loss.events.shifts[:MOST_SHIFTS]:
+        yield _shift(timeline, loss, shift)
+
+
+def _factor(timeline: Timeline, loss: LossBaseline, shift: LevelShift) -> Finding:
+    step, last = loss.step(shift.row), loss.step(shift.last)
     words = f"1/{shift.factor}" if shift.down else f"{shift.factor}"
     message = (
-        f"{loss.series.tag} is multiplied by about {words} from step {step} on"
-        f" (measured {shift.ratio:.3g} +- {shift.ratio * shift.error:.2g}; the relative noise stays the same)"
+        f"{loss.series.tag} is multiplied by about {words} from step {step} {'on' if shift.lasting else f'to {last}'}"
+        f" (measured {shift.ratio:.3g} +- {shift.ratio * shift.error:.2g}, {chance(shift.p_value)};"
+        " the relative noise stays the same)"
     )
-    join = join_near(loss, shift.row)
-    if join is not None:
-        message += ", where the run was resumed"
-    yield Finding(
+    evidence = [
+        timeline.row(loss.series, int(loss.rows[shift.row - 1]), "the last row before"),
+        timeline.row(loss.series, int(loss.rows[shift.row]), f"times {words} from here"),
+    ]
+    if not shift.lasting:
+        evidence.append(timeline.row(loss.series, int(loss.rows[shift.last + 1]), "back at its scale"))
+    return Finding(
         severity="warning",
-        message=message,
+        message=message + company(timeline, loss, shift.row, shift.row),
+        tag=loss.series.tag,
+        first_step=step,
+        last_step=last,
+        numbers={"factor": 1 / shift.factor if shift.down else shift.factor, "ratio": round(shift.ratio, 4)},
+        evidence=tuple(evidence),
+        join=join_near(loss, shift.row),
+    )
+
+
+def _shift(timeline: Timeline, loss: LossBaseline, shift: LevelShift) -> Finding:
+    step = loss.step(shift.row)
+    return Finding(
+        severity="note",
+        message=(
+            f"{loss.series.tag} steps to {shift.ratio:.3g} times its level at step {step} and stays there"
+            f" ({abs(shift.units):.0f} standard errors, {chance(shift.p_value)}): other data, another model state or"
+            f" another way to compute it{company(timeline, loss, shift.row, shift.row)}"
+        ),
         tag=loss.series.tag,
         first_step=step,
         last_step=loss.step(len(loss.rows) - 1),
-        numbers={"factor": 1 / shift.factor if shift.down else shift.factor, "ratio": round(shift.ratio, 4)},
+        numbers={"ratio": round(shift.ratio, 4), "p_value": float(f"{shift.p_value:.2g}")},
         evidence=(
             timeline.row(loss.series, int(loss.rows[shift.row - 1]), "the last row before"),
-            timeline.row(loss.series, int(loss.rows[shift.row]), f"times {words} from here"),
+            timeline.row(loss.series, int(loss.rows[shift.row]), "the first behind"),
         ),
-        join=join,
+        join=join_near(loss, shift.row),
     )
+
+
+def _between_accounts(timeline: Timeline) -> Finding | None:
+    """Two accounts log one loss at the same steps, one of them times an integer in every row."""
+    losses = series_of_every_account(timeline, "loss")
+    for index, one in enumerate(losses):
+        for other in losses[index + 1 :]:
+            same_name = _plain(one.tag) == _plain(other.tag)
+            if not same_name or one.source[0] == other.source[0] or len(one) < COMMON_STEPS:
+                continue
+            common, at_one, at_other = np.intersect1d(one.step, other.step, return_indices=True)
+            a, b = one.value[at_one], other.value[at_other]
+            ok = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
+            if ok.sum() < max(COMMON_STEPS, SHARE * len(common)):
+                continue
+            ratio = a[ok] / b[ok]
+            typical = float(np.median(ratio))
+            factor = round(max(typical, 1 / typical))
+            same = np.abs(ratio / typical - 1) <= WITHIN
+            if factor < 2 or abs(max(typical, 1 / typical) / factor - 1) > WITHIN or same.mean() < SHARE:
+                continue
+            first = int(np.flatnonzero(ok)[int(same.argmax())])
+            larger, smaller = (one, other) if typical > 1 else (other, one)
+            where = (timeline.run.sources[int(s.source[0])].path for s in (larger, smaller))
+            return Finding(
+                severity="warning",
+                message=(
+                    f"{one.tag} is {factor} times as large in {next(where)} as in {next(where)} at"
+                    f" {int(same.sum())} of {len(common)} common steps: one of them is a sum where the other is a mean"
+                ),
+                tag=one.tag,
+                first_step=int(common[0]),
+                last_step=int(common[-1]),
+                numbers={"factor": factor, "steps": int(same.sum())},
+                evidence=(
+                    timeline.row(one, int(at_one[first]), "one account"),
+                    timeline.row(other, int(at_other[first]), "the other, at the same step"),
+                ),
+            )
+    return None
+
+
+def _plain(tag: str) -> str:
+    return tag.lower().replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _wobble(step: int) -> float:
@@ -80,15 +164,24 @@ RULE = Rule(
         "https://github.com/huggingface/transformers/pull/38872",
         "https://github.com/deepspeedai/DeepSpeed/issues/1107",
     ),
-    bad=(Example(title="four times from step 250", files=csv_log(("step", "loss"), lambda: _log(4.0, 250))),),
+    bad=(
+        Example(title="four times from step 250", files=csv_log(("step", "loss"), lambda: _log(4.0, 250))),
+        Example(title="a quarter from step 250", files=csv_log(("step", "loss"), lambda: _log(0.25, 250))),
+        Example(title="twice for 60 steps", files=csv_log(("step", "loss"), lambda: _log(2.0, 250, 60))),
+    ),
     good=(
         Example(
             title="no jump", files=csv_log(("step", "loss"), lambda: _log(1.0, 250)), why="the level is continuous"
         ),
         Example(
-            title="slightly worse data",
-            files=csv_log(("step", "loss"), lambda: _log(1.12, 250)),
-            why="a twelfth more is no factor",
+            title="a level that creeps up",
+            files=csv_log(("step", "loss"), lambda: [(s, (1 + s / 2000) * _wobble(s)) for s in range(1, 401)]),
+            why="it comes gradually",
+        ),
+        Example(
+            title="a loss that falls fast",
+            files=csv_log(("step", "loss"), lambda: [(s, round(3 * 0.98**s * _wobble(s), 6)) for s in range(1, 401)]),
+            why="no row is a step",
         ),
     ),
 )

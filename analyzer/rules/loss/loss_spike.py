@@ -21,18 +21,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from analyzer.clocks.loss import LossBaseline
 from analyzer.clocks.loss_spikes import Spike
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
-from analyzer.rules.judged_loss import judged_loss
+from analyzer.rules.judged_loss import chance, company, judged_loss
 from analyzer.timeline import Timeline
 
 SHOWN = 3  # spikes with evidence rows of their own
-GRADIENT_RISE = 3.0  # the gradient norm over its median before: it moved too
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -49,7 +46,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         evidence += _rows(timeline, loss, spike)
     yield Finding(
         severity="warning",
-        message=_message(loss, spikes, highest) + _company(timeline, loss, highest),
+        message=_message(loss, spikes, highest) + company(timeline, loss, highest.first, highest.last),
         tag=loss.series.tag,
         first_step=loss.step(spikes[0].first),
         last_step=loss.step(spikes[-1].last),
@@ -69,33 +66,17 @@ def _message(loss: LossBaseline, spikes: tuple[Spike, ...], highest: Spike) -> s
     peak = loss.value[highest.peak]
     text = (
         f"{loss.series.tag} rises from about {highest.level:.4g} to {peak:.4g} at step {loss.step(highest.peak)}"
-        f" ({highest.row_units:.0f} noise units, {rows} row{'s' if rows > 1 else ''})"
+        f" ({highest.row_units:.0f} noise units, {rows} row{'s' if rows > 1 else ''}, {chance(highest.p_value)})"
     )
     after = highest.last + 1
     if after < len(loss.rows):
         text += f" and is back at step {loss.step(after)}"
+    else:
+        text += " and the log ends there"
     if len(spikes) > 1:
         others = ", ".join(str(loss.step(s.peak)) for s in spikes if s is not highest)
         text += f"; {len(spikes) - 1} more at step{'s' if len(spikes) > 2 else ''} {others}"
     return text
-
-
-def _company(timeline: Timeline, loss: LossBaseline, spike: Spike) -> str:
-    """What else moved in these rows."""
-    said = []
-    if np.any((loss.learning_rate_moves >= spike.first - 2) & (loss.learning_rate_moves <= spike.last)):
-        said.append("the learning rate jumps there")
-    norm = timeline.roles.first("grad_norm")
-    if norm is not None:
-        low, high = loss.step(max(spike.first - 1, 0)), loss.step(spike.last)
-        inside = norm.value[(norm.step >= low) & (norm.step <= high)]
-        before = norm.value[norm.step < low][-50:]
-        inside, before = inside[np.isfinite(inside)], before[np.isfinite(before)]
-        if len(inside) and len(before) and (usual := float(np.median(before))) > 0:
-            factor = float(inside.max()) / usual
-            if factor >= GRADIENT_RISE:
-                said.append(f"the gradient norm is {factor:.1f} times its level")
-    return f"; {' and '.join(said)}" if said else ""
 
 
 def _rows(timeline: Timeline, loss: LossBaseline, spike: Spike) -> list[Row]:

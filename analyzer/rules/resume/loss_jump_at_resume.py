@@ -2,8 +2,9 @@
 
 What it checks
     At every join, the first rows of the new session: against the rows that the old session logged at the same steps,
-    where steps were replayed, else against its last rows. Also rows that a resume leaves where no join is visible: one
-    loss divided by the global step, and a curve that starts over at its first value.
+    where steps were replayed, else against its last rows: a few on either side, and up to 400. Also rows that a resume
+    leaves where no join is visible: one loss divided by the global step, and a curve that starts over at its first
+    value.
 
 Why it matters
     A checkpoint restores weights, optimizer moments, scheduler, data position and scaler. What was forgotten shows
