@@ -32,9 +32,11 @@ from analyzer.timeline import Timeline
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    for expectation in timeline.expectations:
-        if fnmatch.fnmatchcase(timeline.run.name, expectation.run):
-            yield from _judged(timeline, expectation)
+    own = [one for one in timeline.expectations if fnmatch.fnmatchcase(timeline.run.name, one.run)]
+    if not own:
+        yield Unchecked(reason="no [[expect]] of the configuration is about this run")
+    for expectation in own:
+        yield from _judged(timeline, expectation)
 
 
 def _judged(timeline: Timeline, expectation: Expectation) -> Iterator[Finding | Unchecked]:

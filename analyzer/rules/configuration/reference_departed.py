@@ -41,6 +41,7 @@ SHARE_OF_LEVEL = 0.05
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     reference = timeline.reference
     if reference is None:
+        yield Unchecked(reason="no reference run is given; --against, or `against` in analyzer.toml, names one")
         return
     clocks = [
         finding

@@ -46,6 +46,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     found = _misweighted_means(timeline) or _last_windows(timeline)
     if found is not None:
         yield found
+    elif timeline.epoch is None and not timeline.roles.all("epoch_loss"):
+        yield Unchecked(reason="neither epochs nor means over epochs in the log")
 
 
 def _misweighted_means(timeline: Timeline) -> Finding | None:

@@ -43,9 +43,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if wall is None:
         yield Unchecked(reason="the log has no times; an `elapsed` column or event files would show the pace")
         return
-    for rows in timeline.session_map.slices(wall.series):
-        if rows.stop - rows.start >= ROWS_NEEDED:
-            yield from _drop(timeline, wall, rows)
+    long = [rows for rows in timeline.session_map.slices(wall.series) if rows.stop - rows.start >= ROWS_NEEDED]
+    if not long:
+        yield Unchecked(reason=f"no session of {ROWS_NEEDED} rows")
+    for rows in long:
+        yield from _drop(timeline, wall, rows)
 
 
 def _drop(timeline: Timeline, wall: WallClock, rows: slice) -> Iterator[Finding]:

@@ -46,6 +46,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         if change.join not in told:
             told.add(change.join)
             yield _finding(timeline, other, change)
+    if not timeline.joins:
+        yield Unchecked(reason="the log shows one session")
 
 
 def _finding(timeline: Timeline, loss: LossBaseline, change: JoinChange) -> Finding:
