@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from analyzer.attribution import fold_consequences
 from analyzer.config.declared import Declared
-from analyzer.model import Expectation, Finding, Run, RunReport, Skipped
+from analyzer.declared_status import facts_status
+from analyzer.model import Expectation, FactStatus, Finding, Run, RunReport, Skipped
 from analyzer.rules import Rule, Unchecked, catalogue
 from analyzer.spelling import did_you_mean
 from analyzer.timeline import Timeline
@@ -54,7 +55,23 @@ def audit_run(
             passed.append(rule.code)
     folded = fold_consequences(findings)
     order = sorted(folded, key=lambda f: (SEVERITIES.index(f.severity), f.first_step or 0, f.code))
-    return RunReport(run=run, timeline=timeline, findings=tuple(order), skipped=tuple(skipped), passed=tuple(passed))
+    return RunReport(
+        run=run,
+        timeline=timeline,
+        findings=tuple(order),
+        skipped=tuple(skipped),
+        passed=tuple(passed),
+        declared=_statuses(timeline, findings),
+    )
+
+
+def _statuses(timeline: Timeline, findings: list[Finding]) -> Mapping[str, FactStatus]:
+    try:
+        return facts_status(timeline, findings)
+    except Exception:  # as for a rule: nothing that is said beside the findings may cost them
+        if os.environ.get("ANALYZER_DEBUG"):
+            raise
+        return {}
 
 
 def selected(rules: Iterable[Rule], select: tuple[str, ...], ignore: tuple[str, ...]) -> list[Rule]:

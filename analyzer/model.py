@@ -146,6 +146,13 @@ class Fact(Struct, frozen=True, kw_only=True):
     found_in: str  # "--declare", "analyzer.toml", "hparams.yaml: optimizer.lr", ...
 
 
+class FactStatus(Struct, frozen=True, kw_only=True):
+    """What the log says of a declared fact, and by which numbers or for which reason."""
+
+    status: Literal["confirmed", "contradicted", "untested"]
+    reason: str
+
+
 class Expectation(Struct, frozen=True, kw_only=True):
     """A project's own gate on a metric: one ``[[expect]]`` of the configuration."""
 
@@ -237,6 +244,7 @@ class RunReport(Struct, frozen=True, kw_only=True):
     skipped: tuple[Skipped, ...]
     passed: tuple[str, ...] = ()  # codes of rules that ran and found nothing
     silenced: tuple[Finding, ...] = ()  # known findings, by configuration or baseline
+    declared: Mapping[str, FactStatus] = field(default_factory=dict)  # declared key -> what the log says of it
     configured_in: tuple[str, ...] = ()  # configuration files that hold for the run, the nearest first
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.config.declared import Declared, checked_fact, merge
+from analyzer.model import Fact
 from analyzer.planning import batches_per_epoch, plan_of, updates_per_epoch
 
 
@@ -143,7 +144,7 @@ def test_warmup_ratio_is_rounded_up() -> None:
     ],
 )
 def test_impossible_facts_give_no_exception(facts: dict[str, Any]) -> None:
-    plan_of(declared(**facts))
+    plan_of(merge([Fact(key=key, value=value, found_in="config.yaml") for key, value in facts.items()]))
 
 
 @given(st.integers(1, 10**6), st.integers(1, 512), st.integers(1, 64))

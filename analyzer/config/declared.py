@@ -11,22 +11,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from analyzer.config.keys import KEYS
+from analyzer.config.keys import CHOICES, KEYS, SCHEDULERS, why_not
 from analyzer.model import Fact
-from analyzer.spelling import did_you_mean
+from analyzer.spelling import did_you_mean, nearest
 
-SHAPES: Mapping[str, tuple[type, str]] = {
-    "scheduler_params": (Mapping, "a table of the schedule's parameters"),
-    "batch_size_ramp": (list, "a list of [from, size]"),
-}
-ONE_VALUE = (object, "one value")
-
-
-def has_its_shape(key: str, value: Any) -> bool:
-    """Whether the value of a known key is a table, a list, or neither of them, as the key needs."""
-    if key in SHAPES:
-        return isinstance(value, SHAPES[key][0])
-    return not isinstance(value, (Mapping, list, tuple))
+NOT_SET = (-1, 0)
+"""What files of frameworks say of a number that nobody gave."""
+IN_PYTHON = {"True": True, "False": False}
 
 
 class UnknownKey(ValueError):
@@ -37,11 +28,22 @@ class UnknownKey(ValueError):
         super().__init__(f"{found_in}: unknown key {key!r}; {hint}")
 
 
+class BadValue(ValueError):
+    """A declared value that its key cannot have: what is wrong, and the word that was probably meant."""
+
+    def __init__(self, key: str, value: Any, found_in: str, reason: str) -> None:
+        words = CHOICES.get(key) or (SCHEDULERS if key == "scheduler" else ())
+        near = nearest(value, words) if isinstance(value, str) and words else None
+        hint = f"; did you mean {near!r}?" if near else ""
+        super().__init__(f"{found_in}: {key} = {value!r}: {reason}{hint}")
+
+
 class Declared(Struct, frozen=True, kw_only=True):
-    """The strongest fact for each key; ``also`` keeps the weaker ones and the facts we have no use for."""
+    """The strongest usable fact for each key; ``also`` keeps the weaker ones and the facts we have no use for."""
 
     facts: Mapping[str, Fact]
     also: tuple[Fact, ...] = ()
+    unusable: tuple[tuple[Fact, str], ...] = ()  # of files beside the log, with what is wrong with each
 
     def get(self, key: str, default: Any = None) -> Any:
         if key not in KEYS:
@@ -57,21 +59,27 @@ def merge(*layers: Iterable[Fact]) -> Declared:
     """Facts of several layers, the strongest layer first."""
     chosen: dict[str, Fact] = {}
     also: list[Fact] = []
+    unusable: list[tuple[Fact, str]] = []
     for layer in layers:
         for fact in layer:
-            known = fact.key in KEYS and fact.value is not None and has_its_shape(fact.key, fact.value)
-            if known and fact.key not in chosen:
+            known = fact.key in KEYS and fact.value is not None
+            reason = why_not(fact.key, fact.value) if known else ""
+            if reason and fact.value not in NOT_SET:
+                unusable.append((fact, reason))
+            elif reason:
+                also.append(fact)
+            elif known and fact.key not in chosen:
                 chosen[fact.key] = fact
             else:
                 also.append(fact)
-    return Declared(facts=chosen, also=tuple(also))
+    return Declared(facts=chosen, also=tuple(also), unusable=tuple(unusable))
 
 
 def facts_from_options(pairs: Iterable[str], found_in: str = "--declare") -> tuple[Fact, ...]:
     """Facts from ``KEY=VALUE`` options; a value is a TOML or JSON scalar, list or table, else plain text.
 
     Raises:
-        ValueError: for a pair without ``=``, or a key that nobody knows.
+        ValueError: for a pair without ``=``, or a key that nobody knows, or a value that it cannot have.
     """
     facts = []
     for pair in pairs:
@@ -83,21 +91,23 @@ def facts_from_options(pairs: Iterable[str], found_in: str = "--declare") -> tup
 
 
 def checked_fact(key: str, value: Any, found_in: str) -> Fact:
-    """A fact whose key is known, and whose value is a table, a list or neither, as the key needs.
+    """A fact whose key is known and whose value the key can have.
 
     Raises:
         UnknownKey: when nobody knows the key.
-        ValueError: when the value is of another shape.
+        BadValue: when the value is of another type, impossible, or a name that nobody knows.
     """
     if key not in KEYS:
         raise UnknownKey(key, found_in)
-    if not has_its_shape(key, value):
-        raise ValueError(f"{found_in}: {key} must be {SHAPES.get(key, ONE_VALUE)[1]}, not {value!r}")
+    if reason := why_not(key, value):
+        raise BadValue(key, value, found_in, reason)
     return Fact(key=key, value=value, found_in=found_in)
 
 
 def scalar(text: str) -> Any:
-    """A TOML or JSON value; anything else is itself."""
+    """A TOML or JSON value, or a truth as Python spells it; anything else is itself."""
+    if text in IN_PYTHON:
+        return IN_PYTHON[text]
     try:
         return json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The keys of declared facts, and what each means. Imports nothing: the command line lists them in its help."""
+"""The keys of declared facts, what each means and what it may be. The command line lists them in its help."""
 
 from __future__ import annotations
 
@@ -28,3 +28,79 @@ KEYS: dict[str, str] = {
     "tokens_per_step": "tokens per optimizer update",
     "num_classes": "classes of a classifier",
 }
+
+COUNTS = (
+    "dataset_size", "batch_size", "grad_accumulation", "world_size", "global_batch_size", "max_steps",
+    "sequence_length", "num_classes",
+)  # fmt: skip
+POSITIVE = ("epochs", "steps_per_epoch", "base_lr", "logging_steps", "tokens_per_step")
+AT_LEAST_ZERO = ("warmup_steps", "warmup_epochs", "min_lr")
+CHOICES = {
+    "scheduler_interval": ("step", "epoch"),
+    "accumulation_remainder": ("step", "drop", "carry"),
+}
+_SCHEDULERS = """
+    constant none no fixed ConstantLR constant_schedule constant_with_warmup WarmupLR custom
+    linear LinearLR linear_decay linear_with_warmup WarmupDecayLR linear_warmup
+    cosine CosineAnnealingLR CosineAnnealing CosineLR cosine_decay cosine_with_warmup cosine_with_min_lr
+    cosine_warmup_with_min_lr nanogpt_cosine timm.CosineLRScheduler CosineLRScheduler WarmupCosineLR warmup_cosine
+    warmup_cosine_decay warmup_cosine_decay_schedule cosine_decay_schedule linear_warmup_cosine_annealing
+    LinearWarmupCosineAnnealingLR cos_with_warmup cosine_scheduler cosine_with_restarts cosine_with_hard_restarts
+    CosineAnnealingWarmRestarts CosineAnnealingWarmupRestarts CosineDecay CosineDecayRestarts SGDR
+    cosine_annealing_with_restarts
+    polynomial PolynomialLR polynomial_decay poly PolyLR PolyLRScheduler timm.PolyLRScheduler WarmupPolyLR
+    inverse_sqrt inverse_square_root noam rsqrt NoamLR
+    exponential ExponentialLR ExponentialDecay WarmupExponentialLR
+    step StepLR MultiStepLR multistep StepLRScheduler timm.StepLRScheduler MultiStepLRScheduler WarmupMultiStepLR
+    PiecewiseConstantDecay piecewise_constant piecewise_constant_schedule
+    InverseTimeDecay
+    cosine_onecycle linear_onecycle linear_onecycle_schedule OneCycleLR OneCycle fit_one_cycle cosine_onecycle_schedule
+    CyclicLR cyclic triangular
+    wsd warmup_stable_decay trapezoidal
+    ReduceLROnPlateau plateau reduce_lr_on_plateau
+    LambdaLR MultiplicativeLR LearningRateScheduler SequentialLR ChainedScheduler
+"""
+SCHEDULERS = tuple(_SCHEDULERS.split())
+"""Schedules as frameworks spell them; ``custom`` is one of the project's own, which nothing is compared with."""
+
+
+def plain(name: str) -> str:
+    """A schedule's name without case and punctuation."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def why_not(key: str, value: object) -> str:
+    """What is wrong with the value of a known key, and what it should be; empty when nothing is."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    amount = float(value) if isinstance(value, (int, float)) else float("nan")
+    if key in COUNTS and not (number and amount > 0 and amount.is_integer()):
+        return "expected a positive whole number"
+    if key in POSITIVE and not (number and 0 < amount < float("inf")):
+        return "expected a positive number"
+    if key in AT_LEAST_ZERO and not (number and 0 <= amount < float("inf")):
+        return "expected a number, 0 or more"
+    if key == "warmup_steps" and not amount.is_integer():
+        return "expected a whole number; a share of the run is warmup_ratio"
+    if key == "warmup_ratio" and not (number and 0 <= amount <= 1):
+        return "expected a share of the run, 0 to 1"
+    if key == "drop_last" and not isinstance(value, bool):
+        return "expected true or false"
+    if key == "early_stopping" and not (isinstance(value, bool) or (number and amount >= 0)):
+        return "expected a patience (a number), or true"
+    if key == "scheduler_params" and not isinstance(value, dict):
+        return "expected a table of the schedule's parameters"
+    if key == "batch_size_ramp" and not _is_ramp(value):
+        return "expected [[from epoch or step, size], ...]"
+    if key in CHOICES and value not in CHOICES[key]:
+        return f"expected one of {', '.join(CHOICES[key])}"
+    if key == "scheduler" and not (isinstance(value, str) and plain(value) in {plain(one) for one in SCHEDULERS}):
+        return "no schedule of this name is known; spell it as its framework does, or say custom"
+    return ""
+
+
+def _is_ramp(value: object) -> bool:
+    if not isinstance(value, (list, tuple)) or not value:
+        return False
+    pairs = [pair for pair in value if isinstance(pair, (list, tuple)) and len(pair) == 2]
+    numbers = [one for pair in pairs for one in pair if isinstance(one, (int, float)) and not isinstance(one, bool)]
+    return len(pairs) == len(value) and len(numbers) == 2 * len(value) and all(one >= 0 for one in numbers)

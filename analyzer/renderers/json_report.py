@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from analyzer.fingerprint import fingerprints
-from analyzer.model import Finding, Report, RunReport
+from analyzer.model import Fact, FactStatus, Finding, Report, RunReport
 from analyzer.renderers import Look, Renderer
 
 SCHEMA = "analyzer-report/1"
@@ -60,7 +60,7 @@ def _run(one: RunReport) -> dict[str, Any]:
     return {
         "name": one.run.name,
         "sources": [{"path": s.path, "format": s.format, "framework": s.framework} for s in one.run.sources],
-        "declared": {key: {"value": f.value, "from": f.found_in} for key, f in timeline.declared.facts.items()},
+        "declared": {key: _declared(fact, one.declared.get(key)) for key, fact in timeline.declared.facts.items()},
         "timeline": timeline_json(timeline),
         "findings": [
             {**_finding(finding), "fingerprint": mark} for finding, mark in fingerprints(one.run.name, one.findings)
@@ -75,6 +75,11 @@ def _run(one: RunReport) -> dict[str, Any]:
         "configured_in": list(one.configured_in),
         "notes": list(one.run.notes),  # how the logs of the run were found to belong together
     }
+
+
+def _declared(fact: Fact, found: FactStatus | None) -> dict[str, Any]:
+    status = {} if found is None else {"status": found.status, "reason": found.reason}
+    return {"value": fact.value, "from": fact.found_in, **status}
 
 
 def timeline_json(timeline: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from analyzer.declared_status import facts_status
 from analyzer.renderers import Look
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.json_report import plain, timeline_json
@@ -169,8 +170,12 @@ def _parameter(value: Any) -> str:
 
 
 def _declared(timeline: Any) -> Iterator[tuple[str, str]]:
+    status = facts_status(timeline, ())
     for key, fact in timeline.declared.facts.items():
         yield key, f"{visible(plain(fact.value))}  ({visible(fact.found_in)})"
+        yield "", f"{status[key].status}: {visible(status[key].reason)}"
+    for fact, reason in timeline.declared.unusable:
+        yield visible(fact.key), f"{visible(plain(fact.value))}  ({visible(fact.found_in)}) is not used: {reason}"
 
 
 def _plan(timeline: Any) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,8 @@
 What it checks
     Facts that say the same thing twice: steps_per_epoch against dataset_size, batch_size, world_size and accumulation;
     global_batch_size against its factors; warmup_steps against warmup_epochs, warmup_ratio and the length of the run;
-    tokens_per_step against sequence_length. Sizes that cannot be (zero, negative, a fraction of an example) are named.
+    tokens_per_step against sequence_length. A value in a file beside the log that its key cannot have is named and
+    left out; said by a person it ends the audit.
 
 Why it matters
     Every other rule compares the log with the declaration. If that is impossible, it would call a healthy run wrong.
@@ -21,7 +22,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
 
 from analyzer.config.declared import Declared
 from analyzer.model import Finding, Row
@@ -31,23 +31,14 @@ from analyzer.rules.epoch.wording import either
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
-COUNTS = (
-    "dataset_size",
-    "batch_size",
-    "grad_accumulation",
-    "world_size",
-    "global_batch_size",
-    "max_steps",
-    "sequence_length",
-)
-POSITIVE = (*COUNTS, "epochs", "steps_per_epoch", "tokens_per_step")
-
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield a finding for each pair of facts that cannot both be true."""
     declared = timeline.declared
-    if len(declared.facts) < 1:
-        yield Unchecked(reason="nothing is declared")
+    for fact, reason in declared.unusable:
+        yield Unchecked(reason=f"{fact.found_in}: {fact.key} = {fact.value!r} is not used: {reason}")
+    if len(declared.facts) < 2:
+        yield Unchecked(reason="fewer than two facts are declared: nothing can contradict itself")
         return
     for keys, message in _contradictions(declared):
         yield Finding(
@@ -62,14 +53,6 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 
 def _contradictions(declared: Declared) -> Iterator[tuple[tuple[str, ...], str]]:
-    impossible = [key for key in POSITIVE if key in declared and not _possible(key, declared.get(key))]
-    for key in impossible:
-        yield (
-            (key,),
-            f"{key} = {declared.get(key)!r} is no {'positive whole number' if key in COUNTS else 'positive number'}",
-        )
-    if impossible:
-        return
     yield from _steps_per_epoch(declared)
     yield from _global_batch(declared)
     yield from _warmup(declared)
@@ -122,11 +105,7 @@ def _warmup(declared: Declared) -> Iterator[tuple[tuple[str, ...], str]]:
     longest = max(plan.total_steps, default=None)
     if steps and longest is not None and steps > longest:
         yield ("warmup_steps",), f"warmup_steps = {steps} is longer than the run of {longest} updates"
-    if ratio is not None and not 0 <= ratio <= 1:
-        yield ("warmup_ratio",), f"warmup_ratio = {ratio} is no share of the run"
-    elif (
-        steps and ratio and plan.total_steps and not any(abs(steps - ratio * total) <= 1 for total in plan.total_steps)
-    ):
+    if steps and ratio and plan.total_steps and not any(abs(steps - ratio * total) <= 1 for total in plan.total_steps):
         yield (
             ("warmup_steps", "warmup_ratio"),
             (
@@ -147,12 +126,6 @@ def _warmup(declared: Declared) -> Iterator[tuple[tuple[str, ...], str]]:
                 "is another number"
             ),
         )
-
-
-def _possible(key: str, value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
-        return value in (-1, None) or (key == "max_steps" and value == 0)  # -1: the Trainer's "not set"
-    return key not in COUNTS or float(value).is_integer()
 
 
 def _log() -> list[tuple[int, int, float]]:

@@ -62,7 +62,7 @@ RULE = Rule(
         Example(
             title="an unknown name",
             files=rate_log(Schedule(family="linear", peak=1e-3, total=100), 100),
-            declared={"scheduler": "MyScheduler", "max_steps": 100, "base_lr": 1e-3},
+            declared={"scheduler": "custom", "max_steps": 100, "base_lr": 1e-3},
             why="a name that nobody knows says nothing about the family",
         ),
     ),
