@@ -43,6 +43,7 @@ EXCEPTIONS = 2  # misfits of a habit, or this share of its falls: with more it i
 SHARE_OF_EXCEPTIONS = 0.25
 LATE = 3  # rows by which a label may change before or behind the counter,
 ROWS_TO_LATE = 8  # and no more than one of so many rows of a lap
+ROWS_OF_A_BLOCK = 3  # rows in turns that show whether two processes wrote them at one time
 PASSES_AT_LEAST = 3  # falls: fewer show no rhythm
 
 
@@ -53,6 +54,7 @@ class Falls(Struct, frozen=True, kw_only=True, eq=False):
     at: Ints  # (m,) indices of the rows that fell
     price: float = 0.0
     stream: Ints | None = None  # (n,) whose row each is, for turns and another unit; 0 is the main one
+    as_likely: Cause | None = None  # another habit that explains as much, where only names tell the two apart
 
     @property
     def begins(self) -> Ints:
@@ -68,6 +70,7 @@ class Beside(Struct, frozen=True, kw_only=True, eq=False):
     state: NDArray[np.bool_]  # a value without noise went back with the counter, on where it fell, or over
     over: NDArray[np.bool_]  # the loss starts over
     label: NDArray[np.float64] | None = None  # the epoch label in force; None without labels
+    time: NDArray[np.float64] | None = None  # seconds; None without times
     plays: bool = False  # reinforcement learning, whose loops go over each batch several times
 
 
@@ -89,13 +92,16 @@ def explain_falls(count: Ints, beside: Beside) -> Falls:
     alike += abs(int(count[-1] - count[at[-1] - 1])) < cadence and not over[-1]
     told_apart = MISFIT * float(np.count_nonzero(marked | over))
     returns = MISFIT * laid.returns if laid is not None else 0.0
+    apart, back = _times_of_blocks(at, beside.time)
+    passes = _passes(count, at, cadence) + MISFIT * back
     habits: list[tuple[Cause, float, Ints | None]] = [
         ("laps", _laps(count, at, cadence, beside.label) + returns, None),
-        ("passes", _passes(count, at, cadence) - (MISFIT if beside.plays else -MISFIT), None),
+        ("passes", passes - (MISFIT if beside.plays else -MISFIT), None),
     ]
     if laid is not None:
         cause: Cause = "turns" if laid.even else "another unit"
-        habits.append((cause, HABIT + MISFIT * laid.misfits, laid.stream))
+        turns = HABIT + MISFIT * (laid.misfits + (apart if laid.even else 0))
+        habits.append((cause, turns, laid.stream))
     found = [
         Falls(cause=cause, at=at, price=price + told_apart, stream=stream)
         for cause, price, stream in habits
@@ -104,6 +110,8 @@ def explain_falls(count: Ints, beside: Beside) -> Falls:
     price = LIFE * bare + LIFE_WITH_A_TRACE * (len(at) - bare) + returns + MISFIT * float(alike)
     found.append(Falls(cause="lives", at=at, price=price))
     cheapest = min(found, key=lambda one: one.price)
+    if cheapest.cause == "turns" and passes <= cheapest.price - told_apart:
+        return replace(cheapest, as_likely="passes")
     if cheapest.cause == "lives" and bare > LIVES_WITHOUT_A_TRACE:
         return replace(cheapest, cause="unknown")
     return cheapest
@@ -115,6 +123,14 @@ def falls_of(count: Ints, label: NDArray[np.float64] | None) -> Ints:
     if label is not None:
         falls |= (np.diff(count) == 0) & (np.diff(label) < 0)
     return np.flatnonzero(falls) + 1
+
+
+def _times_of_blocks(at: Ints, time: NDArray[np.float64] | None) -> tuple[int, int]:
+    """Falls between blocks of rows at which time goes on, and at which it goes back: two processes at once do that."""
+    if time is None or len(at) < 2 or float(np.median(np.diff(at))) < ROWS_OF_A_BLOCK:
+        return 0, 0
+    passed = time[at] - time[at - 1]
+    return int(np.count_nonzero(passed > 0)), int(np.count_nonzero(passed < 0))
 
 
 def smallest_cadence(count: Ints) -> int:

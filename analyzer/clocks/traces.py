@@ -40,6 +40,7 @@ def beside(view: View, run: Run, series: Series, source: int) -> Beside:
             if role in EXACT_ROLES or other is series:
                 _compare(other, source, count, row, at[:FALLS_COMPARED], state if role in EXACT_ROLES else over)
     return Beside(traces=traces, timer=timer, state=state, over=over, label=label,
+                  time=series.wall_time[mine] if np.isfinite(series.wall_time[mine]).all() else None,
                   plays=any(PLAYED.search(tag) for tag in view.series))
 
 

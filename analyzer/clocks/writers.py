@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from analyzer.clocks.falls import explain_falls
+from analyzer.clocks.falls import Falls, explain_falls
 from analyzer.clocks.rows import place_of, rows_of, rows_of_source, training_series
 from analyzer.clocks.traces import beside
 from analyzer.model import NO_STEP, Ints, Run, Series, Source, View
@@ -40,6 +40,7 @@ class Simultaneous(Struct, frozen=True, kw_only=True):
     first_other: int
     rows: int  # rows of ``tag`` that the other writer wrote meanwhile
     equal_values: bool  # at equal steps the values are equal to the last bit
+    as_likely: str | None = None  # what else explains the rows, where only names would tell
     alone: tuple[int, int] | None = None  # the other wrote many steps below or above these, and they stay in the view
 
 
@@ -63,7 +64,7 @@ def without_other_writers(view: View, pairs: Sequence[Simultaneous], run: Run, d
     dropped = {pair.other for pair in pairs if pair.other != pair.kept and pair.alone is None}
     partly = [pair for pair in pairs if pair.other != pair.kept and pair.alone is not None]
     shared = {pair.kept: pair.tag for pair in pairs if pair.other == pair.kept and pair.kept not in dropped}
-    whose = {source: _whose(view.series[tag], view, run, source, devices) for source, tag in shared.items()}
+    whose = {source: _streams(view.series[tag], view, run, source, devices) for source, tag in shared.items()}
     series = {}
     for tag, one in view.series.items():
         keep = ~np.isin(one.source, list(dropped))
@@ -75,7 +76,7 @@ def without_other_writers(view: View, pairs: Sequence[Simultaneous], run: Run, d
             main = view.series[told]
             stream = whose[source]
             if run.sources[source].format == "tfevents":  # a record holds one tag, a row all of them
-                stream, at = _whose(one, view, run, source, devices), np.arange(mine.stop - mine.start)
+                stream, at = _streams(one, view, run, source, devices), np.arange(mine.stop - mine.start)
             else:
                 at = np.searchsorted(main.row[rows_of_source(main, source)], one.row[mine], side="right") - 1
             if stream is not None:
@@ -199,34 +200,38 @@ def _within_a_file(view: View, run: Run, source: int, devices: int | None) -> Si
     """Two streams of rows in one file: of two processes, or of one that counts two things as step."""
     for series in training_series(view):
         mine = np.arange(len(series))[rows_of_source(series, source)]
-        stream = _whose(series, view, run, source, devices)
-        if stream is None:
+        found = _whose(series, view, run, source, devices)
+        if found is None or found.stream is None:
             continue
-        one, two = mine[stream == 0], mine[stream == 1]
+        one, two = mine[found.stream == 0], mine[found.stream == 1]
         _, at_one, at_two = np.intersect1d(series.step[one], series.step[two], return_indices=True)
         equal = bool(np.all(series.value[one[at_one]] == series.value[two[at_two]]))
-        units = not len(at_one) or len(two) < len(one) * ALONE
-        return Simultaneous(kind="units" if units else "processes", kept=source, other=source, tag=series.tag,
-                            first_kept=int(one[0]), first_other=int(two[0]), rows=int(np.count_nonzero(stream)),
-                            equal_values=equal)
+        return Simultaneous(kind="units" if found.cause == "another unit" else "processes", kept=source, other=source,
+                            tag=series.tag, first_kept=int(one[0]), first_other=int(two[0]),
+                            rows=int(np.count_nonzero(found.stream)), equal_values=equal, as_likely=found.as_likely)
     return None
 
 
-def _whose(series: Series, view: View, run: Run, source: int, devices: int | None) -> NDArray[np.int64] | None:
-    """The stream of every row of a series in one file, 0 the first; None where one process counts one thing."""
+def _streams(series: Series, view: View, run: Run, source: int, devices: int | None) -> NDArray[np.int64] | None:
+    found = _whose(series, view, run, source, devices)
+    return None if found is None else found.stream
+
+
+def _whose(series: Series, view: View, run: Run, source: int, devices: int | None) -> Falls | None:
+    """The streams of the rows of a series in one file; None where one process counts one thing."""
     step = series.step[rows_of_source(series, source)]
     if len(step) < ROWS_WITHIN or np.any(step == NO_STEP):
         return None
     if run.sources[source].format != "tfevents" and devices is not None:
         stream = _in_step(step, devices)
         if stream is not None:
-            return stream
+            return Falls(cause="turns", at=step[:0], stream=stream)
     if not np.any(np.diff(step) < 0):
         return None
     found = explain_falls(step, beside(view, run, series, source))
     if found.cause == "turns" and run.sources[source].format == "tfevents":
         return None  # every event writer opens a file of its own
-    return found.stream
+    return found
 
 
 def _in_step(step: Ints, devices: int) -> NDArray[np.int64] | None:

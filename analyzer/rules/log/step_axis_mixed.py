@@ -35,6 +35,7 @@ from analyzer.model import NO_STEP, Finding, Row, Series, Severity, View
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import number
 from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.log.counters_apart import counters_apart
 from analyzer.timeline import Timeline
 
 CONVENTION = re.compile(
@@ -63,7 +64,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         yield Unchecked(reason="no series with steps")
         return
     units = (_other_unit(timeline, view) for view in (timeline.view, *timeline.views) if view.series)
-    for found in (_restarts(timeline, main), *units, _second_counter(timeline), _calls(timeline, main)):
+    for found in (_restarts(timeline, main), *units, _calls(timeline, main)):
         if found is None:
             continue
         yield Finding(
@@ -75,6 +76,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             numbers={"tags": list(found.tags)},
             evidence=found.rows,
         )
+        return
+    for other in counters_apart(timeline):
+        yield other
         return
 
 
@@ -181,37 +185,6 @@ def _unit_of(timeline: Timeline, ratio: float) -> str:
     if samples and 0.8 < ratio / samples < 1.25:
         return "examples"
     return "epochs or calls" if ratio < 0.5 else f"about {number(round(ratio, 1))} per update"
-
-
-def _second_counter(timeline: Timeline) -> _Mixed | None:
-    """A logged step counter that runs at a whole multiple of the axis."""
-    if timeline.step_axis.unit not in ("update", "micro-batch"):
-        return None
-    accumulation = {reading.accumulation for reading in timeline.plan.readings}
-    accumulation.add(timeline.declared.get("grad_accumulation"))
-    for series in timeline.roles.all("step"):
-        usable = np.nonzero((series.step != NO_STEP) & np.isfinite(series.value))[0]
-        if len(usable) < 3 or np.any(series.value[usable] != np.round(series.value[usable])):
-            continue
-        step, value = series.step[usable].astype(np.float64), series.value[usable]
-        rise, run = np.diff(value), np.diff(step)
-        if np.any(run <= 0) or np.any(rise <= 0):
-            continue
-        ratio = rise / run
-        if np.ptp(ratio) > 1e-9 or ratio[0] < 2 or not float(ratio[0]).is_integer() or int(ratio[0]) in accumulation:
-            continue
-        return _Mixed(
-            tags=(series.tag,),
-            what=f"{series.tag} advances {int(ratio[0])} for each step of the axis: it reads {int(value[0])} at "
-            f"step {int(step[0])} and "
-            f"{int(value[-1])} at step {int(step[-1])}; it counts calls of the optimizer, or batches before "
-            "accumulation",
-            first_step=int(step[0]),
-            last_step=int(step[-1]),
-            rows=(timeline.row(series, int(usable[0])), timeline.row(series, int(usable[-1]))),
-            severity="note" if accumulation <= {None, 1} and not timeline.plan.asked_for else "warning",
-        )
-    return None
 
 
 def _calls(timeline: Timeline, main: Series) -> _Mixed | None:

@@ -11,7 +11,8 @@ Why it matters
 
 When it is silent
     One process with two loggers writes the same rows twice: `duplicate-rows`. An accumulation of as many micro-batches
-    explains as many rows a step, and several passes over each batch explain turns in reinforcement learning. A session
+    explains as many rows a step, and several passes over each batch explain turns in reinforcement learning, or where
+    times go on from block to block; without names and times that decide it is a warning. A session
     that begins when the one before has ended is a resume. Writers in folders of their own (train and validation, one a
     rank) are meant to be apart.
 
@@ -59,7 +60,8 @@ def _together(timeline: Timeline, found: list[tuple[View, Simultaneous]]) -> Fin
         timeline.row(series, index, why)
         for index, why in ((pair.first_kept, "first writer"), (pair.first_other, "second writer"))
     )
-    return Finding(severity="error", message=f"{how}, from step {step} on", tag=pair.tag, first_step=step,
+    doubt = ", or one process goes over each stretch of rows several times" if pair.as_likely else ""
+    return Finding(severity="warning" if doubt else "error", message=f"{how}, from step {step} on{doubt}", tag=pair.tag, first_step=step,
                    numbers={"writers": writers, "rows": pair.rows}, evidence=evidence)
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from analyzer.clocks.scheduler import findings_of
+from analyzer.clocks.scheduler import Deviation, findings_of
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
@@ -33,7 +33,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if not timeline.schedulers:
         yield Unchecked(reason=NO_RATE)
         return
-    restarts = findings_of(timeline, "restart")
+    restarts = [
+        (clock, found) for clock, found in findings_of(timeline, "restart") if not _counter_went_back(timeline, found)
+    ]
     for clock, deviation in restarts[:1]:
         one = finding(timeline, clock, deviation)
         more = [f"the same again at step {other.step}: {other.what}" for _, other in restarts[1:4]]
@@ -49,6 +51,17 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             consequences=tuple(more),
             join=one.join,
         )
+
+
+def _counter_went_back(timeline: Timeline, found: Deviation) -> bool:
+    """Whether another counter of steps went back with the rate: the axis counts something else (LOG006)."""
+    if found.join is None or timeline.joins[found.join].step != "continued":
+        return False
+    for series in timeline.roles.all("step"):
+        at = int(timeline.session_map.bounds(series)[timeline.joins[found.join].after])
+        if 0 < at < len(series) and series.value[at] <= series.value[at - 1]:
+            return True
+    return False
 
 
 def _resumed(second: int, shift: int) -> Mapping[str, str]:

@@ -1,0 +1,131 @@
+"""Counters of one run that do not count the same: a column beside the step, a second log, a step that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.clocks.counters import Paired, Relation, paired, relate
+from analyzer.clocks.falls import explain_falls
+from analyzer.clocks.global_step import main_series
+from analyzer.clocks.traces import beside
+from analyzer.distinct import distinct
+from analyzer.model import NO_STEP, Finding, Series
+from analyzer.rules.epoch.wording import number
+from analyzer.timeline import Timeline
+
+PLAIN = ("step", "global_step", "iteration", "iter")  # the names of the run's own counter
+ROWS_THAT_STAND_STILL = 10  # of one tag, with values that differ
+
+
+def counters_apart(timeline: Timeline) -> Iterator[Finding]:
+    """Findings of severity warning or note, one for each pair of counters at most."""
+    yield from _stands_still(timeline)
+    yield from _second_counter(timeline)
+    yield from _second_log(timeline)
+
+
+def _stands_still(timeline: Timeline) -> Iterator[Finding]:
+    """A training series all of whose rows have one step; or a column of steps that is the same in all rows."""
+    main = main_series(timeline)
+    if main is None or len(main) < ROWS_THAT_STAND_STILL or len(distinct(main.value)) < 2:
+        return
+    told = [(main, main.step[main.step != NO_STEP].astype(np.float64))]
+    told += [(series, series.value) for series in timeline.roles.all("step") if series.tag in PLAIN]
+    for series, step in told:
+        if len(step) < max(ROWS_THAT_STAND_STILL, 0.5 * len(main)) or np.any(step != step[0]):
+            continue
+        yield Finding(
+            severity="warning",
+            message=f"all {len(step)} rows of {main.tag} are logged at step {step[0]:.0f}: the step that is given to "
+            "the logger is never raised",
+            tag=main.tag, first_step=int(step[0]), numbers={"rows": len(step)},
+            evidence=(timeline.row(series, 0, "first row"), timeline.row(series, len(series) - 1, "last row")),
+        )
+        return
+
+
+def _second_counter(timeline: Timeline) -> Iterator[Finding]:
+    """A logged step counter that runs at a whole multiple of the axis, or leaves it at some places."""
+    if timeline.step_axis.unit not in ("update", "micro-batch"):
+        return
+    accumulation = {reading.accumulation for reading in timeline.plan.readings}
+    accumulation.add(timeline.declared.get("grad_accumulation"))
+    for series in timeline.roles.all("step"):
+        usable = np.flatnonzero((series.step != NO_STEP) & np.isfinite(series.value))
+        step, value = series.step[usable], series.value[usable]
+        found = relate(step, value)
+        if found is None or np.any(value != np.round(value)) or not found.ratio.is_integer():
+            continue
+        if found.breaks:
+            if not _within_the_epoch(timeline, series):
+                yield _leaves(timeline, series, usable, found)
+            return
+        if found.ratio < 2 or int(found.ratio) in accumulation:
+            continue
+        first, last = int(usable[0]), int(usable[-1])
+        yield Finding(
+            severity="note" if accumulation <= {None, 1} and not timeline.plan.asked_for else "warning",
+            message=f"{series.tag} advances {int(found.ratio)} for each step of the axis: it reads {int(value[0])} at "
+            f"step {int(step[0])} and {int(value[-1])} at step {int(step[-1])}; it counts calls of the optimizer, or "
+            "batches before accumulation",
+            tag=series.tag, first_step=int(step[0]), last_step=int(step[-1]), numbers={"ratio": found.ratio},
+            evidence=(timeline.row(series, first), timeline.row(series, last)),
+        )
+        return
+
+
+def _within_the_epoch(timeline: Timeline, series: Series) -> bool:
+    """Whether the column falls as a counter of batches does."""
+    if len(np.unique(series.source)) > 1 or np.any(series.value != np.round(series.value)):
+        return False
+    around = beside(timeline.view, timeline.run, series, int(series.source[0]))
+    return explain_falls(series.value.astype(np.int64), around).cause in ("laps", "passes")
+
+
+def _leaves(timeline: Timeline, series: Series, usable: np.ndarray, found: Relation) -> Finding:
+    at, offset = found.breaks[0]
+    more = f", and at {len(found.breaks) - 1} more places" if len(found.breaks) > 1 else ""
+    before, after = int(usable[at - 1]), int(usable[at])
+    return Finding(
+        severity="warning",
+        message=f"{series.tag} goes from {series.value[before]:.0f} to {series.value[after]:.0f} where step goes from "
+        f"{series.step[before]} to {series.step[after]}{more}: they differ by {number(round(-found.offset, 3))} before "
+        f"and by {number(round(-offset, 3))} behind it; one of them counts log calls, or was not restored",
+        tag=series.tag, first_step=int(series.step[after]), last_step=int(series.step[usable[-1]]),
+        numbers={"before": found.offset, "after": offset, "places": len(found.breaks)},
+        evidence=(timeline.row(series, before, "last row before"), timeline.row(series, after, "first row behind")),
+    )
+
+
+def _second_log(timeline: Timeline) -> Iterator[Finding]:
+    """Another log of the run that gives the same losses at other steps."""
+    axes = {view.name: {timeline.run.sources[source].step_axis for source in view.sources} for view in timeline.views}
+    for view in timeline.views:
+        if view.name == timeline.view.name or axes[view.name] | axes[timeline.view.name] != {"step"}:
+            continue
+        pair = paired(timeline.view, view)
+        found = None if pair is None else relate(pair.one.step[pair.at_one], pair.other.step[pair.at_other])
+        if pair is None or found is None or found.is_equality or (found.breaks and timeline.joins):
+            continue
+        yield _apart(timeline, pair, found, view.name)
+        return
+
+
+def _apart(timeline: Timeline, pair: Paired, found: Relation, name: str) -> Finding:
+    at = found.breaks[0][0] if found.breaks else 0
+    one, other = int(pair.at_one[at]), int(pair.at_other[at])
+    how = f"{number(round(found.ratio, 4))} times the step" if found.ratio != 1 else "the step"
+    if found.offset:
+        how += f" {'plus' if found.offset > 0 else 'less'} {number(round(abs(found.offset), 3))}"
+    where = f" up to step {pair.one.step[pair.at_one[at - 1]]}, and another number behind it" if found.breaks else ""
+    return Finding(
+        severity="warning",
+        message=f"{name} tells the same {pair.other.tag} as {timeline.view.name} at other steps: {how}{where}; "
+        f"{pair.one.value[one]:g} stands at step {pair.one.step[one]} in one and at {pair.other.step[other]} in the "
+        "other",
+        tag=pair.other.tag, first_step=int(pair.one.step[one]), last_step=int(pair.one.step[-1]),
+        numbers={"ratio": found.ratio, "offset": found.offset},
+        evidence=(timeline.row(pair.one, one, "in one log"), timeline.row(pair.other, other, "in the other")),
+    )
