@@ -17,9 +17,10 @@ def training_series(view: View) -> list[Series]:
     order = {role: index for index, role in enumerate(TRAINING_ROLES)}
     roles = [(role_of_tag(tag) or "", series) for tag, series in view.series.items() if len(series)]
     known = [(role, series) for role, series in roles if role in order] or roles
-    # A loss of three validation rows must not speak for a training loss of thousands.
-    longest = max((len(series) for _, series in known), default=0)
-    known = [(role, series) for role, series in known if 4 * len(series) >= longest]
+    # A loss of three validation rows must not speak for a training loss of thousands; rows of one step are one.
+    told = [1 + int(np.count_nonzero(np.diff(series.step))) for _, series in known]
+    longest = max(told, default=0)
+    known = [one for one, rows in zip(known, told, strict=True) if 4 * rows >= longest]
     known.sort(key=lambda item: (order.get(item[0], len(order)), *preference(*item)))
     return [series for _, series in known]
 

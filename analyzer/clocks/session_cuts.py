@@ -73,7 +73,7 @@ def _new_files(view: View, run: Run) -> list[Mark]:
         times = times[np.isfinite(times)]
         begins = float(times.min()) if len(times) else np.nan
         shared = {tag for tag in tags & seen if tag != "hp_metric"}
-        side_by_side = begins < life_ends and not _continues(view, source, shared)
+        side_by_side = begins < life_ends
         if seen and shared and not side_by_side:
             first = _first_row(view, source)
             kind = "new event file" if run.sources[source].format == "tfevents" else "new file"
@@ -88,18 +88,6 @@ def _new_files(view: View, run: Run) -> list[Mark]:
 def _first_row(view: View, source: int) -> int:
     parts = (series.row[rows_of_source(series, source)] for series in view.series.values())
     return min((int(rows[0]) for rows in parts if len(rows)), default=0)
-
-
-def _continues(view: View, source: int, shared: set[str]) -> bool:
-    """Whether a file's steps begin behind all that came before, in every shared tag (clocks of hosts differ)."""
-    if not shared:
-        return False
-    for tag in shared:
-        series = view.series[tag]
-        here = rows_of_source(series, source)
-        if here.start and series.step[here].min() <= series.step[: here.start].max():
-            return False
-    return True
 
 
 def _inside_a_file(view: View, run: Run, source: int, references: Sequence[Series]) -> list[Mark]:

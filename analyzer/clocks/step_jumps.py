@@ -27,6 +27,7 @@ ROWS_FOR_A_SLOPE = 12
 ROWS_EACH_SIDE = 4  # a smooth schedule is straight over so few rows
 ROWS_OF_A_PACE = 25  # on each side of a gap
 GAPS_JUDGED = 200
+ROWS_OF_ONE_TAG = 5  # lost while other tags are written; a loss that was not finite, or a skipped update, costs a row
 
 Verdict = Literal["rows missing", "counter jumped", "unknown"]
 
@@ -108,8 +109,10 @@ def find_step_jumps(timeline: Timeline) -> tuple[StepJump, ...]:
     if found is not None:
         cadence, gaps = found
         gaps = gaps[:GAPS_JUDGED]
-        lone = gaps[~_others_go_on(references[1:], main, gaps)]
-        jumps += [_judged(timeline, main, at, cadence, None, columns) for at in lone.tolist()]
+        written = _others_go_on(references[1:], main, gaps)
+        jumps += [_judged(timeline, main, at, cadence, None, columns) for at in gaps[~written].tolist()]
+        jumps += [_of_one_tag(timeline, main, at, cadence) for at in gaps[written].tolist()
+                  if main.step[at + 1] - main.step[at] > ROWS_OF_ONE_TAG * cadence]
     sessions = timeline.session_map.slices(main)
     for join in timeline.joins:
         rows = sessions[join.after]
@@ -128,6 +131,13 @@ def _others_go_on(others: list[Series], main: Series, gaps: Ints) -> NDArray[np.
             step = np.sort(series.step[rows_of_source(series, source)])
             go_on[here] |= np.searchsorted(step, low[here], side="right") < np.searchsorted(step, high[here])
     return go_on
+
+
+def _of_one_tag(timeline: Timeline, main: Series, at: int, cadence: int) -> StepJump:
+    """A gap of one series in rows that are there."""
+    rows = (timeline.row(main, at, "last row before"), timeline.row(main, at + 1, "next row"))
+    return StepJump(series=main, at=at, last_step=int(main.step[at]), next_step=int(main.step[at + 1]), cadence=cadence,
+                    join=None, verdict="rows missing", because="other tags were written in these steps", evidence=rows)
 
 
 def _witnesses(timeline: Timeline) -> list[_Column]:
@@ -163,9 +173,6 @@ def _testimony(
     timeline: Timeline, main: Series, at: int, cadence: int, join: int | None, columns: list[_Column]
 ) -> list[tuple[Verdict, str, tuple[Row, ...]]]:
     said: list[tuple[Verdict, str, tuple[Row, ...]]] = []
-    damaged = _damaged_between(timeline, main, at)
-    if damaged:
-        return [("rows missing", damaged, ())]
     last, following = int(main.step[at]), int(main.step[at + 1])
     steps = (following - last) / cadence
     for column in columns:
@@ -175,24 +182,11 @@ def _testimony(
             verdict = _by_laps(column.series, column.changes, main, at, cadence)
         if verdict != "unknown":
             said.append((verdict, f"{column.series.tag} {_moved(verdict)}", ()))
-    if join is None and np.isfinite(main.wall_time).all():
+    if not said and join is None and np.isfinite(main.wall_time).all():  # exact witnesses outrank pace
         verdict = _wall_verdict(main.wall_time, at, steps)
         if verdict != "unknown":
             said.append((verdict, f"the wall clock {_moved(verdict)}", ()))
     return said
-
-
-def _damaged_between(timeline: Timeline, main: Series, at: int) -> str:
-    """What the readers could not read between two rows: a cut or corrupt file explains what is not there."""
-    sources = timeline.run.sources
-    path, row = sources[int(main.source[at])].path, int(main.row[at])
-    same_file = main.source[at] == main.source[at + 1]
-    for problem in timeline.run.problems:
-        if problem.source != path or problem.kind not in ("truncated", "corrupt", "row"):
-            continue
-        if problem.row is None or (problem.row > row and (not same_file or problem.row <= main.row[at + 1])):
-            return f"the file could not be read there ({problem.message.split(':')[0]})"
-    return ""
 
 
 def _moved(verdict: Verdict) -> str:

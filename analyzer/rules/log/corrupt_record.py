@@ -25,7 +25,7 @@ import numpy as np
 
 from analyzer.clocks.accounts import Comparison, comparisons
 from analyzer.distinct import distinct
-from analyzer.model import NO_STEP, Finding, Problem
+from analyzer.model import Finding, Problem
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss
 from analyzer.rules.log.where import first_row_after, last_row_before
@@ -43,24 +43,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             by_source.setdefault(problem.source, []).append(problem)
     for problems in by_source.values():
         yield _damaged(timeline, problems)
-    if not by_source:
-        yield from _damaged_names(timeline)
     for pair in comparisons(timeline):
         if len(pair.differs):
             yield _told_otherwise(timeline, pair)
-
-
-def _damaged_names(timeline: Timeline) -> Iterator[Finding]:
-    """Columns or keys whose name holds bytes that are no text."""
-    for view in timeline.run.views:
-        for tag, series in view.series.items():
-            if REPLACED in tag and len(series):
-                yield Finding(
-                    severity="warning", message=f"the name {tag!r} holds bytes that are no text: it was overwritten",
-                    tag=tag, first_step=None if series.step[0] == NO_STEP else int(series.step[0]),
-                    numbers={"rows": len(series)}, evidence=(timeline.row(series, 0, "under the damaged name"),),
-                )
-                return
 
 
 def _told_otherwise(timeline: Timeline, pair: Comparison) -> Finding:

@@ -3,8 +3,9 @@
 What it checks
     Rows of one file are written in order, so every point of a tag stands between two training rows. Where its own step
     lies far outside theirs, all the way and in a constant ratio, the tag counts something else: epochs, examples, calls
-    of the optimizer. A step that starts again with every epoch, a second counter that runs at a whole multiple of the
-    first, and tags that share no step because the step counts log calls are found the same way.
+    of the optimizer. A step that starts again with every epoch, one that is never raised, a second counter that runs at
+    a whole multiple of the first or leaves it at some places, a second log with the same losses at other steps, and
+    tags that share no step because the step counts log calls are found the same way.
 
 Why it matters
     Viewers draw all tags over one axis: a validation curve written at the epoch is squeezed into the first steps, and
@@ -34,7 +35,7 @@ from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Row, Series, Severity, View
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import number
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import csv_log, falling_loss, table
 from analyzer.rules.log.counters_apart import counters_apart
 from analyzer.timeline import Timeline
 
@@ -225,6 +226,16 @@ def _list(tags: tuple[str, ...]) -> str:
     return tags[0] if len(tags) == 1 else f"{tags[0]} and {len(tags) - 1} more tag{'s' if len(tags) > 2 else ''}"
 
 
+def _second_iteration(back: int) -> list[tuple[object, ...]]:
+    return [(step, step - (back if step > 70 else 0), falling_loss(step)) for step in range(1, 161)]
+
+
+def _two_logs(later: int) -> dict[str, str]:
+    told = [(step, falling_loss(step)) for step in range(1, 61)]
+    lines = "".join(f'{{"step": {step + later}, "loss": {loss}}}\n' for step, loss in told)
+    return {"log.csv": table(("step", "loss"), told), "metrics.jsonl": lines}
+
+
 def _rows(validation_at_epoch: bool) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for step in range(1, 161):
@@ -252,6 +263,15 @@ RULE = Rule(
             title="the step starts again in every epoch",
             files=csv_log(("step", "loss"), lambda: [(step % 25, falling_loss(step)) for step in range(150)]),
         ),
+        Example(
+            title="the step is never raised",
+            files=csv_log(("step", "loss"), lambda: [(0, falling_loss(step)) for step in range(150)]),
+        ),
+        Example(
+            title="the iteration goes back at a resume, the step counts on",
+            files=csv_log(("step", "iteration", "loss"), lambda: _second_iteration(20)),
+        ),
+        Example(title="two logs, one a step later", files=lambda: _two_logs(1)),
     ),
     good=(
         Example(title="validation at the step", files=csv_log(HEADER, lambda: _rows(False)), why="one axis for both"),
@@ -263,5 +283,11 @@ RULE = Rule(
             ),
             why="another cadence is no other axis",
         ),
+        Example(
+            title="a second counter of the same steps",
+            files=csv_log(("step", "iteration", "loss"), lambda: _second_iteration(0)),
+            why="they agree in all rows",
+        ),
+        Example(title="two logs of one run", files=lambda: _two_logs(0), why="the same losses at the same steps"),
     ),
 )

@@ -61,8 +61,8 @@ def _together(timeline: Timeline, found: list[tuple[View, Simultaneous]]) -> Fin
         for index, why in ((pair.first_kept, "first writer"), (pair.first_other, "second writer"))
     )
     doubt = ", or one process goes over each stretch of rows several times" if pair.as_likely else ""
-    return Finding(severity="warning" if doubt else "error", message=f"{how}, from step {step} on{doubt}", tag=pair.tag, first_step=step,
-                   numbers={"writers": writers, "rows": pair.rows}, evidence=evidence)
+    return Finding(severity="warning" if doubt else "error", message=f"{how}, from step {step} on{doubt}",
+                   tag=pair.tag, first_step=step, numbers={"writers": writers, "rows": pair.rows}, evidence=evidence)
 
 
 def _turns() -> list[tuple[int, float]]:
