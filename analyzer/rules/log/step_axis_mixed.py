@@ -288,6 +288,14 @@ RULE = Rule(
             files=csv_log(("step", "iteration", "loss"), lambda: _second_iteration(0)),
             why="they agree in all rows",
         ),
+        Example(
+            title="a counter of micro-batches",
+            files=csv_log(
+                ("step", "iteration", "loss"), lambda: [(step, 4 * step, falling_loss(step)) for step in range(1, 161)]
+            ),
+            declared={"grad_accumulation": 4},
+            why="four to an update are declared",
+        ),
         Example(title="two logs of one run", files=lambda: _two_logs(0), why="the same losses at the same steps"),
     ),
 )
