@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from msgspec import Struct
@@ -28,6 +28,8 @@ class LastRows(Struct, frozen=True, kw_only=True, eq=False):
     ratio: Floats
     typical: float
     error: float  # relative
+    units: float = 0.0  # noise units of single rows that one such row stands from its neighbours
+    name: Literal["first", "last"] = "last"
 
 
 def last_rows_of_epochs(loss: LossBaseline, timeline: Timeline) -> LastRows | None:
@@ -39,8 +41,18 @@ def last_rows_of_epochs(loss: LossBaseline, timeline: Timeline) -> LastRows | No
     step = loss.series.step[loss.rows]
     if length < 3 or len(step) < FEWEST_EPOCHS * length or not np.all(np.diff(step) == 1):
         return None
-    last = 0 if clock.source == "fractions" else length - 1
-    position = np.flatnonzero((step - clock.origin) % length == last)
+    closing = 0 if clock.source == "fractions" else length - 1
+    found = _rows_at(loss, timeline, length, closing, "last")
+    return found or _rows_at(loss, timeline, length, (closing + 1) % length, "first")
+
+
+def _rows_at(
+    loss: LossBaseline, timeline: Timeline, length: int, phase: int, name: Literal["first", "last"]
+) -> LastRows | None:
+    """The rows of one phase of every epoch against their neighbours."""
+    clock, step = timeline.epoch, loss.series.step[loss.rows]
+    assert clock is not None and clock.origin is not None
+    position = np.flatnonzero((step - clock.origin) % length == phase)
     position = position[(position >= 2) & (step[position] > clock.origin)]
     if len(position) < FEWEST_EPOCHS:
         return None
@@ -65,7 +77,10 @@ def last_rows_of_epochs(loss: LossBaseline, timeline: Timeline) -> LastRows | No
     same = float(np.mean(np.sign(difference) == np.sign(typical)))
     if same < SAME_SIDE or abs(typical) < LEAST_CHANGE or abs(typical) < ERRORS * error:
         return None
-    return LastRows(position=position, ratio=np.exp(difference), typical=float(np.exp(typical)), error=error)
+    return LastRows(
+        position=position, ratio=np.exp(difference), typical=float(np.exp(typical)), error=error,
+        units=abs(typical) / max(noise, 1e-4), name=name,
+    )
 
 
 def share_of_last_update(timeline: Timeline) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from analyzer.auditing import audit_run
 from analyzer.config.declared import facts_from_options, merge
@@ -146,3 +147,80 @@ def test_a_last_window_divided_by_a_full_one(tmp_path: Path) -> None:
 
 def test_a_last_window_divided_by_its_own_number(tmp_path: Path) -> None:
     assert loud(tmp_path, windows(1.0), *GEOMETRY) == []
+
+
+def epochs_of(batches: int, divisor: float, weights: tuple[float, ...] = ()) -> str:
+    """Four epochs of batch rows, and after each the weighted sum of its losses over the divisor."""
+    rows: list[tuple[object, ...]] = []
+    for epoch in range(4):
+        steps = range(epoch * batches + 1, (epoch + 1) * batches + 1)
+        rows += [(s, epoch, healthy(s), None) for s in steps]
+        mean = sum(w * healthy(s) for w, s in zip(weights or (1.0,) * batches, steps, strict=True)) / divisor
+        rows.append((steps[-1], epoch, None, f"{mean:.9g}"))
+    return table(("step", "epoch", "loss", "epoch_loss"), rows)
+
+
+SIZES = ("dataset_size=310", "batch_size=32")
+
+
+@pytest.mark.parametrize(
+    ("text", "declared", "words"),
+    [
+        (epochs_of(10, 9), (), "10 batches divided by 9"),
+        (epochs_of(10, 11), (), "10 batches divided by 11"),
+        (epochs_of(10, 10), SIZES, "the mean over 10 batches"),
+        (epochs_of(10, 310), SIZES, "divided by the 310 samples"),
+        (epochs_of(9, 310 / 32), (*SIZES, "drop_last=true"), "310/32"),
+        (epochs_of(10, 10), (), ""),
+        (epochs_of(10, 310, (32.0,) * 9 + (22.0,)), SIZES, ""),
+        (epochs_of(9, 9), (*SIZES, "drop_last=true"), ""),
+    ],
+)
+def test_epoch_means(tmp_path: Path, text: str, declared: tuple[str, ...], words: str) -> None:
+    told = [f.message for f in findings(tmp_path, text, *declared) if f.code == "EPO007"]
+    assert len(told) == bool(words) and all(words in message for message in told)
+
+
+def odd_row(phase: int, ratio: float) -> str:
+    rows = [(s, s // 50, round(healthy(s + 300) * (ratio if s % 50 == phase else 1), 6)) for s in range(500)]
+    return table(("step", "epoch", "loss"), rows)
+
+
+@pytest.mark.parametrize(
+    ("phase", "ratio", "told"), [(49, 1.4, True), (0, 1.4, True), (49, 1.0, False), (0, 1.08, False), (20, 1.4, False)]
+)
+def test_a_row_that_stands_apart_in_every_epoch(tmp_path: Path, phase: int, ratio: float, told: bool) -> None:
+    assert ("EPO007" in loud(tmp_path, odd_row(phase, ratio))) is told
+
+
+@pytest.mark.parametrize(
+    ("title", "columns", "said"),
+    [
+        ("NaN in a few evaluations", {"loss": healthy, "val_loss": lambda s: "nan" if s == 30 else 1.0}, "warning LOS003"),
+        ("NaN from the first row", {"loss": lambda s: "nan"}, "error LOS003"),
+        ("NaN norm from the first row", {"loss": healthy, "grad_norm": lambda s: "nan"}, "warning GRD001"),
+        ("zero from the first row", {"loss": lambda s: 0.0}, "warning LOS005"),
+        ("zero and NaN norm", {"loss": lambda s: 0.0, "grad_norm": lambda s: "nan"}, "error LOS005"),
+        ("zero beside a reward", {"loss": lambda s: 0.0, "reward": float}, ""),
+        ("a quarter", {"loss": lambda s: healthy(s) / (4 if s >= 300 else 1)}, "warning LOS004"),
+        ("three times for a while", {"loss": lambda s: healthy(s) * (3 if 200 <= s < 260 else 1)}, "warning LOS004"),
+        ("a tenth more from one row on", {"loss": lambda s: healthy(s) * (1.2 if s >= 300 else 1)}, "note LOS004"),
+        ("a raised stretch", {"loss": lambda s: healthy(s) * (1.2 if 250 <= s < 310 else 1)}, "warning LOS001"),
+        ("an overflow", {"loss": lambda s: healthy(s) * 2.0 ** max(0, s - 480)}, "warning LOS002"),
+    ],
+)
+def test_one_name_and_severity(tmp_path: Path, title: str, columns: dict[str, Column], said: str) -> None:
+    told = [f"{f.severity} {f.code}" for f in findings(tmp_path, log(500, **columns))]
+    assert [words for words in told if words not in ("note LOS007", "note LOS008")] == ([said] if said else [])
+
+
+def test_two_accounts_of_one_loss(tmp_path: Path) -> None:
+    for folder, factor in (("a", 1), ("b", 8)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "log.csv").write_text(log(60, loss=lambda s, k=factor: round(k * healthy(s), 6)))
+    one, other = (discover([tmp_path / folder]).runs[0] for folder in "ab")
+    moved = {tag: replace(s, source=s.source + 1) for tag, s in other.views[0].series.items()}
+    views = (one.views[0], replace(other.views[0], name="second", sources=(1,), series=moved))
+    run = replace(one, sources=(*one.sources, *other.sources), views=views)
+    (found,) = [f for f in audit_run(run, merge(()), select=("LOS004",)).findings]
+    assert found.numbers["factor"] == 8

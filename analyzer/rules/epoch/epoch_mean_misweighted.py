@@ -1,10 +1,10 @@
 """The epoch's mean loss, or the loss of its last window, gives the smaller last batch the wrong weight.
 
 What it checks
-    Two places where a smaller last batch is averaged wrongly. Where batch losses and epoch means are both logged: is
-    the epoch's mean the mean over batches, although the last batch holds fewer samples? And at epoch ends: is the
-    loss of the last row a constant share of its neighbours, the share of the last accumulation window or of the last
-    batch?
+    Where batch losses and epoch means are both logged and every batch is there: is the epoch's mean what another
+    formula gives, the mean over batches although the last holds fewer samples, the sum divided by one batch too few
+    or too many, or by the samples? And is the loss of the first or last row of every epoch a constant multiple of its
+    neighbours: the share of the last accumulation window or batch, or far from them without a declared reason?
 
 Why it matters
     A mean over batches gives the samples of a last batch of 3 in 50 seventeen times the weight of the others. A last
@@ -26,6 +26,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.epoch_windows import cause_of, last_rows_of_epochs
+from analyzer.clocks.loss import LossBaseline
 from analyzer.model import Finding, Row, Series
 from analyzer.precision import half_width
 from analyzer.rules import Example, Rule, Unchecked
@@ -36,6 +37,8 @@ RELATIVE = 2e-6  # of the mean: float32 sums of some hundred batches
 APART = 5.0  # times the tolerance by which the two means must differ
 AGREEING = 0.7  # share of the epochs that can tell and side with the mean over batches
 FEWEST_EPOCHS = 2
+MOST_SERIES = 6  # of each kind that are compared
+ODD_UNITS, ODD_RATIO = 6.0, 1.15  # noise units of single rows, and the ratio, from which an unexplained row is told
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -43,96 +46,108 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if loss is None or loss.unfit:
         yield Unchecked(reason=loss.unfit if loss else "no training loss in the log")
         return
-    found = _misweighted_means(timeline) or _last_windows(timeline)
+    found = _wrong_means(timeline) or _odd_rows(timeline, loss)
     if found is not None:
         yield found
     elif timeline.epoch is None and not timeline.roles.all("epoch_loss"):
         yield Unchecked(reason="neither epochs nor means over epochs in the log")
 
 
-def _misweighted_means(timeline: Timeline) -> Finding | None:
-    batches = timeline.roles.first("loss")
-    size, batch = timeline.declared.get("dataset_size"), timeline.declared.get("batch_size")
-    if batches is None or not size or not batch:
-        return None
-    declared = timeline.declared
-    update = int(batch) * int(declared.get("world_size") or 1) * int(declared.get("grad_accumulation") or 1)
-    rows, last = -(-int(size) // update), int(size) % update
-    if not last or rows < 2:
-        return None
-    for means in timeline.roles.all("epoch_loss"):
-        if means.tag != batches.tag and len(means) >= FEWEST_EPOCHS:
-            found = _compare(timeline, batches, means, rows, last, update)
-            if found is not None:
-                return found
+def _wrong_means(timeline: Timeline) -> Finding | None:
+    """Epoch means that are what another formula makes of the batches, where every batch is in the log."""
+    for batches in timeline.roles.all("loss")[:MOST_SERIES]:
+        for means in timeline.roles.all("epoch_loss")[:MOST_SERIES]:
+            if means.tag != batches.tag and len(means) >= FEWEST_EPOCHS and len(batches) > len(means):
+                found = _compare(timeline, batches, means)
+                if found is not None:
+                    return found
     return None
 
 
-def _compare(timeline: Timeline, batches: Series, means: Series, rows: int, last: int, update: int) -> Finding | None:
-    weights = np.full(rows, float(update))
-    weights[-1] = last
-    weights /= weights.sum()
-    tolerance = half_width(means) + float(np.median(half_width(batches)))
-    ends = np.concatenate([[means.step[0] - rows], means.step])
-    by_batch: list[tuple[int, float, float]] = []
-    told = 0
-    for index, (low, high) in enumerate(zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)):
-        inside = batches.value[(batches.step > low) & (batches.step <= high)]
-        if len(inside) != rows or not np.isfinite(inside).all():
-            continue
-        plain, weighted, logged = float(inside.mean()), float(weights @ inside), float(means.value[index])
-        allowed = RELATIVE * abs(logged) + float(tolerance[index])
-        if abs(plain - weighted) < APART * allowed:
-            continue
-        told += 1
-        if abs(logged - plain) <= allowed < abs(logged - weighted):
-            by_batch.append((index, plain, weighted))
-    if len(by_batch) < FEWEST_EPOCHS or len(by_batch) < AGREEING * told:
+def _formulas(timeline: Timeline, rows: int) -> tuple[tuple[float, ...], dict[str, float], str]:
+    """Weights of the batches under the right mean, and what other formulas divide the plain sum by, by their words."""
+    declared = timeline.declared
+    size, batch = declared.get("dataset_size"), declared.get("batch_size")
+    wrong = {f"the sum of {rows} batches divided by {other}": float(other) for other in (rows - 1, rows + 1)}
+    if not size or not batch:
+        return (1.0 / rows,) * rows, wrong, ""
+    update = int(batch) * int(declared.get("world_size") or 1) * int(declared.get("grad_accumulation") or 1)
+    whole, last = divmod(int(size), update)
+    if rows not in (whole, whole + 1) or not last:
+        return (1.0 / rows,) * rows, wrong, ""
+    wrong[f"the sum over batches divided by the {int(size)} samples"] = float(size)
+    wrong[f"the sum over batches divided by {int(size)}/{update} batches"] = int(size) / update
+    if rows == whole:  # the last batch is dropped
+        return (1.0 / rows,) * rows, wrong, ""
+    wrong[f"the mean over {rows} batches"] = float(rows)
+    weights = (*((update / int(size),) * (rows - 1)), last / int(size))
+    return weights, wrong, f", although the last holds {last} of {update} samples"
+
+
+def _compare(timeline: Timeline, batches: Series, means: Series) -> Finding | None:
+    rows = int(np.median(np.diff(means.step))) if len(means) > 1 else 0
+    if rows < 2 or np.any(np.diff(batches.step) <= 0):
         return None
-    index, plain, weighted = max(by_batch, key=lambda one: abs(one[1] - one[2]) / abs(one[2]))
-    first = by_batch[0][0]
-    return Finding(
-        severity="warning",
-        message=(
-            f"{means.tag} is the mean over {rows} batches, although the last holds {last} of {update} samples:"
-            f" at step {int(means.step[index])} it says {means.value[index]:.6g},"
-            f" the mean over samples is {weighted:.6g}"
-            f" ({len(by_batch)} of {told} epochs that can tell)"
-        ),
-        tag=means.tag,
-        first_step=int(means.step[first]),
-        last_step=int(means.step[by_batch[-1][0]]),
-        numbers={"over_batches": plain, "over_samples": weighted, "last_batch": last, "batch": update},
-        evidence=tuple(timeline.row(means, one, "mean over batches") for one in dict.fromkeys((first, index))),
-    )
+    weights, wrong, although = _formulas(timeline, rows)
+    tolerance = half_width(means) + float(np.median(half_width(batches)))
+    ends = np.searchsorted(batches.step, means.step, side="right")
+    full = np.flatnonzero((ends >= rows) & (batches.step[np.maximum(ends - rows, 0)] > means.step - rows))
+    if len(full) < FEWEST_EPOCHS:
+        return None
+    inside = batches.value[ends[full][:, None] - rows + np.arange(rows)]
+    logged = means.value[full]
+    right = inside @ np.array(weights)
+    allowed = RELATIVE * np.abs(logged) + tolerance[full]
+    sums = inside.sum(axis=1)
+    for words, divisor in wrong.items():
+        said = sums / divisor
+        telling = np.isfinite(said) & (np.abs(said - right) >= APART * allowed)
+        agree = telling & (np.abs(logged - said) <= allowed)
+        if agree.sum() < FEWEST_EPOCHS or agree.sum() < AGREEING * telling.sum():
+            continue
+        far = int(np.where(agree, np.abs(said - right) / np.abs(right), -1.0).argmax())
+        first, last, at = int(full[agree][0]), int(full[agree][-1]), int(full[far])
+        return Finding(
+            severity="warning",
+            message=(
+                f"{means.tag} is {words}{although if 'mean' in words else ''}:"
+                f" at step {int(means.step[at])} it says {means.value[at]:.6g}, the mean"
+                f"{' over samples' if although else ''} is {right[far]:.6g}"
+                f" ({int(agree.sum())} of {int(telling.sum())} epochs that can tell)"
+            ),
+            tag=means.tag,
+            first_step=int(means.step[first]),
+            last_step=int(means.step[last]),
+            numbers={"logged": float(means.value[at]), "mean": float(right[far]), "divisor": divisor},
+            evidence=tuple(timeline.row(means, one, words) for one in dict.fromkeys((first, at))),
+        )
+    return None
 
 
-def _last_windows(timeline: Timeline) -> Finding | None:
-    loss = timeline.loss
-    assert loss is not None
+def _odd_rows(timeline: Timeline, loss: LossBaseline) -> Finding | None:
+    """The first or last row of every epoch stands apart: by a share that the declaration names, or far."""
     found = last_rows_of_epochs(loss, timeline)
     if found is None:
         return None
-    cause = cause_of(found.typical, found.error, timeline)
-    if cause is None:
+    cause = cause_of(found.typical, found.error, timeline) if found.name == "last" else None
+    if cause is None and (found.units < ODD_UNITS or abs(np.log(found.typical)) < np.log(ODD_RATIO)):
         return None
-    words, share = cause
     first = int(found.position[0])
-    message = (
-        f"{loss.series.tag} in the last row of each epoch is {found.typical:.3g} of its neighbours"
-        f" ({len(found.position)} epochs, first at step {loss.step(first)}): {words}, would be {float(share):.3g}"
-    )
+    why = "no declared size explains it" if cause is None else f"{cause[0]}, would be {float(cause[1]):.3g}"
     evidence: list[Row] = []
     for position in (first, int(found.position[-1])):
         evidence.append(timeline.row(loss.series, int(loss.rows[position - 1]), "the row before"))
-        evidence.append(timeline.row(loss.series, int(loss.rows[position]), "the epoch's last"))
+        evidence.append(timeline.row(loss.series, int(loss.rows[position]), f"the epoch's {found.name}"))
     return Finding(
         severity="warning",
-        message=message,
+        message=(
+            f"{loss.series.tag} in the {found.name} row of each epoch is {found.typical:.3g} of its neighbours"
+            f" ({len(found.position)} epochs, first at step {loss.step(first)}, {found.units:.0f} noise units): {why}"
+        ),
         tag=loss.series.tag,
         first_step=loss.step(first),
         last_step=loss.step(int(found.position[-1])),
-        numbers={"ratio": round(found.typical, 4), "expected": float(share)},
+        numbers={"ratio": round(found.typical, 4)} | ({} if cause is None else {"expected": float(cause[1])}),
         evidence=tuple(evidence),
     )
 
@@ -141,14 +156,14 @@ def _batch(step: int) -> float:
     return round(falling_loss(step) * (1 + 0.2 * (((step * 7919) % 101) / 50 - 1)), 6)
 
 
-def _epochs(weight_of_last: float) -> dict[str, str]:
+def _epochs(weight_of_last: float, divisor: float | None = None) -> dict[str, str]:
     """Five epochs of ten batches; the last batch of each holds 10 of 100 samples."""
     rows: list[tuple[object, ...]] = []
     for epoch in range(5):
         steps = range(10 * epoch + 1, 10 * epoch + 11)
         rows += [(s, epoch, _batch(s), None) for s in steps]
         weights = [1.0] * 9 + [weight_of_last]
-        mean = sum(w * _batch(s) for w, s in zip(weights, steps, strict=True)) / sum(weights)
+        mean = sum(w * _batch(s) for w, s in zip(weights, steps, strict=True)) / (divisor or sum(weights))
         rows.append((10 * epoch + 10, epoch, None, round(mean, 7)))
     return {"log.csv": table(("step", "epoch", "loss", "epoch_loss"), rows)}
 
@@ -164,11 +179,13 @@ RULE = Rule(
         "https://lightning.ai/docs/pytorch/stable/extensions/logging.html (batch_size)",
     ),
     bad=(
+        Example(title="sum over one batch too few", files=lambda: _epochs(1.0, 9.0)),
         Example(
             title="mean over batches", files=lambda: _epochs(1.0), declared={"dataset_size": 910, "batch_size": 100}
         ),
     ),
     good=(
+        Example(title="mean of whole batches", files=lambda: _epochs(1.0), why="the sum divided by the batches there are"),
         Example(
             title="mean over samples",
             files=lambda: _epochs(0.1),

@@ -1,8 +1,8 @@
 """The gradient norm grows by orders of magnitude and stays there, or becomes infinite.
 
 What it checks
-    Whether the gradient norm ends thirty times above the level that it had, for at least five rows, or is infinite or
-    NaN to the end, while the loss itself is still a number.
+    Whether the gradient norm of any account ends thirty times above the level that it had, for at least five rows, or
+    is infinite or NaN to the end or in every row, while the loss itself is still a number.
 
 Why it matters
     Weights move as far as the clipping lets them, or out of the basin: a divergence follows within a few updates.
@@ -24,6 +24,7 @@ import numpy as np
 from analyzer.model import Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.judged_loss import series_of_every_account
 from analyzer.timeline import Timeline
 
 LASTING_FACTOR = 30.0  # of the median norm before; a spike in the loss moves it by 3 to 10
@@ -32,40 +33,43 @@ FEWEST_ROWS = 20
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    series = timeline.roles.first("grad_norm")
-    if series is None:
+    norms = series_of_every_account(timeline, "grad_norm")
+    if not norms:
         yield Unchecked(reason="no gradient norm in the log")
         return
-    if len(series) < FEWEST_ROWS:
-        yield Unchecked(reason=f"{len(series)} gradient norms; {FEWEST_ROWS} or more would let it run")
+    long = [series for series in norms if len(series) >= FEWEST_ROWS]
+    if not long:
+        yield Unchecked(reason=f"{len(norms[0])} gradient norms; {FEWEST_ROWS} or more would let it run")
         return
     if timeline.session_map.concurrent:
         yield Unchecked(reason="two processes wrote the run at once: its rows are not one curve")
         return
-    found = _lost(timeline, series) or _grown(timeline, series)
-    if found is not None:
-        yield found
+    for series in long:
+        found = _lost(timeline, series) or _grown(timeline, series)
+        if found is not None:
+            yield found
+            return
 
 
 def _lost(timeline: Timeline, series: Series) -> Finding | None:
     finite = np.flatnonzero(np.isfinite(series.value))
-    if (
-        not len(finite)
-        or len(series) - 1 - finite[-1] < LASTING_ROWS
-        or _loss_is_lost(timeline, int(series.step[finite[-1]]))
-    ):
+    first = int(finite[-1]) + 1 if len(finite) else 0
+    if len(series) - first < LASTING_ROWS or _loss_is_lost(timeline, int(series.step[first])):
         return None
-    first = int(finite[-1]) + 1
+    whole = "" if first else ", its first row,"
     return Finding(
         severity="warning",
         message=(
-            f"{series.tag} is no finite number from step {int(series.step[first])} to the end"
+            f"{series.tag} is no finite number from step {int(series.step[first])}{whole} to the end"
             f" ({len(series) - first} rows)"
         ),
         tag=series.tag,
         first_step=int(series.step[first]),
         last_step=int(series.step[-1]),
-        evidence=(timeline.row(series, first - 1, "the last finite one"), timeline.row(series, first, "not finite")),
+        evidence=(
+            *((timeline.row(series, first - 1, "the last finite one"),) if first else ()),
+            timeline.row(series, first, "not finite"),
+        ),
     )
 
 
@@ -73,7 +77,7 @@ def _loss_is_lost(timeline: Timeline, step: int) -> bool:
     loss = timeline.roles.first("loss")
     if loss is None:
         return False
-    later = loss.value[loss.step > step]
+    later = loss.value[loss.step >= step]
     return len(later) > 0 and bool(np.mean(~np.isfinite(later) | (later == 0)) > 0.5)
 
 

@@ -1,8 +1,8 @@
 """The training loss is exactly zero from one step on.
 
 What it checks
-    Whether the loss ends in a run of exact zeros that it did not approach: the last value before is well above the
-    smallest number that the log can write.
+    Whether the loss of any account ends in a run of exact zeros that it did not approach: the last value before is
+    well above the smallest number that the log can write. Also whether it is zero in every row of the log.
 
 Why it matters
     A cross-entropy is never exactly zero. The zeros are NaN in disguise (the Trainer's ``logging_nan_inf_filter``
@@ -10,7 +10,8 @@ Why it matters
     gradient norm that stands at the clipping threshold or is NaN says the same.
 
 When it is silent
-    When the loss came down to zero by itself: values before the zeros are within a few units of the last written digit.
+    Where rewards are logged, a loss that is always zero: on-policy losses begin there. When the loss came down to zero
+    by itself: values before the zeros are within a few units of the last written digit.
 
 What to do
     Set ``logging_nan_inf_filter=False``, look at the gradient norm and the labels of the first zero batch, and restart
@@ -19,6 +20,7 @@ What to do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -28,36 +30,49 @@ from analyzer.model import NO_STEP, Finding, Row, Series
 from analyzer.precision import half_width
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.judged_loss import series_of_every_account
 from analyzer.timeline import Timeline
 
 UNITS_OF_LAST_DIGIT = 100.0  # a loss within so many written units of zero may well have reached it
 ROWS_BEFORE = 10
+USUAL_ZEROS = 0.05  # share of the rows before that are zero
+FEWEST_ZEROS = 10  # rows of nothing else
+RETURNS = re.compile(r"reward|kl(?:$|[/_])|advantage|policy|episode|rollout", re.I)  # on-policy losses begin at zero
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    series = timeline.roles.first("loss")
-    if series is None:
+    losses = series_of_every_account(timeline, "loss")
+    if not losses:
         yield Unchecked(reason="no training loss in the log")
         return
+    main = {series.tag for series in losses[:1]}
+    for series in losses:  # one account may hide what another shows: each tag once
+        found = _collapse(timeline, series) or (_never_more(timeline, series) if series.tag in main else None)
+        if found is not None:
+            yield found
+            return
+
+
+def _collapse(timeline: Timeline, series: Series) -> Finding | None:
     finite = np.flatnonzero(np.isfinite(series.value))
     nonzero = np.flatnonzero(series.value[finite] != 0.0)
     if not len(nonzero) or len(finite) - 1 - nonzero[-1] < ZERO_TAIL_ROWS:
-        return
+        return None
     first = int(finite[nonzero[-1] + 1])
     before = finite[: nonzero[-1] + 1][-ROWS_BEFORE:]
     width = float(half_width(series)[before].max())
     if float(np.median(np.abs(series.value[before]))) <= max(UNITS_OF_LAST_DIGIT * 2 * width, 1e-6):
-        return
-    if np.mean(series.value[finite[: nonzero[-1] + 1]] == 0.0) > 0.05:
-        return  # zeros are an everyday value of this loss (a hinge, an auxiliary term)
+        return None
+    if np.mean(series.value[finite[: nonzero[-1] + 1]] == 0.0) > USUAL_ZEROS:
+        return None  # zeros are an everyday value of this loss (a hinge, an auxiliary term)
     rows = len(finite) - int(nonzero[-1]) - 1
     step = int(series.step[first])
     last = float(series.value[before[-1]])
-    message = f"{series.tag} is exactly 0 from step {step} to the end ({rows} rows); the row before has {last:.4g}"
     witness, evidence = _gradient(timeline, step)
-    yield Finding(
+    return Finding(
         severity="error",
-        message=message + witness,
+        message=f"{series.tag} is exactly 0 from {_place(series, first)} to the end ({rows} rows);"
+        f" the row before has {last:.4g}{witness}",
         tag=series.tag,
         first_step=None if step == NO_STEP else step,
         last_step=None if step == NO_STEP else int(series.step[finite[-1]]),
@@ -70,24 +85,46 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     )
 
 
+def _never_more(timeline: Timeline, series: Series) -> Finding | None:
+    """Zero in every row of the log: an error beside a gradient norm that is NaN or does not move, else a warning."""
+    value = series.value[np.isfinite(series.value)]
+    if len(value) < FEWEST_ZEROS or np.any(value != 0.0):
+        return None
+    step = int(series.step[0])
+    witness, evidence = _gradient(timeline, step)
+    if not witness and any(RETURNS.search(tag) for tag in timeline.view.series):
+        return None
+    return Finding(
+        severity="error" if witness else "warning",
+        message=f"{series.tag} is exactly 0 in all {len(value)} rows{witness}",
+        tag=series.tag,
+        first_step=None if step == NO_STEP else step,
+        last_step=None if step == NO_STEP else int(series.step[-1]),
+        numbers={"rows": len(value)},
+        evidence=(timeline.row(series, 0, "the first row"), *evidence),
+    )
+
+
+def _place(series: Series, index: int) -> str:
+    step = int(series.step[index])
+    return f"step {step}" if step != NO_STEP else f"row {int(series.row[index])}"
+
+
 def _gradient(timeline: Timeline, step: int) -> tuple[str, tuple[Row, ...]]:
-    norm = timeline.roles.first("grad_norm")
-    if norm is None:
-        return "", ()
-    return _gradient_words(timeline, norm, step)
-
-
-def _gradient_words(timeline: Timeline, norm: Series, step: int) -> tuple[str, tuple[Row, ...]]:
-    later = np.flatnonzero(norm.step >= step)
-    if len(later) < ZERO_TAIL_ROWS:
-        return "", ()
-    values = norm.value[later]
-    if np.isnan(values).mean() > 0.9:
-        return ", and the gradient norm is NaN from there on", (timeline.row(norm, int(later[0]), "NaN in disguise"),)
-    if np.ptp(values[np.isfinite(values)]) == 0:
-        return f", and the gradient norm stands at exactly {values[0]:g}", (
-            timeline.row(norm, int(later[0]), "does not move"),
-        )
+    """What the gradient norm says from a step on, in words, and a row that shows it."""
+    for norm in series_of_every_account(timeline, "grad_norm"):
+        later = np.flatnonzero(norm.step >= step)
+        if len(later) < ZERO_TAIL_ROWS:
+            continue
+        values = norm.value[later]
+        if np.isnan(values).mean() > 0.9:
+            row = timeline.row(norm, int(later[0]), "NaN in disguise")
+            return ", and the gradient norm is NaN from there on", (row,)
+        finite = values[np.isfinite(values)]
+        if len(finite) and np.ptp(finite) == 0:
+            return f", and the gradient norm stands at exactly {finite[0]:g}", (
+                timeline.row(norm, int(later[0]), "does not move"),
+            )
     return "", ()
 
 
@@ -117,8 +154,17 @@ RULE = Rule(
                 ],
             ),
         ),
+        Example(
+            title="zero from the first row",
+            files=csv_log(("step", "loss", "grad_norm"), lambda: [(s, 0.0, "nan") for s in range(1, 61)]),
+        ),
     ),
     good=(
+        Example(
+            title="zero beside a reward",
+            files=csv_log(("step", "loss", "reward"), lambda: [(s, 0.0, 0.1 + s / 200) for s in range(1, 61)]),
+            why="on-policy losses are zero at the first update on each batch",
+        ),
         Example(
             title="never zero", files=csv_log(("step", "loss"), lambda: _log(1000)), why="the loss stays above zero"
         ),

@@ -1,8 +1,9 @@
 """The validation loss turned long before the end.
 
 What it checks
-    Whether the validation loss has its minimum before 70 % of the evaluations and ends at least 15 % above it, beyond
-    its own scatter, while the training loss does not rise with it.
+    Whether the validation loss of any account has its minimum before 70 % of the evaluations and ends at least 15 %
+    above it, five standard errors of its own noise beyond what a lowest of many is by chance, while the training loss
+    does not rise with it.
 
 Why it matters
     The last checkpoint is not the best one, and everything behind the minimum was spent on memorising.
@@ -26,49 +27,59 @@ from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import table
+from analyzer.rules.judged_loss import series_of_every_account
 from analyzer.timeline import Timeline
 
 FEWEST = 8  # evaluations
 TURNED_BEFORE = 0.7  # share of the evaluations
 LEAST_RISE = 0.15  # of the minimum
-NOISE_UNITS = 5.0
+NOISE_UNITS = 5.0  # standard errors, beyond what the lowest of so many evaluations is below the level by chance
 TRAINING_RISE = 1.1  # the training loss may end this factor above its level at the minimum
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    series = timeline.roles.first("validation_loss")
-    if series is None:
+    losses = series_of_every_account(timeline, "validation_loss")
+    if not losses:
         yield Unchecked(reason="no validation loss in the log")
         return
     if timeline.session_map.concurrent:
         yield Unchecked(reason="two processes wrote the run at once: its rows are not one curve")
         return
+    if max(len(series) for series in losses) < FEWEST:
+        yield Unchecked(reason=f"{len(losses[0])} evaluations; {FEWEST} or more would let it run")
+        return
+    main = losses[0].tag
+    for series in losses:
+        if series.tag != main and len(losses[0]) >= FEWEST and series in timeline.roles.all("validation_loss"):
+            continue  # a part of the main one, or another data set
+        found = _turned(series)
+        if found is not None and not _training_rises(timeline, int(series.step[found[0]])):
+            yield _finding(timeline, series, *found)
+            return
+
+
+def _turned(series: Series) -> tuple[int, int, float] | None:
+    """Row of the minimum, last row, and how many standard errors of the curve's own noise lie between them."""
     rows = np.flatnonzero(np.isfinite(series.value))
-    if len(rows) < FEWEST:
-        yield Unchecked(reason=f"{len(rows)} evaluations; {FEWEST} or more would let it run")
-        return
     value = series.value[rows]
-    if value.min() <= 0 or np.any(np.diff(series.step[rows]) < 0):
-        return
+    if len(rows) < FEWEST or value.min() <= 0 or np.any(np.diff(series.step[rows]) < 0):
+        return None
     smooth = np.concatenate([value[:1], np.median(sliding_window_view(value, 3), axis=1), value[-1:]])
     best = int(smooth[:-1].argmin())
-    lowest, end = float(smooth[best]), float(np.median(value[-max(3, len(value) // 10) :]))
-    steps = np.diff(value)
-    noise = MAD_TO_SIGMA * float(np.median(np.abs(steps - np.median(steps)))) / np.sqrt(2)
-    if (
-        best >= TURNED_BEFORE * (len(value) - 1)
-        or end < (1 + LEAST_RISE) * lowest
-        or end - lowest < NOISE_UNITS * noise
-    ):
-        return
+    tail = max(3, len(value) // 10)
+    lowest, end = float(smooth[best]), float(np.median(value[-tail:]))
+    if best >= TURNED_BEFORE * (len(value) - 1) or end < (1 + LEAST_RISE) * lowest:
+        return None
+    # Its own noise: what three evaluations in a row leave of a straight line. A minimum of many is low by chance, too.
+    bends = value[1:-1] - (value[2:] + value[:-2]) / 2
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(bends - np.median(bends)))) / np.sqrt(1.5)
+    chosen = noise * float(np.sqrt(2 * np.log(max(len(value), 2))))
+    errors = (end - lowest - chosen) / max(noise * float(np.sqrt(1 / 3 + 1 / tail)), 1e-300)
     later = smooth[best:]
-    if np.mean(later[len(later) // 2 :] > lowest * (1 + LEAST_RISE / 2)) < 0.9:
-        return
-    if _training_rises(timeline, int(series.step[rows[best]])):
-        return
+    if errors < NOISE_UNITS or np.mean(later[len(later) // 2 :] > lowest * (1 + LEAST_RISE / 2)) < 0.9:
+        return None
     near = max(0, best - 1)
-    row = int(rows[near + int(value[near : best + 2].argmin())])
-    yield _finding(timeline, series, row, int(rows[-1]))
+    return int(rows[near + int(value[near : best + 2].argmin())]), int(rows[-1]), errors
 
 
 def _training_rises(timeline: Timeline, step: int) -> bool:
@@ -81,13 +92,14 @@ def _training_rises(timeline: Timeline, step: int) -> bool:
     return bool(len(around) and np.median(end) > TRAINING_RISE * np.median(around))
 
 
-def _finding(timeline: Timeline, series: Series, best: int, last: int) -> Finding:
+def _finding(timeline: Timeline, series: Series, best: int, last: int, errors: float) -> Finding:
     ratio = float(series.value[last] / series.value[best])
     return Finding(
         severity="warning",
         message=(
             f"{series.tag} is lowest at step {int(series.step[best])} ({series.value[best]:.4g}) and ends at"
             f" {series.value[last]:.4g}, {100 * (ratio - 1):.0f} % above it, at step {int(series.step[last])}"
+            f" ({min(errors, 999):.0f} standard errors of its own noise){_stopping(timeline, series, best)}"
         ),
         tag=series.tag,
         first_step=int(series.step[best]),
@@ -95,6 +107,15 @@ def _finding(timeline: Timeline, series: Series, best: int, last: int) -> Findin
         numbers={"lowest": float(series.value[best]), "end": float(series.value[last]), "ratio": round(ratio, 4)},
         evidence=(timeline.row(series, best, "the minimum"), timeline.row(series, last, "the end")),
     )
+
+
+def _stopping(timeline: Timeline, series: Series, best: int) -> str:
+    """What a declared patience says of the evaluations behind the minimum."""
+    patience = timeline.declared.get("early_stopping")
+    later = int(np.sum(np.isfinite(series.value[best + 1 :])))
+    if isinstance(patience, int) and not isinstance(patience, bool) and patience > 0:
+        return f"; {later} evaluations follow the minimum, the declared patience is {patience}"
+    return f"; the best checkpoint is the one before {later} evaluations"
 
 
 def _log(rise: float) -> dict[str, str]:
