@@ -196,7 +196,7 @@ def test_a_row_that_stands_apart_in_every_epoch(tmp_path: Path, phase: int, rati
 @pytest.mark.parametrize(
     ("title", "columns", "said"),
     [
-        ("NaN in a few evaluations", {"loss": healthy, "val_loss": lambda s: "nan" if s == 30 else 1.0}, "warning LOS003"),
+        ("one evaluation", {"loss": healthy, "val_loss": lambda s: "nan" if s == 30 else 1.0}, "warning LOS003"),
         ("NaN from the first row", {"loss": lambda s: "nan"}, "error LOS003"),
         ("NaN norm from the first row", {"loss": healthy, "grad_norm": lambda s: "nan"}, "warning GRD001"),
         ("zero from the first row", {"loss": lambda s: 0.0}, "warning LOS005"),
@@ -222,5 +222,5 @@ def test_two_accounts_of_one_loss(tmp_path: Path) -> None:
     moved = {tag: replace(s, source=s.source + 1) for tag, s in other.views[0].series.items()}
     views = (one.views[0], replace(other.views[0], name="second", sources=(1,), series=moved))
     run = replace(one, sources=(*one.sources, *other.sources), views=views)
-    (found,) = [f for f in audit_run(run, merge(()), select=("LOS004",)).findings]
+    (found,) = audit_run(run, merge(()), select=("LOS004",)).findings
     assert found.numbers["factor"] == 8

@@ -185,7 +185,7 @@ RULE = Rule(
         ),
     ),
     good=(
-        Example(title="mean of whole batches", files=lambda: _epochs(1.0), why="the sum divided by the batches there are"),
+        Example(title="mean of batches", files=lambda: _epochs(1.0), why="divided by the batches that it sums"),
         Example(
             title="mean over samples",
             files=lambda: _epochs(0.1),
