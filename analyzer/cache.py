@@ -59,3 +59,26 @@ def write_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def files_kept() -> dict[Path, int]:
+    """Every file that is kept for any purpose, with its size; none where the folder is not our own."""
+    import platformdirs
+
+    kept: dict[Path, int] = {}
+    ours = platformdirs.user_cache_path("analyzer", appauthor=False)
+    for purpose in sorted(ours.iterdir()) if ours.is_dir() else ():
+        folder = own_folder(purpose.name) if purpose.is_dir() else None
+        for path in folder.rglob("*") if folder is not None else ():
+            found = path.lstat()
+            if stat.S_ISREG(found.st_mode):
+                kept[path] = found.st_size
+    return kept
+
+
+def clear_cache() -> tuple[int, int]:
+    """Remove every file that is kept: how many there were, and their bytes."""
+    kept = files_kept()
+    for path in kept:
+        path.unlink(missing_ok=True)
+    return len(kept), sum(kept.values())

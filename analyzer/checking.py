@@ -15,17 +15,20 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from analyzer import __version__
-from analyzer.auditing import audit_run, checked_codes, selected
+from analyzer.auditing import audit_run, selected
 from analyzer.condensed import condensed
 from analyzer.config.baseline import read_baseline, without_known
 from analyzer.config.declared import merge
-from analyzer.config.files import BadConfig, Settings, settings_for
+from analyzer.config.files import BadConfig, settings_for
+from analyzer.configured import checked_settings, settings_of
 from analyzer.discovery import Discovered, Group, discover, find_groups, read_group
 from analyzer.model import Fact, Problem, Report, Run, RunReport
+from analyzer.readers import extension_problems as left_out_readers
 from analyzer.references import reference_of, references_at
 from analyzer.remembered import remembered, sweep
 from analyzer.remote import url_of
 from analyzer.rules import catalogue
+from analyzer.rules import extension_problems as left_out_rules
 from analyzer.silencing import Use, silenced, stale_silences
 from analyzer.sound_clocks import told, with_sound_clocks
 from analyzer.spelling import nearest
@@ -47,6 +50,7 @@ class Request(Struct, frozen=True, kw_only=True):
     ignore: tuple[str, ...] = ()  # besides what the configuration ignores
     roles: Mapping[str, str] = field(default_factory=dict)
     config: Path | None = None  # this file alone, instead of those beside and above the runs
+    isolated: bool = False  # no configuration file at all
     baseline: Path | None = None
     against: Path | None = None  # a reference run, or a folder of reference runs by name
     include: tuple[str, ...] = ()  # globs on paths
@@ -103,7 +107,7 @@ def check(
         unreadable=(*unreadable, *told_together(refused)),
         left_alone=found.left_alone,
         version=__version__,
-        notes=(*stale_silences(uses), *tags_in_no_run(request.roles, runs)),
+        notes=(*stale_silences(uses), *tags_in_no_run(request.roles, runs), *left_out_rules(), *left_out_readers()),
     )
     return without_known(report, known, str(request.baseline)) if known is not None else report
 
@@ -155,7 +159,9 @@ def _unread(group: Group, why: str) -> Problem:
 def _asked(request: Request) -> str:
     """What of a request decides the answer to a group, as text."""
     config = request.config and (str(request.config), request.config.read_bytes())
-    return repr((request.facts, request.select, request.ignore, sorted(request.roles.items()), config))
+    return repr(
+        (request.facts, request.select, request.ignore, sorted(request.roles.items()), config, request.isolated)
+    )
 
 
 def _lasts(answer: Answer) -> bool:
@@ -248,7 +254,7 @@ def audit_configured(run: Run, request: Request, today: datetime.date) -> tuple[
     Raises:
         BadConfig: when a configuration cannot be followed, or leaves nothing to check.
     """
-    settings = checked_settings(settings_for(folder_of(run), request.config))
+    settings = settings_of(run, request.config, isolated=request.isolated)
     select = request.select if request.select is not None else settings.select or ("ALL",)
     ignore = (*settings.ignore, *request.ignore)
     if not selected(catalogue(), select, ignore):
@@ -268,32 +274,10 @@ def audit_configured(run: Run, request: Request, today: datetime.date) -> tuple[
 
 def timeline_of(run: Run, request: Request) -> Timeline:
     """The reconstruction of one run under its own configuration, without checking any rule."""
-    settings = checked_settings(settings_for(folder_of(run), request.config))
+    settings = settings_of(run, request.config, isolated=request.isolated)
     return Timeline(
         run=run,
         declared=merge(request.facts, settings.facts, run.facts),
         role_overrides={**settings.roles, **request.roles},
         expectations=settings.expectations,
     )
-
-
-def checked_settings(settings: Settings) -> Settings:
-    """The settings, in which every code must match a rule: a misspelt one would silently do nothing.
-
-    Raises:
-        BadConfig: when one does not.
-    """
-    own = [((*(settings.select or ()), *settings.ignore), "[rules]")]
-    own += [((silence.rule,), f"{silence.found_in}: [[silence]]") for silence in settings.silences]
-    for codes, where in own:
-        try:
-            checked_codes(codes, where)
-        except ValueError as error:
-            raise BadConfig(str(error)) from error
-    return settings
-
-
-def folder_of(run: Run) -> Path:
-    """Where the configuration of a run is looked for: the folder of its first source."""
-    path = Path(run.sources[0].path) if run.sources else Path()
-    return path if path.is_dir() else path.parent

@@ -19,6 +19,7 @@ from typing import TypeVar, cast
 
 from analyzer.cache import own_folder, read_own, write_whole
 from analyzer.config.files import places_consulted
+from analyzer.extensions import states
 from analyzer.grouping import Group
 from analyzer.plain_records import from_bytes, to_bytes
 from analyzer.readers import all_readers
@@ -122,4 +123,4 @@ def _program() -> str:
     source = Path(__file__).parent
     numpy = find_spec("numpy")
     origins = [Path(numpy.origin)] if numpy is not None and numpy.origin else []
-    return repr((sys.version, [_state(path) for path in (*origins, *sorted(source.rglob("*.py")))]))
+    return repr((sys.version, states(), [_state(path) for path in (*origins, *sorted(source.rglob("*.py")))]))

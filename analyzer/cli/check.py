@@ -52,6 +52,9 @@ BASELINE = Path("analyzer-baseline.json")
 @click.option("--notes", is_flag=True, help="Every note in full, not a line each.")
 @click.option("--show-sound", is_flag=True, help="Name every run without findings, not only their number.")
 @click.option(
+    "--show-settings", is_flag=True, help="Audit nothing; print what each run would be audited under."
+)
+@click.option(
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colours."
 )
 def command(
@@ -66,6 +69,7 @@ def command(
     notes: bool,
     show_sound: bool,
     color: str,
+    show_settings: bool,
 ) -> None:
     """Audit logs and print what cannot be true.
 
@@ -78,6 +82,9 @@ def command(
     from analyzer.console.output import files_read, look_of_stdout, say, write_file
     from analyzer.renderers import renderer_named
 
+    if show_settings:
+        say(settings_text(request))
+        return
     targets = planned_outputs(formats, outputs)
     baseline = request.baseline or BASELINE
     report = checked(
@@ -113,6 +120,31 @@ def command(
 
             click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
     sys.exit(exit_code(report, fail_on))
+
+
+def settings_text(request: Request) -> str:
+    """What every run found at the paths would be audited under.
+
+    Raises:
+        CannotAudit: when a configuration cannot be followed, or nothing is found.
+    """
+    from analyzer.checking import find_all
+    from analyzer.config.declared import merge
+    from analyzer.config.files import BadConfig
+    from analyzer.configured import settings_of
+    from analyzer.renderers.settings_text import as_text
+
+    found = find_all(request)
+    if not found.runs:
+        raise CannotAudit("; ".join(f"{one.source}: {one.message}" for one in found.unreadable) or "no training log")
+    try:
+        return "\n".join(
+            as_text(run.name, settings, merge(request.facts, settings.facts, run.facts), request)
+            for run in found.runs
+            for settings in [settings_of(run, request.config, isolated=request.isolated)]
+        )
+    except BadConfig as error:
+        raise CannotAudit(str(error)) from error
 
 
 def exit_code(report: Report, fail_on: str) -> int:

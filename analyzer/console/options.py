@@ -31,6 +31,7 @@ _AUDIT_OPTIONS = (
     click.option(
         "--config", type=click.Path(path_type=Path), help="This configuration file alone, not those beside the runs."
     ),
+    click.option("--isolated", is_flag=True, help="No configuration file, not even those beside the runs."),
     click.option("--baseline", type=click.Path(path_type=Path), help="Known findings: only new ones count."),
     click.option("--against", type=click.Path(path_type=Path), help="A reference run to keep to, or a folder of them."),
     click.option("--include", multiple=True, metavar="GLOB", help="Read only files that match (repeatable)."),
@@ -51,8 +52,8 @@ _AUDIT_OPTIONS = (
 )
 
 REQUESTED = (
-    "paths", "declare", "select", "ignore", "role", "config", "baseline", "against", "include", "exclude", "jobs",
-    "cache", "scheduler",
+    "paths", "declare", "select", "ignore", "role", "config", "isolated", "baseline", "against", "include", "exclude",
+    "jobs", "cache", "scheduler",
 )  # fmt: skip
 
 
@@ -77,6 +78,7 @@ def requested(
     ignore: Iterable[str] = (),
     role: Iterable[str] = (),
     config: Path | None = None,
+    isolated: bool = False,
     baseline: Path | None = None,
     against: Path | None = None,
     include: Iterable[str] = (),
@@ -102,6 +104,8 @@ def requested(
         facts = facts_from_options(declare)
     except ValueError as error:
         raise CannotAudit(str(error)) from error
+    if isolated and config is not None:
+        raise CannotAudit("--isolated reads no configuration file, --config names one: leave one of them out")
     chosen = checked_codes(codes(select), "--select")
     return Request(
         paths=tuple(Path(path) for path in paths),
@@ -110,6 +114,7 @@ def requested(
         ignore=checked_codes(codes(ignore), "--ignore"),
         roles=chosen_roles(role),
         config=config,
+        isolated=isolated,
         baseline=baseline,
         against=against,
         include=tuple(include),

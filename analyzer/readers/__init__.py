@@ -14,6 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from analyzer.extensions import accepted
 from analyzer.model import Fact, Marker, Problem, Series, Source
 
 
@@ -47,12 +48,25 @@ class Reader(Struct, frozen=True, kw_only=True):
 @cache
 def all_readers() -> tuple[Reader, ...]:
     """Every reader, the most specific first."""
+    own = own_readers()
+    others, _ = accepted("analyzer.readers", Reader, "READER", [reader.name for reader in own], "name")
+    return tuple(sorted((*own, *(reader for reader, _ in others)), key=lambda reader: (-reader.priority, reader.name)))
+
+
+@cache
+def own_readers() -> tuple[Reader, ...]:
+    """The readers that the analyzer brings."""
     found = []
     for module_info in pkgutil.iter_modules(__path__, prefix=f"{__name__}."):
         reader = getattr(importlib.import_module(module_info.name), "READER", None)
         if isinstance(reader, Reader):
             found.append(reader)
-    return tuple(sorted(found, key=lambda reader: (-reader.priority, reader.name)))
+    return tuple(found)
+
+
+def extension_problems() -> list[str]:
+    """A line for every reader of another package that is left out, and why."""
+    return accepted("analyzer.readers", Reader, "READER", [reader.name for reader in own_readers()], "name")[1]
 
 
 def reader_for(path: Path, head: bytes) -> Reader | None:

@@ -1,4 +1,4 @@
-"""The rule catalogue: every module of the family folders that ends in RULE.
+"""The rule catalogue: every module of the family folders that ends in RULE, and the rules of other packages.
 
 A rule is a generator over a timeline. It yields ``Finding`` and, where it could not look, ``Unchecked``.
 """
@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from analyzer.extensions import accepted
 from analyzer.model import Finding, Severity
 from analyzer.timeline import Timeline
 
@@ -49,7 +50,14 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 @cache
 def catalogue() -> tuple[Rule, ...]:
-    """All rules, by code. Found by walking the folders: adding a rule touches one file."""
+    """All rules, by code. Found by walking the folders: a rule is one file. Those of other packages are last."""
+    others, _ = _others()
+    return (*own_rules(), *sorted(others, key=lambda rule: rule.code))
+
+
+@cache
+def own_rules() -> tuple[Rule, ...]:
+    """The rules that the analyzer brings."""
     found: list[Rule] = []
     for module_info in pkgutil.walk_packages(__path__, prefix=f"{__name__}."):
         if module_info.ispkg:
@@ -59,3 +67,17 @@ def catalogue() -> tuple[Rule, ...]:
         if isinstance(rule, Rule):
             found.append(replace(rule, documentation=module.__doc__ or ""))
     return tuple(sorted(found, key=lambda rule: rule.code))
+
+
+@cache
+def _others() -> tuple[list[Rule], list[str]]:
+    taken = [name for rule in own_rules() for name in (rule.code, rule.name)]
+    found, problems = accepted("analyzer.rules", Rule, "RULE", taken, "code")
+    return [
+        replace(rule, documentation=rule.documentation or (module and module.__doc__) or "") for rule, module in found
+    ], problems
+
+
+def extension_problems() -> list[str]:
+    """A line for every rule of another package that is left out, and why."""
+    return _others()[1]

@@ -18,9 +18,8 @@ from typing import Any
 from msgspec import Struct
 
 from analyzer import __version__
-from analyzer.checking import Request, audit_group
+from analyzer.checking import Request, audit_group, told_together
 from analyzer.condensed import condensed
-from analyzer.config.files import BadConfig
 from analyzer.discovery import Group, find_groups
 from analyzer.model import Problem, RunReport
 from analyzer.remembered import files_of
@@ -126,16 +125,14 @@ class Audits:
 
     def _audit(self, key: Key, group: Group, states: States, live: bool) -> Entry:
         request = Request(paths=tuple(self._roots.values()), ignore=NOT_WHILE_LIVE if live else ())
-        try:
-            answer = audit_group(group, request, datetime.date.today(), keep_series=True)
-        except BadConfig as error:
-            problem = Problem(source=str(group.root), kind="unreadable", message=str(error))
-            return Entry(states=states, live=live, runs=(), unreadable=(problem,))
+        answer = audit_group(group, request, datetime.date.today(), keep_series=True)
         with self._lock:
             self._stamp += 1
             stamp = self._stamp
         runs = tuple(self._shown(key, one, stamp) for one in answer.runs)
-        return Entry(states=states, live=live, runs=runs, unreadable=answer.unreadable)
+        return Entry(
+            states=states, live=live, runs=runs, unreadable=(*answer.unreadable, *told_together(answer.refused))
+        )
 
     def _shown(self, key: Key, one: RunReport, stamp: int) -> Audited:
         anchor = self._anchors.setdefault((key, one.run.name), f"run-{len(self._anchors) + 1}")

@@ -138,3 +138,37 @@ def test_colours_only_where_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[" in run("check", "log.csv").output
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[" not in run("check", "log.csv").output
+
+
+def test_isolated_reads_no_configuration(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("step,loss\n" + "".join(f"{n},{5 - n / 20:.3f}\n" for n in range(1, 60)))
+    (tmp_path / "analyzer.toml").write_text("[declared]\nbatch_size = 8\n[rules]\nignore = ['LOS']\n")
+    shown = CliRunner().invoke(main, ["check", str(tmp_path), "--show-settings"]).output
+    assert "declared batch_size = 8" in shown and "ignore: LOS" in shown
+    isolated = CliRunner().invoke(main, ["check", str(tmp_path), "--isolated", "--show-settings"]).output
+    assert "configuration: none" in isolated and "batch_size" not in isolated
+    both = CliRunner().invoke(main, ["check", str(tmp_path), "--isolated", "--config", str(tmp_path / "analyzer.toml")])
+    assert both.exit_code == 2 and "leave one of them out" in both.output
+
+
+def test_the_cache_is_shown_and_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from analyzer.cache import own_folder, write_whole
+
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *names, **more: tmp_path / "analyzer")
+    folder = own_folder("audits")
+    assert folder is not None
+    write_whole(folder / "ab" / "abc", b"x" * 10)
+    assert ": 1 files" in CliRunner().invoke(main, ["cache", "show"]).output
+    assert CliRunner().invoke(main, ["cache", "clear"]).output.startswith("1 files removed")
+    assert ": 0 files" in CliRunner().invoke(main, ["cache", "show"]).output
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("analyzer che", "plain,check"), ("analyzer check --isol", "--isolated")]
+)
+def test_the_shell_completes_commands_and_options(typed: str, offered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    monkeypatch.setenv("_ANALYZER_COMPLETE", "bash_complete")
+    done = CliRunner().invoke(main, [], prog_name="analyzer")
+    assert offered in done.output
