@@ -82,7 +82,8 @@ def choose_axis(columns: Sequence[Column], rows: int, dialect: Dialect) -> Axis:
         for column in columns:
             if not pattern.search(normal(column.name)) or not _counts_up(column, rows, strict=strict):
                 continue
-            if counts == "epoch" and _repeats_in_a_series(column, columns, rows):
+            timeless = [one for one in columns if one.name != dialect.wall_column]
+            if counts == "epoch" and _repeats_in_a_series(column, timeless, rows):
                 continue
             if counts != "epoch" and _laps_with_epoch(column, columns, rows):
                 continue

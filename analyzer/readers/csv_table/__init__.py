@@ -35,6 +35,7 @@ from analyzer.readers.text_file import (
     unreadable,
     why_not_text,
 )
+from analyzer.readers.whole_end import with_a_whole_end
 from analyzer.roles import role_of_tag
 
 FAST_FROM = 1 << 20  # bytes; below it the import of a fast parser costs more than it saves
@@ -53,7 +54,7 @@ def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
     reason = why_not_text(unpacked.data)
     if reason:
         return unreadable(name, "csv", reason, unpacked.problems)
-    text = unpacked.data
+    text = with_a_whole_end(unpacked.data)
     if len(text) >= FAST_FROM and no_log_by_its_header(text):
         return unreadable(name, "csv", NO_LOG, unpacked.problems)
     if len(text) >= fast_from:

@@ -8,11 +8,14 @@ from collections.abc import Iterator, Sequence
 
 from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.columns.wall_time import seconds_of_stamp
+from analyzer.readers.stdout.general import COUNTERS, PLACES, Block, bar_of, counters_of, entry_of, may_tell, rank_of
+from analyzer.readers.stdout.laps import BAR, BARS, HEADING
 from analyzer.readers.stdout.patterns import (
     ASSIGNED,
     LINES,
     WALL,
     Entry,
+    Line,
     begins_as_known,
     first_match,
     number_of,
@@ -23,6 +26,7 @@ from analyzer.written_numbers import MOST_DIGITS, holds_a_number_beyond_a_double
 
 LONGEST_LINE = 10_000  # characters; nothing that people read is longer
 _STAMP = re.compile(r"\s*+\[?(\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?)\]?")
+FIRST_COLUMNS = 80  # of a line, in which its time stands
 _DIGIT = re.compile(r"\d")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _KERAS_EPOCH = re.compile(r"^\s*+Epoch (\d{1,15})/(\d{1,15})\s*+$")
@@ -42,12 +46,13 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     patterns = list(LINES)
     hits: Counter[str] = Counter()
     keras_epoch: int | None = None
+    block = Block()
     complete = lines.lines if lines.complete else lines.lines[:-1]
     index = -1
     while (index := index + 1) < len(complete):
         line = shown(complete[index])
         if len(line) > MOST_DIGITS and (reason := _left_out(line)):
-            if odd is not None and (len(line) <= LONGEST_LINE or begins_as_known(line[:LONGEST_LINE])):
+            if odd is not None and (len(line) <= LONGEST_LINE or _counts(line[:LONGEST_LINE])):
                 odd.append((index + 1, reason))
             continue
         if not _DIGIT.search(line):
@@ -60,6 +65,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
         head = _KERAS_EPOCH.match(line) if "poch" in line else None
         if head:
             keras_epoch = int(head[1])
+            block.open({"epoch": keras_epoch})
             yield index + 1, "keras", {"=epochs": int(head[2])}
             continue
         if keras_epoch is not None and (bar := _KERAS_BAR.match(line)) and bar[1] == bar[2]:
@@ -74,18 +80,49 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
                 yield index + 1, "olmo", {"step": int(opened[1]), **values}
                 index = end - 1
             continue
-        stamp = _STAMP.match(line)
+        painted = bar_of(complete[index]) if "%|" in complete[index] else None
+        rank, line = rank_of(line)
+        stamp = _STAMP.search(line, 0, FIRST_COLUMNS)
         text = line[stamp.end() :].lstrip(" -:|,") if stamp else line
-        found = first_match(patterns, text)
-        if found is None:
+        name, told = _told(patterns, block, text)
+        if painted is not None:
+            told = {**(told or {}), BAR: painted[0], BARS: painted[1]}
+        if told is None:
             continue
-        pattern, entry = found
-        if stamp and WALL not in entry and (seconds := seconds_of_stamp(stamp[1])) is not None:
-            entry[WALL] = seconds
-        hits[pattern.name] += 1
-        if hits[pattern.name] == 1000:  # most lines of one log are alike: try that pattern first
+        if rank:
+            told = {key if _of_all_ranks(key) else f"rank{rank}/{key}": value for key, value in told.items()}
+        if stamp and WALL not in told and (seconds := seconds_of_stamp(stamp[1])) is not None:
+            told[WALL] = seconds
+        hits[name] += 1
+        if hits[name] == 1000:  # most lines of one log are alike: try that pattern first
             patterns.sort(key=lambda one: -(hits[one.name] // 1000))
-        yield index + 1, pattern.name, entry
+        yield index + 1, name, told
+
+
+def _counts(text: str) -> bool:
+    """Whether a line counts something, whatever else it says."""
+    return begins_as_known(text) or bool(counters_of(text)[0])
+
+
+def _told(patterns: Sequence[Line], block: Block, text: str) -> tuple[str, Entry | None]:
+    """What a line says by a program's own pattern, by the general grammar, or below a counter that stands alone."""
+    found = first_match(patterns, text)
+    if found is not None:
+        return found[0].name, found[1]
+    if not may_tell(text):
+        return "general", None
+    entry = entry_of(text)
+    if entry is None:
+        return "block", block.entry_of(text)
+    if "epoch" not in entry and "epoch" in block.counters:
+        entry[HEADING] = block.counters["epoch"]
+    elif "epoch" in entry and COUNTERS.isdisjoint(entry) and "batch" not in entry:
+        block.open({"epoch": entry["epoch"]})
+    return "general", entry
+
+
+def _of_all_ranks(key: str) -> bool:
+    return key[:1] == "=" or key in COUNTERS or key in PLACES or key in (BAR, BARS, HEADING)
 
 
 def shown(raw: str) -> str:

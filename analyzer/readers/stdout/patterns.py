@@ -18,7 +18,7 @@ from analyzer.readers.columns.entries import flatten
 from analyzer.readers.columns.step_axis import LARGEST_STEP
 from analyzer.written_numbers import DECIMAL, loads_json, number_written
 
-GENERIC = ("step", "epoch")  # patterns that a line of source code or of prose may match by chance
+GENERIC = ("general", "block")  # shapes that a line of source code or of prose may match by chance
 WALL = "timestamp"
 
 Entry = dict[str, Any]
@@ -199,23 +199,31 @@ LINES: tuple[Line, ...] = (
     Line(
         name="mmengine",
         framework="mmengine",
-        starts=re.compile(r"\b(?:Epoch|Iter)\((?P<phase>\w+)\)\s++(?:\[(?P<epoch>\d+)\])?\[\s*(?P<batch>\d+)/\d+\]"),
+        starts=re.compile(
+            r"\b(?:Epoch|Iter)\((?P<phase>\w+)\)\s++(?:\[(?P<epoch>\d+)\])?\[\s*(?P<batch>\d+)/(?P<batches>\d+)\]"
+        ),
     ),
-    Line(name="mmcv", framework="mmcv", starts=re.compile(r"\bEpoch \[(?P<epoch>\d+)\]\[(?P<batch>\d+)/\d+\]\s")),
+    Line(
+        name="mmcv",
+        framework="mmcv",
+        starts=re.compile(r"\bEpoch \[(?P<epoch>\d+)\]\[(?P<batch>\d+)/(?P<batches>\d+)\]\s"),
+    ),
     Line(name="mmcv iterations", framework="mmcv", starts=re.compile(r"\bIter \[(?P<iter>\d+)/(?P<total>\d+)\]\s")),
     Line(
         name="timm",
         framework="timm",
         pairs=_SPOKEN,
-        starts=re.compile(r"\bTrain: (?P<epoch>\d+) \[\s*(?P<batch>\d+)/\d+ \(\s*\d+%\)\]"),
+        starts=re.compile(r"\bTrain: (?P<epoch>\d+) \[\s*(?P<batch>\d+)/(?P<batches>\d+) \(\s*\d+%\)\]"),
     ),
     Line(
-        name="torchvision", pairs=_SPOKEN, starts=re.compile(r"\bEpoch: \[(?P<epoch>\d+)\] *\[ *(?P<batch>\d+)/\d+\]")
+        name="torchvision",
+        pairs=_SPOKEN,
+        starts=re.compile(r"\bEpoch: \[(?P<epoch>\d+)\] *\[ *(?P<batch>\d+)/(?P<batches>\d+)\]"),
     ),
     Line(
         name="pytorch example",
         pairs=ASSIGNED,
-        starts=re.compile(r"\bTrain Epoch: (?P<epoch>\d+) \[\s*(?P<samples_in_epoch>\d+)/\d+ \(\s*\d+%\)\]"),
+        starts=re.compile(r"\bTrain Epoch: (?P<epoch>\d+) \[\s*(?P<samples>\d+)/(?P<of>\d+) \(\s*\d+%\)\]"),
     ),
     Line(
         name="caffe",
@@ -226,21 +234,6 @@ LINES: tuple[Line, ...] = (
         name="bars",
         pairs=_SPOKEN,
         starts=re.compile(r"^\s*+step\s++(?P<step>\d+)\s*+/\s*+(?P<total>\d+)\s*+\|", re.I),
-    ),
-    Line(
-        name="step",
-        starts=re.compile(
-            rf"(?:^|[\s\[(])(?:epochs?{_THEN}(?P<epoch>\d+)(?:\s*+/\s*+(?P<epochs>\d+))?[\])]?[\s,;:|-]++)?"
-            rf"(?:global[ _]?step|training step|step|iter(?:ation)?|batch|update)s?{_THEN}(?P<step>\d+)"
-            r"(?:\s*+/\s*+(?P<total>\d+))?[\])]?[\s,;:|-]",
-            re.I,
-        ),
-    ),
-    Line(
-        name="epoch",
-        starts=re.compile(
-            rf"(?:^|[\s\[(:])epochs?{_THEN}(?P<epoch>\d+)(?:\s*+/\s*+(?P<epochs>\d+))?[\])]?[\s,;:|-]", re.I
-        ),
     ),
 )
 

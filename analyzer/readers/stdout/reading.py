@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.model import Fact, Problem, Source
 from analyzer.readers import Reading
@@ -21,8 +22,10 @@ from analyzer.readers.columns.reading import interpret
 from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.json_lines import TELLING_ROLES
 from analyzer.readers.stdout.entries import entries_of
+from analyzer.readers.stdout.laps import BAR, TOTALS, axis_of
 from analyzer.readers.stdout.patterns import GENERIC, LINES, WALL, Entry
 from analyzer.readers.text_file import Lines, decode, lines_of, unpack, unreadable, why_not_text
+from analyzer.readers.whole_end import with_a_whole_end
 from analyzer.roles import role_of_tag
 
 LINES_NEEDED = 3  # fewer lines that look like a step of training are chance
@@ -35,20 +38,25 @@ def parse(data: bytes, name: str) -> Reading:
     reason = why_not_text(unpacked.data)
     if reason:
         return unreadable(name, "stdout", reason, unpacked.problems)
-    lines = lines_of(decode(unpacked.data))
+    lines = lines_of(decode(with_a_whole_end(unpacked.data)))
     found: list[tuple[int, str, Entry]] = []
     declared: dict[str, list[int]] = {}
     odd: list[tuple[int, str]] = []
     for row, pattern, entry in entries_of(lines, odd):
         numbers = {key: value for key, value in entry.items() if key[:1] != "="}
+        if "epochs" in numbers:
+            declared.setdefault("epochs", []).append(numbers["epochs"])
         for key in entry.keys() - numbers.keys():
             declared.setdefault(key[1:], []).append(entry[key])
         if set(numbers) - {WALL}:
             found.append((row, pattern, numbers))
     patterns = Counter(pattern for _, pattern, _ in found)
     found = [one for one in found if one[1] not in GENERIC or patterns[one[1]] >= LINES_NEEDED or len(patterns) == 1]
+    found, axis = axis_of(found)
+    if axis.max_steps is not None:
+        declared.setdefault("max_steps", []).append(axis.max_steps)
     rows = [row for row, _, _ in found]
-    entries = [numbers for _, _, numbers in found]
+    entries = [{key: value for key, value in entry.items() if key not in TOTALS} for _, _, entry in found]
     problems = [*unpacked.problems, *_left_out(odd, name), *_cut(lines, rows, name)]
     if not entries:
         return unreadable(name, "stdout", "no line that tells of training", problems)
@@ -64,14 +72,16 @@ def parse(data: bytes, name: str) -> Reading:
         framework=framework,
         wall_column=WALL,
         elapsed_columns=tuple(one for line in known for one in line.elapsed),
-        step_columns=("num_updates",) if framework == "fairseq" else (),
+        step_columns=(axis.column,) if axis.column else ("num_updates",) if framework == "fairseq" else (),
+        counts=axis.counts,
+        tags={"samples": "samples_in_epoch"} if axis.counts == "samples" else {},
     )
     facts = [
         Fact(key=key, value=values[0], found_in=f"{Path(name).name}")
         for key, values in declared.items()
         if len(set(values)) == 1 or key in ("dataset_size", "global_batch_size")
     ]
-    return interpret(
+    read = interpret(
         columns_of_entries(entries),
         np.array(rows, dtype=np.int64),
         dialect=dialect,
@@ -79,6 +89,9 @@ def parse(data: bytes, name: str) -> Reading:
         facts=facts,
         source=Source(path=name, format="stdout", line_numbers=True),
     )
+    if axis.redraws and read.source.step_axis == "row":
+        return replace(read, source=replace(read.source, step_axis="redraw"))
+    return read
 
 
 def _left_out(odd: Sequence[tuple[int, str]], name: str) -> list[Problem]:
@@ -119,7 +132,7 @@ def tells_of_training(lines: Lines) -> bool:
     counted = False
     for _, pattern, entry in entries_of(lines):
         keys = [key for key in entry if key[:1] != "="]
-        counted = counted or any(names_an_axis(key) for key in keys)
+        counted = counted or any(names_an_axis(key) or key == BAR for key in keys)
         telling[pattern not in GENERIC] += any(
             role_of_tag(key) in TELLING_ROLES or "acc" in key.lower() for key in keys
         )

@@ -1,0 +1,146 @@
+"""Lines that no pattern is written for: counters with their unit, names beside numbers, headlines, bars, and prose."""
+
+# ruff: noqa: E501  (lines as the programs print them)
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from analyzer.readers import Reading
+from analyzer.readers.stdout import parse, recognises
+from analyzer.readers.stdout.general import entry_of
+
+# where from, the line, what it says
+LINES = [
+    ("mlx-lm", "Iter 10: Train loss 0.972, Learning Rate 1.585e-06, It/sec 0.079, Trained Tokens 1578, Peak mem 46.288 GB",
+     {"iter": 10, "Train loss": 0.972, "Learning Rate": 1.585e-06, "It/sec": 0.079, "Trained Tokens": 1578, "Peak mem": 46.288}),
+    ("minGPT", "iter_dt 12.34ms; iter 100: train loss 2.33456", {"iter": 100, "iter_dt": 12.34, "train loss": 2.33456}),
+    ("build-nanogpt", "step    10 | loss: 6.512345 | lr 1.2000e-05 | norm: 1.2345 | dt: 300.12ms | tok/sec: 174512.32",
+     {"step": 10, "loss": 6.512345, "lr": 1.2e-05, "norm": 1.2345, "dt": 300.12, "tok/sec": 174512.32}),
+    ("a print of one's own", "step 222 lr 1.87e-05", {"step": 222, "lr": 1.87e-05}),
+    ("Swin", "(main.py 185): INFO Train: [0/300][10/1251]\teta 1:20:30 lr 0.000001\ttime 3.8123 (3.8123)\tloss 6.9123 (6.9100)\tgrad_norm 1.5 (1.5)\tmem 10123MB",
+     {"epoch": 0, "epochs": 300, "batch": 10, "batches": 1251, "lr": 1e-06, "loss": 6.9123, "grad_norm": 1.5}),
+    ("PyTorch tutorials", "Epoch [1/5], Step [100/600], Loss: 0.5123", {"epoch": 1, "epochs": 5, "step": 100, "total": 600, "Loss": 0.5123}),
+    ("PyTorch-GAN", "[Epoch 0/200] [Batch 10/938] [D loss: 0.698123] [G loss: 0.712312]",
+     {"epoch": 0, "epochs": 200, "batch": 10, "batches": 938, "D loss": 0.698123, "G loss": 0.712312}),
+    ("OpenCLIP", "Train Epoch: 0 [  512/10000 (5%)] Data (t): 1.2 Batch (t): 2.3, 222.1/s, 222.1/s/gpu LR: 0.000001 Logit Scale: 14.286 Loss: 6.2345 (6.2345)",
+     {"epoch": 0, "samples": 512, "of": 10000, "LR": 1e-06, "Logit Scale": 14.286, "Loss": 6.2345, "Data (t)": 1.2, "Batch (t)": 2.3}),
+    ("Flair", "epoch 1 - iter 100/1000 - loss 0.51234567 - time (sec): 12.22 - samples/sec: 10.20 - lr: 0.000005",
+     {"epoch": 1, "iter": 100, "total": 1000, "loss": 0.51234567, "time (sec)": 12.22, "samples/sec": 10.2, "lr": 5e-06}),
+    ("detectron2", "[05/17 12:34:56 d2.utils.events]:  eta: 0:01:02  iter: 19  total_loss: 2.168  loss_cls: 1.321  data_time: 0.01  lr: 4.9953e-06  max_mem: 1234M",
+     {"iter": 19, "total_loss": 2.168, "loss_cls": 1.321, "data_time": 0.01, "lr": 4.9953e-06}),
+    ("torchtitan", "[titan] - root - INFO - step: 10  loss:  7.2345  grad_norm:  1.2345  memory: 40.12GiB(50.66%)  tps: 7,123  mfu: 30.12%",
+     {"step": 10, "loss": 7.2345, "grad_norm": 1.2345, "tps": 7123, "mfu": 30.12}),
+    ("CycleGAN", "(epoch: 1, iters: 100, time: 0.312, data: 0.203) G_GAN: 0.698 G_L1: 12.312", {"epoch": 1, "iter": 100, "G_GAN": 0.698, "G_L1": 12.312}),
+    ("CIFAR tutorial", "[1,  2000] loss: 2.212", {"epoch": 1, "batch": 2000, "loss": 2.212}),
+    ("quickstart tutorial", "loss: 2.301233  [ 6400/60000]", {"samples": 6400, "of": 60000, "loss": 2.301233}),
+    ("PyTorch Geometric", "Epoch: 001, Loss: 0.1234, Train: 0.5, Val: 0.6, Test: 0.7", {"epoch": 1, "Loss": 0.1234, "Train": 0.5, "Val": 0.6, "Test": 0.7}),
+    ("a headline sentence", "Training loss at step 100: 0.512", {"step": 100, "Training loss": 0.512}),
+    ("a bar", "Epoch 3:  10%|█         | 10/100 [00:01<00:11,  8.01it/s, train_loss=0.512]", {"epoch": 3, "train_loss": 0.512}),
+]  # fmt: skip
+NOTHING = [
+    "We trained step 3 of the pipeline and found 7 errors",
+    "Num epochs = 3, batch size = 32",
+    "epochs: 10, lr: 0.001, batch_size: 32",
+    "Saving model every step 500, see Table 2",
+    "Epoch 00004: val_loss improved from inf to 0.51234, saving model to weights.04-0.51.hdf5",
+    "Epoch 00005: val_loss did not improve from 0.51234",
+    "see issue 12 and step 3, 4 or 5",
+    "1.2.3 -> 1.2.4 update 5 packages",
+]
+
+
+@pytest.mark.parametrize(("line", "said"), [(line, said) for _, line, said in LINES], ids=[name for name, _, _ in LINES])
+def test_what_a_line_says(line: str, said: dict[str, float]) -> None:
+    assert entry_of(line) == said
+
+
+@pytest.mark.parametrize("line", NOTHING)
+def test_prose_and_settings_say_nothing(line: str) -> None:
+    assert not entry_of(line)
+
+
+def read(text: str) -> Reading:
+    return parse(text.encode(), "train.log")
+
+
+def points(reading: Reading, tag: str) -> list[tuple[int, float]]:
+    series = next(one for one in reading.series if one.tag == tag)
+    return list(zip(series.step.tolist(), series.value.tolist(), strict=True))
+
+
+def printed(line: str, epochs: range, places: range) -> str:
+    return "".join(line.format(e=e, i=i, loss=f"{9 / (10 * e + i + 1):.4f}") + "\n" for e in epochs for i in places)
+
+
+TUTORIAL = "Epoch [{e}/3], Step [{i}/600], Loss: {loss}"
+# what counts, the text, the axis, the first and last steps, declared facts
+AXES = [
+    ("batches of the epoch are no length of the run", printed(TUTORIAL, range(1, 4), range(100, 601, 100)), "batch", (100, 1800), {"epochs": 3}),
+    ("0-based epochs", printed("Train: [{e}/3][{i}/50]\tlr 0.1\tloss {loss}", range(3), range(0, 50, 10)), "batch", (0, 140), {"epochs": 3}),
+    ("samples inside the epoch", printed("Train Epoch: {e} [{i}/60000 (7%)]\tLoss: {loss}", range(1, 4), range(0, 60000, 12800)), "samples", (0, 171200), {}),
+    ("a total of the run", "".join(f"Epoch [{1 + s // 300}/2], Step [{s}/600], Loss: {9 / s:.4f}\n" for s in range(50, 601, 50)), "step", (50, 600), {"epochs": 2, "max_steps": 600}),
+    ("the first epoch alone", printed(TUTORIAL, range(1, 2), range(100, 601, 100)), "batch", (100, 600), {"epochs": 3}),
+    ("all places of each epoch, without a total", "".join(f"Epoch {e}\n" + "".join(f"step {i} loss {9 / (9 * e + i + 1):.4f}\n" for i in range(5)) for e in (1, 2, 3)), "batch", (1, 15), {}),
+    ("places without a total", printed("[{e}, {i}] loss: {loss}", range(1, 4), range(2000, 12001, 2000)), "row", (1, 18), {}),
+    ("an epoch that begins again", printed(TUTORIAL, range(1, 3), range(100, 601, 100)) + printed(TUTORIAL, range(2, 4), range(100, 601, 100)), "row", (1, 24), {"epochs": 3}),
+    ("a bar that goes once through the run", "".join(f"Steps:  2%|▏         | {s}/500 [00:11<09:11,  1.01s/it, lr=0.0001, step_loss={9 / s:.4f}]\n" for s in range(1, 30)), "step", (1, 29), {"max_steps": 500}),
+    ("a bar for each epoch", printed("Epoch {e}:  10%|█         | {i}/100 [00:01<00:11,  8.01it/s, loss={loss}]", range(3), range(1, 100, 9)), "redraw", (1, 33), {}),
+    ("dictionaries under a bar", "".join(f" 10%|#     | {s}/100 [00:10<01:30,  1.0s/it]\n{{'loss': {9 / s:.4f}, 'learning_rate': 5e-05, 'epoch': {s / 50}}}\n" for s in range(10, 101, 10)), "step", (10, 100), {"max_steps": 100}),
+    ("dictionaries that come late", " 99%|#     | 99/100 [00:10<01:30,  1.0s/it]\n" + "".join(f"{{'loss': {9 / s:.4f}, 'learning_rate': 5e-05, 'epoch': {s / 50}}}\n" for s in range(10, 101, 10)), "row", (1, 10), {}),
+    ("a headline and numbers below it", "".join(f"Epoch {e}/24\n----------\ntrain Loss: {1 / (e + 1):.4f} Acc: 0.7{e}\nval Loss: 0.5 Acc: 0.8{e}\n\n" for e in range(5)), "epoch", (0, 4), {"epochs": 24}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "axis", "ends", "facts"), [row[1:] for row in AXES], ids=[row[0] for row in AXES])
+def test_the_axis_as_it_is_written(text: str, axis: str, ends: tuple[int, int], facts: dict[str, int]) -> None:
+    reading = read(text)
+    loss = next(one for one in reading.series if "loss" in one.tag.lower())
+    assert (reading.source.step_axis, (int(loss.step[0]), int(loss.step[-1]))) == (axis, ends)
+    assert {fact.key: fact.value for fact in reading.facts} == facts
+    assert recognises(Path("train.log"), text.encode()[:4096])
+
+
+def test_the_phase_in_front_belongs_to_every_number_of_its_line() -> None:
+    reading = read("".join(f"Epoch {e}/9\ntrain Loss: 0.5 Acc: 0.7\nval Loss: 0.4 Acc: 0.8\n" for e in range(3)))
+    assert {one.tag for one in reading.series} == {"epoch", "train Loss", "train Acc", "val Loss", "val Acc"}
+
+
+def test_blocks_of_nn_unet() -> None:
+    reading = read("".join(
+        f"2023-05-01 10:0{e}:00.123456: \n2023-05-01 10:0{e}:00.123456: Epoch {e}\n2023-05-01 10:0{e}:00.2: Current learning rate: 0.0{9 - e}\n"
+        f"2023-05-01 10:0{e}:30.1: train_loss -0.{e}234\n2023-05-01 10:0{e}:30.1: val_loss -0.{e}111\n2023-05-01 10:0{e}:30.2: Pseudo dice [0.51, 0.62]\n"
+        for e in range(5)
+    ))
+    assert points(reading, "train_loss")[1] == (1, -0.1234)
+    assert points(reading, "Current learning rate")[4] == (4, 0.05)
+    assert {one.tag for one in reading.series} == {"epoch", "Current learning rate", "train_loss", "val_loss"}
+
+
+def test_blocks_of_coqui() -> None:
+    reading = read("".join(
+        f"\n\x1b[1m   --> STEP: {s}/36 -- GLOBAL_STEP: {s + 100}\x1b[0m\n     | > loss: 0.{s}1234  (0.61234)\n     | > current_lr: 0.0025 \n"
+        for s in (25, 30, 35)
+    ))
+    assert points(reading, "loss") == [(125, 0.251234), (130, 0.301234), (135, 0.351234)]
+
+
+def test_ranks_are_told_apart() -> None:
+    reading = read("".join(
+        f"[rank{r}]:[titan] 2025-01-01 00:00:0{s},123 - root - INFO - step: {s}  loss:  7.{s}{r}  grad_norm:  1.2\n"
+        for s in range(1, 6) for r in (0, 1)
+    ))
+    assert points(reading, "loss")[0] == (1, 7.10)
+    assert points(reading, "rank1/loss")[0] == (1, 7.11)
+    assert float(reading.series[0].wall_time[0]) == 1735689601.123
+
+
+@pytest.mark.parametrize("line", ["step " * 2000, "Epoch [" + " " * 9000, "loss: " * 1600 + "x", "a.b " * 2400, "[1/" * 3000,
+                                  "1%|" + "█" * 9000, "Train Epoch: 1 [" * 600, "x at step 1 " * 800, "9," * 4900])  # fmt: skip
+def test_hostile_lines_take_linear_time(line: str) -> None:
+    begin = time.process_time()
+    entry_of(line)
+    assert time.process_time() - begin < 0.5
