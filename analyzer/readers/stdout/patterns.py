@@ -113,7 +113,6 @@ def _mlperf(found: re.Match[str], line: str) -> Entry | None:
     return entry if isinstance(entry.get("epoch", 0), int | float) else None
 
 
-_THEN = r"\s*+[:=#]?\s*+[\[(]?\s*+"  # between a counter's name and its number
 LINES: tuple[Line, ...] = (
     Line(
         name="mlperf",
