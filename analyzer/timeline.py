@@ -48,7 +48,7 @@ class Timeline:
         """The account that the clocks are read from: the one that tells most."""
         from analyzer.clocks.views import richest_view
 
-        return richest_view(self.views)
+        return richest_view(self.views, self.run.sources)
 
     @cached_property
     def writers(self) -> tuple[tuple[Simultaneous, ...], ...]:

@@ -137,10 +137,14 @@ def _laps_with_epoch(column: Column, columns: Sequence[Column], rows: int) -> bo
     )
     if epoch is None:
         return False
-    if column.at is None and epoch.at is None:
+    others = [one for one in columns if one is not column and one is not epoch and one.at is not None]
+    main = max(others, key=lambda one: len(one.value), default=None)  # of a phase, where rows have phases
+    if column.at is None and epoch.at is None and (main is None or 2 * len(main.value) < rows):
         steps, epochs = column.value, epoch.value
     else:
         at = np.intersect1d(column.positions(rows), epoch.positions(rows), assume_unique=True)
+        if main is not None and 2 * len(main.value) >= rows:
+            at = np.intersect1d(at, main.at, assume_unique=True)
         steps = column.value[np.searchsorted(column.positions(rows), at)]
         epochs = epoch.value[np.searchsorted(epoch.positions(rows), at)]
     if len(steps) < 4:
