@@ -144,7 +144,7 @@ def _laps_with_epoch(column: Column, columns: Sequence[Column], rows: int) -> bo
     else:
         at = np.intersect1d(column.positions(rows), epoch.positions(rows), assume_unique=True)
         if main is not None and 2 * len(main.value) >= rows:
-            at = np.intersect1d(at, main.at, assume_unique=True)
+            at = np.intersect1d(at, main.positions(rows), assume_unique=True)
         steps = column.value[np.searchsorted(column.positions(rows), at)]
         epochs = epoch.value[np.searchsorted(epoch.positions(rows), at)]
     if len(steps) < 4:
