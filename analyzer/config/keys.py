@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from analyzer.spelling import nearest
+
 KEYS: dict[str, str] = {
     "dataset_size": "training examples in one epoch",
     "batch_size": "examples per device and micro-batch",
@@ -33,8 +35,8 @@ COUNTS = (
     "dataset_size", "batch_size", "grad_accumulation", "world_size", "global_batch_size", "max_steps",
     "sequence_length", "num_classes",
 )  # fmt: skip
-POSITIVE = ("epochs", "steps_per_epoch", "base_lr", "logging_steps", "tokens_per_step")
-AT_LEAST_ZERO = ("warmup_steps", "warmup_epochs", "min_lr")
+POSITIVE = ("epochs", "steps_per_epoch", "logging_steps", "tokens_per_step")
+AT_LEAST_ZERO = ("warmup_steps", "warmup_epochs", "min_lr", "base_lr")
 CHOICES = {
     "scheduler_interval": ("step", "epoch"),
     "accumulation_remainder": ("step", "drop", "carry"),
@@ -61,6 +63,7 @@ _SCHEDULERS = """
     LambdaLR MultiplicativeLR LearningRateScheduler SequentialLR ChainedScheduler
 """
 SCHEDULERS = tuple(_SCHEDULERS.split())
+SLIP = 0.8  # of the letters agree: one left out, doubled or wrong, or two in the wrong order, in a word of six
 """Schedules as frameworks spell them; ``custom`` is one of the project's own, which nothing is compared with."""
 
 
@@ -93,9 +96,18 @@ def why_not(key: str, value: object) -> str:
         return "expected [[from epoch or step, size], ...]"
     if key in CHOICES and value not in CHOICES[key]:
         return f"expected one of {', '.join(CHOICES[key])}"
-    if key == "scheduler" and not (isinstance(value, str) and plain(value) in {plain(one) for one in SCHEDULERS}):
-        return "no schedule of this name is known; spell it as its framework does, or say custom"
+    if key == "scheduler":
+        return _why_no_schedule(value)
     return ""
+
+
+def _why_no_schedule(name: object) -> str:
+    """A name near a known one is a slip of the pen; any other is a schedule of the project's own."""
+    if not isinstance(name, str) or not name.strip():
+        return "expected the name of a schedule"
+    known = {plain(one) for one in SCHEDULERS}
+    slip = plain(name) not in known and nearest(plain(name), known, cutoff=SLIP) is not None
+    return "no schedule of this name is known" if slip else ""
 
 
 def _is_ramp(value: object) -> bool:

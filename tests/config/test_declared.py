@@ -14,8 +14,8 @@ from analyzer.model import Fact
     ("option", "words"),
     [
         pytest.param("scheduler=cosin", "did you mean 'cosine'?", id="a schedule that nobody knows"),
-        pytest.param("scheduler=3", "no schedule of this name", id="a number for a name"),
-        pytest.param('base_lr="0.05"', "expected a positive number", id="a number as text"),
+        pytest.param("scheduler=3", "expected the name of a schedule", id="a number for a name"),
+        pytest.param('base_lr="0.05"', "expected a number, 0 or more", id="a number as text"),
         pytest.param("batch_size=-1", "expected a positive whole number", id="a size below zero"),
         pytest.param("world_size=0", "expected a positive whole number", id="no device"),
         pytest.param("dataset_size=10.5", "expected a positive whole number", id="half an example"),
@@ -45,6 +45,8 @@ def test_what_a_key_cannot_have_is_named(option: str, words: str) -> None:
         "scheduler=timm.CosineLRScheduler",
         "scheduler=OneCycleLR",
         "scheduler=custom",
+        "scheduler=newbob",  # of a project's own: no name that we know is near
+        "base_lr=0.0",  # a dry run
         "steps_per_epoch=31.5",
         "dataset_size=50_000",
         "batch_size=32.0",
