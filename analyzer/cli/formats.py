@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from analyzer.readers.explained import Explained
+
+KINDS_SHOWN = 12  # of lines that were passed over
+COLUMNS_SHOWN = 40
 
 
 @click.command("formats")
@@ -15,12 +25,25 @@ import click
     show_default=True,
     help="How to print the list.",
 )
-def command(output_format: str) -> None:
-    """List every log format: how it is recognised, and what its step, epoch and learning rate are taken to be."""
+@click.option(
+    "--explain",
+    "explained",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Which reader takes a file, which columns become what, and which lines say nothing.",
+)
+def command(output_format: str, explained: Path | None) -> None:
+    """List every log format: how it is recognised, and what its step, epoch and learning rate are taken to be.
+
+    With --explain, tell what is made of one file: the way to report a log that is not read.
+    """
     from analyzer.console.output import look_of_stdout, say
     from analyzer.readers import all_readers
     from analyzer.renderers.tables import as_json, as_markdown, as_sections
 
+    if explained is not None:
+        say(_explained(explained, as_json_too=output_format == "json"))
+        return
     headings = ("name", "title", "recognised by", "step", "epoch", "learning rate")
     rows = [(r.name, r.title, r.recognised_by, r.step, r.epoch, r.learning_rate) for r in all_readers()]
     if output_format == "json":
@@ -29,3 +52,52 @@ def command(output_format: str) -> None:
         say(as_markdown(headings, rows))
     else:
         say(as_sections(headings, rows, look_of_stdout()))
+
+
+def _explained(path: Path, *, as_json_too: bool) -> str:
+    import json
+
+    import msgspec
+
+    from analyzer.console import CannotAudit
+    from analyzer.readers.explained import explain
+
+    try:
+        found = explain(path)
+    except OSError as error:
+        raise CannotAudit(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    if as_json_too:
+        from analyzer.renderers.json_report import plain
+
+        return json.dumps(plain(msgspec.to_builtins(found)), indent=1, allow_nan=False)
+    return "\n".join(_lines(path, found))
+
+
+def _lines(path: Path, found: Explained) -> Iterator[str]:
+    from analyzer.renderers.escaping import visible
+    from analyzer.renderers.wording import counted
+
+    yield f"{visible(str(path))}: " + (f"read as {found.reader}" if found.reader else "no reader knows this file")
+    for source in found.sources:
+        if source.records:
+            column = f" from column {visible(source.step_column)}" if source.step_column else ""
+            writer = f", written by {visible(source.framework)}" if source.framework else ""
+            yield f"  {counted(source.records, 'row')}, steps count {source.step_axis}{column}{writer}"
+    for one in found.columns[:COLUMNS_SHOWN]:
+        role = f"taken for {one.role.replace('_', ' ')}" if one.role else "no role"
+        yield f"  {visible(one.tag)}: {counted(one.points, 'point')}, {role} (first: {one.first})"
+    if len(found.columns) > COLUMNS_SHOWN:
+        yield f"  and {len(found.columns) - COLUMNS_SHOWN} more columns"
+    for fact in found.facts:
+        yield f"  declares {visible(fact.key)} = {visible(str(fact.value))} ({visible(fact.found_in)})"
+    for problem in found.problems:
+        where = f" in row {problem.row}" if problem.row is not None else ""
+        yield f"  {problem.kind}{where}: {visible(problem.message)}"
+    if found.passed_over:
+        lines = sum(kind.count for kind in found.passed_over)
+        yield f"{counted(lines, 'line')} of {counted(len(found.passed_over), 'kind')} say nothing that is known:"
+    for kind in found.passed_over[:KINDS_SHOWN]:
+        yield f"  {counted(kind.count, 'line')} such as"
+        yield from (f"    {number}: {visible(text[:160])}" for number, text in kind.lines)
+    if len(found.passed_over) > KINDS_SHOWN:
+        yield f"  and {len(found.passed_over) - KINDS_SHOWN} more kinds"

@@ -19,6 +19,7 @@ from analyzer.readers.text_file import (
 )
 
 SUFFIXES = (".log", ".txt", ".out", ".err", ".stdout", ".stderr", "")
+MLPERF = b":::MLP"
 BYTES_LOOKED_AT = 1 << 19  # of a file whose first lines tell nothing: some programs print their own source first
 
 
@@ -41,6 +42,8 @@ def recognises(path: Path, head: bytes) -> bool:
     start = plain_head(head)
     if len(start) < 20 or why_not_text(start) or b"\0" in start:
         return False
+    if MLPERF in start:
+        return True  # a program that says from its first line on whose log it is; its numbers may come late
     from analyzer.readers.stdout.reading import tells_of_training  # many patterns, compiled for these files only
 
     if tells_of_training(lines_of(decode(start))):
