@@ -16,9 +16,8 @@ import numpy as np
 from msgspec import Struct
 
 from analyzer.comparison import AXES, positions
-from analyzer.config.declared import Declared
 from analyzer.config.keys import KEYS
-from analyzer.model import Fact, Floats, RunReport, Series
+from analyzer.model import Fact, FactStatus, Floats, RunReport, Series
 from analyzer.renderers.chart_data import Pool
 from analyzer.renderers.charts import Chart, Line, charts_of, keep_extremes, line_of, scales_of, times_of
 from analyzer.renderers.json_report import plain
@@ -140,7 +139,8 @@ def section_of(one: RunReport, summary: RunSummary, *, figure: bool = False) -> 
         "summary": summary,
         "report": one,
         "clocks": reconstruction(one.timeline),
-        "declared": list(declared_with_others(one.timeline.declared)),
+        "declared": list(declared_with_others(one)),
+        "unusable": one.timeline.declared.unusable,
         "charts": [{"title": chart.title, "reading": chart.reading} for chart in charts],
         "payload": script_json({**payload, "arrays": pool.described()}),
         "numbers": pool.text() if charts else "",
@@ -150,11 +150,13 @@ def section_of(one: RunReport, summary: RunSummary, *, figure: bool = False) -> 
     }
 
 
-def declared_with_others(declared: Declared) -> Iterator[tuple[Fact, list[Fact]]]:
-    """Every declared fact, and those of weaker places that say something else."""
+def declared_with_others(one: RunReport) -> Iterator[tuple[Fact, list[Fact], FactStatus | None]]:
+    """Every declared fact, those of weaker places that say something else, and what the log says of it."""
+    declared = one.timeline.declared
     for key in sorted(declared.facts):
         fact = declared.facts[key]
-        yield fact, [other for other in declared.also if other.key == key and other.value not in (None, fact.value)]
+        others = [other for other in declared.also if other.key == key and other.value not in (None, fact.value)]
+        yield fact, others, one.declared.get(key)
 
 
 def script_json(value: Any) -> Any:

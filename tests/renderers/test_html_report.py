@@ -210,3 +210,16 @@ def test_a_long_run_takes_few_bytes(tmp_path: Path) -> None:
     one = audit_run(run, merge(run.facts), select=())
     empty = len(render(Report(runs=(), version="0"), figures=False))
     assert len(render(Report(runs=(one,), version="0"), figures=False)) - empty < 50_000
+
+
+def test_a_contradicted_fact_is_seen_without_opening_anything(tmp_path: Path) -> None:
+    from analyzer.model import Fact, FactStatus
+
+    one = report_of(tmp_path)
+    facts = {"epochs": Fact(key="epochs", value=7, found_in="args.json")}
+    timeline = one.timeline
+    timeline.__dict__["declared"] = replace(timeline.declared, facts=facts)
+    said = {"epochs": FactStatus(status="contradicted", reason="the labels end at 5")}
+    page = render(Report(runs=(replace(one, declared=said),), version="0"), figures=False)
+    facts_of_run = page[page.index('<dl class="facts">') : page.index("</dl>")]
+    assert "declared epochs = 7 (args.json): the labels end at 5" in facts_of_run
