@@ -14,6 +14,7 @@ from analyzer.cli import main
 from analyzer.comparison import Curve, compare_runs, curve_of, sounds_better_when_high, value_at
 from analyzer.config.declared import checked_fact, merge
 from analyzer.discovery import discover
+from analyzer.parting import configuration_differences, partings
 from analyzer.timeline import Timeline
 
 
@@ -78,6 +79,26 @@ def test_which_way_is_better(tag: str, high: bool) -> None:
     assert sounds_better_when_high(tag) is high
 
 
+def test_where_runs_part_and_what_is_declared_differently(tmp_path: Path) -> None:
+    def text(loss_at_30: float) -> str:
+        rows = [f"{s},{0.1 - s / 1000:.4f},{loss_at_30 if s == 30 else 5 / s:.4f}" for s in range(1, 61)]
+        return "\n".join(["step,lr,loss", *rows]) + "\n"
+
+    one = timeline(tmp_path / "one", text(0.2), batch_size=8, epochs=3)
+    other = timeline(tmp_path / "other", text(0.4), batch_size=16, epochs=3)
+    assert configuration_differences([one, other]) == {"batch_size": {"one": 8, "other": 16}}
+    found = {parting.role: parting for parting in partings([one, other])}
+    assert (found["learning_rate"].step, found["learning_rate"].same) == (None, 60)
+    assert (found["loss"].step, found["loss"].same) == (30, 29)
+    assert [row.row for row in found["loss"].rows] == [31, 31]
+
+
+def test_values_that_are_the_same_number_in_fewer_digits_do_not_part(tmp_path: Path) -> None:
+    fine = timeline(tmp_path / "fine", log(60, lambda s: f"{1 / s:.8f}"))
+    coarse = timeline(tmp_path / "coarse", log(60, lambda s: f"{1 / s:.3f}"))
+    assert [one.step for one in partings([fine, coarse]) if one.role == "loss"] == [None]
+
+
 def compare(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, ["compare", *(str(argument) for argument in arguments)])
 
@@ -91,9 +112,25 @@ def test_the_command(tmp_path: Path) -> None:
     assert "by updates, up to 80" in result.output and "8 times" in result.output
     data = json.loads(compare(tmp_path, "--by", "updates", "-f", "json").output)
     assert [run["run"] for run in data["axes"][0]["runs"]] == ["eight", "one"] and "8 times" in data["warning"]
+    assert result.output.startswith("compared: loss, lower is better") and "where they part" in result.output
+    assert data["better"] == "lower" and data["partings"][0]["rows"][0]["tag"] == "loss"
     assert compare(tmp_path / "one").exit_code == 2
     assert compare(tmp_path, "--by", "tokens").exit_code == 2
     assert "eight" in compare(tmp_path, "--by", "updates", "--tag", "elapsed", "--higher").output
+
+
+def test_a_page_and_a_figure(tmp_path: Path) -> None:
+    for name, hostile in (("a", 1), ("b<script>alert(1)", 2)):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "log.csv").write_text(log(80, lambda s, f=hostile: 1 + f / s))
+    assert compare(tmp_path / "runs", "-o", tmp_path / "c.html").exit_code == 0
+    page = (tmp_path / "c.html").read_text()
+    assert "Compared: loss, lower is better" in page and "analyzerPage.start(1);" in page
+    assert "b&lt;script&gt;" in page and "b<script>" not in page
+    assert compare(tmp_path / "runs", "-o", tmp_path / "c.png", "--by", "updates").exit_code == 0
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+    refused = compare(tmp_path / "runs", "-o", tmp_path / "t.png", "--by", "tokens")
+    assert refused.exit_code == 2 and "no two of the runs have an axis in common" in refused.output
 
 
 def test_in_python(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,11 @@ from analyzer.console.options import audit_options
 
 if TYPE_CHECKING:
     from analyzer.checking import Request
+    from analyzer.comparison import Axis, Comparison
+    from analyzer.renderers.comparison_text import Context
+    from analyzer.timeline import Timeline
+
+FIGURES = (".png", ".svg", ".pdf")
 
 AXES = ("updates", "samples", "tokens", "epochs", "time")
 
@@ -24,20 +30,39 @@ AXES = ("updates", "samples", "tokens", "epochs", "time")
 @click.option("--tag", help="The metric; the training loss without it.")
 @click.option("--higher/--lower", "higher", default=None, help="Which is better; by the metric's name without it.")
 @click.option(
-    "--format", "-f", "output_format", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True,
+    "--format",
+    "-f",
+    "output_format",
+    type=click.Choice(["terminal", "json"]),
+    default="terminal",
+    show_default=True,
     help="How to print it.",
+)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path),
+    help="Write a page (.html), a figure (.png, .svg, .pdf) or what is printed to a file instead.",
 )  # fmt: skip
-def command(request: Request, axes: tuple[str, ...], tag: str | None, higher: bool | None, output_format: str) -> None:
+def command(
+    request: Request,
+    axes: tuple[str, ...],
+    tag: str | None,
+    higher: bool | None,
+    output_format: str,
+    output: Path | None,
+) -> None:
     """Compare a metric of several runs after the same updates, samples, tokens, epochs or time.
 
     The best run comes first. A value is the median over the last 5 % of the budget. Replayed steps count once, pauses
-    between two lives of a process do not count as time.
+    between two lives of a process do not count as time. Then: what is declared differently of the runs, and the first
+    step at which epoch, learning rate and loss of each run and the one before it part.
     """
     from analyzer.cli.timeline import timelines_of
     from analyzer.comparison import AXES as ALL
-    from analyzer.comparison import compare_runs, heights_apart
-    from analyzer.console.output import look_of_stdout, say
-    from analyzer.renderers.comparison_text import as_json, as_text
+    from analyzer.comparison import compare_runs, heights_apart, sounds_better_when_high
+    from analyzer.console.output import look_of_stdout, say, write_file
+    from analyzer.parting import configuration_differences, partings
+    from analyzer.renderers import Look
+    from analyzer.renderers.comparison_text import Context, as_json, as_text
     from analyzer.renderers.escaping import visible
 
     timelines, there = timelines_of(request)
@@ -49,9 +74,39 @@ def command(request: Request, axes: tuple[str, ...], tag: str | None, higher: bo
         raise CannotAudit("one run alone cannot be compared; name a second one")
     chosen = [axis for axis in ALL if not axes or axis in axes]
     found = compare_runs(timelines, axes=chosen, tag=tag, higher_is_better=higher)
-    warning = heights_apart(timelines) if tag is None else None
-    if output_format == "json":
-        say(as_json(found, warning), form="json")
+    metrics = [one.tag for comparison in found for one in comparison.standings]
+    context = Context(
+        warning=heights_apart(timelines) if tag is None else None,
+        higher_is_better=higher if higher is not None else bool(metrics) and sounds_better_when_high(metrics[0]),
+        differences=configuration_differences(timelines),
+        partings=partings(timelines),
+    )
+    if output is None or output.suffix.lower() not in (".html", *FIGURES):
+        look = look_of_stdout() if output is None else Look()
+        text = as_json(found, context) if output_format == "json" else as_text(found, context, look)
+        say(text, form="json" if output_format == "json" else "text") if output is None else write_file(output, text)
+    elif output.suffix.lower() == ".html":
+        write_file(output, _page(request, found, context))
     else:
-        say(as_text(found, warning, look_of_stdout()))
+        write_file(output, _figure(timelines, chosen, tag, output))
     sys.exit(0 if any(len(one.standings) > 1 for one in found) else 2)
+
+
+def _page(request: Request, found: list[Comparison], context: Context) -> str:
+    from analyzer.cli.check import checked
+    from analyzer.renderers.comparison_page import values_of
+    from analyzer.renderers.html_report import render
+
+    report = checked(request, keep_series=True)
+    shown = values_of(found, context, [one.run.name for one in report.runs])
+    return render(report, title="Runs compared", figures=False, comparison=shown)
+
+
+def _figure(timelines: list[Timeline], axes: list[Axis], tag: str | None, output: Path) -> bytes:
+    from analyzer.renderers.comparison_figure import draw
+    from analyzer.renderers.figures import NothingToDraw
+
+    try:
+        return draw(timelines, axes, tag, output=output.suffix.lower().lstrip("."))
+    except NothingToDraw as reason:
+        raise CannotAudit(str(reason)) from reason

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
 
 from analyzer.comparison import Comparison, Standing
+from analyzer.parting import Parting
 from analyzer.renderers import Look
 from analyzer.renderers.curve import sparkline
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.json_report import plain
 from analyzer.renderers.lines import cut, paint, width_of, wrap
-from analyzer.renderers.wording import duration, rounded
+from analyzer.renderers.wording import counted, duration, number, rounded
 
 
-def as_json(comparisons: Sequence[Comparison], warning: str | None) -> str:
-    """``{"warning": ..., "axes": [{"axis", "places", "runs": [{"run", "tag", "values"}], "reaches", "left_out"}]}``."""
+class Context(Struct, frozen=True, kw_only=True):
+    """What stands beside the tables of a comparison."""
+
+    warning: str | None = None
+    higher_is_better: bool = False
+    differences: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # declared key -> run -> value
+    partings: Sequence[Parting] = ()
+
+
+def as_json(comparisons: Sequence[Comparison], context: Context) -> str:
+    """The comparison as one JSON object.
+
+    ``{"warning", "better": "lower"|"higher", "axes": [{"axis", "places", "runs": [{"run", "tag", "values"}], "reaches",
+    "left_out"}], "configuration": {key: {run: value}}, "partings": [{"role", "runs", "same", "step", "rows"}]}``
+    """
     axes = [
         {
             "axis": one.axis,
@@ -29,16 +45,60 @@ def as_json(comparisons: Sequence[Comparison], warning: str | None) -> str:
         }
         for one in comparisons
     ]
-    return json.dumps(plain({"warning": warning, "axes": axes}), indent=1, allow_nan=False) + "\n"
+    document = {
+        "warning": context.warning,
+        "better": "higher" if context.higher_is_better else "lower",
+        "axes": axes,
+        "configuration": context.differences,
+        "partings": [
+            {
+                "role": one.role,
+                "runs": one.runs,
+                "same": one.same,
+                "step": one.step,
+                "rows": [
+                    {"source": row.source, "row": row.row, "tag": row.tag, "value": row.value} for row in one.rows
+                ],
+            }
+            for one in context.partings
+        ],
+    }
+    return json.dumps(plain(document), indent=1, allow_nan=False) + "\n"
 
 
-def as_text(comparisons: Sequence[Comparison], warning: str | None, look: Look) -> str:
-    return "\n".join(_lines(comparisons, warning, look)) + "\n"
+def as_text(comparisons: Sequence[Comparison], context: Context, look: Look) -> str:
+    return "\n".join(_lines(comparisons, context, look)) + "\n"
 
 
-def _lines(comparisons: Sequence[Comparison], warning: str | None, look: Look) -> Iterator[str]:
-    if warning:
-        yield from (paint(line, "warning", look) for line in wrap(f"warning: {visible(warning)}", look.width))
+def metric_in_words(comparisons: Sequence[Comparison], higher_is_better: bool) -> str:
+    """The metric that is compared, and which way is better; the tag of each run where they differ."""
+    tags = {standing.run: standing.tag for one in comparisons for standing in one.standings}
+    better = "higher is better" if higher_is_better else "lower is better"
+    named = list(dict.fromkeys(tags.values()))
+    if len(named) == 1:
+        return f"{visible(named[0])}, {better}"
+    return f"{', '.join(f'{visible(tag)} of {visible(run)}' for run, tag in tags.items())}; {better}"
+
+
+def parting_in_words(one: Parting) -> str:
+    """Where two runs part, in a sentence."""
+    what, (first, second) = one.role.replace("_", " "), (visible(run) for run in one.runs)
+    if one.step is None:
+        return f"{what}: alike at all {one.same:,} steps that {first} and {second} log"
+    a, b = one.rows
+    alike = f"alike at {counted(one.same, 'step')} before" if one.same else "at the first step that both log"
+    return (
+        f"{what}: parts at step {one.step}: {first} logs {number(a.value)} (row {a.row}), "
+        f"{second} {number(b.value)} (row {b.row}); {alike}"
+    )
+
+
+def _lines(comparisons: Sequence[Comparison], context: Context, look: Look) -> Iterator[str]:
+    if any(one.standings for one in comparisons):
+        yield from wrap(f"compared: {metric_in_words(comparisons, context.higher_is_better)}", look.width)
+        yield ""
+    if context.warning:
+        yield from (paint(line, "warning", look) for line in wrap(f"warning: {visible(context.warning)}", look.width))
         yield ""
     for one in comparisons:
         if len(one.standings) > 1:
@@ -49,6 +109,21 @@ def _lines(comparisons: Sequence[Comparison], warning: str | None, look: Look) -
             runs = ", ".join(visible(run) for run, why in one.left_out.items() if why == reason)
             yield from (f"   {line}" for line in wrap(f"without {runs}: {visible(reason)}", look.width - 3))
         yield ""
+    if context.differences:
+        yield paint("declared differently", "title", look)
+        for key, of_runs in context.differences.items():
+            told = ", ".join(f"{visible(run)} {_declared(value)}" for run, value in of_runs.items())
+            yield from (f"   {line}" for line in wrap(f"{key}: {told}", look.width - 3))
+        yield ""
+    if context.partings:
+        yield paint("where they part", "title", look)
+        for parting in context.partings:
+            yield from (f"   {line}" for line in wrap(parting_in_words(parting), look.width - 3))
+        yield ""
+
+
+def _declared(value: Any) -> str:
+    return "nothing" if value is None else visible(str(value))
 
 
 def _table(one: Comparison, look: Look) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -29,12 +29,15 @@ TITLE = "Training-log audit"
 SCRIPTS = ("charts.js", "page.js")
 
 
-def render(report: Report, *, figures: bool | None = None, title: str = TITLE) -> str:
+def render(
+    report: Report, *, figures: bool | None = None, title: str = TITLE, comparison: Mapping[str, Any] | None = None
+) -> str:
     """The whole report as one HTML document.
 
     Args:
         figures: a static picture beside the charts, for readers without scripts: of every charted run (True), of none
             (False), or of the only run and of the worst of those with findings (None).
+        comparison: what stands above the runs, which are laid over each other then; see ``comparison_page``.
     """
     entries = sorted(
         ((one, summary_of(one, f"run-{number}")) for number, one in enumerate(report.runs, start=1)),
@@ -47,6 +50,7 @@ def render(report: Report, *, figures: bool | None = None, title: str = TITLE) -
     summaries = [summary for _, summary in entries]
     return template("page.html.j2").render(
         title=title,
+        comparison=comparison,
         version=report.version,
         summaries=summaries,
         sections=[section_of(one, s, figure=s.anchor in pictured) for one, s in entries],
@@ -58,7 +62,7 @@ def render(report: Report, *, figures: bool | None = None, title: str = TITLE) -
         style=asset("uplot.min.css") + asset("page.css"),
         library=asset("uplot.min.js"),
         licence=asset("uplot.LICENSE.txt"),
-        scripts=[*(asset(name) for name in SCRIPTS), "analyzerPage.start();"],
+        scripts=[*(asset(name) for name in SCRIPTS), f"analyzerPage.start({int(comparison is not None)});"],
     )
 
 

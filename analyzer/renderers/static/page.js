@@ -179,13 +179,14 @@ globalThis.analyzerPage = (() => {
     if (before.theme === "dark") setTheme("dark");
     before = null;
   });
-  function start() {
+  function start(laid = false) { // laid: all runs over each other
     const button = byId("theme");
     if (button) button.addEventListener("click", () => setTheme(root.dataset.theme === "dark" ? "light" : "dark"));
     prefersDark.addEventListener("change", (event) => setTheme(event.matches ? "dark" : "light"));
     root.dataset.theme = root.dataset.theme || (prefersDark.matches ? "dark" : "light");
     tabled();
     document.querySelectorAll("section.run").forEach(adopt);
+    if (laid) { document.querySelectorAll("#index input.lay:enabled").forEach((tick) => { tick.checked = true; }); overlay(); }
     goTo(location.hash.slice(1));
   }
   return { start, adopt, tabled, filtered, goTo, setTheme };
