@@ -38,6 +38,11 @@ LINES = [
     ("CIFAR tutorial", "[1,  2000] loss: 2.212", {"epoch": 1, "batch": 2000, "loss": 2.212}),
     ("quickstart tutorial", "loss: 2.301233  [ 6400/60000]", {"samples": 6400, "of": 60000, "loss": 2.301233}),
     ("PyTorch Geometric", "Epoch: 001, Loss: 0.1234, Train: 0.5, Val: 0.6, Test: 0.7", {"epoch": 1, "Loss": 0.1234, "Train": 0.5, "Val": 0.6, "Test": 0.7}),
+    ("BasicSR", "[EDSR_..][epoch:  6, iter:   2,700, lr:(2.000e-04,)] [eta: 0:23:04, time (data): 0.012 (0.001)] l_pix: 4.2341e-02",
+     {"epoch": 6, "iter": 2700, "lr": 0.0002, "l_pix": 0.042341, "time (data)": 0.012}),
+    ("commas are no thousands", "step: 12,loss: 0.5,acc: 0.25", {"step": 12, "loss": 0.5, "acc": 0.25}),
+    ("a place beside the global step", "STEP: 25/275 -- GLOBAL_STEP: 1,125 -- loss: 0.5",
+     {"batch": 25, "batches": 275, "global_step": 1125, "loss": 0.5}),
     ("a headline sentence", "Training loss at step 100: 0.512", {"step": 100, "Training loss": 0.512}),
     ("a bar", "Epoch 3:  10%|█         | 10/100 [00:01<00:11,  8.01it/s, train_loss=0.512]", {"epoch": 3, "train_loss": 0.512}),
 ]  # fmt: skip
@@ -144,3 +149,55 @@ def test_hostile_lines_take_linear_time(line: str) -> None:
     begin = time.process_time()
     entry_of(line)
     assert time.process_time() - begin < 0.5
+
+
+def test_a_step_under_an_epoch_that_stands_alone_has_both() -> None:
+    lines = "".join(
+        f" > EPOCH: {epoch}/3\n   --> STEP: {at}/50 -- GLOBAL_STEP: {50 * epoch + at}\n     | > loss: {'nan  (nan)' if at == 50 else '0.5  (0.6)'}\n"
+        for epoch in range(3)
+        for at in (25, 50)
+    )
+    read = parse(lines.encode(), "log.txt")
+    series = {one.tag: one for one in read.series}
+    assert series["epoch"].value.tolist() == [0, 0, 1, 1, 2, 2]
+    assert series["loss"].step.tolist() == [25, 50, 75, 100, 125, 150]
+    assert [value != value for value in series["loss"].value.tolist()] == [False, True] * 3, "a line of nan has no digit"
+
+
+EVALUATED = "| INFO | Eval Epoch: {} clip_val_loss: {}\n"
+TRAINED = "| INFO | Train Epoch: {} [{}/1000 ({}%)] LR: 0.001 Loss: {}\n"
+
+
+@pytest.mark.parametrize(
+    ("labels", "axis"),
+    [
+        ((0, 1, 2, 3), "samples"),
+        ((0, 1, 3, 4), "row"),  # a label left out: a step made of it would hide it
+    ],
+)
+def test_rows_without_a_counter_stand_where_they_were_printed(labels: tuple[int, ...], axis: str) -> None:
+    text = "".join(
+        "".join(TRAINED.format(label, at, at // 10, 0.5) for at in (250, 500, 750, 1000)) + EVALUATED.format(label + 1, 0.6)
+        for label in labels
+    )
+    read = parse(text.encode(), "out.log")
+    assert read.source.step_axis == axis
+    if axis == "samples":
+        series = {one.tag: one for one in read.series}
+        assert series["clip_val_loss"].step.tolist() == [1000, 2000, 3000, 4000]
+        assert len(series["epoch"]) == 16, "epochs done are no label of an epoch"
+
+
+@pytest.mark.parametrize(
+    ("end", "cut"),
+    [
+        ("INFO:learning_rate = 0.0588245, l", True),
+        ("INFO:learning_rate = 0.05, loss = 0.5, step = 1", True),
+        ("INFO:Loss for final step: 0.5.", False),
+        ("done", False),
+    ],
+)
+def test_a_cut_last_line_is_named_where_it_begins_as_the_rows_do(end: str, cut: bool) -> None:
+    rows = "".join(f"INFO:learning_rate = 0.05, loss = 0.{step}, step = {step} (12.0 sec)\n" for step in range(100, 900, 100))
+    read = parse((rows + end).encode(), "train.log")
+    assert [problem.kind for problem in read.problems] == ["truncated"] * cut

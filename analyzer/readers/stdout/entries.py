@@ -27,7 +27,7 @@ from analyzer.written_numbers import MOST_DIGITS, holds_a_number_beyond_a_double
 LONGEST_LINE = 10_000  # characters; nothing that people read is longer
 _STAMP = re.compile(r"\s*+\[?(\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?)\]?")
 FIRST_COLUMNS = 80  # of a line, in which its time stands
-_DIGIT = re.compile(r"\d")
+_NUMERIC = re.compile(r"\d|\bnan\b|\binf", re.I)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _KERAS_EPOCH = re.compile(r"^\s*+Epoch (\d{1,15})/(\d{1,15})\s*+$")
 _KERAS_BAR = re.compile(r"^\s*+(\d{1,15})/(\d{1,15}) (?:\[[=>.\s]++\]|[━\s]++|-) ?.*?(?:s|step|-)\b")
@@ -55,7 +55,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             if odd is not None and (len(line) <= LONGEST_LINE or _counts(line[:LONGEST_LINE])):
                 odd.append((index + 1, reason))
             continue
-        if not _DIGIT.search(line):
+        if not _NUMERIC.search(line):
             if _BOX_EDGE.match(line):
                 end, entry = _box(complete, index + 1)
                 if entry:

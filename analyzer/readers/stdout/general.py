@@ -18,7 +18,7 @@ from analyzer.roles import role_of_tag
 Entry = dict[str, Any]
 
 _NUMBER = (
-    r"[+-]?(?:\d{1,3}(?:,\d{3})++(?![\d,])|\d++)(?:\.\d*+)?(?:[eE][+-]?\d{1,3})?|[+-]?\.\d++(?:[eE][+-]?\d{1,3})?"
+    r"[+-]?(?:\d{1,3}(?:,\d{3})++(?!\d|,\d)|\d++)(?:\.\d*+)?(?:[eE][+-]?\d{1,3})?|[+-]?\.\d++(?:[eE][+-]?\d{1,3})?"
     r"|[+-]?(?:nan|inf(?:inity)?)\b"
 )
 # counters of steps, as a line names them; the names of places and totals are not among them
@@ -38,7 +38,7 @@ _WORD = (
 # a counter: its word, its place, and how many there are; ``Epoch [3][ 100/600]`` holds two
 _COUNTER = re.compile(
     rf"(?<![\w/.-])(?P<word>{_WORD}|it(?=[:=]))(?![\w/])(?P<sep>\s{{0,4}}[:=#]\s{{0,8}}|\s{{0,8}})"
-    r"(?P<open>[\[(]{0,1})\s{0,6}(?P<at>\d{1,15})(?P<fraction>\.\d{1,15})?(?P<rounded>[KMB](?!\w))?"
+    r"(?P<open>[\[(]{0,1})\s{0,6}(?P<at>\d{1,3}(?:,\d{3}){1,4}(?!\d|,\d)|\d{1,15})(?P<fraction>\.\d{1,15})?(?P<rounded>[KMB](?!\w))?"
     r"(?:\s{0,6}(?:/|of|out of)\s{0,6}(?P<of>\d{1,15}))?\s{0,6}[\])]{0,1}"
     r"(?:\s{0,2}\[\s{0,8}(?P<batch>\d{1,15})\s{0,6}/\s{0,6}(?P<batches>\d{1,15})\s{0,6}\])?(?![\w.%]|/s|[eE:]\d)",
     re.I,
@@ -140,14 +140,21 @@ def counters_of(text: str) -> tuple[Entry, str]:
         last = match.end()
         if match["rounded"]:
             found["=rounded"] = 1
-            found[name] = int(int(match["at"]) * _MULTIPLE[match["rounded"].lower()])
+            found[name] = int(_whole(match["at"]) * _MULTIPLE[match["rounded"].lower()])
             continue
-        found[name] = float(match["at"] + match["fraction"]) if match["fraction"] else int(match["at"])
+        found[name] = float(match["at"] + match["fraction"]) if match["fraction"] else _whole(match["at"])
         if match["of"]:
             found[{"epoch": "epochs", "batch": "batches"}.get(name, "total")] = int(match["of"])
         if match["batch"]:
             found |= {"batch": int(match["batch"]), "batches": int(match["batches"])}
+    if {"step", "total", "global_step"} <= found.keys():  # 25/275 beside a global step is a place
+        found |= {"batch": found.pop("step"), "batches": found.pop("total")}
     return found, "".join((*rest, text[last:]))
+
+
+def _whole(digits: str) -> int:
+    """A count, also one with a comma before every three digits."""
+    return int(digits.replace(",", ""))
 
 
 def _is_a_setting(text: str, match: re.Match[str]) -> bool:
@@ -229,7 +236,9 @@ class Block:
         self.lines = 0
 
     def open(self, counters: Entry) -> None:
-        self.counters, self.lines = counters, 0
+        """Begin below another counter; a step that stands alone stays inside the epoch that stood above it."""
+        outer: Entry = {name: self.counters[name] for name in ("epoch", "epochs") if name in self.counters}
+        self.counters, self.lines = (counters if "epoch" in counters else {**outer, **counters}), 0
 
     def entry_of(self, text: str) -> Entry | None:
         """What a line without a counter says; None where it says nothing, or no counter stands above it."""

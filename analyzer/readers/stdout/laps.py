@@ -6,6 +6,7 @@ stays what it is.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections import Counter
 from collections.abc import Sequence
@@ -151,9 +152,10 @@ class Laps(Struct, frozen=True, kw_only=True):
 def with_steps(entries: Sequence[Entry]) -> Laps | None:
     """Add the step of the run to every entry that has an epoch, where places and totals determine it; else None.
 
-    They do when all epochs have one length and (epoch, place) never falls: a label that is wrong, an epoch that begins
-    again or a length that changes are for the clocks to find, and a step made of them would hide them.
-    Entries with the epoch alone close it, when others of its label have places: their step is the epoch's last.
+    They do when all epochs have one length and (epoch, place) goes on without a fall or a label left out: a label that
+    is wrong, an epoch that begins again or a length that changes are for the clocks to find, and a step made of them
+    would hide them.
+    Entries without a counter have the step at which they were printed: the lap's end, where they close one.
     """
     if sum(not GLOBAL.isdisjoint(entry) for entry in entries) >= len(entries) / 2:
         return None
@@ -192,7 +194,7 @@ def _laps(entries: Sequence[Entry], place: str, total: str) -> Laps | None:
     epoch, at, of = (np.array([float(entries[row][name]) for row in rows]) for name in ("epoch", place, total))
     length = int(of[0])
     along = np.diff(epoch * (length + 1) + at)
-    if length < 2 or (of != length).any() or (at > length).any() or (along < 0).any():
+    if length < 2 or (of != length).any() or (at > length).any() or (along < 0).any() or (np.diff(epoch) > 1).any():
         return None
     if total == "total":
         of_all = [entries[row].get("epochs") for row in rows]
@@ -201,11 +203,26 @@ def _laps(entries: Sequence[Entry], place: str, total: str) -> Laps | None:
     base = 0 if (epoch == 0).any() else 1
     for row, label, where in zip(rows, epoch.tolist(), at.tolist(), strict=True):
         entries[row][STEP] = int((label - base) * length + where)
-    inside = set(epoch.tolist())
-    for entry in entries:
-        if place not in entry and STEP not in entry and entry.get("epoch") in inside:
-            entry[STEP] = int((entry["epoch"] - base + 1) * length)
+    _close_laps(entries, rows, epoch - base, length)
     return Laps(place=place, total=length, counts="samples" if place == "samples" else "batch")
+
+
+def _close_laps(entries: Sequence[Entry], rows: Sequence[int], lap: Floats, length: int) -> None:
+    """Give entries without a counter the step at which they were printed, whatever label they carry.
+
+    Between the last place of a lap and the first of the next it is the lap's end; between two places of one lap that of
+    the place before. ``lap`` counts from 0 at ``rows``.
+    """
+    for at, entry in enumerate(entries):
+        if STEP in entry or not COUNTERS.isdisjoint(entry) or "batch" in entry:
+            continue
+        after = bisect.bisect_left(rows, at)
+        if after == 0:
+            entry[STEP] = int(lap[0]) * length
+        elif after == len(rows) or lap[after] > lap[after - 1]:
+            entry[STEP] = int(lap[after - 1] + 1) * length
+        else:
+            entry[STEP] = entries[rows[after - 1]][STEP]
 
 
 def _whole(epoch: Any) -> bool:

@@ -225,6 +225,11 @@ LINES: tuple[Line, ...] = (
         starts=re.compile(r"\bTrain Epoch: (?P<epoch>\d+) \[\s*(?P<samples>\d+)/(?P<of>\d+) \(\s*\d+%\)\]"),
     ),
     Line(
+        name="openclip evaluation",  # its label counts the epochs done: no label of an epoch, which training has
+        framework="openclip",
+        starts=re.compile(r"\bEval Epoch: (?P<epochs_done>\d+)\s"),
+    ),
+    Line(
         name="caffe",
         framework="caffe",
         starts=re.compile(r"\bIteration (?P<iteration>\d+)(?: \([^)]{0,400}+\))?, (?=(?:loss|lr) = )"),

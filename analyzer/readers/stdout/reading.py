@@ -7,6 +7,7 @@ it was ended, since its last number may be cut. Rows are line numbers; of a line
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ from analyzer.readers.text_file import Lines, decode, lines_of, unpack, unreadab
 from analyzer.readers.whole_end import with_a_whole_end
 from analyzer.roles import role_of_tag
 
+_NUMBERS = re.compile(r"\d[\d.,:+-]*+(?:e[+-]?\d++)?+")
+SHAPES_COMPARED = 20  # of the last rows: a cut line begins like one of them
+SHORTEST_BEGINNING = 8  # signs; fewer begin lines of any kind
 LINES_NEEDED = 3  # fewer lines that look like a step of training are chance
 LINES_OF_A_PROGRAM = 2  # lines of a shape that one program prints
 
@@ -116,14 +120,22 @@ def _cut(lines: Lines, rows: Sequence[int], name: str) -> list[Problem]:
     if lines.complete or not lines.lines or not rows:
         return []
     ended = Lines(lines=lines.lines[-1:], complete=True)
-    if not any(True for _ in entries_of(ended)):
-        return []
     row = len(lines.lines)
+    begun = _shape(lines.lines[-1]).rstrip("#")
+    before = (_shape(lines.lines[one - 1]) for one in rows[-SHAPES_COMPARED:] if one < row)
+    alike = len(begun) >= SHORTEST_BEGINNING and any(shape.startswith(begun) for shape in before)
+    if not alike and not any(True for _ in entries_of(ended)):
+        return []
     return [
         Problem(
             source=name, kind="truncated", row=row, message=f"the output ends inside line {row}: that line is left out"
         )
     ]
+
+
+def _shape(line: str) -> str:
+    """A line with a sign for every number: what lines of one kind have in common."""
+    return _NUMBERS.sub("#", line)
 
 
 def tells_of_training(lines: Lines) -> bool:
