@@ -21,6 +21,10 @@ FEWEST_ROWS = 3
 
 ZERO_BASED = ("pytorch-lightning", "lightning", "detectron2")  # loggers that write the first update as step 0
 ONE_BASED = ("transformers", "megatron", "mmengine", "olmo")  # reference: how each framework counts, in the docs
+BEGINS_AGAIN = {
+    "laps": "the step begins again with every epoch",
+    "passes": "the step goes over each batch several times",
+}
 SECOND_COUNTER = re.compile(r"^(?:train/)?(?:num_|n_|optimizer_)?updates?$|^optimizer_steps?$", re.I)
 LIGHTNING_TAG = re.compile(r"^lr-[A-Z]\w+(?:/pg\d+)?$")
 """``lr-SGD``, ``lr-AdamW/pg1``: the tags of Lightning's LearningRateMonitor."""
@@ -40,6 +44,10 @@ def read_step_axis(timeline: Timeline) -> StepAxis:
         return StepAxis(unit="unknown", why="no series with steps")
     steps = series.step[series.step != NO_STEP]
     cadence = usual_cadence(steps)
+    again = next((one.begins_again for one in timeline.accounts if one.view is timeline.view), None)
+    if again is not None:
+        column = timeline.run.sources[int(series.source[0])].step_column
+        return StepAxis(unit="unknown", column=column, cadence=cadence, why=BEGINS_AGAIN[again])
     found = axis_of(
         timeline.run.sources[int(series.source[0])],
         series,

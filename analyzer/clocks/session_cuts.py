@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from msgspec import Struct
@@ -98,6 +99,19 @@ def _inside_a_file(view: View, run: Run, source: int, references: Sequence[Serie
     counters = [(one, beside(view, run, one, source)) for one in references]
     marks += [Mark(cut=(source, row), how_known="step falls back") for row in falls_agreed_on(counters, source)]
     return marks
+
+
+def habit_of_falls(view: View, run: Run) -> Literal["laps", "passes"] | None:
+    """Whether the step of the training rows begins again with every epoch, or goes over each batch several times."""
+    for series in training_series(view)[:1]:
+        for source in view.sources:
+            mine = rows_of_source(series, source)
+            step = series.step[mine]
+            if np.any(np.diff(step) < 0) and not np.any(step == NO_STEP):
+                cause = explain_falls(step, beside(view, run, series, source)).cause
+                if cause in ("laps", "passes"):
+                    return cause
+    return None
 
 
 def falls_agreed_on(counters: Sequence[tuple[Series, Beside]], source: int) -> list[int]:

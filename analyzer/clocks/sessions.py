@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from msgspec import Struct
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.rows import rows_of, training_series
-from analyzer.clocks.session_cuts import Cut, marks_of
+from analyzer.clocks.session_cuts import Cut, habit_of_falls, marks_of
 from analyzer.clocks.session_map import Join, Session, SessionMap
 from analyzer.clocks.tellings import Copies, copies_of
 from analyzer.clocks.witnesses import StepChange, step_went_back, witnesses_at
@@ -42,6 +42,7 @@ class Account(Struct, frozen=True, kw_only=True, eq=False, dict=True):
     whole: View  # of all rows
     joins: tuple[tuple[Join, Cut], ...]
     other_runs: tuple[Join, ...] = ()  # indices of these joins count the sessions of the whole view
+    begins_again: Literal["laps", "passes"] | None = None  # the habit by which the step of the training rows falls
 
     @cached_property
     def copies(self) -> tuple[Copies, ...]:
@@ -55,7 +56,7 @@ def account_of(view: View, run: Run) -> Account:
     joins = _joins_of_view(view, run)
     others = tuple(join for join, _ in joins if join.step in OTHER_RUN)
     if not others:
-        return Account(view=view, whole=whole, joins=tuple(joins))
+        return Account(view=view, whole=whole, joins=tuple(joins), begins_again=habit_of_falls(view, run))
     begins = [cut for join, cut in joins if join.step in OTHER_RUN]
     runs = SessionMap(sessions=_no_sessions(len(begins) + 1),
                       starts=_starts(view, [(cut, number + 1) for number, cut in enumerate(begins)]))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.clocks.falls import Beside, falls_of
-from analyzer.clocks.rows import rows_of_source
+from analyzer.clocks.rows import rows_of_source, training_series
 from analyzer.clocks.witnesses import exact_witness, loss_witness
 from analyzer.model import Floats, Ints, Run, Series, View
 from analyzer.roles import role_of_tag
@@ -35,10 +35,10 @@ def beside(view: View, run: Run, series: Series, source: int) -> Beside:
         for said, timed in ((traces, False), (timer, True)):
             rows = np.array(sorted(row for row, why in starts.items() if (why == TIMER) == timed), dtype=np.int64)
             said[at] = np.searchsorted(rows, row[at], side="right") > np.searchsorted(rows, row[at - 1], side="right")
-        for tag, other in view.series.items():
-            role = role_of_tag(tag)
-            if role in EXACT_ROLES or other is series:
-                _compare(other, source, count, row, at[:FALLS_COMPARED], state if role in EXACT_ROLES else over)
+        exact = [one for tag, one in view.series.items() if role_of_tag(tag) in EXACT_ROLES and one is not series]
+        for other in (*exact, *training_series(view)[:1]):
+            said = state if role_of_tag(other.tag) in EXACT_ROLES else over
+            _compare(other, source, count, row, at[:FALLS_COMPARED], said)
     return Beside(traces=traces, timer=timer, state=state, over=over, label=label,
                   time=series.wall_time[mine] if np.isfinite(series.wall_time[mine]).all() else None,
                   plays=any(PLAYED.search(tag) for tag in view.series))
@@ -64,12 +64,12 @@ def _labels_at(view: View, row: Ints, source: int) -> Floats | None:
             continue
         mine = rows_of_source(series, source)
         value = series.value[mine]
-        if len(value) < 2 or not np.isfinite(value).all() or np.any(value != np.floor(value)):
+        if len(value) < 2 or not np.isfinite(value).all():
             continue
         at = np.searchsorted(series.row[mine], row, side="right") - 1
         if np.array_equal(value[np.maximum(at, 0)], row):
             continue
-        return value[np.maximum(at, 0)]
+        return np.floor(value[np.maximum(at, 0)])
     return None
 
 
@@ -111,6 +111,8 @@ def _long_pauses(series: Series, source: int) -> list[int]:
         return []
     gaps = np.diff(wall)
     usual = float(np.median(gaps))
+    if usual <= 0:  # stamps of whole seconds: several rows have the same
+        usual = float(np.mean(np.sort(gaps)[: len(gaps) - max(1, len(gaps) // 100)]))
     if usual <= 0:
         return []
     long = np.flatnonzero(gaps > max(GAP_IN_SPACINGS * usual, GAP_SECONDS)) + 1

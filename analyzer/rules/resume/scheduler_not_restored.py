@@ -9,7 +9,8 @@ Why it matters
     that was planned, and the loss often looks healthy all the same.
 
 When it is silent
-    When the rate goes on where it stood, even if the step counter was reset or jumps; when a new horizon follows from
+    When the rate goes on where it stood, even if the step counter was reset or jumps; when another counter of steps
+    went back with it, or the step begins again with every epoch (`step-axis-mixed`); when a new horizon follows from
     a new batch geometry (that finding carries it); for constant rates.
 
 What to do
@@ -55,7 +56,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 def _counter_went_back(timeline: Timeline, found: Deviation) -> bool:
     """Whether another counter of steps went back with the rate: the axis counts something else (LOG006)."""
-    if found.join is None or timeline.joins[found.join].step != "continued":
+    if found.join is None:
+        return timeline.step_axis.unit == "unknown"  # it begins again with every epoch, or over each batch
+    if timeline.joins[found.join].step != "continued":
         return False
     for series in timeline.roles.all("step"):
         at = int(timeline.session_map.bounds(series)[timeline.joins[found.join].after])
