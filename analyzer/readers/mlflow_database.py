@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
 
 from analyzer.config.sidecars import facts_from_mapping
-from analyzer.model import Fact, Problem, Series, Source
+from analyzer.model import NO_STEP, Fact, Problem, Series, Source
 from analyzer.readers import Reader, Reading
 from analyzer.readers.mlflow_files import Points, with_ordinals
-from analyzer.readers.sqlite_file import opened, tables_of, write_ahead_logs
+from analyzer.readers.sqlite_file import number_in, read_database, step_in, tables_of, text_in, write_ahead_logs
 
 LARGEST = 1.7e308  # MLflow stores infinity as the largest float
 
@@ -25,47 +26,66 @@ def read(path: Path) -> Reading:
     """Read every run that was not deleted; ``Series.row`` is the row's place in the table, from 0 within the run."""
     source = Source(path=str(path), format="mlflow-database")
     try:
-        with opened(path) as connection:
-            runs = connection.execute(
-                "SELECT run_uuid, runs.name, experiments.name, start_time FROM runs LEFT JOIN experiments"
-                " ON runs.experiment_id = experiments.experiment_id"
-                " WHERE runs.lifecycle_stage IS NULL OR runs.lifecycle_stage != 'deleted' ORDER BY start_time, run_uuid"
-            ).fetchall()
-            readings = [_reading(connection, source, *row) for row in runs]
-    except sqlite3.Error as error:
+        runs, readings = read_database(path, lambda connection: _readings(connection, source))
+    except (sqlite3.Error, OSError) as error:
         message = f"not a database that can be read: {error}"
         return Reading(source=source, problems=(Problem(source=str(path), kind="unreadable", message=message),))
-    readings = [reading for reading in readings if reading.series]
     if not readings:
-        reason = f"an MLflow database whose {len(runs)} runs logged no metrics"
+        reason = f"an MLflow database whose {runs} runs logged no metrics"
         return Reading(source=source, problems=(Problem(source=str(path), kind="unreadable", message=reason),))
     return Reading(source=source, runs=tuple(readings))
 
 
-def _reading(
-    connection: sqlite3.Connection,
-    source: Source,
-    run: str,
-    name: str | None,
-    experiment: str | None,
-    start: int | None,
-) -> Reading:
-    rows = connection.execute(
-        "SELECT key, value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? ORDER BY rowid", (run,)
+def _readings(connection: sqlite3.Connection, source: Source) -> tuple[int, list[Reading]]:
+    """How many runs there are, and what those with metrics logged."""
+    runs = connection.execute(
+        "SELECT run_uuid, runs.name, experiments.name, start_time FROM runs LEFT JOIN experiments"
+        " ON runs.experiment_id = experiments.experiment_id"
+        " WHERE runs.lifecycle_stage IS NULL OR runs.lifecycle_stage != 'deleted' ORDER BY start_time, run_uuid"
     ).fetchall()
-    params = dict(connection.execute("SELECT key, value FROM params WHERE run_uuid = ? ORDER BY rowid", (run,)))
+    wanted = {run for run, *_ in runs}
+    rows: dict[Any, list[_Row]] = {}
+    for run, *row in connection.execute(
+        "SELECT run_uuid, key, value, timestamp, step, is_nan FROM metrics ORDER BY rowid"
+    ):
+        if run in wanted:
+            rows.setdefault(run, []).append(tuple(row))
+    params: dict[Any, dict[str, Any]] = {}
+    for run, key, value in connection.execute("SELECT run_uuid, key, value FROM params ORDER BY rowid"):
+        params.setdefault(run, {})[text_in(key)] = value
+    found = [
+        _reading(source, rows[run], params.get(run, {}), _title(where, name or run), start)
+        for run, name, where, start in runs
+        if run in rows
+    ]
+    return len(runs), [one for one in found if one.series]
+
+
+def _title(experiment: object, run: object) -> str:
+    return "/".join(text_in(part) for part in (experiment, run) if part)
+
+
+_Row = tuple[Any, ...]  # key, value, timestamp, step, is_nan; SQLite lets every cell hold anything
+
+
+def _reading(source: Source, rows: list[_Row], params: dict[str, Any], title: str, start: object) -> Reading:
     facts: tuple[Fact, ...] = facts_from_mapping(params, "MLflow params") if params else ()
-    title = "/".join(part for part in (experiment, name or run) if part)
+    started = number_in(start)
     own = Source(
         path=source.path,
         format=source.format,
         view=title,
         records=len(rows),
-        start_time=start / 1000.0 if start else None,
+        start_time=started / 1000.0 if started else None,
     )
     at_of: dict[str, list[int]] = {}
-    for at, row in enumerate(rows):
-        at_of.setdefault(row[0], []).append(at)
+    odd: list[int] = []
+    for at, (key, value, timestamp, step, _) in enumerate(rows):
+        if isinstance(key, str) and (value is None or number_in(value) is not None):
+            at_of.setdefault(key, []).append(at)
+            if step_in(step) is not None and number_in(timestamp) is not None:
+                continue
+        odd.append(at)
     points, stepped = with_ordinals([_points(tag, at, rows) for tag, at in at_of.items()])
     series = tuple(
         Series(
@@ -78,18 +98,24 @@ def _reading(
         )
         for one in points
     )
-    return Reading(source=replace(own, step_axis="step" if stepped else "row"), series=series, facts=facts)
+    message = f"{len(odd)} rows of metrics with a cell that holds no number where one belongs: that cell is left out"
+    problems = (Problem(source=source.path, kind="row", message=message, row=odd[0]),) if odd else ()
+    return Reading(
+        source=replace(own, step_axis="step" if stepped else "row"), series=series, facts=facts, problems=problems
+    )
 
 
-def _points(tag: str, at: list[int], rows: list[tuple[str, float | None, int, int, int]]) -> Points:
+def _points(tag: str, at: list[int], rows: list[_Row]) -> Points:
     values = np.array([np.nan if rows[i][4] or rows[i][1] is None else rows[i][1] for i in at], dtype=np.float64)
     with np.errstate(invalid="ignore"):
         values[np.abs(values) > LARGEST] *= np.inf
+    steps = [step_in(rows[i][3]) for i in at]
+    times = [number_in(rows[i][2]) for i in at]
     return Points(
         tag=tag,
-        step=np.array([rows[i][3] for i in at], dtype=np.int64),
+        step=np.array([NO_STEP if step is None else step for step in steps], dtype=np.int64),
         value=values,
-        wall_time=np.array([rows[i][2] for i in at], dtype=np.float64) / 1000.0,
+        wall_time=np.array([np.nan if time is None else time for time in times], dtype=np.float64) / 1000.0,
     )
 
 

@@ -19,7 +19,7 @@ from analyzer.readers.columns import Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.json_lines import flat_entry
-from analyzer.readers.sqlite_file import opened, tables_of, write_ahead_logs
+from analyzer.readers.sqlite_file import MAGIC, number_in, read_database, tables_of, text_in, write_ahead_logs
 from analyzer.written_numbers import loads_json
 
 DIALECT = Dialect(framework="trackio", wall_column="_timestamp")
@@ -28,16 +28,24 @@ DIALECT = Dialect(framework="trackio", wall_column="_timestamp")
 def read(path: Path) -> Reading:
     """Read every run of a project; ``Series.row`` is the row's id in the table."""
     source = Source(path=str(path), format="trackio", framework="trackio")
-    columns = tables_of(path, path.open("rb").read(16))
+    columns = tables_of(path, MAGIC)
     run_column = "run_id" if "run_id" in columns.get("metrics", set()) else "run_name"
+
+    def work(connection: sqlite3.Connection) -> tuple[list[Any], list[Reading], dict[str, tuple[Fact, ...]]]:
+        runs = connection.execute(
+            f"SELECT {run_column}, MAX(run_name), MIN(id) FROM metrics GROUP BY {run_column} ORDER BY MIN(id)"
+        ).fetchall()
+        rows: dict[Any, list[Any]] = {}
+        for run, *row in connection.execute(
+            f"SELECT {run_column}, id, step, timestamp, metrics FROM metrics ORDER BY id"
+        ):
+            rows.setdefault(run, []).append(row)
+        readings = [_reading(rows.get(run, []), source, text_in(name)) for run, name, _ in runs]
+        return runs, readings, _configs(connection, columns.get("configs", set()), run_column)
+
     try:
-        with opened(path) as connection:
-            runs = connection.execute(
-                f"SELECT {run_column}, MAX(run_name), MIN(id) FROM metrics GROUP BY {run_column} ORDER BY MIN(id)"
-            ).fetchall()
-            readings = [_reading(connection, source, run_column, run, name) for run, name, _ in runs]
-            configs = _configs(connection, columns.get("configs", set()), run_column)
-    except sqlite3.Error as error:
+        runs, readings, configs = read_database(path, work)
+    except (sqlite3.Error, OSError) as error:
         message = f"not a database that can be read: {error}"
         return Reading(source=source, problems=(Problem(source=str(path), kind="unreadable", message=message),))
     if not readings:
@@ -53,21 +61,18 @@ def read(path: Path) -> Reading:
     )
 
 
-def _reading(connection: sqlite3.Connection, source: Source, run_column: str, run: str, name: str) -> Reading:
-    rows = connection.execute(
-        f"SELECT id, step, timestamp, metrics FROM metrics WHERE {run_column} = ? ORDER BY id", (run,)
-    ).fetchall()
+def _reading(rows: list[Any], source: Source, name: str) -> Reading:
     entries: list[dict[str, Any]] = []
     numbers: list[int] = []
     problems: list[Problem] = []
     for number, step, moment, text in rows:
         try:
-            metrics = loads_json(text)
-        except ValueError:
+            metrics = loads_json(text_in(text))
+        except (ValueError, RecursionError):
             problems.append(Problem(source=source.path, kind="row", message="metrics that are no JSON", row=number))
             continue
         if isinstance(metrics, dict):
-            entries.append({"_step": step, "_timestamp": moment, **flat_entry(metrics)})
+            entries.append({"_step": number_in(step), "_timestamp": moment, **flat_entry(metrics)})
             numbers.append(number)
     own = Source(path=source.path, format=source.format, framework=source.framework, view=name)
     return interpret(
@@ -86,8 +91,8 @@ def _configs(connection: sqlite3.Connection, columns: set[str], run_column: str)
     found = {}
     for run, text in connection.execute(f"SELECT {run_column}, config FROM configs"):
         try:
-            config = loads_json(text)
-        except ValueError:
+            config = loads_json(text_in(text))
+        except (ValueError, RecursionError):
             continue
         if isinstance(config, dict):
             public = {key: value for key, value in config.items() if not key.startswith("_")}
