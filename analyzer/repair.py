@@ -7,11 +7,11 @@ Values, times and everything else stay as they were written. The original is onl
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
+import re
 import struct
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from msgspec import Struct, field
 
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Source
+from analyzer.readers import Reading, all_readers
+from analyzer.readers.csv_table.cells import number_of, records, sniff_delimiter, split_row, unique_names
+from analyzer.readers.text_file import compressed, written_lines
 from analyzer.timeline import Timeline
 
 HEAD_BYTES, TAIL_BYTES = 12, 4  # of a record: its length and that checksum before the data, its checksum behind
@@ -101,40 +104,63 @@ def corrected(correction: Correction, content: bytes) -> bytes:
 
 
 def _text_table(correction: Correction, content: bytes) -> bytes:
-    """A table of text: whole lines go, and of a shifted row one cell changes."""
-    lines = content.decode("utf-8", "surrogateescape").splitlines(keepends=True)
-    header = lines[0]
-    delimiter = max(",;\t|", key=header.count)
-    names = [name.strip() for name in next(csv.reader([header.strip("\ufeff\r\n")], delimiter=delimiter))]
+    """A table of text: whole rows go, and of a shifted one its step changes; what else was written stays, byte by byte.
+
+    Lines and rows are those of the reader: a quoted cell may span several lines.
+    """
+    lines = [line.decode("utf-8", "surrogateescape") for line in written_lines(content)]
+    plain = [line.rstrip("\r\n") for line in lines]
+    delimiter = sniff_delimiter(plain[:-1] or plain)
     column = correction.source.step_column
-    if correction.shift and column not in names:
-        raise CannotRepair("its step column is not in the first line")
-    at = names.index(column) if column in names else -1
+    header, at = "", -1
     kept: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        repeated = number > 1 and line.strip() == header.strip()
-        if number in correction.cut or (repeated and correction.shift):
+    for number, row in records(plain):
+        written = "".join(lines[number - 1 : number + row.count("\n")])
+        if not header and row.strip() and not row.startswith("#"):
+            header = row
+            names = unique_names(split_row(header, delimiter))
+            at = names.index(column) if column in names else -1
+            if correction.shift and at < 0:
+                raise CannotRepair("its step column is not in the first line")
+        elif number in correction.cut or (correction.shift and row.strip() == header.strip("\ufeff").strip()):
             continue
         amount = correction.shift.get(number)
-        kept.append(_shifted_line(line, at, amount, delimiter) if amount else line)
+        kept.append(_shifted_row(written, at, amount, delimiter) if amount else written)
     return "".join(kept).encode("utf-8", "surrogateescape")
 
 
-def _shifted_line(line: str, at: int, amount: int, delimiter: str) -> str:
-    cells = next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter))
-    ending = line[len(line.rstrip("\r\n")) :]
-    if "." in cells[at]:
-        cells[at] = repr(float(cells[at]) + amount)
-    else:
-        cells[at] = str(int(cells[at]) + amount)
-    text = io.StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(cells)
-    return text.getvalue() + ending
+def _shifted_row(row: str, at: int, amount: int, delimiter: str) -> str:
+    """A row with another step in its place, and nothing else changed."""
+    begin, end = _cell(row, at, delimiter)
+    cell = row[begin:end]
+    written = cell.strip().strip('"')
+    number = number_of(written, decimal_comma=delimiter == ";")
+    if number is None:
+        raise CannotRepair(f"{cell[:40]!r} is no step")
+    whole = written.isascii() and written.lstrip("+-").isdecimal()
+    shifted = str(int(written) + amount) if whole else repr(number + amount)
+    return row[:begin] + cell.replace(written, shifted, 1) + row[end:]
+
+
+def _cell(row: str, at: int, delimiter: str) -> tuple[int, int]:
+    """Where a cell begins and ends in a row."""
+    if delimiter == " ":
+        return [found.span() for found in re.finditer(r"\S+", row)][at]
+    begin = place = 0
+    quoted = False
+    for end, character in enumerate(row):
+        if character == '"':
+            quoted = not quoted
+        elif character == delimiter and not quoted:
+            if place == at:
+                return begin, end
+            begin, place = end + 1, place + 1
+    return begin, len(row.rstrip("\r\n"))
 
 
 def _json_lines(correction: Correction, content: bytes) -> bytes:
     kept: list[bytes] = []
-    for number, line in enumerate(content.splitlines(keepends=True), start=1):
+    for number, line in enumerate(written_lines(content), start=1):
         if number in correction.cut:
             continue
         kept.append(_shifted_entry(line, correction, number) if number in correction.shift else line)
@@ -142,12 +168,19 @@ def _json_lines(correction: Correction, content: bytes) -> bytes:
 
 
 def _shifted_entry(line: bytes, correction: Correction, number: int) -> bytes:
-    entry = json.loads(line)
+    """A line with another step: in its place where that can be told from the text alone, else written anew."""
+    text = line.decode("utf-8-sig", "surrogateescape")
+    entry = json.loads(text)
     column = correction.source.step_column
     if column not in entry:
         raise CannotRepair(f"line {number} has no {column!r}")
     entry[column] += correction.shift[number]
-    return json.dumps(entry).encode() + (b"\n" if line.endswith(b"\n") else b"")
+    mark = re.compile(rf"({re.escape(json.dumps(column))}\s*:\s*)-?[0-9]++(?=\s*[,}}])")
+    again, times = mark.subn(rf"\g<1>{entry[column]}", text)
+    if times != 1 or repr(json.loads(again)) != repr(entry):  # NaN equals nothing
+        ending = text[len(text.rstrip("\r\n")) :]
+        again = json.dumps(entry) + ending
+    return again.encode("utf-8", "surrogateescape")
 
 
 def _trainer_state(correction: Correction, content: bytes) -> bytes:
@@ -216,13 +249,52 @@ def copy_of(timeline: Timeline, correction: Correction) -> bytes:
         CannotRepair: when it needs a correction that cannot be made.
         OSError: when it cannot be read.
     """
-    path = correction.source.path
-    damaged = [problem for problem in timeline.run.problems if problem.source == path and problem.kind == "corrupt"]
-    if correction and damaged:
+    path = Path(correction.source.path)
+    if not path.is_file():
+        raise CannotRepair("no regular file")
+    content = path.read_bytes()
+    if not correction:
+        return content
+    damaged = [
+        problem
+        for problem in timeline.run.problems
+        if problem.source == correction.source.path and problem.kind == "corrupt"
+    ]
+    if damaged:
         raise CannotRepair(f"the file is damaged ({damaged[0].message}); its rows cannot be told for sure")
-    if correction and path.endswith((".gz", ".zst", ".zstd")):
+    if compressed(content):
         raise CannotRepair("the file is compressed; unpack it first")
-    return Path(path).read_bytes()
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise CannotRepair("the file is UTF-16; convert it to UTF-8 first")
+    return corrected(correction, content)
+
+
+def check_copy(correction: Correction, copy: Path) -> None:
+    """Read a copy back and compare it with what the original says, corrected.
+
+    Raises:
+        CannotRepair: when any point is not where it should be.
+        OSError: when one of them cannot be read.
+    """
+    reader = next(one for one in all_readers() if one.name == correction.source.format)
+    if _points(reader.read(copy), None) != _points(reader.read(Path(correction.source.path)), correction):
+        raise CannotRepair("its copy does not read back as it should, or the log is being written; nothing was kept")
+
+
+def _points(reading: Reading, correction: Correction | None) -> dict[tuple[int, str], tuple[bytes, bytes, bytes]]:
+    """Steps, values and times by table and tag, as bytes: of the rows that a correction leaves, steps as corrected."""
+    found = {}
+    for number, one in enumerate((reading, *reading.runs)):
+        for series in one.series:
+            step, kept = series.step, np.ones(len(series), dtype=bool)
+            if correction is not None:
+                shift = correction.shift
+                step = step + np.array([shift.get(row, 0) for row in series.row.tolist()], dtype=np.int64)
+                kept = ~np.isin(series.row, list(correction.cut))
+            if kept.any():
+                arrays = (step[kept], series.value[kept], series.wall_time[kept])
+                found[number, series.tag] = tuple(np.ascontiguousarray(array).tobytes() for array in arrays)
+    return found  # type: ignore[return-value]
 
 
 def place_in_copy(timeline: Timeline, source: Source) -> str:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,38 +41,65 @@ def command(request: Request, output: Path) -> None:
     for problem in found.unreadable:
         click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
     failed = False
-    for timeline in timelines:
-        name = visible(timeline.run.name)
-        folder = output / _safe(timeline.run.name) if len(timelines) > 1 else output
-        told = _repaired(timeline, folder)
-        failed = failed or any(line.startswith("not repaired") for line in told)
-        say(f"{name}: nothing to repair" if not told else "\n".join([f"{name}:", *(f"   {line}" for line in told)]))
+    with _folder_that_appears_whole(output) as folder:
+        for timeline in timelines:
+            told = _repaired(timeline, _own_place(folder, timeline.run.name) if len(timelines) > 1 else folder)
+            failed = failed or any(line.startswith("not repaired") for line in told)
+            name = visible(timeline.run.name)
+            say(f"{name}: nothing to repair" if not told else "\n".join([f"{name}:", *(f"   {line}" for line in told)]))
+    if output.exists() and any(output.iterdir()):
+        say(f"copies in {visible(output)}")
     sys.exit(2 if failed or not timelines else 0)
+
+
+@contextmanager
+def _folder_that_appears_whole(output: Path) -> Iterator[Path]:
+    """A folder that takes the name of the output when all is in it: whoever kills the command leaves no part there."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{output.name[:40]}-", dir=output.parent))
+    try:
+        yield folder
+        if any(folder.iterdir()):
+            mask = os.umask(0)
+            os.umask(mask)
+            folder.chmod(0o777 & ~mask)
+            os.replace(folder, output)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _repaired(timeline: Any, folder: Path) -> list[str]:
     """Write the copy of one run, all its files or none; what was done to each file."""
-    from analyzer.console.output import write_file
     from analyzer.renderers.escaping import visible
-    from analyzer.repair import CannotRepair, copy_of, corrected, corrections, place_in_copy
+    from analyzer.repair import CannotRepair, check_copy, copy_of, corrections, place_in_copy
 
     found = corrections(timeline)
     if not any(found):
         return []
-    contents: dict[Path, bytes] = {}
     told = []
     for one in found:
+        path = folder / place_in_copy(timeline, one.source)
         try:
-            contents[folder / place_in_copy(timeline, one.source)] = corrected(one, copy_of(timeline, one))
+            content = copy_of(timeline, one)
+            if path.exists() and path.read_bytes() != content:
+                raise CannotRepair("several tables in one file")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            if one:
+                check_copy(one, path)
         except (CannotRepair, OSError, ValueError) as error:
+            for left in sorted(folder.rglob("*"), reverse=True):
+                left.rmdir() if left.is_dir() else left.unlink()
             return [f"not repaired: {visible(one.source.path)}: {visible(error)}"]
         told.append(f"{visible(one.source.path)}: {one.told}")
-    for path, content in contents.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, content)
-    return [*told, f"copy in {visible(folder)}"]
+    return told
 
 
-def _safe(name: str) -> str:
-    """A run's name as a path that stays below the folder it is put into."""
-    return "/".join(part for part in Path(name).parts if part not in ("/", "..", ".")) or "run"
+def _own_place(folder: Path, name: str) -> Path:
+    """A folder for a run below another, its name as a path; two runs never share one."""
+    below = "/".join(part for part in Path(name).parts if part not in ("/", "..", ".")) or "run"
+    number = 1
+    while (place := folder / (below if number == 1 else f"{below} ({number})")).exists():
+        number += 1
+    place.mkdir(parents=True)
+    return place

@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from analyzer.cli import main
+from analyzer.cli.repair import _own_place
 from analyzer.config.declared import merge
 from analyzer.discovery import discover
+from analyzer.repair import _shifted_row
 from analyzer.timeline import Timeline
 from tests.event_files import write_events
 
@@ -132,3 +134,96 @@ def test_several_runs_get_a_folder_each(tmp_path: Path) -> None:
         "a/log.csv",
         "b/log.csv",
     ]
+
+
+def rows_of(lives: int = 2, note: str = "", ending: str = "\n") -> str:
+    """Lives of 100 steps each, of which the second falls back by 30; a note in every row."""
+    steps = [*range(1, 131), *range(101, 201)][: 130 * lives]
+    return "".join(f"{step},{loss(step, number > 129)},{note}{ending}" for number, step in enumerate(steps))
+
+
+NOTES = {
+    "a line separator": "a\u2028b",
+    "next line": "a\u0085b",
+    "form feed": "a\fb",
+    "vertical tab": "a\vb",
+    "a quoted line end": '"a\nb"',
+    "two of them": '"a\nb\n"',
+    "a quoted delimiter": '"a, b"',
+    "padding": "  a ",
+}
+
+
+@pytest.mark.parametrize("note", NOTES.values(), ids=NOTES.keys())
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_line_is_what_the_reader_takes_for_one(tmp_path: Path, note: str, ending: str) -> None:
+    (tmp_path / "run").mkdir()
+    written = ("step,loss,note" + ending + rows_of(note=note, ending=ending)).encode("utf-8", "surrogateescape")
+    (tmp_path / "run" / "log.csv").write_bytes(written)
+    result = repair(tmp_path / "run", "-o", tmp_path / "copy")
+    assert result.exit_code == 0, result.output
+    copy = (tmp_path / "copy" / "log.csv").read_bytes()
+    row = f",{note}{ending}".encode("utf-8", "surrogateescape")
+    assert copy.count(row) == 200 and len(copy) < len(written)
+    assert timeline(tmp_path / "copy").view.series["loss"].step.tolist() == list(range(1, 201))
+
+
+@pytest.mark.parametrize("text", ["a\u2028b", "a\u0085b", "a\fb", "a\rb"])
+def test_a_json_line_ends_with_a_line_feed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run").mkdir()
+    entries = [json.dumps({"step": s, "loss": v, "note": text}, ensure_ascii=False) for s, v in REPLAY]
+    spaced = "".join(entry.replace(', "loss"', ',\r "loss"') + "\n" for entry in entries)
+    (tmp_path / "run" / "log.jsonl").write_text(spaced, encoding="utf-8", newline="")
+    result = repair(tmp_path / "run", "-o", tmp_path / "copy")
+    assert result.exit_code == 0, result.output
+    lines = (tmp_path / "copy" / "log.jsonl").read_bytes().split(b"\n")
+    assert [json.loads(line)["step"] for line in lines[:-1]] == list(range(1, 201))
+
+
+SHIFTED = {
+    "a plain step": ("3,0.5,x\r\n", 0, ",", "103,0.5,x\r\n"),
+    "blanks around it": ("x, 3 ,0.5\n", 1, ",", "x, 103 ,0.5\n"),
+    "quotes": ('"a, ""b""","3",0.5', 1, ",", '"a, ""b""","103",0.5'),
+    "a point": ("3.0;0,5\n", 0, ";", "103.0;0,5\n"),
+    "blanks between": ("  3   0.5\n", 0, " ", "  103   0.5\n"),
+    "at the end": ("0.5,3\r\n", 1, ",", "0.5,103\r\n"),
+}
+
+
+@pytest.mark.parametrize(("row", "at", "delimiter", "expected"), SHIFTED.values(), ids=SHIFTED.keys())
+def test_only_the_step_of_a_row_is_written_anew(row: str, at: int, delimiter: str, expected: str) -> None:
+    assert _shifted_row(row, at, 100, delimiter) == expected
+
+
+def test_a_copy_that_reads_back_otherwise_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    in_csv(tmp_path / "run", REPLAY)
+    monkeypatch.setattr("analyzer.repair.corrected", lambda correction, content: content[:-5])
+    result = repair(tmp_path / "run", "-o", tmp_path / "copy")
+    assert result.exit_code == 2 and "does not read back" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_command_that_is_stopped_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        in_csv(tmp_path / "runs" / name, REPLAY)
+    calls = iter([None])
+
+    def stopped(*arguments: object) -> None:
+        if next(calls, KeyboardInterrupt):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("analyzer.repair.check_copy", stopped)
+    assert repair(tmp_path / "runs", "-o", tmp_path / "copy").exit_code != 0
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_two_runs_of_one_name_have_two_places(tmp_path: Path) -> None:
+    for name in ("one/run", "two/run"):
+        (tmp_path / name).mkdir(parents=True)
+        in_csv(tmp_path / name, REPLAY)
+    result = repair(tmp_path / "one" / "run", tmp_path / "two" / "run", "-o", tmp_path / "copy")
+    assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "copy").rglob("log.csv"))) == 2
+    assert [_own_place(tmp_path, name).name for name in ("/x", "x", "../x")] == ["x", "x (2)", "x (3)"]
