@@ -27,6 +27,9 @@ def beside(view: View, run: Run, series: Series, source: int) -> Beside:
     """What the log shows at the rows of a series in one file."""
     mine = rows_of_source(series, source)
     count, row = series.step[mine], series.row[mine]
+    if (np.diff(count) > 0).all():  # nothing to explain; a log may have a hundred thousand tags
+        none = np.zeros(len(count), dtype=np.bool_)
+        return Beside(traces=none, timer=none, state=none, over=none)
     label = _labels_at(view, row, source)
     at = falls_of(count, label)
     traces, timer, state, over = (np.zeros(len(count), dtype=np.bool_) for _ in range(4))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.model import Ints
 from analyzer.readers.columns import Column
@@ -13,6 +15,8 @@ from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.columns.texts import few_labels
 from analyzer.readers.columns.wall_time import names_a_time
 from analyzer.roles import role_of_tag
+
+_Label = TypeVar("_Label", bound=Hashable)
 
 _TAG_COLUMNS = re.compile(r"^(?:tag|metric|metric[_ ]name|key|name|series|variable)$", re.I)
 _VALUE_COLUMNS = re.compile(r"^(?:value|metric[_ ]value|values?|scalar)$", re.I)
@@ -28,41 +32,75 @@ def is_long_form(name: str) -> bool:
     return _VALUE_COLUMNS.search(name.strip()) is not None
 
 
-def pivot(columns: Sequence[Column], rows: int) -> list[tuple[str, list[Column]]]:
-    """A long table (run, tag, step, value) as one table of columns a run; any other table unchanged, as one run."""
+def pivot(columns: Sequence[Column], rows: int) -> list[tuple[str, list[Column], Ints | None]]:
+    """A long table (run, tag, step, value) as one table of columns a run; any other table unchanged, as one run.
+
+    Each with the rows that it is made of; None where these are all.
+    """
     tag = _text_column(columns, _TAG_COLUMNS)
     value = next((one for one in columns if _VALUE_COLUMNS.search(one.name.strip()) and len(one.value)), None)
     run = _text_column(columns, _RUN_COLUMNS)
     if tag is None or value is None:
-        return [("", list(columns))]
-    tag_of = dict(zip(tag.text_at, tag.text, strict=True))
-    run_of = dict(zip(run.text_at, run.text, strict=True)) if run is not None else {}
+        return [("", list(columns), None)]
     positions = value.positions(rows)
-    keys = [(run_of.get(at, ""), tag_of.get(at, "")) for at in positions.tolist()]
+    keys, key = _numbered([*zip(_cells_at(run, positions), _cells_at(tag, positions), strict=True)])
     others = [one for one in columns if one is not tag and one is not value and one is not run]
-    tables: dict[str, list[Column]] = {}
-    for key in dict.fromkeys(keys):
-        chosen = np.fromiter((one == key for one in keys), dtype=bool, count=len(keys))
-        at = positions[chosen]
-        table = tables.setdefault(key[0], [_only(one, run_of, key[0], rows) for one in others])
-        table.append(Column(name=key[1], value=value.value[chosen], at=at))
-    return list(tables.items())
+    of_tag = list(zip(keys, _places_of(key, len(keys)), strict=True))
+    if run is None:
+        tags = [Column(name=name, value=value.value[at], at=positions[at]) for (_, name), at in of_tag]
+        return [("", [*others, *tags], None)]
+    runs, run_of_row = _numbered(_cells_at(run, np.arange(rows)))
+    rows_of = dict(zip(runs, _places_of(run_of_row, len(runs)), strict=True))
+    place = np.empty(rows, dtype=np.int64)  # of each row among those of its run
+    for own in rows_of.values():
+        place[own] = np.arange(len(own))
+    tables: dict[str, list[Column]] = {of_run: [] for (of_run, _), _ in of_tag}
+    for one in others:
+        for of_run, part in _by_run(one, [runs[number] for number in run_of_row.tolist()], place, rows).items():
+            if of_run in tables:
+                tables[of_run].append(part)
+    for (of_run, name), at in of_tag:
+        tables[of_run].append(Column(name=name, value=value.value[at], at=place[positions[at]]))
+    return [(name, table, rows_of[name]) for name, table in tables.items()]
 
 
-def _only(column: Column, run_of: Mapping[int, str], run: str, rows: int) -> Column:
-    """The cells of one run in a column of a long table."""
-    if not run_of:
-        return column
+def _cells_at(column: Column | None, positions: Ints) -> list[str]:
+    """The text of a column in some rows, "" where it holds none."""
+    if column is None:
+        return [""] * len(positions)
+    text_of = dict(zip(map(int, column.text_at), column.text, strict=True))
+    return [text_of.get(at, "") for at in positions.tolist()]
+
+
+def _numbered(labels: Sequence[_Label]) -> tuple[list[_Label], Ints]:
+    """The distinct labels in order of their first appearance, and the number of each."""
+    number = {label: place for place, label in enumerate(dict.fromkeys(labels))}
+    return list(number), np.fromiter(map(number.__getitem__, labels), dtype=np.int64, count=len(labels))
+
+
+def _places_of(number: Ints, count: int) -> list[Ints]:
+    """Where each number stands, in rising order."""
+    order = np.argsort(number, kind="stable")
+    return np.split(order, np.searchsorted(number[order], np.arange(1, count)))
+
+
+def _by_run(column: Column, of_row: Sequence[str], place: Ints, rows: int) -> dict[str, Column]:
+    """A column of a long table, cut into the cells of each run; ``place`` is that of a row among those of its run."""
     at = column.positions(rows)
-    mine = np.fromiter((run_of.get(row, "") == run for row in at.tolist()), dtype=bool, count=len(at))
-    texts = [(row, cell) for row, cell in zip(column.text_at, column.text, strict=True) if run_of.get(row, "") == run]
-    return Column(
-        name=column.name,
-        value=column.value[mine],
-        at=at[mine],
-        text_at=[row for row, _ in texts],
-        text=[cell for _, cell in texts],
-    )
+    runs, number = _numbered([of_row[row] for row in at.tolist()])
+    found = {
+        name: Column(name=column.name, value=column.value[places], at=place[at[places]])
+        for name, places in zip(runs, _places_of(number, len(runs)), strict=True)
+    }
+    texts: dict[str, tuple[list[int], list[str]]] = {}
+    for row, cell in zip(map(int, column.text_at), column.text, strict=True):
+        of_run = texts.setdefault(of_row[row], ([], []))
+        of_run[0].append(int(place[row]))
+        of_run[1].append(cell)
+    for name, (text_at, text) in texts.items():
+        numbers = found.get(name) or Column(name=column.name, value=np.empty(0), at=np.empty(0, dtype=np.int64))
+        found[name] = replace(numbers, text_at=text_at, text=text)
+    return found
 
 
 def _text_column(columns: Sequence[Column], pattern: re.Pattern[str]) -> Column | None:

@@ -51,19 +51,32 @@ def interpret(
     rows = len(row_numbers)
     runs = pivot(columns, rows)
     if len(runs) == 1:
-        if runs[0][1] != list(columns) and choose_axis(runs[0][1], rows, dialect).column is None:
+        _, table, own = runs[0]
+        if own is not None:
+            row_numbers, incomplete = row_numbers[own], _place_among(own, incomplete)
+        if table != list(columns) and choose_axis(table, len(row_numbers), dialect).column is None:
             reason = "not a training log: a table of results, one value for each name, without a step or epoch"
             return Reading(
                 source=source, problems=(*problems, Problem(source=source.path, kind="unreadable", message=reason))
             )
         return _interpret_run(
-            runs[0][1], row_numbers, source, dialect, tuple(markers), tuple(problems), tuple(facts), incomplete, judge
+            table, row_numbers, source, dialect, tuple(markers), tuple(problems), tuple(facts), incomplete, judge
         )
-    readings = tuple(
-        _interpret_run(table, row_numbers, replace(source, view=name), dialect, (), (), (), incomplete, judge)
-        for name, table in runs
-    )
-    return Reading(source=replace(source, records=rows), problems=tuple(problems), facts=tuple(facts), runs=readings)
+    readings = []
+    for name, table, own in runs:
+        numbers = row_numbers if own is None else row_numbers[own]
+        cut = incomplete if own is None else _place_among(own, incomplete)
+        readings.append(_interpret_run(table, numbers, replace(source, view=name), dialect, (), (), (), cut, judge))
+    source = replace(source, records=rows)
+    return Reading(source=source, problems=tuple(problems), facts=tuple(facts), runs=tuple(readings))
+
+
+def _place_among(rows: Ints, row: int | None) -> int | None:
+    """The place of a row among some in rising order; None where it is none of them."""
+    if row is None:
+        return None
+    place = int(np.searchsorted(rows, row))
+    return place if place < len(rows) and rows[place] == row else None
 
 
 def _interpret_run(

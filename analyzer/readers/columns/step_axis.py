@@ -78,14 +78,16 @@ def choose_axis(columns: Sequence[Column], rows: int, dialect: Dialect) -> Axis:
         found = by_name.get(name)
         if found is not None and _counts_up(found, rows, strict=False):
             return Axis(column=name, counts=dialect.counts or _counts_of(name) or "step")
+    named = [(column, normal(column.name)) for column in columns if names_an_axis(column.name)]
+    epochs = [one for one in columns if len(one.value) and role_of_tag(one.name) == "epoch"][:2] if named else []
     for counts, pattern, strict in _COMPILED_AXES:
-        for column in columns:
-            if not pattern.search(normal(column.name)) or not _counts_up(column, rows, strict=strict):
+        for column, spelled in named:
+            if not pattern.search(spelled) or not _counts_up(column, rows, strict=strict):
                 continue
             timeless = [one for one in columns if one.name != dialect.wall_column]
             if counts == "epoch" and _repeats_in_a_series(column, timeless, rows):
                 continue
-            if counts != "epoch" and _laps_with_epoch(column, columns, rows):
+            if counts != "epoch" and _laps_with_epoch(column, epochs, columns, rows):
                 continue
             return Axis(column=column.name, counts=dialect.counts or counts)
     return Axis(column=None, counts="row")
@@ -130,29 +132,27 @@ def whole_steps(value: Floats) -> NDArray[np.bool_]:
     return whole
 
 
-def _laps_with_epoch(column: Column, columns: Sequence[Column], rows: int) -> bool:
+def _laps_with_epoch(column: Column, epochs: Sequence[Column], columns: Sequence[Column], rows: int) -> bool:
     """Whether the counter starts over whenever the epoch advances: a batch counter, not a global step."""
-    epoch = next(
-        (one for one in columns if one is not column and role_of_tag(one.name) == "epoch" and len(one.value)), None
-    )
+    epoch = next((one for one in epochs if one is not column), None)
     if epoch is None:
         return False
     others = [one for one in columns if one is not column and one is not epoch and one.at is not None]
     main = max(others, key=lambda one: len(one.value), default=None)  # of a phase, where rows have phases
     if column.at is None and epoch.at is None and (main is None or 2 * len(main.value) < rows):
-        steps, epochs = column.value, epoch.value
+        steps, labels = column.value, epoch.value
     else:
         at = np.intersect1d(column.positions(rows), epoch.positions(rows), assume_unique=True)
         if main is not None and 2 * len(main.value) >= rows:
             at = np.intersect1d(at, main.positions(rows), assume_unique=True)
         steps = column.value[np.searchsorted(column.positions(rows), at)]
-        epochs = epoch.value[np.searchsorted(epoch.positions(rows), at)]
+        labels = epoch.value[np.searchsorted(epoch.positions(rows), at)]
     if len(steps) < 4:
         return False
     falls = steps[1:] < steps[:-1]
     if not falls.any():
         return False
-    rises = np.floor(epochs[1:]) > np.floor(epochs[:-1])
+    rises = np.floor(labels[1:]) > np.floor(labels[:-1])
     both = int(np.count_nonzero(falls & rises))
     return both >= 2 and both >= 0.9 * int(np.count_nonzero(falls)) and both >= 0.5 * int(np.count_nonzero(rises))
 

@@ -300,8 +300,9 @@ class _Heads:
     def _long_from(self, begin: int, until: int) -> int:
         """The first head of a long record in ``data[begin:until]``, -1 when there is none."""
         if not self.long_begin <= begin <= until <= self.long_end:  # what was searched is not searched again
-            self.long = long_heads(self.data, begin, until)
-            self.long_begin, self.long_end = begin, until
+            end = min(max(until, begin + STRETCH), self.size)
+            self.long = long_heads(self.data, begin, end)
+            self.long_begin, self.long_end = begin, end
         for place in self.long[np.searchsorted(self.long, begin) :]:
             if place > until - HEAD:
                 break
