@@ -13,7 +13,7 @@ With DistributedSampler a device's share is padded to ceil(N / W) examples, or c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -68,10 +68,17 @@ class Plan(Struct, frozen=True, kw_only=True):
         return tuple(sorted(totals))
 
 
-def plan_of(declared: Declared) -> Plan:
+def counts_completions(tags: Iterable[str]) -> bool:
+    """Whether a log tells of completions that are sampled while it trains (GRPO): its batches count these."""
+    return any("completion" in tag.lower() for tag in tags)
+
+
+def plan_of(declared: Declared, *, completions: bool = False) -> Plan:
     """All readings that the declared facts admit.
 
-    ``drop_last`` and ``accumulation_remainder`` narrow them; where undeclared, every habit of the frameworks is kept.
+    With ``completions`` batch_size counts completions of a prompt, of which nobody says how many there are: then the
+    sizes give no number of updates. ``drop_last`` and ``accumulation_remainder`` narrow the readings; where undeclared,
+    every habit of the frameworks is kept.
     """
     epochs = _fraction(declared.get("epochs"))
     max_steps = _count(declared.get("max_steps"))
@@ -82,7 +89,7 @@ def plan_of(declared: Declared) -> Plan:
     accumulation = _accumulation(declared, batch, devices)
     declared_global = _count(declared.get("global_batch_size"))
     samples = declared_global or (batch * devices * accumulation if batch else None)
-    laps = list(_epoch_lengths(declared, batch, devices, accumulation))
+    laps = list(_epoch_lengths(declared, batch, devices, accumulation, completions=completions))
     ramped = _ramped(declared, laps, epochs)
     readings = [
         reading
@@ -137,7 +144,9 @@ def updates_per_epoch(batches: int, accumulation: int, remainder: str | None) ->
     ]
 
 
-def _epoch_lengths(declared: Declared, batch: int | None, devices: int, accumulation: int) -> Iterator[Reading]:
+def _epoch_lengths(
+    declared: Declared, batch: int | None, devices: int, accumulation: int, *, completions: bool
+) -> Iterator[Reading]:
     given = _fraction(declared.get("steps_per_epoch"))
     if given:
         yield Reading(
@@ -145,7 +154,7 @@ def _epoch_lengths(declared: Declared, batch: int | None, devices: int, accumula
         )
         return
     examples = _count(declared.get("dataset_size"))
-    if not examples:
+    if not examples or completions:
         return
     if batch is None:
         whole = _count(declared.get("global_batch_size"))

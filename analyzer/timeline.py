@@ -89,9 +89,9 @@ class Timeline:
 
     @cached_property
     def plan(self) -> Plan:
-        from analyzer.planning import plan_of
+        from analyzer.planning import counts_completions, plan_of
 
-        return plan_of(self.declared)
+        return plan_of(self.declared, completions=counts_completions(self.view.series))
 
     @cached_property
     def session_map(self) -> SessionMap:

@@ -25,7 +25,7 @@ from analyzer.clocks.fractions import (
     slopes_agree,
     stretches,
 )
-from analyzer.clocks.labels import Labels, read_labels
+from analyzer.clocks.labels import Labels, read_labels, validation_labels_elsewhere
 from analyzer.clocks.planned_epochs import planned_lengths, read_planned
 from analyzer.distinct import distinct
 
@@ -56,7 +56,8 @@ def read_epoch_clock(timeline: Timeline) -> EpochClock | None:
                 clocks.append(clock)
     if clocks:
         clocks.sort(key=lambda clock: (clock.too_sparse, -len(clock.labels or ()), clock.tag))
-        validations = tuple(labels for labels in accounts if labels.rows_of == "validation")
+        own = tuple(labels for labels in accounts if labels.rows_of == "validation")
+        validations = (*own, *validation_labels_elsewhere(timeline))
         return replace(clocks[0], others=tuple(clocks[1:]), validations=validations)
     return from_closing_rows(timeline)
 

@@ -89,7 +89,9 @@ def _priced(found: Explanation, planned: Planned) -> Explanation:
 
 
 def _against(found: Explanation, planned: Planned) -> Explanation:
-    against = bool(planned.confirmed) and not any(_holds(found.low, found.high, S) for S in planned.confirmed)
+    lengths = {piece.S for piece in found.pieces}
+    borne_out = any(_holds(found.low, found.high, S) or S in lengths for S in planned.confirmed)
+    against = bool(planned.confirmed) and not borne_out
     return replace(found, cost=found.cost + (prices.AGAINST_WITNESS if against else 0))
 
 

@@ -62,6 +62,18 @@ def read_labels(timeline: Timeline) -> tuple[Labels, ...]:
     return tuple(sorted(found, key=lambda one: (one.rows_of != "training", -len(one))))
 
 
+def validation_labels_elsewhere(timeline: Timeline) -> tuple[Labels, ...]:
+    """Epochs of validations that only another account of the run tells."""
+    found: list[Labels] = []
+    for view in timeline.views:
+        if view.name == timeline.view.name:
+            continue
+        for tag, series in view.series.items():
+            if VALIDATION_EPOCH.match(tag):
+                found += _labels(timeline, series, np.ones(len(series), dtype=bool))
+    return tuple(found)
+
+
 def _counts_epochs(series: Series) -> bool:
     """Whether a column named like a counter is a fractional epoch: fairseq's ``update`` is epoch + batch / batches."""
     value, step = series.value, series.step
@@ -148,8 +160,19 @@ def rounded_before(value: Floats) -> float:
     return 0.0
 
 
+def _steps_in_written_order(series: Series, validation: NDArray[np.bool_]) -> Ints:
+    """Steps of all points; a validation row that was written without one stands at the row before it."""
+    lacking = (series.step == NO_STEP) & validation
+    if not lacking.any():
+        return series.step
+    before = np.maximum.accumulate(np.where(series.step != NO_STEP, np.arange(len(series)), -1))
+    known = lacking & (before >= 0) & (series.source[before] == series.source)
+    return np.where(known, series.step[before], series.step)
+
+
 def _labels(timeline: Timeline, series: Series, validation: NDArray[np.bool_]) -> list[Labels]:
-    usable = np.isfinite(series.value) & (series.step != NO_STEP)
+    step = _steps_in_written_order(series, validation)
+    usable = np.isfinite(series.value) & (step != NO_STEP)
     if not usable.any():
         return []
     whole = bool(np.all(series.value[usable] == np.round(series.value[usable])))
@@ -169,7 +192,7 @@ def _labels(timeline: Timeline, series: Series, validation: NDArray[np.bool_]) -
             kind="integer" if whole else "fraction",
             rows_of=rows_of,
             index=(index := np.nonzero(chosen)[0]),
-            step=series.step[index],
+            step=step[index],
             value=series.value[index],
             half=half[index],
             session=session[index],

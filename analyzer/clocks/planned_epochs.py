@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,12 @@ from analyzer.clocks.epoch_explanation import Planned
 from analyzer.clocks.global_step import updates_done
 
 if TYPE_CHECKING:
+    from analyzer.clocks.epoch_clock import EpochClock
     from analyzer.timeline import Timeline
+
+
+MEASURED_ENDS = 2
+"""Ends of epochs that measure a length: the first may be off by the origin of the count."""
 
 
 def planned_steps_per_epoch(timeline: Timeline) -> tuple[Fraction, ...]:
@@ -20,6 +26,20 @@ def planned_steps_per_epoch(timeline: Timeline) -> tuple[Fraction, ...]:
         return ()
     per_update = Fraction(size).limit_denominator(10**6)
     return tuple(U * per_update for U in timeline.plan.steps_per_epoch)
+
+
+def measured_totals(timeline: Timeline, clock: EpochClock | None) -> tuple[int, ...]:
+    """Updates of the declared epochs at the measured steps per epoch, where nothing else declares a length.
+
+    Rounded down and up; empty where the labels leave the steps per epoch open.
+    """
+    epochs, size = timeline.plan.epochs, timeline.step_axis.per_update
+    if timeline.plan.total_steps or not epochs or size is None:
+        return ()
+    if clock is None or clock.labels is None or not clock.exact or clock.breaks or clock.crossings < MEASURED_ENDS:
+        return ()
+    exact = clock.low / Fraction(size).limit_denominator(10**6) * epochs
+    return tuple(sorted({math.floor(exact), math.ceil(exact)}))
 
 
 def planned_lengths(timeline: Timeline) -> tuple[int, ...]:

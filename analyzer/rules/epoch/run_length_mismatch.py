@@ -34,7 +34,7 @@ from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.clocks.global_step import RunEnd, main_series, updates_done
 from analyzer.clocks.laps import divisor_is_wrong
-from analyzer.clocks.planned_epochs import planned_steps_per_epoch
+from analyzer.clocks.planned_epochs import measured_totals, planned_steps_per_epoch
 from analyzer.distinct import distinct
 from analyzer.model import Finding, Row, Severity
 from analyzer.rules import Example, Rule, Unchecked
@@ -64,6 +64,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
     longest = max(totals) + _rows_past_the_end(timeline)
     if any(done.holds(total) for total in totals) or max(totals) < done.low <= longest:
+        yield from _sized_by_whole_updates(timeline, done)
         return
     if done.low > longest:
         yield _too_long(timeline, done, totals)
@@ -102,9 +103,31 @@ def _announced(timeline: Timeline) -> Iterator[Finding]:
         )
 
 
+def _sized_by_whole_updates(timeline: Timeline, done: RunEnd) -> Iterator[Finding]:
+    """A length of whole updates per epoch for a loop that carries the rest over: it ends before its last epoch does."""
+    clock, epochs = timeline.epoch, timeline.plan.epochs
+    if clock is None or clock.source != "fractions" or clock.breaks or not epochs or done.high is None:
+        return
+    carried = [U for U in planned_steps_per_epoch(timeline) if U.denominator > 1 and clock.admits(U)]
+    if len(carried) != 1 or done.high != math.floor(carried[0]) * epochs:
+        return
+    yield Finding(
+        severity="note",
+        message=f"the run ends at step {done.last_step}, in epoch {float(done.high / carried[0]):.4g} of "
+        f"{number(epochs)}: its length is {math.floor(carried[0])} whole updates per epoch, and "
+        f"{number(carried[0])} are trained",
+        first_step=done.last_step,
+        last_step=done.last_step,
+        numbers={"epochs": float(done.high / carried[0]), "declared": float(epochs)},
+        evidence=(done.evidence,),
+    )
+
+
 def admitted_totals(timeline: Timeline) -> tuple[int, ...]:
     """Updates that the readings give whose steps per epoch the labels have confirmed; empty when none says."""
     clock, plan = timeline.epoch, timeline.plan
+    if measured := measured_totals(timeline, clock):
+        return measured
     if (
         clock is None
         or clock.labels is None
@@ -250,6 +273,10 @@ def _run(last: int, length: int = 50, every: int = 1) -> list[tuple[int, int, fl
     return [(step, (step - 1) // length, falling_loss(step)) for step in range(1, last + 1) if step % every == 0]
 
 
+def _carried(last: int) -> list[tuple[int, float, float]]:
+    return [(step, round(step * 4 / 11, 6), falling_loss(step)) for step in range(1, last + 1)]
+
+
 DECLARED = {"dataset_size": 800, "batch_size": 16, "epochs": 4, "drop_last": False}
 
 RULE = Rule(
@@ -265,6 +292,22 @@ RULE = Rule(
     bad=(
         Example(title="one epoch too many", files=csv_log(HEADER, lambda: _run(250)), declared=DECLARED),
         Example(title="ended in the last epoch", files=csv_log(HEADER, lambda: _run(185)), declared=DECLARED),
+        Example(
+            title="sized by whole updates, though the rest is carried over",
+            files=csv_log(HEADER, lambda: _carried(24)),
+            declared={
+                "dataset_size": 55,
+                "batch_size": 5,
+                "grad_accumulation": 4,
+                "accumulation_remainder": "carry",
+                "epochs": 12,
+            },
+        ),
+        Example(
+            title="fewer epochs than declared, at the length that the labels show",
+            files=csv_log(HEADER, lambda: _run(185)),
+            declared={"epochs": 4},
+        ),
     ),
     good=(
         Example(
@@ -275,6 +318,18 @@ RULE = Rule(
             files=csv_log(HEADER, lambda: _run(200, every=7)),
             declared=DECLARED,
             why="the last row is step 196; up to six updates behind it were not logged",
+        ),
+        Example(
+            title="as many epochs as declared",
+            files=csv_log(HEADER, lambda: _run(200)),
+            declared={"epochs": 4},
+            why="four epochs of the 50 steps that the labels show",
+        ),
+        Example(
+            title="epochs alone, and one label throughout",
+            files=csv_log(HEADER, lambda: _run(40)),
+            declared={"epochs": 1},
+            why="nothing says how long an epoch is",
         ),
         Example(
             title="stopped early by design",

@@ -3,8 +3,8 @@
 What it checks
     Long steps of the training series where the cadence is otherwise regular: the epoch, the samples seen, the
     learning rate or the wall clock have moved on with the step, so the steps were trained and their rows are gone.
-    Also a log that starts late, a validation series whose first row is missing, and rows that only one of two logs
-    of the run has.
+    Also a stretch in which one training tag has no rows and another one has them, a log that starts late, a validation
+    series whose first row is missing, and rows that only one of two logs of the run has.
 
 Why it matters
     Means over an epoch, spikes and the end of a session may lie in the hole. Nothing can be checked there.
@@ -31,7 +31,7 @@ from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.step_jumps import StepJump, regular_cadence
 from analyzer.clocks.writers import training_series
 from analyzer.distinct import distinct
-from analyzer.model import NO_STEP, Finding
+from analyzer.model import NO_STEP, Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.rules.log.sampled_export import looks_sampled
@@ -40,6 +40,7 @@ from analyzer.timeline import Timeline
 LATE_ROWS = 3  # a log starts late when more than this many rows of its cadence would have come before its first
 LATE_EPOCH = 2.0  # and its first epoch label says that whole epochs came before, whether they count from 0 or from 1
 GAPS_TOLD = 3
+ROWS_OF_ONE_TAG = 3  # fewer may have been values that were not written because they were not finite
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -48,7 +49,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
     main = next((series for series in training_series(timeline.view) if series.step[0] != NO_STEP), None)
     if main is None or regular_cadence(main.step, timeline.session_map.of(main)) is None:
-        lacking = list(_only_in_the_other_account(timeline))
+        lacking = [*_rows_of_one_tag(timeline), *_only_in_the_other_account(timeline)]
         yield from lacking
         if not lacking:
             yield Unchecked(reason="no series of regular cadence: nothing can be said to be missing between its rows")
@@ -61,7 +62,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     for jump in gaps:
         if jump.join is not None:
             yield _lost_tail(jump)
-    if not inside:
+    of_one_tag = list(_rows_of_one_tag(timeline))
+    yield from of_one_tag
+    if not inside and not of_one_tag:
         yield from _only_in_the_other_account(timeline)
         yield from _starts_late(timeline)
         yield from _first_validation_missing(timeline)
@@ -83,6 +86,40 @@ def _holes(gaps: list[StepJump]) -> Finding:
         numbers={"rows": rows, "gaps": len(gaps), "cadence": first.cadence},
         evidence=tuple(row for gap in gaps[:GAPS_TOLD] for row in gap.evidence[:2]),
     )
+
+
+def _rows_of_one_tag(timeline: Timeline) -> Iterator[Finding]:
+    """A stretch in which a training tag has no rows although another tag of the same file goes on with its own."""
+    series = [one for one in training_series(timeline.view) if one.step[0] != NO_STEP]
+    for lacking in series:
+        found = regular_cadence(lacking.step, timeline.session_map.of(lacking))
+        if found is None:
+            continue
+        cadence, gaps = found
+        for at in gaps.tolist():
+            low, high = int(lacking.step[at]), int(lacking.step[at + 1])
+            rows = (high - low) // cadence - 1
+            beside = next((one for one in series if one is not lacking and _goes_on(one, lacking, at, rows)), None)
+            if rows < ROWS_OF_ONE_TAG or beside is None:
+                continue
+            inside = np.flatnonzero((beside.step > low) & (beside.step < high))
+            yield Finding(
+                severity="warning",
+                message=f"{rows} rows of {lacking.tag} missing from step {low + cadence} to {high - cadence}, "
+                f"where {beside.tag} was written",
+                tag=lacking.tag, first_step=low + cadence, last_step=high - cadence,
+                numbers={"rows": rows, "cadence": cadence},
+                evidence=(timeline.row(lacking, at, "last row before"), timeline.row(lacking, at + 1, "next row"),
+                          timeline.row(beside, int(inside[0]), "written all the same")),
+            )
+            return
+
+
+def _goes_on(series: Series, lacking: Series, at: int, rows: int) -> bool:
+    """Whether a series of the same file has the rows that another lacks behind its row `at`."""
+    low, high = lacking.step[at], lacking.step[at + 1]
+    here = (series.step > low) & (series.step < high) & (series.source == lacking.source[at])
+    return bool(np.count_nonzero(here) >= rows)
 
 
 def _lost_tail(gap: StepJump) -> Finding:
@@ -179,6 +216,10 @@ def _rows(lost: range) -> list[tuple[object, ...]]:
     return [(step, (step - 1) // 40, falling_loss(step)) for step in range(1, 201) if step not in lost]
 
 
+def _without_loss(lost: range) -> list[tuple[object, ...]]:
+    return [(step, None if step in lost else falling_loss(step), 1e-3 / step) for step in range(1, 201)]
+
+
 def _cadence_changes() -> list[tuple[object, ...]]:
     return [(step, falling_loss(step)) for step in [*range(1, 51), *range(60, 601, 10)]]
 
@@ -201,12 +242,16 @@ RULE = Rule(
     bad=(
         Example(title="fourteen rows lost, the epochs go on",
                 files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(90, 104)))),
+        Example(title="the loss of twenty rows is not there, the learning rate is",
+                files=csv_log(("step", "loss", "lr"), lambda: _without_loss(range(90, 110)))),
         Example(title="the logger of a resumed run deleted what was there",
                 files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(1, 130)))),
     ),
     good=(
         Example(title="all rows", files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(0))),
                 why="the cadence has no hole"),
+        Example(title="one loss that was not written", why="a value that is not finite may be left out",
+                files=csv_log(("step", "loss", "lr"), lambda: _without_loss(range(90, 91)))),
         Example(title="dense at first, then every ten steps", files=csv_log(("step", "loss"), _cadence_changes),
                 why="the cadence changes for good"),
         Example(title="every fifty batches of each epoch of 313", files=csv_log(("step", "loss"), _restarts_each_epoch),

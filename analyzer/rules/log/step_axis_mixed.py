@@ -12,9 +12,9 @@ Why it matters
     tools that keep the last value of a step drop the others.
 
 When it is silent
-    For documented conventions: Keras `epoch_*` tags, `*_vs_iterations`, Megatron's `vs samples` twins, mmengine's
-    validation rows, DeepSpeed's samples; for gradient accumulation that explains the ratio (a second counter is a note
-    where no accumulation and no length is declared); for one resume.
+    For documented conventions: Keras `epoch_*` tags, tags named by the epoch over its number, `*_vs_iterations`,
+    Megatron's `vs samples` twins, mmengine's validation rows, DeepSpeed's samples; for gradient accumulation that
+    explains the ratio (a second counter is a note where no accumulation and no length is declared); for one resume.
 
 What to do
     Pass the same global step to every log call.
@@ -42,10 +42,14 @@ from analyzer.timeline import Timeline
 CONVENTION = re.compile(
     r"(?:^|/)(?:epoch|evaluation|batch)_|vs[ _](?:samples|steps|iterations|tokens|epochs)|/Samples/", re.I
 )
+NAMED_BY_EPOCH = re.compile(r"(?:^|[/_. -])epochs?(?:$|[/_. -])", re.I)
 FRAMEWORKS = ("mmengine", "stable-baselines3", "keras")  # document another axis for some of their tags
 OFF_AXIS = 0.7  # share of a tag's points outside the training rows around them; the first few may agree by chance
 MOST_CALLS = 8  # log calls for each update that are told from a cadence
 SAWTEETH = 3  # falls of the step to one start in one session
+STILL_ROWS = 10  # records at one step: a run of one update logs a few
+COUNTER = re.compile(r"(?:^|/)(?:global_)?(?:step|iteration|iter)s?$", re.I)
+BATCHES_OF_THE_EPOCH = ("mmcv", "mmengine")  # write the batch of the epoch as their step
 HEADER = ("step", "epoch", "loss", "val_loss")
 
 
@@ -64,8 +68,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if main is None or len(main) < 3:
         yield Unchecked(reason="no series with steps")
         return
+    if timeline.step_axis.unit == "row" and not timeline.roles.all("step"):
+        yield Unchecked(reason="the log has no step: its rows are counted, which is one axis for all tags")
+        return
     units = (_other_unit(timeline, view) for view in (timeline.view, *timeline.views) if view.series)
-    for found in (_restarts(timeline, main), *units, _calls(timeline, main)):
+    for found in (_stands_still(timeline, main), _restarts(timeline, main), *units, _calls(timeline, main)):
         if found is None:
             continue
         yield Finding(
@@ -83,13 +90,42 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
 
 
+def _stands_still(timeline: Timeline, main: Series) -> _Mixed | None:
+    """All rows of training at one step, or a step column of one number: the counter is never incremented."""
+    usable = np.flatnonzero(main.step != NO_STEP)
+    steps = main.step[usable]
+    if len(usable) >= STILL_ROWS and int(steps.min()) == int(steps.max()) and len(distinct(main.value[usable])) > 1:
+        return _Mixed(
+            tags=(main.tag,),
+            what=f"{main.tag}: {len(usable)} records at step {int(steps[0])}, with {len(distinct(main.value[usable]))} "
+            "values: the step is never incremented",
+            first_step=int(steps[0]),
+            last_step=int(steps[0]),
+            rows=(timeline.row(main, int(usable[0]), "first"), timeline.row(main, int(usable[-1]), "last")),
+        )
+    for tag, series in timeline.view.series.items():
+        if not COUNTER.search(tag) or len(series) < STILL_ROWS or timeline.step_axis.unit not in ("row", "call"):
+            continue
+        value = series.value
+        if np.isfinite(value).all() and float(np.ptp(value)) == 0 and float(value[0]).is_integer():
+            return _Mixed(
+                tags=(tag,),
+                what=f"{tag} reads {value[0]:g} in all {len(series)} rows: it is never incremented",
+                first_step=int(value[0]),
+                last_step=int(value[0]),
+                rows=(timeline.row(series, 0, "first"), timeline.row(series, len(series) - 1, "last")),
+            )
+    return None
+
+
 def _restarts(timeline: Timeline, main: Series) -> _Mixed | None:
     """The training step starts again and again at one place, in one process: it counts batches of the epoch."""
     usable = np.nonzero(main.step != NO_STEP)[0]
     step = main.step[usable]
     session = timeline.session_map.of(main)[usable]
     falls = np.nonzero((np.diff(step) < 0) & (np.diff(session) == 0))[0] + 1
-    if len(falls) < SAWTEETH:
+    frameworks = {timeline.run.sources[int(index)].framework for index in sources_of(main)}
+    if len(falls) < SAWTEETH or frameworks & set(BATCHES_OF_THE_EPOCH):
         return None
     starts, ends = step[falls], step[falls - 1]
     spacing = usual_cadence(step)
@@ -124,6 +160,8 @@ def _other_unit(timeline: Timeline, view: View) -> _Mixed | None:
     for tag, series in view.series.items():
         if len(series) < 3 or (CONVENTION.search(tag) and not _breaks_convention(timeline, series)):
             continue
+        if NAMED_BY_EPOCH.search(tag) and bool(np.all(np.diff(series.step) == 1)) and int(series.step[0]) in (0, 1):
+            continue  # one row per epoch over the epoch's number, as its name says
         if frameworks & set(FRAMEWORKS) and not CONVENTION.search(tag):
             continue
         beside = beside_training(timeline, main, series)
@@ -245,6 +283,20 @@ def _rows(validation_at_epoch: bool) -> list[tuple[object, ...]]:
     return rows
 
 
+def _named_by_epoch() -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for step in range(1, 161):
+        rows.append((step, falling_loss(step), None))
+        if step % 20 == 0:
+            rows.append((step // 20, None, falling_loss(step)))
+    return rows
+
+
+def _called_again() -> list[tuple[object, ...]]:
+    iterations = [*range(1, 81), *range(61, 141)]
+    return [(step, iteration, falling_loss(step)) for step, iteration in enumerate(iterations, 1)]
+
+
 RULE = Rule(
     code="LOG006",
     name="step-axis-mixed",
@@ -259,6 +311,14 @@ RULE = Rule(
     ),
     bad=(
         Example(title="validation written at the epoch", files=csv_log(HEADER, lambda: _rows(True))),
+        Example(
+            title="a step that is never incremented",
+            files=csv_log(("step", "loss"), lambda: [(0, falling_loss(step)) for step in range(100)]),
+        ),
+        Example(
+            title="the step counts calls: the iteration goes back at a resume and the step does not",
+            files=csv_log(("step", "iteration", "loss"), _called_again),
+        ),
         Example(
             title="the step starts again in every epoch",
             files=csv_log(("step", "loss"), lambda: [(step % 25, falling_loss(step)) for step in range(150)]),
@@ -275,6 +335,18 @@ RULE = Rule(
     ),
     good=(
         Example(title="validation at the step", files=csv_log(HEADER, lambda: _rows(False)), why="one axis for both"),
+        Example(
+            title="the mean of an epoch over its number",
+            files=csv_log(("step", "loss", "loss_per_epoch"), _named_by_epoch),
+            why="the tag is named by what it counts",
+        ),
+        Example(
+            title="iterations from 0 beside steps from 1",
+            files=csv_log(
+                ("step", "iteration", "loss"), lambda: [(step, step - 1, falling_loss(step)) for step in range(1, 101)]
+            ),
+            why="a constant difference is a base",
+        ),
         Example(
             title="learning rate every ten steps",
             files=csv_log(
