@@ -8,7 +8,9 @@ python scripts/make_docs.py --figures  also redraw the figure of every rule
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -68,7 +70,36 @@ def all_pages() -> dict[Path, str]:
     pages[DOCS / "configuration.md"] = with_generated(DOCS / "configuration.md", "declared keys", declared_keys())
     pages[DOCS / "formats.md"] = with_generated(DOCS / "formats.md", "formats", formats_table())
     pages[ROOT / "README.md"] = with_generated(ROOT / "README.md", "output", readme_output())
+    for path in sorted((DOCS / "tutorials").glob("*.md")):
+        pages[path] = with_outputs(path)
     return pages
+
+
+RUN = re.compile(r"^( *)<!-- run: analyzer (.+?) -->\n.*?^ *<!-- end of run -->$", re.M | re.S)
+
+
+def with_outputs(path: Path) -> str:
+    """A page in which every command that it shows is followed by what it prints, from the root of the checkout."""
+    return RUN.sub(lambda found: output_of(found.group(2), found.group(1)), path.read_text(encoding="utf-8"))
+
+
+def output_of(arguments: str, indent: str) -> str:
+    """A command and what it prints, as a block of text between its marks."""
+    from click.testing import CliRunner
+
+    from analyzer.cli import main as command
+
+    before = os.getcwd()
+    os.chdir(ROOT)
+    try:
+        done = CliRunner().invoke(command, shlex.split(arguments), env={"COLUMNS": "100", "ANALYZER_CACHE": "0"})
+    finally:
+        os.chdir(before)
+    said = done.output.replace(f"{ROOT}/", "").rstrip()
+    lines = ["```text", f"$ analyzer {arguments}", *said.splitlines()]
+    lines += [f"(exit code {done.exit_code})"] if done.exit_code else []
+    block = "\n".join((indent + line).rstrip() for line in [*lines, "```"])
+    return f"{indent}<!-- run: analyzer {arguments} -->\n{block}\n{indent}<!-- end of run -->"
 
 
 def stale_pages(pages: dict[Path, str]) -> list[Path]:
