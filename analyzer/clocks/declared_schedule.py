@@ -7,8 +7,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
+    from analyzer.config.declared import Declared
     from analyzer.planning import Reading
     from analyzer.timeline import Timeline
 
@@ -57,6 +59,8 @@ class Claim(Struct, frozen=True, kw_only=True):
     max_steps: float | None
     world: int
     accumulation: int
+    ratio: float | None = None  # of the whole run that is warmup
+    asked: bool = True  # a person said so; else it was found in files that the run left
 
 
 def family_of(name: str) -> str | None:
@@ -144,6 +148,15 @@ def read_claim(timeline: Timeline) -> Claim:
         max_steps=number(declared.get("max_steps")),
         world=int(number(declared.get("world_size")) or 1),
         accumulation=int(number(declared.get("grad_accumulation")) or 1),
+        ratio=ratio,
+        asked=all(not _derived(declared, key) for key in ("base_lr", "warmup_steps") if key in declared),
+    )
+
+
+def without_steps(claim: Claim) -> Claim:
+    """A claim for a log whose steps are no updates: lengths in updates say nothing there."""
+    return replace(
+        claim, totals=(), warmups=(0.0,), warmup_declared=False, per_epoch=(), pairs=((None, 0.0),), max_steps=None
     )
 
 
@@ -165,6 +178,12 @@ def followed_readings(timeline: Timeline) -> tuple[Reading, ...]:
         by_length = [r for r in readings if r.total_steps in ends]
         readings = tuple(by_length) or readings
     return readings
+
+
+def _derived(declared: Declared, key: str) -> bool:
+    """Whether a fact was found in a file that the framework wrote, not said by the user."""
+    found_in = declared.facts[key].found_in
+    return not (found_in.startswith("--") or ".toml" in found_in or found_in in ("example", "test"))
 
 
 def _warmups(

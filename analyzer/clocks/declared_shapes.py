@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from analyzer.clocks.schedules import Schedule, Span, WarmupForm
 
 ENDS = ("linear", "cosine", "restarts", "polynomial", "one-cycle", "wsd")
 USUAL_FLOORS = (0.1, 0.05, 0.01, 0.2, 0.001)  # of the peak: Chinchilla's tenth and its relatives
+CYCLES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # tried where nobody says how many
 CLAMPED = ("timm", "nanogpt", "warmupcosine", "cosinedecay", "coswithwarmup")
 
 
@@ -99,22 +101,16 @@ def shapes(claim: Claim, peak: float, total: float | None, width: float, extras:
     elif family in ("linear", "cosine", "restarts", "polynomial"):
         totals = (total,) if total is not None else extras.totals
         powers = _powers(params) if family == "polynomial" else (1.0,)
-        cycles = (first_number(params, "num_cycles") or 1.0,) if family in ("cosine", "restarts") else (1.0,)
-        if family == "cosine" and cycles == (0.5,):
-            cycles = (1.0,)
+        cycles: tuple[float, ...] = (1.0,)
+        told = first_number(params, "num_cycles")
+        if family == "restarts":
+            cycles = (told,) if told else CYCLES
+        elif family == "cosine" and told not in (None, 0.5):
+            cycles = (told or 1.0,)
         for end in totals:
-            for floor in floors:
-                for power in powers:
-                    blank = Schedule(
-                        family=family,
-                        peak=peak,
-                        floor=floor or 0.0,
-                        warmup=width,
-                        total=end,
-                        power=power,
-                        cycles=cycles[0],
-                    )
-                    yield from spanned(blank, claim, extras)
+            for floor, power, turns in product(floors, powers, cycles):
+                whole = replace(blank, floor=floor or 0.0, total=end, power=power, cycles=turns)
+                yield from spanned(whole, claim, extras)
     elif family == "inverse-sqrt":
         scale = first_number(params, "timescale")
         for timescale in dict.fromkeys([scale] if scale else [width or 10_000.0, 10_000.0, 1.0]):
@@ -243,7 +239,7 @@ def _one_cycles(blank: Schedule, claim: Claim, total: float | None, extras: Extr
                 start = peak / div
                 for floor in (start / (final or 1e4), peak / (final or 1e5)):
                     one = replace(blank, peak=peak, warmup_start=start, floor=floor, shape=shape)
-                    yield replace(one, warmup=pct * end - 1, total=end - 1)  # torch
+                    yield replace(one, warmup=pct * end - 1, total=end - 1, clamp=False)  # torch: goes on past its end
                     yield replace(one, warmup=math.floor(pct * end), total=end)  # optax
                     yield replace(one, warmup=pct * end, total=end)  # fastai
 

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 # relative to the base rate, and chain their factors.
 OF_BASE = 2e-7
 OF_VALUE = 3e-7
-FEW_LEVELS = 8  # distinct values; a smooth schedule printed with one digit has nine to a decade
-FEW_PER_DECADE = 4
+NOTHING = 5e-7  # a column of zeros tells no digits; rates are seldom written with fewer than six decimals
+FEW_LEVELS = 12  # distinct values, each held for some rows, that lie further apart than a smooth schedule's would
+APART = 1.5  # their least ratio: neighbours in the last printed digit are nearer
 LEVEL_PRECISION = 0.02  # relative
+LONG_GAP = 5  # usual distances between rows, over which the process may have been another's
 SAMPLE_ROWS = 320  # rows on which hypotheses are tried before all rows are
 
 
@@ -46,7 +48,8 @@ class Observed(Struct, frozen=True, kw_only=True, eq=False):
     session: Ints
     joins: Mapping[int, int | None]  # session -> index of the join it began at, None: no join is known there
     axes: Mapping[str, Floats]
-    update: float = 1.0  # of the axis "step": the rows' own spacing, where it counts samples and the batch is unknown
+    counted: bool = True  # whether the axis "step" goes on with the updates: rows and log calls need not
+    sized: bool = True  # and by how many updates is known
 
     def __len__(self) -> int:
         return len(self.index)
@@ -62,14 +65,6 @@ class Observed(Struct, frozen=True, kw_only=True, eq=False):
             session=self.session[chosen],
             axes={name: axis[chosen] for name, axis in self.axes.items()},
         )
-
-    def sharpened(self) -> Observed:
-        """A few levels written with one digit (0.1, 0.01) are taken as written: rounding would have left more."""
-        levels = distinct(self.rate[self.rate > 0])
-        decades = np.log10(levels[-1]) - np.log10(levels[0]) if len(levels) else 0.0
-        if self.series.written_as == "float32" or len(levels) > max(FEW_LEVELS, FEW_PER_DECADE * decades):
-            return self
-        return replace(self, tolerance=np.minimum(self.tolerance, LEVEL_PRECISION * np.abs(self.rate) + 1e-12))
 
     def sample(self, wanted: int = SAMPLE_ROWS) -> Observed:
         """A few hundred rows that show every turn: ends of sessions, extremes, and rows spread over the rest."""
@@ -101,6 +96,8 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
     if len(index) < 2:
         return None
     rate = series.value[index]
+    if not rate.any() and timeline.run.sources[int(series.source[0])].format != "stdout":
+        tolerance = np.minimum(tolerance, NOTHING)
     base = float(np.max(np.abs(rate)))
     kept = Observed(
         series=series,
@@ -112,9 +109,32 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
         joins=joins,
         axes={},
     )
+    kept = replace(kept, tolerance=_of_levels(kept))
+    size = _updates_per_step(timeline, kept)
+    counted = size is not None or timeline.step_axis.unit not in ("row", "call")
+    return replace(kept, axes=_axes(timeline, kept, size or 1.0), counted=counted, sized=size is not None)
+
+
+def _of_levels(rows: Observed) -> Floats:
+    """A few levels far apart (0.1, 0.01) are taken as written: what is rounded to one digit would have left more."""
+    levels = distinct(rows.rate[rows.rate > 0])
+    held = len(rows) / (1 + np.count_nonzero(np.diff(rows.rate)))
+    few = 1 < len(levels) <= FEW_LEVELS and held >= 2 and bool((levels[1:] / levels[:-1] >= APART).all())
+    if rows.series.written_as == "float32" or not few:
+        return rows.tolerance
+    return np.minimum(rows.tolerance, LEVEL_PRECISION * np.abs(rows.rate) + 1e-12)
+
+
+def _updates_per_step(timeline: Timeline, rows: Observed) -> float | None:
+    """Updates by which the log's step moves on with 1; None where that is not known."""
     axis = timeline.step_axis
-    unknown = axis.unit in ("sample", "token") and axis.per_update is None
-    return replace(kept, axes=_axes(timeline, kept), update=float(max(axis.cadence, 1)) if unknown else 1.0)
+    if axis.per_update is not None:
+        return 1 / axis.per_update
+    apart, every = np.diff(rows.step), timeline.declared.get("logging_steps")
+    even = len(apart) > 0 and apart[0] > 0 and np.ptp(apart) == 0
+    if axis.unit in ("sample", "token") and even and isinstance(every, int) and every >= 1:
+        return every / float(apart[0])  # rows lie as many updates apart as is declared
+    return None
 
 
 def _sessions(timeline: Timeline, series: Series, step: Ints) -> tuple[Ints, dict[int, int | None]]:
@@ -122,7 +142,9 @@ def _sessions(timeline: Timeline, series: Series, step: Ints) -> tuple[Ints, dic
     known = timeline.session_map.of(series)
     starts = np.zeros(len(series), dtype=bool)
     if len(series) > 1:
-        starts[1:] = (np.diff(known) != 0) | (np.diff(step) < 0)
+        forward = np.diff(step)
+        usual = float(np.median(forward))
+        starts[1:] = (np.diff(known) != 0) | (forward < 0) | ((usual > 0) & (forward >= LONG_GAP * usual))
     own = np.cumsum(starts)
     at_join = {join.after: join.index for join in timeline.joins}
     begins = np.flatnonzero(np.diff(known) != 0) + 1
@@ -142,7 +164,7 @@ def steps_per_epoch(timeline: Timeline) -> float | None:
     return float(planned.pop()) if len(planned) == 1 else None
 
 
-def _axes(timeline: Timeline, kept: Observed) -> dict[str, Floats]:
+def _axes(timeline: Timeline, kept: Observed, per_step: float) -> dict[str, Floats]:
     axis = timeline.step_axis
     step = kept.step.astype(np.float64)
     source = timeline.run.sources[int(kept.series.source[0])]
@@ -154,13 +176,15 @@ def _axes(timeline: Timeline, kept: Observed) -> dict[str, Floats]:
     )
     if counts_epochs:
         axes = {"epoch": step}
+        if len(step) > 2 and (np.diff(step) > 0).all() and np.ptp(np.diff(step)) > 0:
+            axes["epoch row"] = np.arange(len(step), dtype=np.float64)  # labels that leave one out
         per_epoch = _updates_per_epoch(timeline)
         if per_epoch is not None:
             base = min(float(step.min()), 1.0)
             axes["epoch end"] = (step - base + 1) * per_epoch
             axes["epoch start"] = (step - base) * per_epoch
         return axes
-    axes = {"step": step / (axis.per_update or 1.0) if axis.unit in ("sample", "token", "micro-batch") else step}
+    axes = {"step": step * per_step}
     labels = timeline.roles.first("epoch")
     by_label = _labels_at(labels, kept) if labels is not None else None
     by_count = _laps_counted(timeline, kept)
@@ -169,7 +193,24 @@ def _axes(timeline: Timeline, kept: Observed) -> dict[str, Floats]:
         axes["epoch"] = first - (clock.base if (clock := timeline.epoch) is not None and by_label is not None else 0)
     if by_label is not None and by_count is not None and (axes["epoch"] != by_count).any():
         axes["lap"] = by_count
-    return axes
+    return {**axes, **_micro_batches(timeline, axes["step"])}
+
+
+def _micro_batches(timeline: Timeline, step: Floats) -> dict[str, Floats]:
+    """Micro-batches behind every update, before it and after it: the last window of an epoch may be short."""
+    per_epoch, axis = steps_per_epoch(timeline), timeline.step_axis
+    of_plan = {(r.batches_per_epoch, r.accumulation) for r in timeline.plan.readings if r.accumulation > 1}
+    if per_epoch is None or len(of_plan) != 1 or axis.unit != "update":
+        return {}
+    batches, window = next(iter(of_plan))
+    if not batches or batches <= window:
+        return {}
+    done = step - (min(float(step.min()), 1.0) if axis.base is None else axis.base)
+    found = {}
+    for name, updates in (("micro-batch", done), ("micro-batch, next", done + 1)):
+        lap = np.floor(updates / per_epoch + 1e-9)
+        found[name] = lap * batches + np.minimum((updates - lap * per_epoch) * window, batches)
+    return found
 
 
 def _logged_by_epoch(timeline: Timeline, kept: Observed) -> bool:

@@ -49,3 +49,32 @@ UNDECLARED = 1.0
 """The plan names other values: the declaration would be wrong as well."""
 AGAINST_WITNESS = 1.5
 """Rows that close epochs, or the end of the run, bear another value out: one more break to explain."""
+
+# --- which schedule wrote the learning rates (analyzer.clocks.scheduler) --------------------------------------------
+
+CONVENTION = 0.5
+"""A phase, a form or a length that differs by a step, as frameworks differ: not one that this log's is known for."""
+FORGOTTEN = 1.0
+"""A usual floor that nobody declared: people forget to say so."""
+ODD_VALUE = 3.25
+"""A floor or a peak that no row shows and nobody would choose: dearer than one parameter that a row does show."""
+HIGH_FLOOR = 3.5
+"""A floor that nobody declared and no row holds, above a fifth of the peak: any straight line has one."""
+LATE_FROM_THE_START = 1.0
+"""The first rate was used twice: one call, at a place that is known."""
+SKIPPED = 2.0
+"""Updates that a loss scaler skipped: a known cause at free places."""
+BREAK = 3.0
+"""A break inside a session: its place and its size are free."""
+PARAMETER = 3.0
+"""One declared parameter (rate, horizon, warmup, peak, floor, gamma, ...) is another."""
+KNOWN_COUNT = 0.5
+"""Off the price of a rate that is a count of the declaration: processes, micro-batches, epochs, calls in two places."""
+FAMILY = 3.5
+"""Another family: its parameters are free as well."""
+ONCE_MORE = 0.02
+"""Each further break of one kind and size: skipped updates, a step at every epoch's end."""
+BEGINNING = 2.0
+"""The first rows follow a warmup of a form that is not known here, and all that follow are exact."""
+DEAREST = 7.0
+"""Two breaks of different kinds and a convention: what costs more can be told of any rows."""

@@ -200,7 +200,9 @@ def _warm_restarts(schedule: Schedule, p: Floats) -> Floats:
 def _one_cycle(schedule: Schedule, p: Floats) -> Floats:
     """Up from ``warmup_start`` at 0 to the peak at ``warmup``, down to ``floor`` at ``total`` (torch: one earlier)."""
     up = np.clip(p / max(schedule.warmup, 1e-9), 0.0, 1.0)
-    down = np.clip((p - schedule.warmup) / max(schedule.total - schedule.warmup, 1e-9), 0.0, 1.0)
+    down = np.maximum((p - schedule.warmup) / max(schedule.total - schedule.warmup, 1e-9), 0.0)
+    if schedule.clamp:
+        down = np.minimum(down, 1.0)
     if schedule.shape == "cosine":
         up, down = 0.5 * (1 - np.cos(np.pi * up)), 0.5 * (1 - np.cos(np.pi * down))
     rising = schedule.warmup_start + (schedule.peak - schedule.warmup_start) * up

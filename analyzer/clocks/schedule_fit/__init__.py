@@ -22,6 +22,7 @@ from analyzer.model import Floats
 
 __all__ = ["Fit", "Rise", "agrees", "identified", "identify", "line_through", "named"]
 
+MOST_OF_A_FAMILY = 8  # fits that are told, with other tops, floors and ends
 FAMILY_FITS: dict[str, Callable[..., Iterator[Fit]]] = {
     "constant": constants,
     "linear": falls("linear"),
@@ -83,7 +84,9 @@ def identified(
     for family in wanted:
         fits = FAMILY_FITS.get(family)
         possible = (fit for cut in cuts for fit in fits(cut, peaks, floors, power)) if fits is not None else ()
+        seen: set[tuple[float, ...]] = set()
         for fit in possible:
-            if agrees(fit, x, y, tolerance).all():
+            ends = tuple(float(f"{one:.9g}") for one in (fit.start, fit.end, fit.peak, fit.floor))
+            if len(seen) < MOST_OF_A_FAMILY and ends not in seen and agrees(fit, x, y, tolerance).all():
+                seen.add(ends)
                 yield fit
-                break

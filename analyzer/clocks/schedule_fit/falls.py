@@ -96,6 +96,9 @@ def _with_ends(
             u, slant = 1 - share, np.ones_like(share)
         sigma = tolerance / np.maximum((top - low) * slant, 1e-9 * (top - low))
     inner = (share > 0) & (share < 1) if family == "cosine" else share >= 0
+    below_top = inner & (y < top - 2 * tolerance)  # the last row at the top may lie before the fall's beginning
+    if below_top.sum() >= FEWEST_ROWS:
+        inner = below_top
     if parts.bottom == len(parts.y) - 1 and (inner & (share > 0)).sum() >= FEWEST_ROWS:
         inner &= share > 0  # a last row at the floor may lie past the end
     if inner.sum() < 2:

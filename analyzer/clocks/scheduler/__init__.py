@@ -19,6 +19,7 @@ from analyzer.model import Floats, Ints, Row, Series, Severity
 from analyzer.roles import role_of_tag
 
 if TYPE_CHECKING:
+    from analyzer.clocks.learning_rate import Observed
     from analyzer.timeline import Timeline
 
 Kind = Literal[
@@ -38,7 +39,11 @@ Kind = Literal[
     "skipped",  # falls behind by one at scattered rows
     "phase",  # one constant step off: a convention
     "overrun",  # goes on past its end
+    "refuted",  # no reading of the declaration explains the rows
 ]
+
+
+SAME_PEAK = 1e-3  # relative; printed rates have three digits at least
 
 
 class Deviation(Struct, frozen=True, kw_only=True):
@@ -79,17 +84,24 @@ class SchedulerClock(Struct, frozen=True, kw_only=True, eq=False):
 
 def read_scheduler_clocks(timeline: Timeline) -> tuple[SchedulerClock, ...]:
     """Identify and invert the schedule of every learning-rate series of the view."""
-    from analyzer.clocks.declared_schedule import read_claim
+    from analyzer.clocks.declared_schedule import read_claim, without_steps
     from analyzer.clocks.learning_rate import observe
     from analyzer.clocks.scheduler.search import read_clock
 
     claim = read_claim(timeline)
-    clocks = []
-    for number, series in enumerate(rates_of(timeline)):
-        observed = observe(timeline, series)
-        if observed is not None:
-            clocks.append(read_clock(timeline, claim, observed, main=number == 0))
-    return tuple(clocks)
+    groups = [one for series in rates_of(timeline) if (one := observe(timeline, series)) is not None]
+    if not all(rows.sized for rows in groups):
+        claim = without_steps(claim)
+    bound = group_of(claim.base_lr, groups)
+    return tuple(read_clock(timeline, claim, rows, main=number == bound) for number, rows in enumerate(groups))
+
+
+def group_of(base_lr: float | None, groups: list[Observed]) -> int:
+    """The parameter group that a declared rate binds: the one whose peak it is, else the first."""
+    if base_lr is None:
+        return 0
+    tops = [abs(float(rows.rate.max()) / base_lr - 1) for rows in groups]
+    return next((number for number, off in enumerate(tops) if off < SAME_PEAK), 0)
 
 
 def rates_of(timeline: Timeline) -> tuple[Series, ...]:

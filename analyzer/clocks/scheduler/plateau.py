@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from analyzer.clocks.declared_schedule import Claim, number
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
-from analyzer.clocks.scheduler.known import row_of
+from analyzer.clocks.scheduler.tied import row_of
 from analyzer.model import NO_STEP, Ints, Series
 from analyzer.precision import half_width
 

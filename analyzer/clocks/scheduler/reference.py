@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.clocks.declared_schedule import read_claim
 from analyzer.clocks.learning_rate import observe
-from analyzer.clocks.scheduler.known import best_reference
+from analyzer.clocks.scheduler.tied import references
 from analyzer.model import Floats, Ints, Series
 
 if TYPE_CHECKING:
@@ -26,5 +26,5 @@ def declared_rates(timeline: Timeline, series: Series) -> tuple[Ints, Floats] | 
     rows = observe(timeline, series)
     if rows is None:
         return None
-    known = best_reference(claim, rows.sample(), main=True)
-    return None if known is None else (rows.index, known.on(rows))
+    tied = next(iter(references(claim, rows.sample(), 1)), None)
+    return None if tied is None else (rows.index, tied.on(rows))

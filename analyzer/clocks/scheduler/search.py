@@ -1,91 +1,131 @@
-"""The search order of the scheduler clock, from "as declared" to "one row beside it"."""
+"""The scheduler clock of one series: the cheapest explanation that passes through every row."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
 from msgspec.structs import replace
 
+from analyzer.clocks import prices
 from analyzer.clocks.declared_schedule import Claim
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_fit import identify
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
-from analyzer.clocks.scheduler.epochs import at_every_epoch, by_a_whole_epoch
-from analyzer.clocks.scheduler.inside import inside_a_session
-from analyzer.clocks.scheduler.known import Search, as_declared, best_reference, clock_of_fit, evidence_against, matches
-from analyzer.clocks.scheduler.lengths import at_another_length
-from analyzer.clocks.scheduler.parameters import with_own_parameters
-from analyzer.clocks.scheduler.plateau import watching_a_metric
-from analyzer.clocks.scheduler.rate import at_another_rate
-from analyzer.clocks.scheduler.rises import never_falls_only
-from analyzer.clocks.scheduler.sessions import by_sessions
-from analyzer.clocks.scheduler.single_rows import single_rows
-from analyzer.clocks.scheduler.sound import above_the_peak, sound
+from analyzer.clocks.scheduler.compared import with_own_parameters
+from analyzer.clocks.scheduler.every_epoch import at_every_epoch
+from analyzer.clocks.scheduler.explanations import Explanation
+from analyzer.clocks.scheduler.left import with_breaks
+from analyzer.clocks.scheduler.plateau import also_on_a_metric, watching_a_metric
+from analyzer.clocks.scheduler.rates import at_another_rate
+from analyzer.clocks.scheduler.rebuilt import built_anew
+from analyzer.clocks.scheduler.sound import overrun, own_plan, sound
+from analyzer.clocks.scheduler.still import frozen, one_level
+from analyzer.clocks.scheduler.tied import as_declared, evidence_against, inner_values, references, session_spans
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
+MOST_SESSIONS = 40  # steps that fall more often are out of order, and no counter is followed through them
+FEWEST_INNER = 3  # values between top and floor, below which nothing is refuted
+SAME = 0.1  # prices this near are one: both explanations are told
+PARAMETERS = ("rate", "horizon", "warmup", "family", "peak", "floor")
+OF_ANY_GROUP = ("rate", "restart", "jump", "isolated", "lag", "lead", "per-epoch")
+"""What may be said of further groups, which may have a shape and a warmup of their own."""
+Search = Callable[["Timeline", Claim, Observed, Observed, float], Iterator[Explanation]]
+SEARCHES: tuple[tuple[float, Search], ...] = (  # each with the least that its explanations cost
+    (0.0, with_own_parameters),
+    (prices.PARAMETER - prices.KNOWN_COUNT, at_another_rate),
+    (prices.CONVENTION, with_breaks),
+    (prices.BREAK, at_every_epoch),
+    (prices.PARAMETER + prices.AT_JOIN, built_anew),
+)
+
 
 def read_clock(timeline: Timeline, claim: Claim, rows: Observed, *, main: bool) -> SchedulerClock:
     """The clock of one series."""
-    sample = rows.sample()
-    found = as_declared(claim, sample, rows, main=main)
-    if found is not None:
-        return sound(timeline, claim, rows, found, main=main)
-    rows = rows.sharpened()
-    sample = rows.sample()
+    if main:
+        return _explained(timeline, claim, rows)
+    clock = _explained(timeline, replace(claim, base_lr=None), rows)  # a group of a height of its own
+    told = tuple(deviation for deviation in clock.deviations if deviation.kind in OF_ANY_GROUP)
+    return replace(clock, deviations=told)
 
-    searches: tuple[Search, ...] = (
-        watching_a_metric,
-        by_sessions,
-        at_another_rate,
-        frozen,
-        single_rows,
-        by_a_whole_epoch,
-        at_another_length,
-        with_own_parameters,
-        at_every_epoch,
-        inside_a_session,
-        never_falls_only,
-    )
-    if claim.family is None:
-        searches = (with_own_parameters, by_sessions, inside_a_session)
-    for search in searches:
-        clock = search(timeline, claim, rows, sample, main)
-        if clock is not None:
-            return clock
-    above = tuple(above_the_peak(timeline, claim, rows, sample)) if main else ()
+
+def _explained(timeline: Timeline, claim: Claim, rows: Observed) -> SchedulerClock:
+    sample = rows.sample()
+    watching = watching_a_metric(timeline, claim, rows, sample, True)
+    if watching is not None:
+        return watching
+    found = as_declared(claim, sample, rows)
+    if found is not None:
+        return sound(timeline, claim, rows, found)
+    explanations: list[Explanation] = []
+    searches = ((0.0, frozen),) if one_level(rows) else SEARCHES
+    for least, search in searches if len(session_spans(rows)) <= MOST_SESSIONS else ():
+        cheapest = min((one.price for one in explanations), default=prices.DEAREST)
+        if cheapest + SAME > least:
+            explanations += search(timeline, claim, rows, sample, cheapest + SAME)
+    if not explanations or len(session_spans(rows)) > MOST_SESSIONS:
+        return refuted(timeline, claim, rows, sample)
+    explanations.sort(key=lambda one: one.price)
+    clock = with_its_equals(explanations)
+    if claim.family is None and clock.family == "step":
+        clock = replace(clock, aliases=(*clock.aliases, *also_on_a_metric(timeline, claim, rows)))
+    return replace(clock, deviations=(*clock.deviations, *_past_its_end(timeline, rows, clock)))
+
+
+def _past_its_end(timeline: Timeline, rows: Observed, clock: SchedulerClock) -> Iterator[Deviation]:
+    """Rows past the end of a schedule that nothing else is said of."""
+    if clock.total_steps is None or clock.unit != "step" or "step" not in rows.axes:
+        return
+    if any(one.severity != "note" or one.kind == "restart" for one in clock.deviations):
+        return
+    moved = sum(deviation.size for deviation in clock.deviations if deviation.kind == "phase")
+    end = clock.total_steps[0] - clock.offset - moved
+    planned = own_plan(timeline) if not moved else ()
+    for one in overrun(timeline, rows, end, clock.min_lr, planned=planned):
+        yield replace(one, severity="error") if moved and own_plan(timeline) else one
+
+
+def with_its_equals(explanations: list[Explanation]) -> SchedulerClock:
+    """The clock of the cheapest explanation; what costs the same and says another thing is told beside it."""
+    best, *others = explanations
+    clock = best.clock
+    if not clock.deviations:
+        return clock
+    first = clock.deviations[0]
+    for other in others:
+        named = other.clock.deviations[:1]
+        if other.price - best.price < SAME and named and named[0].kind != first.kind and named[0].kind in PARAMETERS:
+            also = f"the same rows: {named[0].what}"
+            told = replace(first, what=f"{first.what}; or, by {also}")
+            return replace(clock, deviations=(told, *clock.deviations[1:]), aliases=(*clock.aliases, named[0].what))
+    return clock
+
+
+def refuted(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) -> SchedulerClock:
+    """Nothing admitted explains the rows: with a declaration that is a finding, its cause is not known."""
+    deviations: tuple[Deviation, ...] = ()
+    reference = next(iter(references(claim, sample, 1)), None)
+    in_order = len(session_spans(rows)) <= MOST_SESSIONS
+    told = in_order and rows.sized and claim.family not in (None, "plateau") and inner_values(rows) >= FEWEST_INNER
+    if told and reference is not None:
+        first, evidence = evidence_against(timeline, rows, reference)
+        if evidence:
+            deviations = (
+                Deviation(
+                    kind="refuted",
+                    step=int(rows.step[first]),
+                    last_step=int(rows.step[-1]),
+                    evidence=evidence,
+                    what=f"the declared {claim.name} is refuted at step {rows.step[first]}: no reading of the "
+                    "declaration passes through these rows, at any rate or with a break; the cause is not identified",
+                    numbers={},
+                ),
+            )
     return SchedulerClock(
         series=rows.series,
         family="unknown",
         peak_lr=float(rows.rate.max()),
         min_lr=float(rows.rate.min()),
-        deviations=above,
+        deviations=deviations,
     )
-
-
-def frozen(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, main: bool) -> SchedulerClock | None:
-    """One value from the first row to the last, although a schedule is declared that would have moved it."""
-    one_level = (rows.rate - rows.tolerance).max() <= (rows.rate + rows.tolerance).min()
-    if claim.family in (None, "constant", "plateau") or not one_level:
-        return None
-    level = float(np.median(rows.rate))
-    reference = best_reference(claim, sample, main)
-    missed = np.count_nonzero(~matches(reference, rows)) if reference is not None else len(rows)
-    fit = identify(rows.axes[next(iter(rows.axes))][:2], np.full(2, level), np.full(2, 1.0))
-    if fit is None or missed < max(3, 0.2 * len(rows)) or not main:
-        return None if fit is None else clock_of_fit(rows, replace(fit, peak=level), axis=next(iter(rows.axes)))
-    first, evidence = evidence_against(timeline, rows, reference)
-    height = (
-        "" if not claim.base_lr or abs(level / claim.base_lr - 1) < 1e-3 else f" (declared peak {claim.base_lr:.6g})"
-    )
-    deviation = Deviation(
-        kind="frozen",
-        step=int(rows.step[first]),
-        last_step=int(rows.step[-1]),
-        evidence=evidence,
-        what=f"the rate is {level:.6g} in all {len(rows)} rows{height}, though {claim.name} is declared",
-        numbers={"level": level, "rows": len(rows)},
-    )
-    return clock_of_fit(rows, replace(fit, peak=level), deviations=(deviation,), axis=next(iter(rows.axes)))

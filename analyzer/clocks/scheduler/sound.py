@@ -12,64 +12,44 @@ from msgspec.structs import replace
 from analyzer.clocks.declared_schedule import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.scheduler import Deviation, SchedulerClock, rates_of
-from analyzer.clocks.scheduler.known import Known, best_reference, clock_of, evidence_against, matches, row_of
+from analyzer.clocks.scheduler.explanations import clock_of
+from analyzer.clocks.scheduler.tied import Tied, matches, row_of
+from analyzer.clocks.schedules import Schedule
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
-MOST_AT_THE_START = 50  # updates that a loss scaler may skip before it has found its scale
 OTHER_PEAK = 1e-3  # relative; printed rates have three digits at least
-CONVENTION = 1.5  # steps by which horizon and warmup may differ and still be a convention
+CONVENTION = 1.5  # steps
 FEWEST_PAST_END = 3  # rows; one row at the very end is a logger's habit
+LOGS_THE_NEXT = ("deepspeed", "megatron", "composer")  # docs/conventions: the rate of the next update is logged
+LOGS_THE_NEXT_AS = ("learning-rate", "Train/Samples/lr")
 
 
-def above_the_peak(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) -> Iterator[Deviation]:
-    """Rates that no schedule explains, some of them above the declared peak."""
-    if claim.family not in ("linear", "cosine", "polynomial", "step", "exponential") or not claim.base_lr:
-        return
-    if claim.min_lr is not None and claim.min_lr >= claim.base_lr:
-        return
-    top = int(np.argmax(rows.rate))
-    reference = best_reference(claim, sample, main=True)
-    if rows.rate[top] <= claim.base_lr * (1 + OTHER_PEAK) + 2 * rows.tolerance[top] or reference is None:
-        return
-    if np.count_nonzero(matches(reference, rows)) < 2:
-        return
-    first, evidence = evidence_against(timeline, rows, reference)
-    yield Deviation(
-        kind="peak",
-        step=int(rows.step[first]),
-        last_step=int(rows.step[-1]),
-        evidence=evidence,
-        what=f"the rates follow no {claim.name} schedule and rise to {rows.rate[top]:.6g} at {rows.step[top]}, "
-        f"above the declared peak {claim.base_lr:.6g}",
-        numbers={"observed": float(rows.rate[top]), "declared": claim.base_lr},
-    )
-
-
-def sound(timeline: Timeline, claim: Claim, rows: Observed, known: Known, *, main: bool) -> SchedulerClock:
+def sound(timeline: Timeline, claim: Claim, rows: Observed, tied: Tied) -> SchedulerClock:
     """The clock of a run that follows its declaration; a phase other than the framework's is a note."""
-    deviations = [*other_peak(timeline, claim, rows, known, main)]
-    if not deviations and main:
-        deviations = [*first_value_twice(timeline, rows, known)] or [*phase_note(timeline, rows, known)]
-    if main and known.axis == "step":
-        end = known.schedule.total if known.schedule.span != "T" else known.schedule.total + known.schedule.warmup
-        deviations += overrun(
-            timeline, rows, end / known.rate - known.offset, known.schedule.floor, planned=own_plan(timeline)
-        )
-    return clock_of(rows, known, deviations=tuple(deviations))
+    deviations = [*other_peak(timeline, claim, rows, tied)]
+    if not deviations:
+        deviations = [*first_value_twice(timeline, claim, rows, tied)] or [*phase_note(timeline, rows, tied)]
+    schedule = tied.schedule
+    if tied.axis == "step" and isinstance(schedule, Schedule):
+        end = schedule.total if schedule.span != "T" else schedule.total + schedule.warmup
+        deviations += overrun(timeline, rows, end / tied.rate - tied.offset, schedule.floor, planned=own_plan(timeline))
+    return clock_of(rows, tied, tuple(deviations))
 
 
-def first_value_twice(timeline: Timeline, rows: Observed, known: Known) -> Iterator[Deviation]:
+def first_value_twice(timeline: Timeline, claim: Claim, rows: Observed, tied: Tied) -> Iterator[Deviation]:
     """A counter of -1 at the first row: the first rate is used twice, and everything is one late."""
-    p = known.rate * (rows.axes[known.axis] + known.offset)
+    p = tied.counter(rows.axes[tied.axis])
     if p[0] >= 0 or len(rows) < 3 or abs(rows.rate[1] - rows.rate[0]) > rows.tolerance[0]:
         return
-    on_time = known.at(rows.axes[known.axis] - p[0])
+    on_time = tied.at(rows.axes[tied.axis] - p[0] / tied.rate)
     wrong = np.flatnonzero(np.abs(on_time - rows.rate) > rows.tolerance)
     if not len(wrong):
         return
-    unit = known.unit
+    if abs(on_time[1] - on_time[0]) <= rows.tolerance[0]:
+        return
+    unit = "epoch" if tied.axis in ("epoch", "lap", "epoch row") else "step"
     yield Deviation(
         kind="lag" if unit == "epoch" else "phase",
         step=int(rows.step[wrong[0]]),
@@ -86,10 +66,11 @@ def first_value_twice(timeline: Timeline, rows: Observed, known: Known) -> Itera
     )
 
 
-def other_peak(timeline: Timeline, claim: Claim, rows: Observed, known: Known, main: bool) -> Iterator[Deviation]:
+def other_peak(timeline: Timeline, claim: Claim, rows: Observed, tied: Tied) -> Iterator[Deviation]:
     """The declared schedule at another height."""
-    height, declared = known.schedule.peak * known.scale, claim.base_lr
-    if not main or not declared or height <= 0 or abs(height / declared - 1) < OTHER_PEAK:
+    schedule, declared = tied.schedule, claim.base_lr
+    height = schedule.peak * tied.scale
+    if not declared or height <= 0 or abs(height / declared - 1) < OTHER_PEAK:
         return
     if any(
         abs(float(np.nanmax(series.value)) / declared - 1) < OTHER_PEAK for series in rates_of(timeline) if len(series)
@@ -100,15 +81,14 @@ def other_peak(timeline: Timeline, claim: Claim, rows: Observed, known: Known, m
         return  # the decay had begun when the first row was written
     moving = np.flatnonzero(np.abs(rows.rate * declared / height - rows.rate) > rows.tolerance)
     place = int(moving[0]) if len(moving) else 0
-    evidence = (
-        row_of(timeline, rows, place, f"should be {rows.rate[place] * declared / height:.6g}"),
-        row_of(timeline, rows, top, f"highest; {declared:.6g} is declared"),
-    )
     yield Deviation(
         kind="peak",
         step=int(rows.step[place]),
         last_step=int(rows.step[-1]),
-        evidence=evidence,
+        evidence=(
+            row_of(timeline, rows, place, f"should be {rows.rate[place] * declared / height:.6g}"),
+            row_of(timeline, rows, top, f"highest; {declared:.6g} is declared"),
+        ),
         what=f"the rate peaks at {height:.6g}, {declared:.6g} is declared ({height / declared:.4g} times)",
         numbers={"observed": height, "declared": declared},
     )
@@ -159,29 +139,29 @@ def overrun(
     )
 
 
-def phase_note(timeline: Timeline, rows: Observed, known: Known) -> Iterator[Deviation]:
+def phase_note(timeline: Timeline, rows: Observed, tied: Tied) -> Iterator[Deviation]:
     """Logged one step ahead, by a writer that is not known for it."""
-    if known.axis != "step" or known.unit != "step" or int(rows.step[0]) != 1 or known.offset != 0:
+    if tied.axis != "step" or tied.unit != "step":
+        return
+    first = int(rows.step[0])
+    if (first, int(tied.offset)) not in ((1, 0), (0, 1)):
         return
     source = timeline.run.sources[int(rows.series.source[0])]
-    if (source.framework or "") in ("deepspeed", "megatron", "composer") or rows.series.tag in (
-        "learning-rate",
-        "Train/Samples/lr",
-    ):
+    if (source.framework or "") in LOGS_THE_NEXT or rows.series.tag in LOGS_THE_NEXT_AS:
         return
-    used = replace(known, offset=-1)
+    used = replace(tied, offset=tied.offset - 1)
     head = rows.rows(slice(0, 400))
     wrong = np.flatnonzero(~matches(used, head))
     if not len(wrong):
         return
-    first = int(wrong[0])
-    given = float(used.on(head)[first])
+    place = int(wrong[0])
+    given = float(used.on(head)[place])
     yield Deviation(
         kind="phase",
-        step=int(rows.step[first]),
+        step=int(rows.step[place]),
         size=1.0,
-        what=f"every rate is that of the next update: step {rows.step[first]} logs {rows.rate[first]:.6g}, "
-        f"the schedule gives update {rows.step[first]} {given:.6g}",
-        evidence=(row_of(timeline, rows, first, f"used at this step: {given:.6g}"),),
+        what=f"every rate is that of the next update: step {rows.step[place]} logs {rows.rate[place]:.6g}, "
+        f"the schedule gives update {rows.step[place]} {given:.6g}",
+        evidence=(row_of(timeline, rows, place, f"used at this step: {given:.6g}"),),
         severity="note",
     )

@@ -27,7 +27,7 @@ from analyzer.timeline import Timeline
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    yield from told(timeline, "family", "peak", "floor")
+    yield from told(timeline, "family", "peak", "floor", "refuted")
 
 
 RULE = Rule(

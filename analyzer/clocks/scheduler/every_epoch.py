@@ -1,0 +1,74 @@
+"""One extra step, or one missed, at the end of every epoch: the counter goes up with two kinds of events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec.structs import replace
+
+from analyzer.clocks import prices
+from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.schedule_fit import agrees, identified
+from analyzer.clocks.scheduler import Deviation
+from analyzer.clocks.scheduler.explanations import Explanation, clock_of
+from analyzer.clocks.scheduler.tied import Tied, as_declared, row_of, stated
+
+if TYPE_CHECKING:
+    from analyzer.timeline import Timeline
+
+FEWEST_LAPS = 2
+FEWEST_WRONG = 3  # rows that a schedule without the extra steps does not give
+
+
+def at_every_epoch(
+    timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, budget: float
+) -> Iterator[Explanation]:
+    """The declared schedule, or one read off the log, on updates plus or minus the epochs that have ended."""
+    if "step" not in rows.axes:
+        return
+    x = rows.axes["step"]
+    for laps in (rows.axes[name] for name in ("epoch", "lap") if name in rows.axes):
+        if laps[-1] - laps[0] < FEWEST_LAPS:
+            continue
+        for per_lap in (1.0, -1.0):
+            drift = per_lap * (laps - laps[0])
+            moved = replace(rows, axes={**rows.axes, "step": x + drift})
+            tied = as_declared(claim, moved.sample(), moved) if claim.family else _read_off(claim, moved)
+            if tied is None or tied.axis != "step":
+                continue
+            given = tied.on(rows)
+            wrong = np.flatnonzero(np.abs(given - rows.rate) > 2 * rows.tolerance)
+            if len(wrong) < FEWEST_WRONG:
+                return
+            shown = dict.fromkeys([int(wrong[0]), int(wrong[len(wrong) // 2]), int(wrong[-1])])
+            deviation = Deviation(
+                kind="per-epoch",
+                step=int(rows.step[wrong[0]]),
+                last_step=int(rows.step[-1]),
+                size=per_lap,
+                what=f"the scheduler moves {per_lap:+g} at every epoch's end: {abs(drift[-1]):g} steps "
+                f"{'ahead' if per_lap > 0 else 'behind'} at step {rows.step[-1]}",
+                numbers={"per_epoch": per_lap, "times": float(abs(drift[-1]))},
+                evidence=tuple(row_of(timeline, rows, place, f"should be {given[place]:.6g}") for place in shown),
+                severity="error" if claim.family else "warning",
+            )
+            explained = float(1 - len(wrong) / len(rows))
+            yield Explanation(price=prices.BREAK, clock=clock_of(rows, tied, (deviation,), explained=explained))
+            return
+
+
+def _read_off(claim: Claim, rows: Observed) -> Tied | None:
+    """A decay through every row, on an axis that was moved."""
+    sample = rows.sample()
+    if (np.diff(sample.axes["step"]) <= 0).any():
+        return None
+    for fit in identified(
+        sample.axes["step"], sample.rate, sample.tolerance, families=("linear", "cosine", "exponential"),
+        peaks=stated(claim.base_lr), floors=stated(claim.min_lr),
+    ):  # fmt: skip
+        if agrees(fit, rows.axes["step"], rows.rate, rows.tolerance).all():
+            return Tied(schedule=fit, axis="step", unit="step")
+    return None

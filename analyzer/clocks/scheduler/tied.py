@@ -1,0 +1,236 @@
+"""Declared schedules tied to an axis of the log, and the rows that they pass through."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.declared_shapes import ENDS, Extras, candidates
+from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.schedule_fit import Fit, identify, line_through
+from analyzer.clocks.scheduler.counters import course_through, tabled
+from analyzer.clocks.schedules import Schedule
+from analyzer.distinct import distinct
+from analyzer.model import Floats, Row
+
+if TYPE_CHECKING:
+    from analyzer.timeline import Timeline
+
+Mask = NDArray[np.bool_]
+OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1
+LATE = -2  # steps counted from 1, and a scheduler that lags one update: DeepSpeed's warmup schedules
+NEVER = 1e12  # an end beyond any log, for a decay that has not begun
+ESTIMATED = 1.5  # half widths, where a factor or the warmup's start was itself read off the log
+FEW = 12  # rows on which a hypothesis is tried first
+MOST_REFERENCES = 60  # schedules whose counters are looked at row by row
+FEWEST_FOLLOWED = 3  # rows in a row, before which a reference is taken by how plain it is
+
+
+class Tied(Struct, frozen=True, kw_only=True, eq=False):
+    """A schedule tied to an axis of the log: what it gives at every row."""
+
+    schedule: Schedule | Fit
+    axis: str
+    unit: str  # what the schedule counts: "step" or "epoch"
+    rate: float = 1.0
+    offset: float = 0.0
+    stepped: bool = False  # the counter moves in whole numbers although rate is a fraction
+    scale: float = 1.0
+
+    def counter(self, x: Floats) -> Floats:
+        p = self.rate * (x + self.offset)
+        return np.floor(p + 1e-9) if self.stepped else p
+
+    def at(self, x: Floats) -> Floats:
+        return self.scale * self.schedule(self.counter(x))
+
+    def on(self, rows: Observed) -> Floats:
+        return self.at(rows.axes[self.axis])
+
+
+def axes_for(unit: str, rows: Observed) -> list[str]:
+    """Axes of the log that a schedule with this unit may run on."""
+    wanted = ("step", "epoch end", "epoch start") if unit == "step" else ("epoch", "lap", "epoch row")
+    return [axis for axis in wanted if axis in rows.axes]
+
+
+def extras_of(rows: Observed, totals: tuple[float, ...] = ()) -> Extras:
+    """What only the log can tell a declaration."""
+    axis = rows.axes.get("step", next(iter(rows.axes.values())))
+    starts: tuple[float, ...] = ()
+    top = int(np.argmax(rows.rate))
+    if top >= 2:
+        line = line_through(axis[:top], rows.rate[:top], rows.tolerance[:top])
+        if line is not None and line[0] > 0:
+            starts = tuple(line[1] - line[0] * offset for offset in OFFSETS)
+    low = top + int(np.argmin(rows.rate[top:]))
+    lowest = float(rows.rate[low])
+    held = len(rows) > 3 and bool((np.abs(rows.rate[[-1, -3]] - lowest) <= rows.tolerance[low]).all())
+    return Extras(
+        lowest=lowest,
+        lowest_is_floor=held,
+        warmup_starts=starts,
+        furthest=float(max(a.max() for a in rows.axes.values())),
+        totals=totals,
+    )
+
+
+def hypotheses(claim: Claim, rows: Observed, peak: float, extras: Extras) -> Iterator[Tied]:
+    """Every declared schedule on every axis that its unit allows, in every phase that is a habit of loggers."""
+    known_phase = counted_laps(rows)
+    for candidate in candidates(claim, peak, extras):
+        for axis in axes_for(candidate.unit, rows):
+            wide = axis == "step" or (axis == "epoch" and rows.axes[axis][0] >= 1)
+            for offset in (0,) if axis in known_phase else (*OFFSETS, LATE) if wide else OFFSETS:
+                yield Tied(schedule=candidate.schedule, axis=axis, unit=candidate.unit, offset=offset)
+
+
+def counted_laps(rows: Observed) -> tuple[str, ...]:
+    """Epoch axes with several rows per epoch: there the first of them tells the epoch's rate, and no phase is open."""
+    axes = [axis for axis in ("epoch", "lap") if axis in rows.axes and "step" in rows.axes]
+    return tuple(axis for axis in axes if len(rows) >= 2 * len(distinct(rows.axes[axis])))
+
+
+def peaks_of(claim: Claim, rows: Observed) -> list[float]:
+    """Heights that a schedule may have: the declared one first, then the highest that was logged."""
+    top = float(rows.rate.max())
+    if top <= 0:
+        return [claim.base_lr or 1.0]
+    if claim.base_lr is None:
+        return [top]
+    return [claim.base_lr] if abs(top - claim.base_lr) < 1e-9 * top else [claim.base_lr, top]
+
+
+def as_declared(claim: Claim, sample: Observed, rows: Observed) -> Tied | None:
+    """The first declared schedule that passes through every row."""
+    if claim.family is None or claim.family == "plateau":
+        return None
+    extras = extras_of(sample, own_totals(claim, sample))
+    few = sample.rows(distinct(np.linspace(0, len(sample) - 1, FEW).astype(np.int64)))
+    for guess in (extras, replace(extras, usual_floors=True)):
+        for peak in peaks_of(claim, rows):
+            for tied in hypotheses(claim, sample, peak, guess):
+                if claim.base_lr is not None and not matches(tied, few).all():
+                    continue
+                fitted = scaled(tied, sample, allowed=claim.base_lr is None)
+                if fitted is not None and matches(fitted, rows).all():
+                    return fitted
+        if claim.min_lr is not None or claim.family not in ENDS:
+            break
+    return None
+
+
+def scaled(tied: Tied, rows: Observed, *, allowed: bool) -> Tied | None:
+    """The schedule if it passes through the rows; with a factor of its own where no height is declared."""
+    value = tied.on(rows)
+    if matches(tied, rows).all():
+        return tied
+    top = int(np.argmax(value))
+    if not allowed or value[top] <= 0:
+        return None
+    factor = float(rows.rate[top] / value[top])
+    slack = rows.tolerance + rows.tolerance[top] * value / value[top]
+    return replace(tied, scale=factor) if (np.abs(factor * value - rows.rate) <= slack).all() else None
+
+
+def matches(tied: Tied, rows: Observed) -> Mask:
+    """Which rows the schedule passes through."""
+    estimated = tied.scale != 1.0 or (isinstance(tied.schedule, Schedule) and tied.schedule.warmup_start > 0)
+    slack = ESTIMATED * rows.tolerance if estimated else rows.tolerance
+    result: Mask = np.abs(tied.on(rows) - rows.rate) <= slack
+    return result
+
+
+def own_totals(claim: Claim, rows: Observed) -> tuple[float, ...]:
+    """Ends read off the log, for a schedule whose length nobody declares."""
+    axis = rows.axes.get("step")
+    if claim.totals or claim.family not in ENDS or axis is None:
+        return ()
+    falls = ("linear", "cosine", "1-sqrt") if claim.family == "wsd" else (claim.family,)
+    fit = identify(
+        axis, rows.rate, rows.tolerance, families=falls, peaks=stated(claim.base_lr), floors=stated(claim.min_lr)
+    )
+    found = [] if fit is None or not math.isfinite(fit.end) else [float(round(fit.end)) + k for k in (0, -1, 1)]
+    if claim.family == "wsd":
+        found.append(NEVER)
+    return (*found, float(axis[-1]), float(axis[-1]) + 1)
+
+
+def stated(*values: float | None) -> tuple[float, ...]:
+    """Those that are known."""
+    return tuple(value for value in values if value is not None)
+
+
+def references(claim: Claim, sample: Observed, wanted: int) -> list[Tied]:
+    """The declared schedules to compare with: first those with a counter for every row, then those followed longest."""
+    if claim.family in (None, "plateau"):
+        return []
+    extras = extras_of(sample, own_totals(claim, sample))
+    guesses = [extras]
+    if claim.min_lr is None and claim.family in ENDS:
+        guesses.append(replace(extras, usual_floors=True))
+    peak = peaks_of(claim, sample)[0]
+    followed: dict[object, tuple[int, int, int, Tied]] = {}  # the best phase of every schedule
+    for number, tied in enumerate(one for guess in guesses for one in hypotheses(claim, sample, peak, guess)):
+        good = matches(tied, sample)
+        prefix = int(np.argmin(good)) if not good.all() else len(good)
+        if prefix < FEWEST_FOLLOWED and tied.axis != axes_for(tied.unit, sample)[0]:
+            continue
+        total = -int(good.sum()) if prefix >= FEWEST_FOLLOWED else 0
+        key, score = (tied.schedule, tied.axis), (-prefix, total, number, tied)
+        if key not in followed or score[:3] < followed[key][:3]:
+            followed[key] = score
+    in_turn = sorted(followed.values(), key=lambda one: one[:3])[:MOST_REFERENCES]
+    reached = [_reaches_every_row(one[3], sample) for one in in_turn] if wanted > 1 else [True] * len(in_turn)
+    order = sorted(range(len(in_turn)), key=lambda k: (not reached[k], k))
+    return [in_turn[k][3] for k in order[:wanted]]
+
+
+def _reaches_every_row(tied: Tied, rows: Observed) -> bool:
+    """Whether a counter that never goes back passes through all rows."""
+    furthest = float(rows.axes[tied.axis].max()) + 2
+    table = tabled(replace(tied, offset=0.0).at, furthest)
+    return table is not None and course_through(table, rows.rate, rows.tolerance).refuted is None
+
+
+def evidence_against(
+    timeline: Timeline, rows: Observed, tied: Tied | None, count: int = 3
+) -> tuple[int, tuple[Row, ...]]:
+    """First row that leaves a schedule, and a few rows with what they should be."""
+    if tied is None:
+        return 0, (row_of(timeline, rows, 0, "first row"),)
+    value = tied.on(rows)
+    wrong = np.flatnonzero(~matches(tied, rows))
+    if not len(wrong):
+        return 0, ()
+    far = int(wrong[int(np.argmax(np.abs(value[wrong] - rows.rate[wrong])))])
+    places = list(dict.fromkeys([int(wrong[0]), far, int(wrong[-1])]))[:count]
+    return int(wrong[0]), tuple(row_of(timeline, rows, place, f"should be {value[place]:.6g}") for place in places)
+
+
+def row_of(timeline: Timeline, rows: Observed, place: int, why: str) -> Row:
+    """One observed row as evidence."""
+    return timeline.row(rows.series, int(rows.index[place]), why)
+
+
+def inner_values(rows: Observed) -> int:
+    """Distinct rates that are neither the highest nor the lowest: what a schedule's parameters are read from."""
+    values = distinct(rows.rate)
+    if len(values) < 3:
+        return 0
+    slack = float(rows.tolerance.max())
+    inner = values[(values > values[0] + slack) & (values < values[-1] - slack)]
+    return int(1 + np.count_nonzero(np.diff(inner) > slack)) if len(inner) else 0
+
+
+def session_spans(rows: Observed) -> list[tuple[int, int]]:
+    """First row and the one after the last of every session."""
+    starts = np.flatnonzero(np.diff(rows.session, prepend=-1))
+    return list(zip(starts.tolist(), [*starts[1:].tolist(), len(rows)], strict=True))
