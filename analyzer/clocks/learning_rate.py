@@ -112,7 +112,8 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
     kept = replace(kept, tolerance=_of_levels(kept))
     size = _updates_per_step(timeline, kept)
     counted = size is not None or timeline.step_axis.unit not in ("row", "call")
-    return replace(kept, axes=_axes(timeline, kept, size or 1.0), counted=counted, sized=size is not None)
+    axes = _axes(timeline, kept, size or 1.0)
+    return replace(kept, axes=axes, counted=counted, sized=size is not None or "step" not in axes)
 
 
 def _of_levels(rows: Observed) -> Floats:

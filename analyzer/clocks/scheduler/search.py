@@ -77,7 +77,7 @@ def _past_its_end(timeline: Timeline, rows: Observed, clock: SchedulerClock) -> 
     """Rows past the end of a schedule that nothing else is said of."""
     if clock.total_steps is None or clock.unit != "step" or "step" not in rows.axes:
         return
-    if any(one.severity != "note" or one.kind == "restart" for one in clock.deviations):
+    if any(one.severity != "note" or one.kind != "phase" for one in clock.deviations):
         return
     moved = sum(deviation.size for deviation in clock.deviations if deviation.kind == "phase")
     end = clock.total_steps[0] - clock.offset - moved
