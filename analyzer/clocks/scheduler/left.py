@@ -342,7 +342,7 @@ def _shifts(
     same = len(set(sizes.tolist())) == 1
     gaps = np.diff([change.place for change in shifts])
     even = len(gaps) >= EVEN_FROM and bool(np.std(gaps) < EVEN * np.mean(gaps))
-    if same and len(sizes) >= 2 and (lapsed or (even and np.ptp(gaps) <= 1)):
+    if same and len(sizes) >= 2 and (lapsed or (even and sizes[0] > 0 and np.ptp(gaps) <= 1)):
         where = "at every epoch's end" if lapsed else f"every {np.median(np.diff(x[places])):.6g} steps"
         yield prices.BREAK, Deviation(
             kind="per-epoch", step=step, last_step=last, size=float(sizes[0]), evidence=evidence,

@@ -40,7 +40,7 @@ COMMON_SPANS = ("T-W", "T", "whole", "T-W-1")  # conventions tried when the coun
 COMMON_FORMS = ("p/W", "(p+1)/W", "log")
 FEWEST_LEVELS = 2  # such values that show one call per event of another kind: nothing is free there
 FEWEST_INNER = 4  # values neither floor nor peak, without which a rate is not claimed
-SKIPPING = (0.8, 1.0)  # a counter that lags so is one of skipped updates, not of a rate
+NEARLY_ONE = (0.8, 1.25)  # a counter that goes so is one of skipped updates or of extra calls, not of a rate
 LONGEST_ROOM = 1e6
 PARTS = np.array([0.0, 0.25, 0.5, 0.75])  # of a count, by which an origin may lie between two
 MOST_TIMES = 8  # a counter looked at runs so many times as fast as the updates, or by the declared counts
@@ -145,7 +145,7 @@ def _on_axis(claim: Claim, candidate: Candidate, rows: Observed, axis: str, cour
     native = axis in (("epoch", "lap") if candidate.unit == "epoch" else ("step",))
     if native and low - CLEARLY_APART <= 1 <= high + CLEARLY_APART:
         return None
-    if native and SKIPPING[0] < low and high < SKIPPING[1]:
+    if native and NEARLY_ONE[0] < low and high < NEARLY_ONE[1]:
         return None
     if not native and candidate.unit == "epoch" and axis != "step":
         return None

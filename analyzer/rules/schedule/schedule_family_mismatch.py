@@ -1,15 +1,17 @@
-"""The learning rate follows another family, peak or floor than declared.
+"""The learning rate follows another family, peak, floor or factor than declared, or nothing that the declaration admits.
 
 What it checks
-    The schedule that passes through every logged rate, against the declared name, base rate and lowest rate.
+    The schedule that passes through every logged rate, against the declared name, base rate, lowest rate, factor,
+    milestones and lengths of steps and cycles. Where no reading of the declaration passes through the rows, at any rate
+    and with any single break, the declared schedule is refuted at the first row that leaves it.
 
 Why it matters
     A default that wins over the configured value (a warmup scheduler with its own maximum, a cosine where linear was
     meant) is invisible in the loss and makes every comparison between runs wrong.
 
 When it is silent
-    When no schedule passes through all rows; when the declared one does in some convention; for further parameter
-    groups, whose rates may be scaled.
+    When the declared schedule passes through the rows in some convention; when the log's steps are no updates (rows, log
+    calls, samples of unknown size); for further parameter groups, whose rates and shapes may be their own.
 
 What to do
     Find which configuration reached the scheduler: its own defaults often override the optimizer's rate.
