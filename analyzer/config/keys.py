@@ -54,7 +54,7 @@ _SCHEDULERS = """
     inverse_sqrt inverse_square_root noam rsqrt NoamLR
     exponential ExponentialLR ExponentialDecay WarmupExponentialLR
     step StepLR MultiStepLR multistep StepLRScheduler timm.StepLRScheduler MultiStepLRScheduler WarmupMultiStepLR
-    PiecewiseConstantDecay piecewise_constant piecewise_constant_schedule
+    timm.MultiStepLRScheduler PiecewiseConstantDecay piecewise_constant piecewise_constant_schedule
     InverseTimeDecay
     cosine_onecycle linear_onecycle linear_onecycle_schedule OneCycleLR OneCycle fit_one_cycle cosine_onecycle_schedule
     CyclicLR cyclic triangular
