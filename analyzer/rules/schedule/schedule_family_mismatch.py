@@ -1,4 +1,4 @@
-"""The learning rate follows another family, peak, floor or factor than declared, or nothing that the declaration admits.
+"""The learning rate follows another family, peak, floor or factor than declared, or nothing that is admitted.
 
 What it checks
     The schedule that passes through every logged rate, against the declared name, base rate, lowest rate, factor,
@@ -10,8 +10,8 @@ Why it matters
     meant) is invisible in the loss and makes every comparison between runs wrong.
 
 When it is silent
-    When the declared schedule passes through the rows in some convention; when the log's steps are no updates (rows, log
-    calls, samples of unknown size); for further parameter groups, whose rates and shapes may be their own.
+    When the declared schedule passes through the rows in some convention; when the log's steps are no updates (rows,
+    log calls, samples of unknown size); for further parameter groups, whose rates and shapes may be their own.
 
 What to do
     Find which configuration reached the scheduler: its own defaults often override the optimizer's rate.
