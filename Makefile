@@ -50,7 +50,7 @@ docs-text: $(BIN)/.installed
 ## build the documentation site into site/
 docs: $(BIN)/.installed
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[docs]"
-	$(BIN)/mkdocs build --strict
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs site
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo-report.html

@@ -92,7 +92,7 @@ def output_of(arguments: str, indent: str) -> str:
     before = os.getcwd()
     os.chdir(ROOT)
     try:
-        done = CliRunner().invoke(command, shlex.split(arguments), env={"COLUMNS": "100", "ANALYZER_CACHE": "0"})
+        done = CliRunner().invoke(command, shlex.split(arguments), env={"COLUMNS": "88", "ANALYZER_CACHE": "0"})
     finally:
         os.chdir(before)
     said = done.output.replace(f"{ROOT}/", "").rstrip()

@@ -30,6 +30,14 @@ def test_no_page_of_a_rule_that_is_gone(make_docs: ModuleType) -> None:
     assert pages == {path.name for path in make_docs.all_pages() if path.parent.name == "rules"}
 
 
+def test_every_page_has_its_place_in_the_site() -> None:
+    docs = ROOT / "docs"
+    listed = {line.strip() for line in (docs / "index.rst").read_text(encoding="utf-8").splitlines()}
+    pages = {path.relative_to(docs).with_suffix("").as_posix() for path in docs.rglob("*.md")}
+    rules = {page for page in pages if page.startswith("rules/") and page != "rules/index"}
+    assert pages - rules - listed == {"index"}  # index.rst takes it in, rules/all.rst every rule
+
+
 def test_links_of_the_readme_exist() -> None:
     import re
 
