@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -177,14 +178,16 @@ def audit_group(group: Group, request: Request, today: datetime.date, keep_serie
     uses: list[Use] = []
     refused: list[tuple[str, str]] = []
     try:
-        found = read_group(group)
+        with np.errstate(all="ignore"):  # a log may hold 1e308, or infinity: what overflows is infinite as well
+            found = read_group(group)
         unreadable += found.unreadable
         for run in found.runs:
             if not _has_numbers(run):
                 unreadable.append(_without_numbers(run))
                 continue
             try:
-                report, use = audit_configured(run, request, today)
+                with np.errstate(all="ignore"):
+                    report, use = audit_configured(run, request, today)
             except BadConfig as error:
                 refused.append((_place_of(run), str(error)))
                 continue

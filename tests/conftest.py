@@ -1,8 +1,9 @@
-"""Nothing that a test audits is remembered, or was: unless it asks for it."""
+"""Nothing that a test audits is remembered, or was: unless it asks for it. Warnings about numbers are errors."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -15,4 +16,5 @@ collect_ignore = [] if importlib.util.find_spec("transformers") else ["framework
 def _audit_anew() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANALYZER_CACHE", "0")
+        patch.setattr(sys, "warnoptions", ["error::RuntimeWarning"])  # the command line hides none from the tests
         yield

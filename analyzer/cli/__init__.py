@@ -10,6 +10,7 @@ import os
 import pkgutil
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -66,6 +67,8 @@ class CommandFolder(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Whatever stops it exits with a code that does not mean findings."""
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")  # of libraries, about our calls: nothing that a user can act on
         try:
             with _terminated_as_interrupted():
                 return super().invoke(ctx)
