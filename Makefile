@@ -19,7 +19,7 @@ demo: $(BIN)/.installed
 
 ## lint, types, tests
 test: $(BIN)/.installed lint types
-	$(BIN)/python -m pytest -n auto
+	PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto  # every process has to name the tests in the same order
 
 ## build wheel and sdist, install the wheel where no checkout is, and try there what a user does
 test-installed: $(BIN)/.installed

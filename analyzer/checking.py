@@ -23,6 +23,7 @@ from analyzer.config.declared import merge
 from analyzer.config.files import BadConfig, settings_for
 from analyzer.configured import checked_settings, settings_of
 from analyzer.discovery import Discovered, Group, discover, find_groups, read_group
+from analyzer.earlier import earlier
 from analyzer.model import Fact, Problem, Report, Run, RunReport
 from analyzer.readers import extension_problems as left_out_readers
 from analyzer.references import reference_of, references_at
@@ -34,9 +35,8 @@ from analyzer.silencing import Use, silenced, stale_silences
 from analyzer.sound_clocks import told, with_sound_clocks
 from analyzer.spelling import nearest
 from analyzer.timeline import Timeline
+from analyzer.unread import has_numbers, place_of, told_together, unread, without_numbers
 from analyzer.workers import answers
-
-OTHERS_NAMED = 5  # runs that one bad configuration costs, besides the first
 
 Progress = Callable[[int, int], None]
 """Called after each group of logs with how many are done and how many there are."""
@@ -59,6 +59,7 @@ class Request(Struct, frozen=True, kw_only=True):
     jobs: int = 1
     cache: bool = False  # take the answers of an earlier audit where nothing has changed since
     scheduler: str | None = None  # of a Dask cluster whose workers see the same paths
+    without_last: float = 0.0  # share of every series that counts as not written yet
 
 
 def check(
@@ -149,12 +150,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 def _lost(group: Group) -> Answer:
     """The answer to a group at which its process was killed, with nothing else to do as well."""
     why = "the process that audited it was killed, twice; was memory short?"
-    return Answer(runs=(), uses=(), unreadable=(_unread(group, why),))
-
-
-def _unread(group: Group, why: str) -> Problem:
-    place = str(group.logs[0].path) if group.logs else str(group.root)
-    return Problem(source=place, kind="unreadable", message=why)
+    return Answer(runs=(), uses=(), unreadable=(unread(group, why),))
 
 
 def _asked(request: Request) -> str:
@@ -181,48 +177,24 @@ def audit_group(group: Group, request: Request, today: datetime.date, keep_serie
         with np.errstate(all="ignore"):  # a log may hold 1e308, or infinity: what overflows is infinite as well
             found = read_group(group)
         unreadable += found.unreadable
-        for run in found.runs:
-            if not _has_numbers(run):
-                unreadable.append(_without_numbers(run))
+        for whole in found.runs:
+            run = earlier(whole, request.without_last) if request.without_last else whole
+            if not has_numbers(run):
+                unreadable.append(without_numbers(run))
                 continue
             try:
                 with np.errstate(all="ignore"):
                     report, use = audit_configured(run, request, today)
             except BadConfig as error:
-                refused.append((_place_of(run), str(error)))
+                refused.append((place_of(run), str(error)))
                 continue
             runs.append(report if keep_series else condensed(report))
             uses.append(use)
     except Exception as error:  # one folder must never cost the audit of the others
         if os.environ.get("ANALYZER_DEBUG"):
             raise
-        unreadable.append(_unread(group, f"internal error, please report it: {told(error)}"))
+        unreadable.append(unread(group, f"internal error, please report it: {told(error)}"))
     return Answer(runs=tuple(runs), uses=tuple(uses), unreadable=tuple(unreadable), refused=tuple(refused))
-
-
-def _has_numbers(run: Run) -> bool:
-    return any(len(series) for view in run.views for series in view.series.values())
-
-
-def _without_numbers(run: Run) -> Problem:
-    """A run of which nothing can be audited, and why."""
-    reason = run.problems[0].message if run.problems else "the file holds no numbers (yet)"
-    return Problem(source=_place_of(run), kind="unreadable", message=reason)
-
-
-def _place_of(run: Run) -> str:
-    return run.sources[0].path if run.sources else run.name
-
-
-def told_together(refused: Iterable[tuple[str, str]]) -> Iterator[Problem]:
-    """A line for each configuration that cannot be followed, with the runs that it costs."""
-    places: dict[str, list[str]] = {}
-    for place, why in refused:
-        places.setdefault(why, []).append(place)
-    for why, (first, *others) in places.items():
-        more = f"; nor are {len(others)} more: {', '.join(others[:OTHERS_NAMED])}" if others else ""
-        dots = ", ..." if len(others) > OTHERS_NAMED else ""
-        yield Problem(source=first, kind="unreadable", message=f"not audited: {why}{more}{dots}")
 
 
 def _uniquely_named(reports: list[RunReport]) -> Iterator[RunReport]:
@@ -246,8 +218,8 @@ def find_runs(request: Request) -> tuple[list[Run], list[Problem]]:
 def find_all(request: Request) -> Discovered:
     """Runs with numbers at the requested paths, what could not be read, and what is no log."""
     found = discover(request.paths, include=request.include, exclude=request.exclude)
-    empty = [_without_numbers(run) for run in found.runs if not _has_numbers(run)]
-    told = tuple(run for run in found.runs if _has_numbers(run))
+    empty = [without_numbers(run) for run in found.runs if not has_numbers(run)]
+    told = tuple(run for run in found.runs if has_numbers(run))
     return replace(found, runs=told, unreadable=(*found.unreadable, *empty))
 
 

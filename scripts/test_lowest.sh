@@ -19,4 +19,4 @@ for group in (project["dependencies"], project["optional-dependencies"]["test"])
 END
 cat "$folder/lowest.txt"
 "$folder/env/bin/python" -m pip install -q --disable-pip-version-check -c "$folder/lowest.txt" -e ".[test]"
-"$folder/env/bin/python" -m pytest -n auto "$@"
+PYTHONHASHSEED=0 "$folder/env/bin/python" -m pytest -n auto "$@"

@@ -55,9 +55,10 @@ def timelines_of(request: Request) -> tuple[list[Timeline], Discovered]:
     """The timelines of all runs at the requested paths, without checking any rule, and what was found there."""
     from msgspec.structs import replace
 
-    from analyzer.checking import checked_settings, find_all, timeline_of, told_together
+    from analyzer.checking import checked_settings, find_all, timeline_of
     from analyzer.config.files import BadConfig, settings_for
     from analyzer.console import CannotAudit
+    from analyzer.unread import place_of, told_together
 
     if request.config is not None:
         try:
@@ -71,5 +72,5 @@ def timelines_of(request: Request) -> tuple[list[Timeline], Discovered]:
         try:
             timelines.append(timeline_of(run, request))
         except BadConfig as error:
-            refused.append((run.sources[0].path if run.sources else run.name, str(error)))
+            refused.append((place_of(run), str(error)))
     return timelines, replace(found, unreadable=(*found.unreadable, *told_together(refused)))

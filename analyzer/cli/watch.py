@@ -28,15 +28,17 @@ if TYPE_CHECKING:
     help="End with exit code 1 at the first finding of this severity.",
 )
 def command(request: Request, every: float, idle: float | None, fail_on: str) -> None:
-    """Follow live runs and tell every finding once, as it appears.
+    """Follow live runs and tell every finding once, when the rows behind it bear it out.
 
-    What only a finished run can be asked, such as its length, is asked when --idle ends the watch.
+    A finding is told when it was so without the last tenth of the rows as well; a loss that is no number, at once. What
+    only a finished run can be asked, such as its length, is asked when --idle ends the watch.
     """
     import time
 
     from analyzer.cli.check import exit_code
     from analyzer.config.files import BadConfig
     from analyzer.console.output import look_of_stdout, say
+    from analyzer.model import GRAVE
     from analyzer.renderers.escaping import visible
     from analyzer.renderers.finding_text import finding_lines
     from analyzer.renderers.wording import totals
@@ -51,11 +53,14 @@ def command(request: Request, every: float, idle: float | None, fail_on: str) ->
             for one, finding in news.new:
                 head = f"{time.strftime('%H:%M:%S')} {visible(one.run.name)}"
                 say("\n".join([head, *finding_lines(one, finding, look), ""]))
+            for name, finding in news.withdrawn:
+                head = f"{time.strftime('%H:%M:%S')} {visible(name)}"
+                say(f"{head}\nno longer so: {finding.code} {finding.name}: {visible(finding.message)}\n")
             sys.stdout.flush()
             if news.over:
                 say(f"over: {totals(news.report.runs)}")
                 sys.exit(exit_code(news.report, fail_on))
-            if news.new and news.report.runs and exit_code(news.report, fail_on) == 1:
+            if any(finding.severity in GRAVE[fail_on] for _, finding in news.new):
                 sys.exit(1)
     except (BadConfig, NoCluster) as error:
         raise CannotAudit(str(error)) from error

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from analyzer.checking import Request
 from analyzer.cli import main
 from analyzer.watch import News, follow
-from tests.cli.fake_rules import install, log_text
+from tests.cli.fake_rules import install, log_text, loss_above
 
 
 class Time:
@@ -47,12 +48,42 @@ def looks(time: Time, idle: float = 30.0) -> list[News]:
     return list(follow(Request(paths=(Path("log.csv"),)), every=10.0, idle=idle, now=time.now, sleep=time.sleep))
 
 
-def test_a_finding_is_told_once_and_when_it_appears() -> None:
-    start, rest = log_text(0.5).split("30,", 1)
-    grow(start)
-    found = looks(Time(lambda: grow("30," + rest), lambda: grow("61,7.5\n"), None, lambda: grow("62,0.5\n")))
-    assert [[finding.code for _, finding in news.new] for news in found] == [[], [], ["LOS001", "LOS008"], [], []]
+def rows(first: int, last: int, loss: float = 0.5) -> str:
+    return "".join(f"{step},{loss}\n" for step in range(first, last + 1))
+
+
+def codes(found: list[News]) -> list[list[str]]:
+    return [[finding.code for _, finding in news.new] for news in found]
+
+
+def test_a_finding_is_told_once_and_when_the_rows_behind_it_bear_it_out() -> None:
+    grow(log_text(0.5))
+    found = looks(Time(lambda: grow("61,7.5\n"), None, lambda: grow(rows(62, 66)), lambda: grow(rows(67, 80))))
+    assert codes(found) == [[], [], [], ["LOS001"], ["LOS008"]]  # the plateau is about the end
     assert [news.over for news in found] == [False] * 4 + [True]
+
+
+def test_what_lies_there_already_is_told_at_the_first_look() -> None:
+    grow(log_text(7.5))
+    assert codes(looks(Time()))[0] == ["LOS001"]
+
+
+def test_a_loss_that_is_no_number_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, (loss_above(5, "LOS003", "loss-not-finite", "error"),))
+    grow(log_text(0.5))
+    assert codes(looks(Time(lambda: grow("61,7.5\n")))) == [[], ["LOS003"], []]
+
+
+def test_what_later_rows_disprove_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = loss_above(5, "LOS001", "loss-spike", "warning")
+    few = replace(
+        one, check=lambda timeline: one.check(timeline) if len(timeline.roles.first("loss")) < 80 else iter(())
+    )
+    install(monkeypatch, (few,))
+    grow(log_text(7.5))
+    found = looks(Time(lambda: grow(rows(61, 90)), lambda: grow(rows(91, 95))))
+    assert codes(found) == [["LOS001"], [], [], []]
+    assert [[finding.code for _, finding in news.withdrawn] for news in found] == [[], ["LOS001"], [], []]
 
 
 def test_a_log_that_is_not_there_yet_is_waited_for() -> None:
