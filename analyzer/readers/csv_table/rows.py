@@ -102,6 +102,9 @@ def collect(
             continue
         if _is_header(table, cells):
             names = unique_names(cells)
+            moved = [name for name in names if name in table.main and names.index(name) != table.main.index(name)]
+            if moved:
+                table.complain("header", line_number, ", ".join(moved))
             table.set_header(names)
             if set(names) & set(table.main):
                 table.repeats.append(line_number + 1)
@@ -178,6 +181,8 @@ def _distrust_last_cell(table: _Table, position: int, name: str) -> None:
 _MESSAGES = {
     "cells": "{count} {rows} left out: {detail}",
     "short": "{count} {rows} cut short: {detail}",
+    "header": "{count} {lines} inside the table name columns at another place than before ({detail}): who reads "
+    "the rows behind by the first header takes one column for another",
     "nul": "{count} {lines} overwritten by NUL bytes, lost ({detail}): the file system did not finish a write",
 }
 

@@ -2,8 +2,8 @@
 
 What it checks
     The checksum of every record of an event file, length and payload; in text logs, bytes that no logger writes.
-    Where reading could go on behind the damage is part of the finding. And rows in which two logs of one run differ
-    that agree everywhere else.
+    Where reading could go on behind the damage is part of the finding. A header inside a table that names the columns
+    at other places. And rows in which two logs of one run differ that agree everywhere else.
 
 Why it matters
     Most readers stop at the first bad record and say nothing: everything behind it is missing from the curve, as if
@@ -106,6 +106,11 @@ def _lines(damage: bytes = b"") -> bytes:
     return b"step,loss\n" + b"".join(lines)
 
 
+def _lives(second: str) -> str:
+    rows = [f"{step},{falling_loss(step)},{falling_loss(step)}\n" for step in range(1, 61)]
+    return f"step,loss,val_loss\n{''.join(rows[:30])}step,{second}\n{''.join(rows[30:])}"
+
+
 RULE = Rule(
     code="LOG002",
     name="corrupt-record",
@@ -116,6 +121,12 @@ RULE = Rule(
         "https://github.com/tensorflow/tensorboard/issues/5116",
         "https://github.com/tensorflow/tensorboard/issues/5588",
     ),
-    bad=(Example(title="bytes overwritten in a line", files=lambda: {"log.csv": _lines(b"\xff\xfe\x9c")}),),
-    good=(Example(title="sound", files=lambda: {"log.csv": _lines()}, why="every row reads as its neighbours do"),),
+    bad=(
+        Example(title="bytes overwritten in a line", files=lambda: {"log.csv": _lines(b"\xff\xfe\x9c")}),
+        Example(title="a second header with other places", files=lambda: {"log.csv": _lives("val_loss,loss")}),
+    ),
+    good=(
+        Example(title="the header again", files=lambda: {"log.csv": _lives("loss,val_loss")}, why="the same columns"),
+        Example(title="sound", files=lambda: {"log.csv": _lines()}, why="every row reads as its neighbours do"),
+    ),
 )
