@@ -128,6 +128,19 @@ def browser(tmp_path: Path) -> Iterator[Any]:
     one.quit()
 
 
+COLOURED = """
+const canvas = arguments[0].querySelector("canvas");
+const ink = getComputedStyle(document.documentElement).getPropertyValue("--c0").trim();
+const colour = ink.slice(1).match(/../g).map((pair) => parseInt(pair, 16));
+const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+const alike = (i) => data[i + 3] > 200 && colour.every((part, k) => Math.abs(data[i + k] - part) < 12);
+let near = 0;
+for (let i = 0; i < data.length; i += 4) near += alike(i);
+return near > 100;
+"""
+"""Whether a chart holds more than a hundred pixels of its first curve's colour."""
+
+
 def test_page_works_in_a_real_browser(page: str, tmp_path: Path, browser: Any) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
@@ -156,7 +169,10 @@ def test_page_works_in_a_real_browser(page: str, tmp_path: Path, browser: Any) -
     wait.until(lambda b: tick_labels() != zoomed)
 
     units = Select(browser.find_elements(By.CSS_SELECTOR, "select.axis")[0])
-    assert "step" in [option.text for option in units.options]
+    for unit in [option.text for option in units.options]:  # over each axis a curve is drawn: its colour is there
+        units.select_by_visible_text(unit)
+        assert wait.until(lambda b: browser.execute_script(COLOURED, chart)), unit
+    units.select_by_visible_text("step")
     box = browser.find_elements(By.CSS_SELECTOR, "#filter")[0]
     box.send_keys("EPO001")
     wait.until(lambda b: sum(row.is_displayed() for row in b.find_elements(By.CSS_SELECTOR, "#index tbody tr")) == 1)

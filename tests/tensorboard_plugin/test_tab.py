@@ -16,7 +16,7 @@ from analyzer.tensorboard_plugin import FILES, AnalyzerPlugin
 from analyzer.tensorboard_plugin.audits import Audits, roots_of
 
 from ..event_files import write_events
-from ..renderers.test_html_report import browser, outline  # noqa: F401  (a fixture)
+from ..renderers.test_html_report import COLOURED, browser, outline  # noqa: F401  (a fixture)
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 WRITTEN = 1_700_000_000  # long ago: the runs have ended
@@ -178,7 +178,7 @@ def test_the_entry_point_is_declared() -> None:
 
 def test_the_tab_works_in_a_real_browser(board: tuple[str, Audits], browser: Any) -> None:  # noqa: F811
     from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.ui import WebDriverWait
+    from selenium.webdriver.support.ui import Select, WebDriverWait
 
     address, _ = board
     browser.get(f"{address}/#analyzer&p.analyzer.run=spiked")
@@ -194,6 +194,12 @@ def test_the_tab_works_in_a_real_browser(board: tuple[str, Audits], browser: Any
         "const top = document.getElementById(arguments[0]).getBoundingClientRect().top; return scrollY && top < 400"
     )
     wait.until(lambda b: b.execute_script(in_view, anchor))  # the address names the run: it is shown
+    chart = browser.find_element(By.CSS_SELECTOR, f"#{anchor} .chart")
+    axis = Select(browser.find_element(By.CSS_SELECTOR, f"#{anchor} select.axis"))
+    wait.until(lambda b: "time" in [option.text for option in axis.options])
+    for unit in ("time", "step"):
+        axis.select_by_visible_text(unit)
+        assert wait.until(lambda b: b.execute_script(COLOURED, chart)), unit
     for tick in browser.find_elements(By.CSS_SELECTOR, "#index input.lay"):
         browser.execute_script("arguments[0].click()", tick)
     wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, "#overlay canvas"))

@@ -55,10 +55,13 @@ globalThis.analyzerCharts = (() => {
   // ---- places ------------------------------------------------------------------------------------------------------
   function xOf(chart, line, unit) {
     if (chart.byTime) return line.x.time;
-    if (unit === "time") return line.run.timeSeconds === chart.timeSeconds ? line.x.time : line.x.time.map((value) => value * line.run.timeSeconds / chart.timeSeconds);
+    if (unit === "time") { // a chart of several runs has the unit of the longest
+      const scale = line.run.timeSeconds / (chart.timeSeconds || line.run.timeSeconds);
+      return scale === 1 ? line.x.time : line.x.time.map((value) => (value === null ? null : value * scale));
+    }
     if (unit === "step") return line.x.step;
     const [slope, intercept] = line.run.scales[unit];
-    return line.x.step.map((step) => step * slope + intercept);
+    return line.x.step.map((step) => (step === null ? null : step * slope + intercept));
   }
   function markX(chart, step, unit) {
     if (unit === "step") return step;
