@@ -3,8 +3,9 @@
     python scripts/bench_detection.py [--runs 2000] [--quick] [--write]
 
 Thousands of seeded runs (``simulate_runs.py``) go through the whole audit, all rules at once. Healthy ones give the
-false-alarm rate of every rule, with a 95 % interval; faulty ones the share that is found, by size. Then the spike
-detector is compared with three known ones on the same runs. ``--write`` makes docs/detection.md and its figure.
+false-alarm rate of every rule, with a 95 % interval, and how often their p-values are below a level; faulty ones the
+share that is found, by size. Then the spike detector and the scan of levels are compared with known ones on the same
+runs. ``--write`` makes docs/detection.md and its figure.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +27,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 import known_detectors
 import simulate_runs as simulate
 from detection_page import draw, write_page
-from detection_results import Results, recall_at
+from detection_results import LEVELS, Results, recall_at
 from simulate_runs import SimulatedRun
 
 from analyzer.checking import audit_run
 from analyzer.clocks.loss import burn_in_of
+from analyzer.clocks.loss_events import P_LEVEL
+from analyzer.clocks.loss_joins import P_JOIN, level_at
+from analyzer.clocks.loss_scan import Scan
 from analyzer.clocks.loss_spikes import P_VALUE, find_spikes
 from analyzer.config.declared import merge
 from analyzer.model import Run, Series, Source, View
 
+SMOOTH = ("exponential", "power law", "cosine", "flat")  # shapes without a step of their own
 DOCS = Path(__file__).parent.parent / "docs"
 FIGURE = DOCS / "img" / "spike_detectors.png"
 PAGE = DOCS / "detection.md"
@@ -48,6 +55,10 @@ def logged_run(run: SimulatedRun) -> Run:
         "grad_norm": (run.step, run.grad_norm),
         "val_loss": (run.validation_step, run.validation_loss),
     }
+    if run.shape == "returns":
+        columns["rollout/ep_rew_mean"] = (run.step, -run.loss)
+    if run.shape == "adversarial":
+        columns["loss_D"] = (run.step, 1 / run.loss)
     series = {tag: _series(tag, step, value) for tag, (step, value) in columns.items() if len(step)}
     source = Source(path="log.csv", format="csv", records=len(run.step), line_numbers=True)
     return Run(name="simulated", sources=(source,), views=(View(name="", sources=(0,), series=series),))
@@ -65,10 +76,17 @@ def _series(tag: str, step: NDArray[np.int64], value: Floats) -> Series:
     )
 
 
-def codes_of(run: SimulatedRun) -> list[tuple[str, int | None, int | None, str]]:
-    """Warnings and errors of the whole audit: code, first and last step, message."""
+def codes_of(run: SimulatedRun, *, notes: bool = False) -> list[tuple[str, int | None, int | None, str]]:
+    """Warnings and errors of the whole audit, and its notes if asked: code, first and last step, message."""
     report = audit_run(logged_run(run), merge(()))
-    return [(f.code, f.first_step, f.last_step, f.message) for f in report.findings if f.severity != "note"]
+    return [(f.code, f.first_step, f.last_step, f.message) for f in report.findings if notes or f.severity != "note"]
+
+
+def chance_of_a_change(loss: Floats) -> float:
+    """The p-value of the scan of levels: the smallest at which it would tell a change."""
+    scan = Scan(np.log(loss), first=burn_in_of(loss), floor=1e-3)
+    scan.changes(P_LEVEL)
+    return scan.least
 
 
 def audit_healthy(results: Results, runs: int, longest: int) -> None:
@@ -78,6 +96,8 @@ def audit_healthy(results: Results, runs: int, longest: int) -> None:
         run = simulate.healthy_run(rng, n=n)
         found = codes_of(run)
         results.healthy.add(bool(found))
+        if run.shape in SMOOTH and run.logged != "running mean":
+            results.p_values[run.noise].append(chance_of_a_change(run.loss))
         kinds = (run.noise, run.shape, run.logged, f"{10 ** int(math.log10(n))} rows and more")
         for kind in kinds:
             results.by_kind[kind].add(bool(found))
@@ -92,41 +112,75 @@ def audit_healthy(results: Results, runs: int, longest: int) -> None:
 Plant = Callable[[SimulatedRun, np.random.Generator], SimulatedRun]
 
 
-def faults() -> Iterable[tuple[str, str, str, Plant]]:
-    """Title, size, rule that should speak, and how to plant it."""
-    for length in (1, 5, 10, 30):
-        for height in (4.0, 6.0, 8.0, 12.0, 20.0):
-            yield (
-                f"spike of {length} row{'s' if length > 1 else ''}",
-                f"{height:g}",
-                "LOS001",
-                lambda run, rng, h=height, k=length: simulate.with_spike(run, rng, height=h, length=k),
-            )
+class Fault(NamedTuple):
+    """Title, size, rules that should speak, how to plant it, and whether a note is an answer."""
+
+    title: str
+    size: str
+    codes: str
+    plant: Plant
+    note: bool = False
+
+
+def faults() -> Iterable[Fault]:
+    for length in (1, 5, 10, 30, 100):
+        for height in (3.0, 4.0, 6.0, 8.0, 12.0, 20.0):
+            title = f"spike of {length} row{'s' if length > 1 else ''}"
+            plant = partial(simulate.with_spike, height=height, length=length)
+            yield Fault(title, f"{height:g}", "LOS001 LOS004", plant)
     for factor in (1.2, 1.5, 2.0, 4.0):
-        plant = lambda r, g, f=factor: simulate.with_divergence(r, g, factor=f)  # noqa: E731
-        yield "divergence", f"x {factor:g}", "LOS002 LOS004", plant
-    for factor in (2.0, 4.0, 8.0):
-        plant = lambda r, g, f=factor: simulate.with_scale_jump(r, g, factor=f)  # noqa: E731
-        yield "factor", f"x {factor:g}", "LOS004 LOS002", plant
+        plant = partial(simulate.with_divergence, factor=factor)
+        yield Fault("divergence", f"x {factor:g}", "LOS002 LOS004", plant, note=True)
+    for k in (2.0, 3.0, 4.0, 8.0):
+        for factor, words in ((k, f"x {k:g}"), (1 / k, f"/ {k:g}")):
+            plant = partial(simulate.with_scale_jump, factor=factor)
+            yield Fault("factor", words, "LOS004 LOS002", plant)
+            yield Fault("factor or step told", words, "LOS004 LOS002", plant, note=True)
+    for down in (False, True):
+        for errors in (4.0, 6.0, 8.0, 12.0):
+            title = f"lasting shift {'down' if down else 'up'}, standard errors"
+            plant = partial(simulate.with_shift, errors=errors, down=down)
+            yield Fault(title, f"{errors:g}", "LOS002 LOS004", plant, note=True)
     for rise in (0.1, 0.2, 0.5):
-        plant = lambda r, g, x=rise: simulate.with_overfitting(r, g, rise=x)  # noqa: E731
-        yield "overfitting", f"+{100 * rise:.0f} %", "LOS006", plant
+        plant = partial(simulate.with_overfitting, rise=rise)
+        yield Fault("overfitting", f"+{100 * rise:.0f} %", "LOS006", plant)
 
 
 def audit_faulty(results: Results, runs: int, rows: tuple[int, int]) -> None:
-    for title, size, codes, plant in faults():
+    for title, size, codes, plant, note in faults():
         for seed in range(runs):
             rng = np.random.default_rng(1_000_000 + seed)
             n = int(np.exp(rng.uniform(np.log(rows[0]), np.log(rows[1]))))
             noise = simulate.NOISES[seed % len(simulate.NOISES)]
             run = plant(simulate.healthy_run(rng, n=n, noise=noise, shape=_smooth(rng), logged="every step"), rng)
-            hit = any(code in codes and _near(run, first, last) for code, first, last, _ in codes_of(run))
+            told = codes_of(run, notes=note)
+            hit = any(code in codes and _near(run, first, last) for code, first, last, _ in told)
             results.recall[title][size].add(hit)
-            results.recall[f"{title}, {noise}"][size].add(hit)
+            results.recall[f"{title}; {noise}"][size].add(hit)
+    join_recall(results, runs)
+
+
+def join_recall(results: Results, runs: int) -> None:
+    """A level that differs at a join, 200 rows on either side: as the rule's own statistic at a known row."""
+    for errors in (0.0, 3.0, 4.0, 6.0):
+        for seed in range(4 * runs):
+            rng = np.random.default_rng(3_000_000 + seed)
+            noise = simulate.unit_noise(rng, simulate.NOISES[seed % len(simulate.NOISES)], 400)
+            noise[200:] += errors * np.sqrt(2 / 200)
+            told = level_at(Scan(0.05 * noise, floor=1e-3), 200, 0, 400)
+            hit = told is not None and told.p_value <= P_JOIN
+            results.recall["level at a join, 200 rows on either side, standard errors"][f"{errors:g}"].add(hit)
+        for seed in range(runs):
+            rng = np.random.default_rng(3_500_000 + seed)
+            noise = simulate.unit_noise(rng, simulate.NOISES[seed % len(simulate.NOISES)], 400)
+            noise[200:] += errors
+            told = level_at(Scan(0.05 * noise, floor=1e-3), 200, 0, 400)
+            hit = told is not None and told.p_value <= P_JOIN
+            results.recall["level at a join, 200 rows on either side, noise units"][f"{errors:g}"].add(hit)
 
 
 def _smooth(rng: np.random.Generator) -> str:
-    return str(rng.choice(("exponential", "power law", "cosine", "flat")))
+    return str(rng.choice(SMOOTH))
 
 
 def _near(run: SimulatedRun, first: int | None, last: int | None) -> bool:
@@ -139,25 +193,35 @@ def _near(run: SimulatedRun, first: int | None, last: int | None) -> bool:
 
 
 def compare_detectors(results: Results, runs: int, rows: tuple[int, int]) -> None:
-    """Share of spiked runs found against share of healthy runs with an alarm, at every threshold of every detector."""
-    scores: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in DETECTORS}
-    for seed in range(runs):
-        rng = np.random.default_rng(2_000_000 + seed)
-        n = int(np.exp(rng.uniform(np.log(rows[0]), np.log(rows[1]))))
-        noise = simulate.NOISES[seed % len(simulate.NOISES)]
-        healthy = simulate.healthy_run(rng, n=n, noise=noise, logged="every step")
-        height, length = float(rng.choice((6.0, 8.0, 12.0))), int(rng.choice((1, 5, 10)))
-        spiked = simulate.with_spike(healthy, rng, height=height, length=length)
-        row = int(spiked.fault_row or 0)
-        for name, (score, _) in DETECTORS.items():
-            scores[name][0].append(float(score(healthy.loss).max()))
-            scores[name][1].append(float(score(spiked.loss)[max(0, row - 2) : row + length + 6].max()))
-    for name, (alarms, hits) in scores.items():
-        a, h = np.array(alarms), np.array(hits)
-        thresholds = np.unique(np.concatenate([a, h]))[::-1]
-        results.curves[name] = [(float(np.mean(a >= t)), float(np.mean(h >= t))) for t in thresholds.tolist()]
-        own = DETECTORS[name][1]
-        results.marks[name] = (float(np.mean(a >= own)), float(np.mean(h >= own)))
+    """Share of faulty runs found against share of healthy runs with an alarm, at every threshold of every detector."""
+    for subject, detectors in (("spikes", DETECTORS), ("levels", LEVEL_DETECTORS)):
+        scores: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in detectors}
+        for seed in range(runs):
+            rng = np.random.default_rng(2_000_000 + seed)
+            longest = min(rows[1], 3000) if subject == "levels" else rows[1]
+            n = int(np.exp(rng.uniform(np.log(rows[0]), np.log(longest))))
+            noise = simulate.NOISES[seed % len(simulate.NOISES)]
+            healthy = simulate.healthy_run(rng, n=n, noise=noise, shape=_smooth(rng), logged="every step")
+            length = int(rng.choice((1, 5, 10)))
+            if subject == "spikes":
+                faulty = simulate.with_spike(healthy, rng, height=float(rng.choice((6.0, 8.0, 12.0))), length=length)
+            elif seed % 2:
+                length = int(rng.choice((30, 100)))
+                faulty = simulate.with_spike(healthy, rng, height=3.0, length=length)
+            else:
+                length, faulty = 30, simulate.with_shift(healthy, rng, errors=12.0)
+            row = int(faulty.fault_row or 0)
+            for name, (score, _) in detectors.items():
+                scores[name][0].append(float(score(healthy.loss)[n // 8 :].max()))
+                near = slice(max(0, row - length // 2 - 2), row + length + 6)
+                scores[name][1].append(float(score(faulty.loss)[near].max()))
+        for name, (alarms, hits) in scores.items():
+            a, h = np.array(alarms), np.array(hits)
+            thresholds = np.unique(np.concatenate([a, h]))[::-1]
+            curve = [(float(np.mean(a >= t)), float(np.mean(h >= t))) for t in thresholds.tolist()]
+            results.curves[subject][name] = curve
+            own = detectors[name][1]
+            results.marks[subject][name] = (float(np.mean(a >= own)), float(np.mean(h >= own)))
 
 
 def our_score(loss: Floats) -> Floats:
@@ -171,8 +235,25 @@ def our_score(loss: Floats) -> Floats:
     return score
 
 
+def our_level_score(loss: Floats) -> Floats:
+    """Minus the logarithm of the chance of a change of level, at its row; 0 elsewhere."""
+    score = np.zeros(len(loss))
+    scan = Scan(np.log(loss), first=burn_in_of(loss), floor=1e-3)
+    for change in scan.changes(0.3):
+        score[change.row] = max(score[change.row], -math.log10(max(change.p_value, 1e-300)))
+    return score
+
+
 DETECTORS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
     "analyzer (LOS001)": (our_score, -math.log10(P_VALUE)),
+    "OLMo spike score": (known_detectors.olmo_spike_score, known_detectors.OLMO_THRESHOLD),
+    "llm-foundry KillLossSpike": (known_detectors.kill_loss_spike, known_detectors.KILL_RATIO),
+    "rolling z-score": (known_detectors.rolling_z_score, known_detectors.ROLLING_THRESHOLD),
+}
+LEVEL_DETECTORS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
+    "analyzer (levels)": (our_level_score, -math.log10(P_LEVEL)),
+    "PELT": (known_detectors.pelt, known_detectors.PELT_THRESHOLD),
+    "Bayesian online change points": (known_detectors.bayesian_online, known_detectors.BOCPD_THRESHOLD),
     "OLMo spike score": (known_detectors.olmo_spike_score, known_detectors.OLMO_THRESHOLD),
     "llm-foundry KillLossSpike": (known_detectors.kill_loss_spike, known_detectors.KILL_RATIO),
     "rolling z-score": (known_detectors.rolling_z_score, known_detectors.ROLLING_THRESHOLD),
@@ -200,15 +281,23 @@ def main() -> int:
         for kind, tally in results.by_kind.items():
             print(f"    {kind:22s} {tally}  of {tally.of}")
         print("\n".join(results.alarms[:40]))
+        for noise, values in results.p_values.items():
+            print(f"p-values {noise:15s}", " ".join(f"{np.mean(np.array(values) < q):.4f}" for q in LEVELS))
     if options.only in (None, "faulty"):
         audit_faulty(results, options.faulty, options.rows)
         for title, sizes in results.recall.items():
             print(f"{title:40s} " + "  ".join(f"{size}: {100 * tally.share:.0f} %" for size, tally in sizes.items()))
     if options.only in (None, "detectors"):
         compare_detectors(results, options.faulty * 5, options.rows)
-        for name, (alarm, hit) in results.marks.items():
-            ours = recall_at(results.curves["analyzer (LOS001)"], alarm)
-            print(f"{name:28s} alarms {100 * alarm:5.1f} %  found {100 * hit:5.1f} %  (ours then {100 * ours:5.1f} %)")
+        for subject, marks in results.marks.items():
+            first = next(iter(marks))
+            for name, (alarm, hit) in marks.items():
+                ours = recall_at(results.curves[subject][first], alarm)
+                at_one = recall_at(results.curves[subject][name], 0.01)
+                print(
+                    f"{subject} {name:30s} alarms {100 * alarm:5.1f} %  found {100 * hit:5.1f} %"
+                    f"  (ours then {100 * ours:5.1f} %)  at 1 % of alarms {100 * at_one:5.1f} %"
+                )
     results.seconds = time.monotonic() - started
     print(f"{results.seconds:.0f} s")
     if options.write:

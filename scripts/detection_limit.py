@@ -56,7 +56,7 @@ def _chance(n: float) -> float:
 # The parameters that simulate_runs.unit_noise draws from.
 FOUND = {
     "gaussian": [_gaussian(1.0)],
-    "student-t": [_student(freedom) for freedom in (4.0, 5.0, 8.0)],
+    "student-t": [_student(freedom) for freedom in (3.0, 4.0, 5.0, 8.0)],
     "log-normal": [_log_normal(spread) for spread in (0.25, 0.35, 0.45, 0.55)],
-    "autocorrelated": [_gaussian(math.sqrt((1 + rho**2) / (1 - rho**2))) for rho in (0.5, 0.8, 0.95)],
+    "autocorrelated": [_gaussian(math.sqrt((1 + rho**2) / (1 - rho**2))) for rho in (0.5, 0.8, 0.95, 0.97)],
 }

@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+LEVELS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)  # of p-values
+
 
 @dataclass
 class Tally:
@@ -45,8 +47,13 @@ class Results:
     recall: dict[str, dict[str, Tally]] = field(
         default_factory=lambda: collections.defaultdict(lambda: collections.defaultdict(Tally))
     )
-    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # detector: (false alarms, recall)
-    marks: dict[str, tuple[float, float]] = field(default_factory=dict)  # at the detector's own threshold
+    p_values: dict[str, list[float]] = field(default_factory=lambda: collections.defaultdict(list))  # by noise
+    curves: dict[str, dict[str, list[tuple[float, float]]]] = field(
+        default_factory=lambda: collections.defaultdict(dict)
+    )  # subject, detector: (false alarms, recall)
+    marks: dict[str, dict[str, tuple[float, float]]] = field(
+        default_factory=lambda: collections.defaultdict(dict)
+    )  # at the detector's own threshold
     alarms: list[str] = field(default_factory=list)
     seconds: float = 0.0
 

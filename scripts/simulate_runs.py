@@ -1,13 +1,16 @@
 """Seeded training runs with known truth: healthy ones of many kinds, and ones with a planted fault in the loss.
 
 The noise families are those that training losses show: Gaussian (large batches), Student-t and log-normal (small
-batches, hard examples), autocorrelated (data in order, running averages). A healthy run may ring at its start, fall
-in steps at its epochs, be logged as a running mean, sparsely, or with four digits: none of this is a fault.
+batches, hard examples), autocorrelated (data in order, running averages), and that of real curves, resampled. A healthy
+run may ring at its start, fall in steps at its epochs, meet harder data for a while, get larger batches, be a game of
+two networks or of returns, be logged as a running mean, sparsely, or with four digits: none of this is a fault.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +18,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 NOISES = ("gaussian", "student-t", "log-normal", "autocorrelated")
+HEALTHY_NOISES = (*NOISES, "real")
 SHAPES = ("exponential", "power law", "cosine", "staircase", "ringing", "flat")
+HEALTHY_SHAPES = (*SHAPES, "curriculum", "batch ramp", "returns", "adversarial")
+CURVES = Path(__file__).parent.parent / "fixtures" / "loss_curves"
 LOGGED = ("every step", "window mean", "running mean", "four digits")
 
 
@@ -43,18 +49,35 @@ class SimulatedRun:
 def unit_noise(rng: np.random.Generator, family: str, n: int) -> Floats:
     """Noise of one robust unit (1.4826 times its median absolute deviation is 1), median 0, shape (n,)."""
     if family == "student-t":
-        noise = rng.standard_t(rng.choice([4.0, 5.0, 8.0]), n)
+        noise = rng.standard_t(rng.choice([3.0, 4.0, 5.0, 8.0]), n)
     elif family == "log-normal":
         spread = rng.uniform(0.2, 0.6)
         noise = (np.exp(spread * rng.standard_normal(n)) - 1.0) / spread
     elif family == "autocorrelated":
-        rho = rng.choice([0.5, 0.8, 0.95])
+        rho = rng.choice([0.5, 0.8, 0.95, 0.97])
         noise = autoregressive(rng.standard_normal(n) * np.sqrt(1 - rho**2), rho)
+    elif family == "real":
+        residual = real_residuals()[rng.integers(len(real_residuals()))]
+        length = int(rng.integers(20, 80))  # rows in a row, so that what they have in common stays
+        starts = rng.integers(0, len(residual) - length, -(-n // length))
+        noise = np.concatenate([residual[start : start + length] for start in starts.tolist()])[:n]
     else:
         noise = rng.standard_normal(n)
-    if family in ("student-t", "log-normal"):
+    if family in ("student-t", "log-normal", "real"):
         noise = noise / (1.4826 * np.median(np.abs(noise - np.median(noise))))
     return noise
+
+
+@cache
+def real_residuals() -> list[Floats]:
+    """What real losses differ by from the median of the 51 rows around them, as a share of it, for each curve."""
+    found = []
+    for path in sorted(CURVES.glob("*.csv")):
+        loss = np.loadtxt(path, skiprows=1)
+        level = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(loss, 25, mode="edge"), 51), axis=1)
+        share = (loss / level - 1)[len(loss) // 5 :]
+        found.append(share / (1.4826 * np.median(np.abs(share))))
+    return found
 
 
 def autoregressive(shocks: Floats, rho: float) -> Floats:
@@ -80,6 +103,13 @@ def level_curve(rng: np.random.Generator, shape: str, n: int, steps_per_epoch: i
         epoch = np.arange(n) // steps_per_epoch
         within = (np.arange(n) % steps_per_epoch) / steps_per_epoch
         return floor + (start - floor) * 0.4**epoch * (1 - rng.uniform(0.0, 0.15) * within) + 0.1 * floor
+    if shape == "curriculum":  # harder data come in gradually, stay for a part of the run, and go
+        start_at, width = rng.uniform(0.2, 0.5), rng.uniform(0.1, 0.4)
+        hump = np.clip((progress - start_at) / 0.1, 0, 1) - np.clip((progress - start_at - width) / 0.1, 0, 1)
+        return (floor + (start - floor) * np.exp(-8 * progress)) * (1 + rng.uniform(0.02, 0.2) * hump)
+    if shape in ("returns", "adversarial"):
+        waves = np.cumsum(rng.standard_normal(n)) / np.sqrt(n)
+        return (floor + 0.5) * np.exp(rng.uniform(0.2, 1.0) * waves)
     if shape == "flat":
         return np.full(n, floor + 0.1)
     curve = floor + (start - floor) * np.exp(-np.arange(n) / (n * rng.uniform(0.01, 0.3)))
@@ -100,14 +130,16 @@ def healthy_run(
 ) -> SimulatedRun:
     """A run without a fault; what is not given is drawn."""
     n = n or int(np.exp(rng.uniform(np.log(50), np.log(200_000))))
-    noise = noise or str(rng.choice(NOISES))
-    shape = shape or str(rng.choice(SHAPES))
+    noise = noise or str(rng.choice(HEALTHY_NOISES))
+    shape = shape or str(rng.choice(HEALTHY_SHAPES))
     logged = logged or str(rng.choice(LOGGED))
     steps_per_epoch = max(4, int(n / rng.uniform(1.3, 30)))
     clean = level_curve(rng, shape, n, steps_per_epoch)
     share = np.exp(rng.uniform(np.log(0.003), np.log(0.3)))  # noise as a share of the loss
     additive = rng.random() < 0.3
     sigma = share * (np.full(n, clean[-1]) if additive else clean)
+    if shape == "batch ramp":  # each stage has batches twice as large
+        sigma = sigma / np.sqrt(2.0) ** np.floor(np.arange(n) / n * rng.integers(2, 6))
     loss = clean + sigma * unit_noise(rng, noise, n)
     loss = np.maximum(loss, 0.02 * clean)
     return finish(
@@ -184,6 +216,19 @@ def with_spike(run: SimulatedRun, rng: np.random.Generator, *, height: float, le
     loss = run.loss.copy()
     loss[row : row + length] += height * run.sigma[row : row + length]
     return replace(run, loss=loss, fault="spike", fault_row=row, truth={"height": height, "length": length})
+
+
+def with_shift(
+    run: SimulatedRun, rng: np.random.Generator, *, errors: float, down: bool = False, rows: int = 0
+) -> SimulatedRun:
+    """From one row on the level differs by so many standard errors, of all rows on either side or of ``rows``."""
+    n = len(run.loss)
+    row = int(rng.integers(n // 3, max(n // 3 + 1, int(0.7 * n))))
+    sides = (rows, rows) if rows else (row - n // 8, n - row)
+    share = float(np.median(run.sigma / np.abs(run.loss)))
+    rise = errors * share * (1.0 if rows else float(np.sqrt(1 / sides[0] + 1 / sides[1])))
+    factor = np.where(np.arange(n) >= row, np.exp(-rise if down else rise), 1.0)
+    return replace(run, loss=run.loss * factor, fault="shift", fault_row=row, truth={"errors": errors})
 
 
 def with_divergence(run: SimulatedRun, rng: np.random.Generator, *, factor: float) -> SimulatedRun:

@@ -39,6 +39,7 @@ TELLING_ERROR, SURE_STEP = 0.25, 1e-5
 LEAST_RATIO_ERROR = 0.03  # in logs: what a loss does from one row to the next
 LEAST_RATIO = 1.7  # nearer to 1 no integer is meant
 EDGE_ERRORS, LEAST_EDGE = 5.0, 0.65  # an edge is looked at on rows that show it with so many errors; share of the step
+MEDIAN_ERROR = 1.2533  # standard errors of a mean in that of a median
 LEAST_NOISE = 0.02  # in log-loss: below it a curve is smooth, and its noise says nothing
 NOISE_RATIO = 1.5  # log-noise before and after may differ by this factor
 RAMP_ROWS = 40, 60  # rows before and behind a step on which a ramp is tried in its place
@@ -137,6 +138,8 @@ def _measured(log: Floats, changes: Sequence[Change], index: int, first: int, la
     slope = common_slope(sides[0][-SLOPE_ROWS:], sides[1][:SLOPE_ROWS])  # goes on and is no part of the step
     pooled = max(float(np.hypot(noise[0], noise[1])) / np.sqrt(2), 1e-6)
     tried: list[tuple[float, float]] = []
+    alone = pooled * math.sqrt(2 / change.length)  # the error, if rows did not depend on one another
+    related = max(1.0, abs(change.rise) / max(abs(change.units), 1e-300) / alone)
     enough = min(STEADY_ROWS, len(sides[0]), len(sides[1]))
     for rows in SHIFT_ROWS:
         left, right = sides[0][-rows:], sides[1][:rows]
@@ -144,7 +147,7 @@ def _measured(log: Floats, changes: Sequence[Change], index: int, first: int, la
             left = left[:-1]  # a mean over rows of both sides
         descent = slope * (len(left) + len(right)) / 2
         step = float(np.median(right) - np.median(left)) - descent
-        error = 1.2533 * float(np.hypot(noise[0] / np.sqrt(len(left)), noise[1] / np.sqrt(len(right))))
+        error = related * float(np.hypot(noise[0] / np.sqrt(len(left)), noise[1] / np.sqrt(len(right)))) * MEDIAN_ERROR
         error = max(float(np.hypot(error, 0.25 * descent)), 1e-4)
         if error >= best[0] or any(
             abs(step - other) > BEND_ERRORS * e + LEAST_RATIO_ERROR for e, other in tried

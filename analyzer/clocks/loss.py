@@ -241,6 +241,11 @@ def _learning_rate_moves(timeline: Timeline, series: Series, rows: Ints) -> Ints
     return distinct(np.searchsorted(series.step[rows], np.array(sorted(steps), dtype=np.int64)))
 
 
+def is_played(timeline: Timeline) -> bool:
+    """Rewards or an adversary are logged: losses rise and fall with what is played."""
+    return any(REWARD.search(tag) or ADVERSARY.search(tag) for tag in timeline.view.series)
+
+
 def _unfit(timeline: Timeline, series: Series, value: Floats) -> str:
     played = [tag for tag in timeline.view.series if REWARD.search(tag)]
     if played:

@@ -48,6 +48,7 @@ LEAST_DOWN_UNKNOWN = 4  # where epochs are unknown a smaller fall may be samples
 SHARE_OF_NEW = 0.5  # of its height that a peak in replayed steps adds to what stood there before
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
 STRETCH_UNITS = 1.5  # noise units of single rows that a raised stretch stands high: less is not seen in the curve
+BESIDE_ROWS = 20  # on either side of a stretch, at least, that tell the level it stands on
 MOST_STRETCHES = 3  # a loss with more goes up and down with its data
 TRANSIENT, LARGEST_REST = 3.0, 3.0  # times the lasting rise, in logs, that a peak is; and the largest such rise
 SHARE_OF_EVENT = 0.1  # of its length within which a stretch begins where a spike was told
@@ -86,28 +87,27 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
     end = len(log) if divergence is None else divergence.onset - NEAR_JOIN_ROWS
     places = [] if scale is None else [scale.row, scale.last + 1]
 
-    def is_new(first: int) -> bool:
-        return (
-            first < end and not _explained(first, joins) and all(abs(first - at) > NEAR_JOIN_ROWS for at in places)
-        )
+    def is_new(first: int, last: int) -> bool:
+        inside = any(first - NEAR_JOIN_ROWS <= at <= last + NEAR_JOIN_ROWS for at in places)
+        return first < end and not _explained(first, joins) and not inside
 
     spikes = [
         spike
         for spike in without_recurring(spikes_of(loss, without_closing_noise(loss, timeline)), loss, timeline)
-        if is_new(spike.first) and not _is_replay(spike, loss)
+        if is_new(spike.first, spike.last) and not _is_replay(spike, loss)
     ]
     stretches = [
         spike
         for shift in shifts
-        if is_new(shift.row) and (spike := _stretch(shift, loss)) is not None and not _is_replay(spike, loss)
+        if is_new(shift.row, shift.row) and (spike := _stretch(shift, loss)) is not None and not _is_replay(spike, loss)
     ]
     if len(stretches) <= MOST_STRETCHES:
         spikes += [stretch for stretch in stretches if not _within(stretch, spikes)]
     lasting = tuple(
         shift
         for shift in shifts
-        if scale is None and divergence is None and shift.lasting and shift.sharp and shift.steady and is_new(shift.row)
-        and not _explains(shift, loss, timeline)
+        if scale is None and divergence is None and shift.lasting and shift.sharp and shift.steady
+        if is_new(shift.row, shift.row) and not _explains(shift, loss, timeline)
     )
     return LossEvents(
         joins=joins,
@@ -169,13 +169,15 @@ def _stretch(shift: LevelShift, loss: LossBaseline) -> Spike | None:
     back = shift.back
     if shift.down or not shift.sharp or back is None or not back.sharp:
         return None
+    first, last = shift.row, shift.last
+    beside = max(last - first + 1, BESIDE_ROWS)
+    sides = loss.value[max(loss.burn_in, first - beside) : first], loss.value[last + 1 : last + 1 + beside]
+    level, inside = max(float(np.median(side)) for side in sides), float(np.median(loss.value[first : last + 1]))
     noise = max(shift.noise_before, shift.noise_after, float(loss.log_floor[shift.row]))
-    units = float(np.log(shift.ratio)) / noise
+    units = float(np.log(inside / level)) / noise
     if units < STRETCH_UNITS:
         return None
-    first, last = shift.row, shift.last
-    inside = float(np.median(loss.value[first : last + 1]))
-    level, peak = inside / shift.ratio, first + int(loss.value[first : last + 1].argmax())
+    peak = first + int(loss.value[first : last + 1].argmax())
     return Spike(
         first=first,
         last=last,

@@ -309,28 +309,45 @@ def _by_level(loss: LossBaseline, position: int, end: int, join: int) -> JoinCha
     )
 
 
-def _by_scan(loss: LossBaseline, scan: Scan | None, position: int, end: int, join: int) -> JoinChange | None:
-    """A level that differs on many rows on either side, by less than a few rows could show."""
-    if scan is None or not scan.lengths:
-        return None
-    longest = min(position - max([scan.first, *(at for at, _ in loss.joins if at < position)]), end - position)
+class KnownLevel(Struct, frozen=True, kw_only=True):
+    """How the level differs at a known row: on ``length`` rows on either side, all lengths corrected for."""
+
+    length: int
+    rise: float
+    units: float
+    p_value: float
+    noise: float  # of single rows there
+
+
+def level_at(scan: Scan, position: int, first: int, end: int) -> KnownLevel | None:
+    """The difference at a known row that chance explains least, in rows [first, end); None where they are few."""
+    longest = min(position - max(scan.first, first), end - position)
     lengths = [length for length in scan.lengths if SHORTEST <= length <= min(longest, LONGEST)]
     if not lengths:
         return None
     plain = scan.noise_without(())
-    tried = [(scan.at(position, length, plain), length) for length in lengths]
-    noise = scan.noise_without([(position, max(tried, key=lambda one: abs(one[0][1]))[0][0])])
+    largest = max((scan.at(position, length, plain) for length in lengths), key=lambda one: abs(one[1]))
+    noise = scan.noise_without([(position, largest[0])])
     (rise, units, chance), length = min(
         ((scan.at(position, length, noise), length) for length in lengths), key=lambda one: one[0][2]
     )
     single = max(float(noise.error[0]) / math.sqrt(2), 1e-12) * scan.noise_at(position)
-    if rise < max(LEAST_LONG_RISE, min(LEAST_RISE, LONG_NOISE_UNITS * single)) or chance * len(lengths) > P_JOIN:
+    return KnownLevel(length=length, rise=rise, units=units, p_value=min(chance * len(lengths), 1.0), noise=single)
+
+
+def _by_scan(loss: LossBaseline, scan: Scan | None, position: int, end: int, join: int) -> JoinChange | None:
+    """A level that differs on many rows on either side, by less than a few rows could show."""
+    start = max((at for at, _ in loss.joins if at < position), default=0)
+    found = None if scan is None or not scan.lengths else level_at(scan, position, start, end)
+    if found is None or found.p_value > P_JOIN:
         return None
-    level = float(np.median(np.log(loss.value[position - length : position])))
-    last, recovered = _back(loss, position, end, level, single)
+    if found.rise < max(LEAST_LONG_RISE, min(LEAST_RISE, LONG_NOISE_UNITS * found.noise)):
+        return None
+    level = float(np.median(np.log(loss.value[position - found.length : position])))
+    last, recovered = _back(loss, position, end, level, found.noise)
     return JoinChange(
-        join=join, position=position, last=last, kind="level",
-        before=float(np.exp(level)), after=float(np.exp(level + rise)), units=units, recovered=recovered,
+        join=join, position=position, last=last, kind="level", before=float(np.exp(level)),
+        after=float(np.exp(level + found.rise)), units=found.units, recovered=recovered,
     )
 
 

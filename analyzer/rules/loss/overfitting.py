@@ -23,6 +23,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from analyzer.clocks.loss import is_played
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
@@ -44,6 +45,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
     if timeline.session_map.concurrent:
         yield Unchecked(reason="two processes wrote the run at once: its rows are not one curve")
+        return
+    if is_played(timeline):
+        yield Unchecked(reason="rewards or an adversary are logged: what is validated changes with what is played")
         return
     if max(len(series) for series in losses) < FEWEST:
         yield Unchecked(reason=f"{len(losses[0])} evaluations; {FEWEST} or more would let it run")
