@@ -15,6 +15,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -260,11 +261,45 @@ LEVEL_DETECTORS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
 }
 
 
+def run_part(options: argparse.Namespace, part: str) -> tuple[Results, str]:
+    """One part of the benchmark, and what is to be printed of it."""
+    results = Results()
+    lines: list[str] = []
+    if part == "healthy":
+        audit_healthy(results, options.runs, options.longest)
+        lines.append(f"healthy runs with an alarm: {results.healthy}")
+        lines += [f"  {code} {tally}" for code, tally in sorted(results.by_rule.items())]
+        lines += [f"    {kind:22s} {tally}  of {tally.of}" for kind, tally in results.by_kind.items()]
+        lines += results.alarms[:40]
+        for noise, values in results.p_values.items():
+            shares = " ".join(f"{np.mean(np.array(values) < q):.4f}" for q in LEVELS)
+            lines.append(f"p-values {noise:15s} {shares}")
+    elif part == "faulty":
+        audit_faulty(results, options.faulty, options.rows)
+        for title, sizes in results.recall.items():
+            lines.append(
+                f"{title:40s} " + "  ".join(f"{size}: {100 * tally.share:.0f} %" for size, tally in sizes.items())
+            )
+    else:
+        compare_detectors(results, options.faulty * 5, options.rows)
+        for subject, marks in results.marks.items():
+            first = next(iter(marks))
+            for name, (alarm, hit) in marks.items():
+                ours = recall_at(results.curves[subject][first], alarm)
+                at_one = recall_at(results.curves[subject][name], 0.01)
+                lines.append(
+                    f"{subject} {name:30s} alarms {100 * alarm:5.1f} %  found {100 * hit:5.1f} %"
+                    f"  (ours then {100 * ours:5.1f} %)  at 1 % of alarms {100 * at_one:5.1f} %"
+                )
+    return results, "\n".join(lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=2000, help="healthy runs (default 2000)")
     parser.add_argument("--faulty", type=int, default=200, help="runs for each fault and size (default 200)")
     parser.add_argument("--longest", type=int, default=200_000, help="rows of the longest healthy run")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, one for each part")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, runs of at most 5000 rows")
     parser.add_argument("--only", choices=("healthy", "faulty", "detectors"), help="one part")
     parser.add_argument("--write", action="store_true", help="write docs/detection.md and its figure")
@@ -273,31 +308,11 @@ def main() -> int:
         options.runs, options.faulty, options.longest = options.runs // 10, options.faulty // 10, 5000
     options.rows = (300, 3000 if options.quick else 20_000)  # of faulty runs
     results, started = Results(), time.monotonic()
-    if options.only in (None, "healthy"):
-        audit_healthy(results, options.runs, options.longest)
-        print(f"healthy runs with an alarm: {results.healthy}")
-        for code, tally in sorted(results.by_rule.items()):
-            print(f"  {code} {tally}")
-        for kind, tally in results.by_kind.items():
-            print(f"    {kind:22s} {tally}  of {tally.of}")
-        print("\n".join(results.alarms[:40]))
-        for noise, values in results.p_values.items():
-            print(f"p-values {noise:15s}", " ".join(f"{np.mean(np.array(values) < q):.4f}" for q in LEVELS))
-    if options.only in (None, "faulty"):
-        audit_faulty(results, options.faulty, options.rows)
-        for title, sizes in results.recall.items():
-            print(f"{title:40s} " + "  ".join(f"{size}: {100 * tally.share:.0f} %" for size, tally in sizes.items()))
-    if options.only in (None, "detectors"):
-        compare_detectors(results, options.faulty * 5, options.rows)
-        for subject, marks in results.marks.items():
-            first = next(iter(marks))
-            for name, (alarm, hit) in marks.items():
-                ours = recall_at(results.curves[subject][first], alarm)
-                at_one = recall_at(results.curves[subject][name], 0.01)
-                print(
-                    f"{subject} {name:30s} alarms {100 * alarm:5.1f} %  found {100 * hit:5.1f} %"
-                    f"  (ours then {100 * ours:5.1f} %)  at 1 % of alarms {100 * at_one:5.1f} %"
-                )
+    parts = [options.only] if options.only else ["detectors", "faulty", "healthy"]
+    with ProcessPoolExecutor(options.jobs) as pool:
+        for part, (found, text) in zip(parts, pool.map(partial(run_part, options), parts), strict=True):
+            results.take(found)
+            print(part, text, sep="\n")
     results.seconds = time.monotonic() - started
     print(f"{results.seconds:.0f} s")
     if options.write:

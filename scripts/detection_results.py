@@ -6,6 +6,7 @@ import collections
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 LEVELS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)  # of p-values
 
@@ -37,25 +38,35 @@ class Tally:
         return f"{100 * self.share:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
+def _tallies() -> dict[str, Tally]:
+    return collections.defaultdict(Tally)
+
+
 @dataclass
 class Results:
     """Everything that the page shows."""
 
     healthy: Tally = field(default_factory=Tally)
-    by_rule: dict[str, Tally] = field(default_factory=lambda: collections.defaultdict(Tally))
-    by_kind: dict[str, Tally] = field(default_factory=lambda: collections.defaultdict(Tally))
-    recall: dict[str, dict[str, Tally]] = field(
-        default_factory=lambda: collections.defaultdict(lambda: collections.defaultdict(Tally))
-    )
-    p_values: dict[str, list[float]] = field(default_factory=lambda: collections.defaultdict(list))  # by noise
+    by_rule: dict[str, Tally] = field(default_factory=_tallies)
+    by_kind: dict[str, Tally] = field(default_factory=_tallies)
+    recall: dict[str, dict[str, Tally]] = field(default_factory=partial(collections.defaultdict, _tallies))
+    p_values: dict[str, list[float]] = field(default_factory=partial(collections.defaultdict, list))  # by noise
     curves: dict[str, dict[str, list[tuple[float, float]]]] = field(
-        default_factory=lambda: collections.defaultdict(dict)
+        default_factory=partial(collections.defaultdict, dict)
     )  # subject, detector: (false alarms, recall)
     marks: dict[str, dict[str, tuple[float, float]]] = field(
-        default_factory=lambda: collections.defaultdict(dict)
+        default_factory=partial(collections.defaultdict, dict)
     )  # at the detector's own threshold
     alarms: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+
+    def take(self, other: Results) -> None:
+        """Add what another process found out of other parts."""
+        self.healthy = other.healthy if other.healthy.of else self.healthy
+        for name in ("by_rule", "by_kind", "recall", "p_values", "curves", "marks"):
+            getattr(self, name).update(getattr(other, name))
+        self.alarms += other.alarms
 
 
 def recall_at(curve: Sequence[tuple[float, float]], alarms: float) -> float:
