@@ -23,7 +23,8 @@ from analyzer.clocks.change_points import (
     shifts_of,
 )
 from analyzer.clocks.loss_company import starts_an_epoch, what_moved
-from analyzer.clocks.loss_joins import JoinChange, changes_at_joins, restarts_without_a_join
+from analyzer.clocks.loss_joins import JoinChange, changes_at_joins
+from analyzer.clocks.loss_restarts import restarts_without_a_join
 from analyzer.clocks.loss_scan import Scan
 from analyzer.clocks.loss_spikes import Spike, find_spikes
 from analyzer.clocks.loss_windows import without_closing_noise
@@ -51,7 +52,6 @@ STRETCH_UNITS = 1.5  # noise units of single rows that a raised stretch stands h
 BESIDE_ROWS = 20  # on either side of a stretch, at least, that tell the level it stands on
 MOST_STRETCHES = 3  # a loss with more goes up and down with its data
 TRANSIENT, LARGEST_REST = 3.0, 3.0  # times the lasting rise, in logs, that a peak is; and the largest such rise
-SHARE_OF_EVENT = 0.1  # of its length within which a stretch begins where a spike was told
 
 
 class LossEvents(Struct, frozen=True, kw_only=True):

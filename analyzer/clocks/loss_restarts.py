@@ -1,0 +1,106 @@
+"""Resumes that only the loss shows: a mean divided by the global step, and weights that start over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.clocks.loss_joins import JoinChange, back_at_level
+from analyzer.clocks.loss_windows import closing_ratios
+from analyzer.clocks.noise import MAD_TO_SIGMA
+from analyzer.model import Floats
+
+if TYPE_CHECKING:
+    from analyzer.clocks.loss import LossBaseline
+    from analyzer.timeline import Timeline
+
+DIVIDED_BY_STEP = 0.1  # in logs, beside the noise: how near a row is to its level times cadence over step
+LEAST_DIP = 0.5  # and it is at most this share of its level
+START_AGAIN = 0.5  # share of the way back to its first value that a loss goes when the weights are new
+SLOW_ROWS = 2  # rows after the jump that still lie above the level: new weights have to learn again
+
+
+def restarts_without_a_join(loss: LossBaseline, timeline: Timeline) -> tuple[JoinChange, ...]:
+    """Resumes that only the loss shows: a mean divided by the global step, and weights that start over."""
+    found = (_divided_by_step(loss, timeline), _fresh_weights(loss, timeline))
+    return tuple(change for change in found if change is not None)
+
+
+def _divided_by_step(loss: LossBaseline, timeline: Timeline) -> JoinChange | None:
+    """A row that is its level times (logging interval / step): the window's sum over all steps, not over its own.
+
+    A row that closes an epoch may hold few samples, and be as low by chance: it is not asked.
+    """
+    step = loss.series.step[loss.rows]
+    if len(step) < 12 or np.any(np.diff(step) <= 0):
+        return None
+    cadence = int(np.median(np.diff(step)))
+    if cadence < 2:
+        return None
+    log = np.log(loss.value)
+    middle = np.arange(3, len(log) - 3)
+    around = np.median(np.stack([log[middle + k] for k in (-3, -2, -1, 1, 2, 3)], axis=1), axis=1)
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(log[middle] - around)))
+    dip = log[middle] - around
+    wanted = np.log(cadence / step[middle])
+    hit = np.flatnonzero(
+        (dip < np.log(LEAST_DIP))
+        & (np.abs(dip - wanted) <= DIVIDED_BY_STEP + 2 * noise)
+        & (dip < -8 * noise)
+        & (closing_ratios(loss, timeline)[middle] == 1)
+    )
+    if len(hit) != 1 or (dip < np.log(LEAST_DIP)).sum() > 1:
+        return None
+    position = int(middle[hit[0]])
+    return JoinChange(
+        join=None,
+        position=position,
+        last=position,
+        kind="divided",
+        before=float(np.exp(around[hit[0]])),
+        after=float(loss.value[position]),
+        units=float(-dip[hit[0]] / max(noise, 1e-3)),
+        recovered=True,
+    )
+
+
+def _fresh_weights(loss: LossBaseline, timeline: Timeline) -> JoinChange | None:
+    """Training and validation loss jump back towards their first values in one row and learn again."""
+    validation = timeline.roles.first("validation_loss")
+    value = loss.value
+    if loss.joins or len(loss.learning_rate_moves) or validation is None or len(value) < 12 or len(validation) < 8:
+        return None
+    level = np.array([np.median(value[max(0, i - 5) : i]) for i in _largest_rises(value)])
+    for position, before in zip(_largest_rises(value), level.tolist(), strict=True):
+        first = float(value[: max(1, len(value) // 50)].max())
+        back = (value[position] - before) / (first - before) if first > 1.5 * before else 0.0
+        later = value[position + 1 : position + 1 + SLOW_ROWS]
+        if position < 5 or back < START_AGAIN or len(later) < SLOW_ROWS or later.min() < 1.1 * before:
+            continue
+        if np.any(np.diff(value[position : position + 4]) > 0):
+            continue
+        here = loss.step(position)
+        old = validation.value[validation.step < here]
+        new = validation.value[validation.step >= here]
+        if len(old) < 4 or len(new) < 2 or not np.isfinite([*old, *new[:1]]).all():
+            continue
+        reached = float(np.median(old[-3:]))
+        if new[0] - reached < START_AGAIN * (old[0] - reached) or new[0] < 1.3 * reached:
+            continue
+        last, recovered = back_at_level(loss, position, len(value), float(np.log(before)), 0.05)
+        return JoinChange(
+            join=None,
+            position=position,
+            last=last,
+            kind="fresh",
+            before=before,
+            after=float(value[position]),
+            units=float("inf"),
+            recovered=recovered,
+        )
+    return None
+
+
+def _largest_rises(value: Floats) -> list[int]:
+    return [int(row) + 1 for row in np.argsort(-np.diff(value))[:3]]
