@@ -44,6 +44,8 @@ LINES = [
     ("a place beside the global step", "STEP: 25/275 -- GLOBAL_STEP: 1,125 -- loss: 0.5",
      {"batch": 25, "batches": 275, "global_step": 1125, "loss": 0.5}),
     ("a headline sentence", "Training loss at step 100: 0.512", {"step": 100, "Training loss": 0.512}),
+    ("a number that is", "Epoch 0, Step 25, total used time 7.178 (s), avg loss so far is 0.1097", {"epoch": 0, "step": 25, "total used time": 7.178, "avg loss so far": 0.1097}),
+    ("another phase", "INFO:root:Evaluation Epoch 3 - Average Loss: 1.5558, Average Accuracy: 0.3043", {"epoch": 3, "Evaluation Average Loss": 1.5558, "Evaluation Average Accuracy": 0.3043}),
     ("a bar", "Epoch 3:  10%|█         | 10/100 [00:01<00:11,  8.01it/s, train_loss=0.512]", {"epoch": 3, "train_loss": 0.512}),
 ]  # fmt: skip
 NOTHING = [
@@ -112,6 +114,17 @@ def test_the_axis_as_it_is_written(text: str, axis: str, ends: tuple[int, int], 
 def test_the_phase_in_front_belongs_to_every_number_of_its_line() -> None:
     reading = read("".join(f"Epoch {e}/9\ntrain Loss: 0.5 Acc: 0.7\nval Loss: 0.4 Acc: 0.8\n" for e in range(3)))
     assert {one.tag for one in reading.series} == {"epoch", "train Loss", "train Acc", "val Loss", "val Acc"}
+
+
+def test_lines_below_a_counter_belong_to_it() -> None:
+    dsfd = read("".join(
+        f"epoch:0 || iter:{i} || Loss:{9 / (i + 1):.4f}\n->> pal1 conf loss:1.{i} || pal1 loc loss:4.9553\n->>lr:0.001\n" for i in range(0, 60, 10)
+    ))
+    assert points(dsfd, "pal1 conf loss")[2] == (20, 1.20)
+    ordinal = read("".join(f"current step: {i}th step\nbatch loss:{9 / i:.4f}\n" for i in range(1, 9)))
+    assert points(ordinal, "batch loss")[1] == (2, 4.5)
+    steps = read("".join(f"Step {s} | Loss: {9 / s:.4f} | LR: 1e-05\n" + f"Validation loss: {8 / s:.4f}\n" * (s % 20 == 0) for s in range(10, 90, 10)))
+    assert points(steps, "Validation loss")[1] == (40, 0.2)
 
 
 def test_blocks_of_nn_unet() -> None:

@@ -119,7 +119,8 @@ def _counts_up(column: Column, rows: int, *, strict: bool) -> bool:
         return False
     if len(value) > 2 and value.min() == value.max():
         return False
-    return not strict or int(np.count_nonzero(value[1:] < value[:-1])) <= len(value) // 10
+    falls, rises = (int(np.count_nonzero(found)) for found in (value[1:] < value[:-1], value[1:] > value[:-1]))
+    return not strict or (falls <= len(value) // 10 and 2 * rises >= len(value) - 1)
 
 
 def whole_steps(value: Floats) -> NDArray[np.bool_]:

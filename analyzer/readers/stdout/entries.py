@@ -114,10 +114,12 @@ def _told(patterns: Sequence[Line], block: Block, text: str) -> tuple[str, Entry
     entry = entry_of(text)
     if entry is None:
         return "block", block.entry_of(text)
-    if "epoch" not in entry and "epoch" in block.counters:
-        entry[HEADING] = block.counters["epoch"]
-    elif "epoch" in entry and COUNTERS.isdisjoint(entry) and "batch" not in entry:
-        block.open({"epoch": entry["epoch"]})
+    counters = {key: value for key, value in entry.items() if key in COUNTERS or key in PLACES}
+    heading = block.counters.get("epoch")
+    if "epoch" not in counters and heading is not None:
+        entry[HEADING] = counters["epoch"] = heading
+    if counters:
+        block.open(counters)  # what the next lines say without a counter belongs to this one
     return "general", entry
 
 

@@ -38,7 +38,8 @@ _WORD = (
 # a counter: its word, its place, and how many there are; ``Epoch [3][ 100/600]`` holds two
 _COUNTER = re.compile(
     rf"(?<![\w/.-])(?P<word>{_WORD}|it(?=[:=]))(?![\w/])(?P<sep>\s{{0,4}}[:=#]\s{{0,8}}|\s{{0,8}})"
-    r"(?P<open>[\[(]{0,1})\s{0,6}(?P<at>\d{1,3}(?:,\d{3}){1,4}(?!\d|,\d)|\d{1,15})(?P<fraction>\.\d{1,15})?(?P<rounded>[KMB](?!\w))?"
+    r"(?P<open>[\[(]{0,1})\s{0,6}(?P<at>\d{1,3}(?:,\d{3}){1,4}(?!\d|,\d)|\d{1,15})(?P<fraction>\.\d{1,15})?"
+    r"(?P<rounded>[KMB](?!\w))?(?:st|nd|rd|th)?"
     r"(?:\s{0,6}(?:/|of|out of)\s{0,6}(?P<of>\d{1,15}))?\s{0,6}[\])]{0,1}"
     r"(?:\s{0,2}\[\s{0,8}(?P<batch>\d{1,15})\s{0,6}/\s{0,6}(?P<batches>\d{1,15})\s{0,6}\])?(?![\w.%]|/s|[eE:]\d)",
     re.I,
@@ -61,9 +62,9 @@ _SAID_AT = re.compile(
     rf"(?P<number>{_NUMBER})",
     re.I,
 )
-_NAME = r"(?<![\w./])[A-Za-z_][\w@/.%^-]*+(?: [A-Za-z@][\w@/.-]*+){0,3}(?: ?\([A-Za-z%/ ]{1,16}\))?"
+_NAME = r"(?<![\w./])[A-Za-z_][\w@/.%^-]*+(?: (?!is\b)[A-Za-z@][\w@/.-]*+){0,3}(?: ?\([A-Za-z%/ ]{1,16}\))?"
 _PAIR = re.compile(
-    rf"(?P<name>{_NAME})(?P<sep>\s{{0,8}}[:=]\s{{0,8}}|\s{{1,12}})(?P<open>[\[(]?)(?P<number>{_NUMBER})"
+    rf"(?P<name>{_NAME})(?P<sep>(?: is)?\s{{0,8}}[:=]\s{{0,8}}| is |\s{{1,12}})(?P<open>[\[(]?)(?P<number>{_NUMBER})"
     r"(?P<rounded>[KMB](?!\w))?(?!\d|\.\d|[eE][+-]?\d|:\d|,\d{3}\b|/\d|-\d)",
     re.I,
 )
@@ -92,6 +93,10 @@ LINES_OF_A_BLOCK = 40  # below a headline; what stands further down is another m
 _PHASE_IN_FRONT = re.compile(
     r"^\W{0,4}(train(?:ing)?|valid(?:ation)?|val|eval(?:uation)?|test|dev)\b(?! ?[=:/]?\s?[\d.-])", re.I
 )
+_PHASE_OF_A_COUNTER = re.compile(
+    r"(?:^|[\s:\[(>-])(valid(?:ation)?|val|eval(?:uation)?|test(?:ing)?|dev)[\])]?:?\s{1,3}(?:epoch|step|iter|batch)",
+    re.I,
+)
 # batches of a phase of its own: Test: [ 10/196]
 _PLACE_OF_ANOTHER = re.compile(r"\[\s{0,6}\d{1,9}/\d{1,9}\s{0,2}[\](]|%\|")
 _PREFIX = re.compile(r"^\[(?:rank|default)(?P<rank>\d{1,5})\]:?\s?")
@@ -110,7 +115,11 @@ def entry_of(text: str) -> Entry | None:
     values = values_of(rest)
     if not values and (said := _SAID_AT.search(text)) and tells(said["name"]):
         values = {said["name"]: float(said["number"].replace(",", ""))}
-    return {**counters, **{name: value for name, value in values.items() if name not in counters}} if values else None
+    if not values:
+        return None
+    if (phase := _phase_before_a_counter(text)) is not None:
+        values = _prefixed(values, phase)
+    return {**counters, **{name: value for name, value in values.items() if name not in counters}}
 
 
 def counters_of(text: str) -> tuple[Entry, str]:
@@ -155,6 +164,12 @@ def counters_of(text: str) -> tuple[Entry, str]:
 def _whole(digits: str) -> int:
     """A count, also one with a comma before every three digits."""
     return int(digits.replace(",", ""))
+
+
+def _phase_before_a_counter(text: str) -> str | None:
+    """The phase other than training in front of a counter: ``Evaluation Epoch 3``, ``[val] step 10``."""
+    found = _PHASE_OF_A_COUNTER.search(text)
+    return found[1] if found else None
 
 
 def _is_a_setting(text: str, match: re.Match[str]) -> bool:
@@ -263,8 +278,12 @@ def _of_one_phase(values: dict[str, float], text: str) -> dict[str, float]:
     found = _PHASE_IN_FRONT.match(text)
     if found is None:
         return values
-    return {name if name.lower().startswith(found[1].lower()) else f"{found[1]} {name}": value
-            for name, value in values.items()}
+    return _prefixed(values, found[1])
+
+
+def _prefixed(values: dict[str, float], phase: str) -> dict[str, float]:
+    own = phase.lower()[:3]
+    return {name if name.lower().startswith(own) else f"{phase} {name}": value for name, value in values.items()}
 
 
 def rank_of(text: str) -> tuple[int | None, str]:

@@ -47,6 +47,7 @@ def axis_of(found: list[Found]) -> tuple[list[Found], Axis]:
     if bars:
         found = _last_states([one for one in found if set(one[2]) - {BAR, BARS}])
     entries = [entry for _, _, entry in found]
+    _under_headings(entries)
     if under is not None:
         return found, Axis(max_steps=under)
     of_bars = sum(BAR in entry for entry in entries)
@@ -58,7 +59,6 @@ def axis_of(found: list[Found]) -> tuple[list[Found], Axis]:
             if BAR in entry:
                 entry[STEP] = entry[BAR]
         return found, Axis(column=STEP, counts="step", max_steps=total)
-    _under_headings(entries)
     laps = with_steps(entries)
     if laps is not None:
         return found, Axis(column=STEP, counts=laps.counts)
