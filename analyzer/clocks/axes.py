@@ -15,6 +15,8 @@ ENVIRONMENT = re.compile(r"timesteps$|env_?steps?$|frames$", re.I)
 NAMED: dict[str, Unit] = {
     "samples": "sample", "tokens": "token", "epoch": "epoch", "row": "row", "call": "call", "redraw": "redraw",
 }  # fmt: skip
+OVER_SAMPLES = re.compile(r"/Samples/|[ _]vs[ _]samples$", re.I)
+"""Tags of DeepSpeed and Megatron that say that their step counts samples."""
 UPDATES_BY_NAME = re.compile(r"update|optim", re.I)
 """A second counter of this name counts the optimizer's updates; another one may count anything."""
 FEWEST_PAIRS = 3
@@ -38,6 +40,8 @@ def axis_of(
     """
     steps = series.step[series.step != NO_STEP]
     unit = NAMED.get(source.step_axis, "update")
+    if unit == "update" and OVER_SAMPLES.search(series.tag):
+        unit = "sample"
     column, said = source.step_column, f"the {source.format} log counts {source.step_axis}"
     if unit == "sample" and (ENVIRONMENT.search(column or "") or source.framework == "stable-baselines3"):
         return Axis(unit="environment step", column=column, why=said)

@@ -11,12 +11,13 @@ import numpy as np
 from msgspec.structs import replace
 
 from analyzer.clocks.cadence import usual_cadence
+from analyzer.clocks.closing_rows import closing_steps
 from analyzer.clocks.epoch_bounds import Bounds, bounds_of_runs, label_runs, measured_laps
 from analyzer.clocks.epoch_breaks import anchor_of, breaks_between, rows_around, shifted_origin
 from analyzer.clocks.epoch_clock import Break, EpochClock
 from analyzer.clocks.epoch_ends import counts_in_fractions, from_closing_rows, from_whole_fractions
 from analyzer.clocks.epoch_explanation import Explanation, Planned, explain
-from analyzer.clocks.epoch_search import MEASURED, candidate_lengths, measured_from
+from analyzer.clocks.epoch_search import DIFFERENT_STEPS, MEASURED, candidate_lengths, measured_from
 from analyzer.clocks.fractions import (
     Slope,
     along_a_line,
@@ -36,7 +37,11 @@ RAMP_LAPS = 2
 """Complete epochs of one length that show a stretch of a ramp: a single one may be an epoch in which something went
 wrong."""
 LAPS_A_BREAK = 2
-"""Epochs of the clock's own length for each break inside a session: a break and an epoch fit any two boundaries."""
+LAPS_A_SHIFT = 3
+"""Epochs of the clock's own length for each break inside a session: a break and an epoch fit any two boundaries, and a
+shift fits every length, whole laps or two lengths only some."""
+RETURN_LAPS = 2
+"""Epochs that a clock spans which returns: from the end before the break to the one behind it."""
 MOST_SHIFTS = 3
 """Boundaries off by some steps, each for itself, without a plan: with more of them the epochs vary in length."""
 BARELY = Fraction(1, 4)
@@ -78,14 +83,15 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
     crossings = int(np.count_nonzero((np.diff(runs.label) != 0) & (np.diff(runs.session) == 0)))
     if not crossings and len(runs) == 1:
         return _single_lap(labels)
-    bounds = bounds_of_runs(runs)
+    bounds = bounds_of_runs(runs, closing_steps(timeline))
     anchor = anchor_of(timeline, labels)
     rooted = bounds if anchor is None else bounds.opened(anchor[0], anchor[2], high=anchor[1], at=0)
     first = measured_from(rooted, 0, opened=False)
     narrow = first is not None and first[1] is not None and first[1] <= MEASURED * first[0]
     beginning = () if first is None or first[1] is None or not narrow else (first[0], first[1])
-    lengths = candidate_lengths(measured_laps(runs), (*planned_lengths(timeline), *beginning))
     planned = read_planned(timeline)
+    known = tuple(int(S) for S in planned.known if S.denominator == 1)
+    lengths = candidate_lengths(measured_laps(runs), (*known, *beginning))
     found = explain(bounds, lengths, anchor=anchor, slope=None, planned=planned, crossings=len(runs) - 1)
     if found is None or not _borne_out(found, planned):
         return None
@@ -94,14 +100,22 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
 
 def _borne_out(found: Explanation, planned: Planned) -> bool:
     """Whether the epochs that have the clock's length outnumber its free values: each break inside a session is one."""
-    inside = sum(not (piece.at_join or piece.returns) for piece in found.pieces[1:])
+    inside = [piece for piece in found.pieces[1:] if not (piece.at_join or piece.returns)]
+    shifts = sum(not (piece.laps or piece.another_length) for piece in inside)
     known = bool(planned.lengths) and planned.knows(found.low, found.high)
     laps = sum(_laps_of(found, k) for k in range(len(found.pieces)))
-    return not inside or known or (inside <= MOST_SHIFTS + _labels_moved(found) and laps >= LAPS_A_BREAK * inside)
-
-
-def _labels_moved(found: Explanation) -> int:
-    return sum(piece.laps != 0 or piece.another_length for piece in found.pieces)
+    laps += RETURN_LAPS * sum(piece.returns for piece in found.pieces)
+    last = found.pieces[-1]
+    if (
+        last in inside
+        and not (known or last.laps or last.another_length)
+        and not _laps_of(found, len(found.pieces) - 1)
+    ):
+        shift = max(abs(last.low - found.pieces[-2].high), abs(last.high - found.pieces[-2].low))
+        if shift > DIFFERENT_STEPS:
+            return False  # the last epoch may as well be the first of another length
+    needed = LAPS_A_SHIFT * shifts + LAPS_A_BREAK * (len(inside) - shifts)
+    return known or (shifts <= MOST_SHIFTS and laps >= needed)
 
 
 def _laps_of(found: Explanation, number: int) -> float:
@@ -165,7 +179,8 @@ def _solve_fractions(timeline: Timeline, bounds: Bounds, slope: Slope, crossings
     follows = (np.diff(bounds.low_label) == 1) & (np.diff(bounds.session) == 0) & (np.diff(starts) > 0)
     whole = np.round(np.diff(starts)[follows]).astype(np.int64)
     near = (math.floor(slope.middle), math.ceil(slope.middle))
-    lengths = candidate_lengths((np.maximum(1, whole - 1), whole + 1), (*planned_lengths(timeline), *near))
+    given = planned_lengths(timeline) if crossings else ()  # a label that never reached 1 measures no lap
+    lengths = candidate_lengths((np.maximum(1, whole - 1), whole + 1), (*given, *near))
     return explain(bounds, lengths, anchor=None, slope=slope, planned=read_planned(timeline), crossings=crossings)
 
 

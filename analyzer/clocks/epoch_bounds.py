@@ -8,6 +8,7 @@ first lap, and one that lasts a few steps too long at the end is a matter of the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
@@ -22,6 +23,10 @@ SMALLEST = Fraction(1, 1024)
 """Steps per epoch: more epochs in one update are no clock of the run."""
 BEYOND = Fraction(2**40)
 """A probe for whether S is bounded from above; no answer holds it."""
+
+
+FEWEST_CLOSED = 3
+"""Ends of epochs at each of which a row stands, before such rows are taken to close epochs."""
 
 
 class LabelRuns(Struct, frozen=True, kw_only=True, eq=False):
@@ -95,8 +100,13 @@ def label_runs(step: Ints, label: Ints, session: Ints) -> LabelRuns:
     )
 
 
-def bounds_of_runs(runs: LabelRuns) -> Bounds:
-    """Two bounds for each run: its first row (2 k) says that the epoch had begun, its last (2 k + 1) that it lasts."""
+def bounds_of_runs(runs: LabelRuns, closings: Sequence[tuple[str, Ints]] = ()) -> Bounds:
+    """Two bounds for each run: its first row (2 k) says that the epoch had begun, its last (2 k + 1) that it lasts.
+
+    Args:
+        closings: steps of rows that may close epochs, by tag. Those of a tag do where one of them stands between any
+            two runs and none elsewhere: then the next epoch begins at that step, or at the one behind it.
+    """
     r = len(runs)
     high, low = np.full(2 * r, np.inf), np.full(2 * r, -np.inf)
     high_label, low_label = np.zeros(2 * r), np.zeros(2 * r)
@@ -104,6 +114,13 @@ def bounds_of_runs(runs: LabelRuns) -> Bounds:
     if r and runs.stop[-1] - runs.start[-1] == 1:
         high[-2] += 1  # a label in the last row only may count the epochs that are done
     low[1:-1:2], low_label[1:-1:2] = runs.last[:-1] + 1, runs.label[:-1] + 1
+    for _, steps in closings if r > 1 and not np.any(runs.session) and np.all(np.diff(runs.label) == 1) else ():
+        first, behind = np.searchsorted(steps, runs.last[:-1]), np.searchsorted(steps, runs.first[1:], side="right")
+        inside = int(behind[-1] - first[0])
+        if np.all(behind - first == 1) and inside == r - 1 and first[0] == 0 and r > FEWEST_CLOSED:
+            closing = steps[first]
+            low[1:-1:2] = np.maximum(low[1:-1:2], closing)
+            high[2::2] = np.minimum(high[2::2], np.maximum(closing + 1, low[1:-1:2]))
     return Bounds(
         low=low,
         low_label=low_label,

@@ -76,10 +76,15 @@ def explain(
     choices = [_priced(one, planned) for one in _of_one_piece(bounds, rooted, slope, planned, ratios, crossings)]
     if not choices or min(one.cost for one in choices) > prices.AT_JOIN:
         choices += [_against(one, planned) for one in _of_pieces(rooted, lengths, slope, planned, crossings)]
+        ratios_planned = tuple(S for S in planned.lengths if S.denominator > 1)
+        if slope is None and ratios_planned:
+            loose = inside_updates(rooted, "begins")
+            paths = cheapest_paths(loose, {}, ratios_planned, laps=crossings, planned=planned.known)
+            choices += [_against(_along(path, loose), planned) for path in paths]
     if not choices:
         return None
     best = min(choices, key=lambda one: (one.cost, len(one.pieces)))
-    return replace(best, ratios=ratios, anchored=anchor is not None and best.bounds is rooted)
+    return replace(best, ratios=ratios, anchored=anchor is not None and best.bounds is not bounds)
 
 
 def _priced(found: Explanation, planned: Planned) -> Explanation:
@@ -142,8 +147,11 @@ def _price_elsewhere(found: Explanation, rooted: Bounds) -> float:
     """A few steps early or late everywhere, or a first label that lasts for several epochs."""
     S, piece = float(found.pieces[0].S), found.pieces[0]
     origin = float(rooted.high[0] - S * rooted.high_label[0])
-    laps = min(abs(piece.low - origin), abs(piece.high - origin)) // S
-    return prices.ELSEWHERE if not laps else prices.INSIDE + prices.FURTHER_LAP * (laps - 1)
+    low, high = sorted((abs(piece.low - origin), abs(piece.high - origin)))
+    laps = round(low / S)
+    if laps and low <= laps * S + 1 and laps * S - 1 <= high:
+        return prices.INSIDE + prices.FURTHER_LAP * (laps - 1)
+    return prices.ELSEWHERE if low < S else prices.ELSEWHERE + prices.INSIDE
 
 
 def _of_pieces(
@@ -166,7 +174,12 @@ def _of_pieces(
         low -= 1
     while high + 1 in values:
         high += 1
-    return [Explanation(low=low, high=high, pieces=best.pieces, bounds=bounds, cost=best.cost)]
+    return [replace(_along(best, bounds), low=low, high=high)]
+
+
+def _along(path: Path, bounds: Bounds) -> Explanation:
+    S = path.pieces[0].S
+    return Explanation(low=S, high=S, pieces=path.pieces, bounds=bounds, cost=path.cost)
 
 
 def _sound(bounds: Bounds, slope: Slope | None, planned: Planned) -> Explanation | None:

@@ -209,7 +209,7 @@ def _following(
     within = Piece(bound=reach, S=piece.S, low=max(since, piece.low - S), high=piece.high + S, due=due)
     if within.low <= own_high and own_low <= within.high:
         yield within, prices.INSIDE
-    if before and before[-1].S == piece.S and not piece.at_join and not piece.laps:
+    if before and before[-1].S == piece.S and not (piece.at_join or piece.laps or piece.returns):
         back = before[-1]
         if max(back.low, own_low) <= min(back.high, own_high) + CLOSE:
             yield Piece(bound=reach, S=piece.S, low=back.low, high=back.high, returns=True, due=due), prices.RETURNS

@@ -78,8 +78,12 @@ def _rows_at(
     if same < SAME_SIDE or abs(typical) < LEAST_CHANGE or abs(typical) < ERRORS * error:
         return None
     return LastRows(
-        position=position, ratio=np.exp(difference), typical=float(np.exp(typical)), error=error,
-        units=abs(typical) / max(noise, 1e-4), name=name,
+        position=position,
+        ratio=np.exp(difference),
+        typical=float(np.exp(typical)),
+        error=error,
+        units=abs(typical) / max(noise, 1e-4),
+        name=name,
     )
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
 
+OPEN, OPEN_SHARE = Fraction(2), Fraction(1, 20)
+"""Steps, or share of them, that the labels may leave open in an epoch whose length they measure."""
 MEASURED_ENDS = 2
 """Ends of epochs that measure a length: the first may be off by the origin of the count."""
 
@@ -31,15 +33,28 @@ def planned_steps_per_epoch(timeline: Timeline) -> tuple[Fraction, ...]:
 def measured_totals(timeline: Timeline, clock: EpochClock | None) -> tuple[int, ...]:
     """Updates of the declared epochs at the measured steps per epoch, where nothing else declares a length.
 
-    Rounded down and up; empty where the labels leave the steps per epoch open.
+    Every whole number that the labels leave, ascending; empty where they leave the steps per epoch open.
     """
     epochs, size = timeline.plan.epochs, timeline.step_axis.per_update
     if timeline.plan.total_steps or not epochs or size is None:
         return ()
-    if clock is None or clock.labels is None or not clock.exact or clock.breaks or clock.crossings < MEASURED_ENDS:
+    if clock is None or clock.labels is None or clock.high is None or clock.too_sparse or clock.breaks:
         return ()
-    exact = clock.low / Fraction(size).limit_denominator(10**6) * epochs
-    return tuple(sorted({math.floor(exact), math.ceil(exact)}))
+    if clock.crossings < MEASURED_ENDS or clock.high - clock.low > max(OPEN, OPEN_SHARE * clock.low):
+        return ()
+    each = epochs / Fraction(size).limit_denominator(10**6)
+    return tuple(range(math.floor(clock.low * each), math.ceil(clock.high * each) + 1))
+
+
+def counts_batches_first(timeline: Timeline, clock: EpochClock) -> bool:
+    """Whether epochs have the plan's batches up to some step and its updates behind it, or the other way round."""
+    changed = [one for one in clock.breaks if one.kind == "geometry" and one.join is None]
+    pairs = {
+        (float(r.batches_per_epoch), float(r.steps_per_epoch))
+        for r in timeline.plan.readings
+        if r.batches_per_epoch and r.steps_per_epoch and r.accumulation > 1
+    }
+    return len(changed) == 1 and bool({(changed[0].low, changed[0].high), (changed[0].high, changed[0].low)} & pairs)
 
 
 def planned_lengths(timeline: Timeline) -> tuple[int, ...]:

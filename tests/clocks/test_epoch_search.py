@@ -137,10 +137,21 @@ def test_the_cheapest_is_told(
     [
         pytest.param([31, 44, 37, 52, 29, 48, 35, 41], id="epochs of any length: dynamic batches"),
         pytest.param([60, 30, 20, 15, 12, 10], id="another batch in every epoch"),
+        pytest.param([131, 131, 108, 154, 130, 133, 152], id="no clock comes back again and again"),
+        pytest.param([21, 21, 21, 11, 8], id="a last epoch that may be the first of another length"),
     ],
 )
 def test_labels_that_follow_no_clock_have_none(lengths: list[int], tmp_path: Path) -> None:
     assert clock_with(tmp_path, lengths) is None
+
+
+def test_rows_that_close_epochs_are_bounds(tmp_path: Path) -> None:
+    rows = ["step,epoch,loss,val_loss"]
+    for step in range(1, 231):
+        rows += [f"{step},{(step - 1) // 46},{0.5 + 2 / (1 + step / 20):.6f},"] if step % 10 == 0 else []
+        rows += [f"{step},{(step - 1) // 46},,{0.6 + 2 / (1 + step / 20):.6f}"] if step % 46 == 0 else []
+    clock = clock_of(tmp_path, "\n".join(rows) + "\n")
+    assert clock is not None and (clock.low, clock.high) == (46, 46)
 
 
 def test_sparse_rows_leave_an_interval(tmp_path: Path) -> None:

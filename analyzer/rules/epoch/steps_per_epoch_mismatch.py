@@ -30,12 +30,12 @@ from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.global_step import updates_done
 from analyzer.clocks.labels import Labels
 from analyzer.clocks.laps import divisor_is_wrong
-from analyzer.clocks.planned_epochs import planned_steps_per_epoch
+from analyzer.clocks.planned_epochs import counts_batches_first, planned_steps_per_epoch
 from analyzer.config.declared import Declared
 from analyzer.model import Fact, Finding, Row
 from analyzer.planning import plan_of
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import either, interval, uncounted
+from analyzer.rules.epoch.wording import either, interval, number, uncounted
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
@@ -58,6 +58,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
     if clock.crossings < 1:
         yield Unchecked(reason="the log shows no end of an epoch")
+        return
+    if counts_batches_first(timeline, clock):
+        yield _in_two_units(timeline, clock)
         return
     if any(clock.admits(U) for U in planned) or any(
         clock.admits(lap) for r in timeline.plan.readings for lap in r.laps
@@ -84,6 +87,24 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             "declared": [float(U) for U in planned],
         },
         evidence=(*rows, *((done.evidence,) if done else ())),
+    )
+
+
+def _in_two_units(timeline: Timeline, clock: EpochClock) -> Finding:
+    """A counter that counts micro-batches in some epochs and updates in the others."""
+    changed = next(one for one in clock.breaks if one.kind == "geometry")
+    batches_first = changed.low > changed.high
+    batches, updates = sorted((changed.low, changed.high), reverse=True)
+    return Finding(
+        severity="error",
+        message=f"epochs have {number(changed.low)} steps up to step {changed.step - 1}, {number(changed.high)} "
+        f"behind it: an epoch has {number(batches)} batches and {number(updates)} updates as declared, and the counter "
+        f"counts {'batches first' if batches_first else 'updates first, then batches'}",
+        tag=clock.tag,
+        first_step=int(clock.labels.step[0]) if batches_first and clock.labels is not None else changed.step,
+        last_step=changed.step - 1 if batches_first else None,
+        numbers={"before": changed.low, "after": changed.high},
+        evidence=changed.evidence,
     )
 
 
@@ -147,6 +168,11 @@ RULE = Rule(
             title="the last batch was dropped",
             files=csv_log(HEADER, lambda: _laps(31, 124)),
             declared={"dataset_size": 1000, "batch_size": 32, "drop_last": False, "epochs": 4},
+        ),
+        Example(
+            title="the first epoch is counted in batches, the others in updates",
+            files=csv_log(HEADER, lambda: [(s, max(0, (s - 97) // 32), falling_loss(s)) for s in range(1, 289)]),
+            declared={"dataset_size": 2048, "batch_size": 16, "grad_accumulation": 4, "drop_last": False, "epochs": 6},
         ),
         Example(
             title="accumulation carries over the epoch's end",

@@ -32,6 +32,9 @@ def interval(low: Fraction | float, high: Fraction | float | None) -> str:
 
 def either(values: Iterable[Fraction | int]) -> str:
     """The readings of a plan: 31, 31.5 or 32."""
+    values = sorted(values)
+    if len(values) > 3 and values[-1] - values[0] == len(values) - 1:
+        return f"{number(values[0])} to {number(values[-1])}"
     words = [number(value) for value in values]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 

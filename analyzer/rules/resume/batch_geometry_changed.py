@@ -27,7 +27,7 @@ import numpy as np
 
 from analyzer.clocks.epoch_clock import Break, EpochClock
 from analyzer.clocks.labels import Labels
-from analyzer.clocks.planned_epochs import planned_steps_per_epoch
+from analyzer.clocks.planned_epochs import counts_batches_first, planned_steps_per_epoch
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import either, interval, number
@@ -49,6 +49,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             yield _by_stretches(timeline, account, ramp)
             return
         changed = next((one for one in account.breaks if one.kind == "geometry"), None)
+        if changed is not None and counts_batches_first(timeline, account):
+            continue  # EPO002: the loop's own batches and updates
         labels = account.labels
         if changed is None or labels is None or len(account.laps) < 2:
             continue
