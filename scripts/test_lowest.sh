@@ -1,5 +1,6 @@
 #!/bin/sh
 # The tests against the lowest version that pyproject.toml admits of every dependency, in an environment of its own.
+# Arguments go to pytest. The tools of the tests are as new as they come: users need none of them.
 set -eu
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
@@ -11,12 +12,12 @@ unset PYTHONPATH PYTHONHOME
 import tomllib
 
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
-for group in (project["dependencies"], project["optional-dependencies"]["test"]):
-    for requirement in group:
-        name, _, version = requirement.partition(">=")
-        if version:
-            print(f"{name.partition('[')[0]}=={version}")
+extras = project["optional-dependencies"]
+for requirement in (*project["dependencies"], *extras["fast"], *extras["zstd"], *extras["remote"], *extras["cluster"]):
+    name, _, version = requirement.partition(">=")
+    print(f"{name}=={version}")
 END
 cat "$folder/lowest.txt"
-"$folder/env/bin/python" -m pip install -q --disable-pip-version-check -c "$folder/lowest.txt" -e ".[test]"
+"$folder/env/bin/python" -m pip install -q --disable-pip-version-check -c "$folder/lowest.txt" \
+    -e ".[fast,zstd,remote,cluster]" "pytest>=8" pytest-xdist hypothesis jsonschema selenium build "setuptools>=77"
 PYTHONHASHSEED=0 "$folder/env/bin/python" -m pytest -n auto "$@"
