@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from analyzer.clocks.axes import axis_of
-from analyzer.clocks.cadence import distinct_steps, usual_cadence
+from analyzer.clocks.cadence import distinct_steps, is_rounded_share, usual_cadence
 from analyzer.model import NO_STEP, Axis, Ints, Row, Series, View
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ BEGINS_AGAIN = {
     "laps": "the step begins again with every epoch",
     "passes": "the step goes over each batch several times",
 }
+ROUNDED_SHARE = "steps that rise by {} and a neighbouring number in turn are a share of an epoch or run, rounded"
 SECOND_COUNTER = re.compile(r"^(?:train/)?(?:num_|n_|optimizer_)?updates?$|^optimizer_steps?$", re.I)
 LIGHTNING_TAG = re.compile(r"^lr-[A-Z]\w+(?:/pg\d+)?$")
 """``lr-SGD``, ``lr-AdamW/pg1``: the tags of Lightning's LearningRateMonitor."""
@@ -56,6 +57,8 @@ def read_step_axis(timeline: Timeline) -> StepAxis:
         accumulation=timeline.declared.get("grad_accumulation"),
         logging_steps=timeline.declared.get("logging_steps"),
     )
+    if found.unit == "update" and is_rounded_share(steps):
+        return StepAxis(unit="unknown", column=found.column, cadence=cadence, why=ROUNDED_SHARE.format(cadence))
     base, why = _base(timeline, series, steps, cadence) if found.unit == "update" else (None, "")
     return StepAxis(
         unit=found.unit,

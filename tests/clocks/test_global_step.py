@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from analyzer.clocks.cadence import usual_cadence
+from analyzer.clocks.cadence import is_rounded_share, usual_cadence
 from analyzer.clocks.global_step import updates_done
 from analyzer.config.declared import checked_fact, merge
 from analyzer.discovery import discover
@@ -83,3 +84,19 @@ def test_usual_cadence_is_the_most_frequent() -> None:
     assert usual_cadence(np.array([1, 10, 20, 30, 37, 40, 50])) == 10
     assert usual_cadence(np.array([5])) == 1
     assert usual_cadence(np.array([0, 10**12, 2 * 10**12, 3])) == 10**12
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "expected"),
+    [
+        ("thousandths of an epoch", np.floor(np.arange(1, 120) * 250 / 3), True),
+        ("percents of the run", np.floor(np.arange(1, 61) * 1.64), False),  # they rise by 1 and 2: any count may
+        ("every 83 updates", np.arange(1, 120) * 83, False),
+        ("the end of every epoch too", np.ravel([[e * 95 + k for k in (30, 60, 90, 95)] for e in range(20)]), False),
+        ("two sizes in no order", np.cumsum(np.random.default_rng(1).choice([9, 10], 120)), False),
+        ("another cadence half way", np.concatenate([np.arange(1, 60) * 9, 531 + np.arange(1, 60) * 10]), False),
+        ("too few rows to tell", np.floor(np.arange(1, 20) * 250 / 3), False),
+    ],
+)  # fmt: skip
+def test_rounded_shares_are_no_counts(name: str, steps: np.ndarray, expected: bool) -> None:
+    assert is_rounded_share(steps.astype(np.int64)) is expected, name

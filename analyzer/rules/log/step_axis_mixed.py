@@ -71,7 +71,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if timeline.step_axis.unit == "row" and not timeline.roles.all("step"):
         yield Unchecked(reason="the log has no step: its rows are counted, which is one axis for all tags")
         return
-    units = (_other_unit(timeline, view) for view in (timeline.view, *timeline.views) if view.series)
+    counts = timeline.step_axis.unit != "unknown"  # what it counts itself is needed to say that others count else
+    units = (_other_unit(timeline, view) for view in (timeline.view, *timeline.views) if view.series and counts)
     for found in (_stands_still(timeline, main), _restarts(timeline, main), *units, _calls(timeline, main)):
         if found is None:
             continue
