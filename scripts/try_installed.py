@@ -42,6 +42,7 @@ COMMANDS: list[tuple[str, int, str]] = [  # arguments, exit code, the file that 
     ("compare fixtures/compare/batch-16 fixtures/compare/batch-64", 0, ""),
     ("repair fixtures/same_run/plain-csv -o repaired", 0, ""),
     (f"export {RESUMED} -o table.csv", 0, "table.csv"),
+    ("cache show", 0, ""),
     (f"watch {RESUMED} --every 0.05 --idle 0", 0, ""),
 ]
 LISTED = "import json; from {module} import {function}; print(json.dumps(sorted({function}())))"
@@ -52,6 +53,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         shutil.copytree(fixtures, "fixtures")
+        ENVIRONMENT["XDG_CACHE_HOME"] = str(Path("cache").resolve())
         Path(".git").mkdir()  # no configuration above counts
         where = python("import analyzer; print(analyzer.__file__)").stdout.strip()
         assert Path(where).is_relative_to(sys.prefix), f"{where} is not the installed package"
