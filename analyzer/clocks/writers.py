@@ -64,6 +64,7 @@ def without_other_writers(view: View, pairs: Sequence[Simultaneous], run: Run, d
     dropped = {pair.other for pair in pairs if pair.other != pair.kept and pair.alone is None}
     partly = [pair for pair in pairs if pair.other != pair.kept and pair.alone is not None]
     shared = {pair.kept: pair.tag for pair in pairs if pair.other == pair.kept and pair.kept not in dropped}
+    units = {pair.kept for pair in pairs if pair.kind == "units"}
     whose = {source: _streams(view.series[tag], view, run, source, devices) for source, tag in shared.items()}
     series = {}
     for tag, one in view.series.items():
@@ -81,7 +82,8 @@ def without_other_writers(view: View, pairs: Sequence[Simultaneous], run: Run, d
                 at = np.searchsorted(main.row[rows_of_source(main, source)], one.row[mine], side="right") - 1
             if stream is not None:
                 own = stream[np.maximum(at, 0)] == 0
-                own |= one.step[mine] > one.step[mine][own].max(initial=NO_STEP)
+                if source not in units:  # the other writer goes on when the first has ended
+                    own |= one.step[mine] > one.step[mine][own].max(initial=NO_STEP)
                 keep[mine] &= own
         if keep.any():
             series[tag] = one if keep.all() else rows_of(one, keep)

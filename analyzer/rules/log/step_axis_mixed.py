@@ -47,8 +47,6 @@ FRAMEWORKS = ("mmengine", "stable-baselines3", "keras")  # document another axis
 OFF_AXIS = 0.7  # share of a tag's points outside the training rows around them; the first few may agree by chance
 MOST_CALLS = 8  # log calls for each update that are told from a cadence
 SAWTEETH = 3  # falls of the step to one start in one session
-STILL_ROWS = 10  # records at one step: a run of one update logs a few
-COUNTER = re.compile(r"(?:^|/)(?:global_)?(?:step|iteration|iter)s?$", re.I)
 BATCHES_OF_THE_EPOCH = ("mmcv", "mmengine")  # write the batch of the epoch as their step
 HEADER = ("step", "epoch", "loss", "val_loss")
 
@@ -73,7 +71,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
     counts = timeline.step_axis.unit != "unknown"  # what it counts itself is needed to say that others count else
     units = (_other_unit(timeline, view) for view in (timeline.view, *timeline.views) if view.series and counts)
-    for found in (_stands_still(timeline, main), _restarts(timeline, main), *units, _calls(timeline, main)):
+    for found in (_restarts(timeline, main), *units, _calls(timeline, main)):
         if found is None:
             continue
         yield Finding(
@@ -89,34 +87,6 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     for other in counters_apart(timeline):
         yield other
         return
-
-
-def _stands_still(timeline: Timeline, main: Series) -> _Mixed | None:
-    """All rows of training at one step, or a step column of one number: the counter is never incremented."""
-    usable = np.flatnonzero(main.step != NO_STEP)
-    steps = main.step[usable]
-    if len(usable) >= STILL_ROWS and int(steps.min()) == int(steps.max()) and len(distinct(main.value[usable])) > 1:
-        return _Mixed(
-            tags=(main.tag,),
-            what=f"{main.tag}: {len(usable)} records at step {int(steps[0])}, with {len(distinct(main.value[usable]))} "
-            "values: the step is never incremented",
-            first_step=int(steps[0]),
-            last_step=int(steps[0]),
-            rows=(timeline.row(main, int(usable[0]), "first"), timeline.row(main, int(usable[-1]), "last")),
-        )
-    for tag, series in timeline.view.series.items():
-        if not COUNTER.search(tag) or len(series) < STILL_ROWS or timeline.step_axis.unit not in ("row", "call"):
-            continue
-        value = series.value
-        if np.isfinite(value).all() and float(np.ptp(value)) == 0 and float(value[0]).is_integer():
-            return _Mixed(
-                tags=(tag,),
-                what=f"{tag} reads {value[0]:g} in all {len(series)} rows: it is never incremented",
-                first_step=int(value[0]),
-                last_step=int(value[0]),
-                rows=(timeline.row(series, 0, "first"), timeline.row(series, len(series) - 1, "last")),
-            )
-    return None
 
 
 def _restarts(timeline: Timeline, main: Series) -> _Mixed | None:
