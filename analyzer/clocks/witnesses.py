@@ -105,7 +105,8 @@ def loss_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) ->
         return "goes on" if opened_late and there_at_once else "unknown"
     level = float(np.median(after[:rows]))
     position = (level - end) / (begin - end)
-    if -GOES_ON <= position <= GOES_ON or abs(level - end) <= known_to:
+    falling = max(0.0, float(before[-last_rows] - before[-1])) / abs(begin - end)  # what the last rows still fell by
+    if -GOES_ON - falling <= position <= GOES_ON or abs(level - end) <= known_to:
         return "goes on"
     return "starts over" if position >= STARTS_OVER else "unknown"
 
