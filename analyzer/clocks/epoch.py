@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -103,6 +104,9 @@ def _borne_out(found: Explanation, planned: Planned) -> bool:
     inside = [piece for piece in found.pieces[1:] if not (piece.at_join or piece.returns)]
     shifts = sum(not (piece.laps or piece.another_length) for piece in inside)
     known = bool(planned.lengths) and planned.knows(found.low, found.high)
+    lengths = [found.pieces[0].S, *(piece.S for piece in inside if piece.another_length)]
+    if len(lengths) > 2 and not _one_way(lengths):
+        return False  # epochs that vary in length
     laps = sum(_laps_of(found, k) for k in range(len(found.pieces)))
     laps += RETURN_LAPS * sum(piece.returns for piece in found.pieces)
     last = found.pieces[-1]
@@ -237,12 +241,16 @@ def _as_ramp(found: Explanation, breaks: list[Break]) -> list[Break]:
     befores = [int(found.bounds.start[piece.bound - 1]) for piece in found.pieces[1:]]
     lengths = [piece.S for piece in found.pieces]
     at_boundaries = all(start != before for start, before in zip(starts, befores, strict=True))
-    one_way = all(a > b for a, b in pairwise(lengths)) or all(a < b for a, b in pairwise(lengths))
+    one_way = _one_way(lengths)
     laps = [_laps_of(found, k) for k in range(len(lengths))]
     lasting = all(one >= RAMP_LAPS for one in (laps if len(laps) == 2 else laps[:-1]))
     if not (at_boundaries and one_way and lasting):
         return breaks
     return [replace(one, kind="ramp", low=one.high) for one in changes]
+
+
+def _one_way(lengths: Sequence[Fraction]) -> bool:
+    return all(a > b for a, b in pairwise(lengths)) or all(a < b for a, b in pairwise(lengths))
 
 
 def _single_lap(labels: Labels) -> EpochClock:

@@ -137,6 +137,7 @@ def test_the_cheapest_is_told(
     [
         pytest.param([31, 44, 37, 52, 29, 48, 35, 41], id="epochs of any length: dynamic batches"),
         pytest.param([60, 30, 20, 15, 12, 10], id="another batch in every epoch"),
+        pytest.param([36, 36, 42, 42, 42, 34, 34, 32, 32], id="lengths that go up and down"),
         pytest.param([131, 131, 108, 154, 130, 133, 152], id="no clock comes back again and again"),
         pytest.param([21, 21, 21, 11, 8], id="a last epoch that may be the first of another length"),
     ],
