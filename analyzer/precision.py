@@ -8,6 +8,8 @@ formats the writer used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from analyzer.distinct import distinct
@@ -24,13 +26,23 @@ def half_width(series: Series) -> Floats:
 
 def width_of(values: Floats, series: Series) -> Floats:
     """Half the width of the interval that values would have, shape (n,), were they written as those of a series are."""
+    return width_function(series)(values)
+
+
+def width_function(series: Series) -> Callable[[Floats], Floats]:
+    """``width_of`` for values that come in several parts: the digits of the series are looked at once."""
+    finite = series.value[np.isfinite(series.value)] if series.written_as == "decimal" else series.value[:0]
+    digits = digits_written(finite) if len(finite) else None
+    return lambda values: _width(values, series, digits)
+
+
+def _width(values: Floats, series: Series, digits: tuple[int, int] | None) -> Floats:
     magnitude = np.abs(values)
     if series.written_as == "float32":
         return magnitude * FLOAT32_HALF_ULP
-    finite = series.value[np.isfinite(series.value)]
-    if not len(finite):
+    if digits is None:
         return np.zeros_like(magnitude)
-    decimals, significant = digits_written(finite)
+    decimals, significant = digits
     with np.errstate(divide="ignore", invalid="ignore"):
         exponent = np.where(magnitude > 0, np.floor(np.log10(magnitude)), 0.0)
     by_significant = np.where(magnitude > 0, 0.5 * 10.0 ** (exponent - significant + 1), 0.0)

@@ -27,6 +27,7 @@ from analyzer.readers import Reading
 from analyzer.roles import role_of_tag
 
 RUNS_COMPARED = 20  # with which one account is compared point by point
+LIKELIEST = 2  # of more runs: those with the most losses in common
 
 
 def join(name: str, root: Path, pieces: Sequence[Piece], names: Mapping[str, str] | None = None) -> list[Run]:
@@ -95,12 +96,12 @@ class _Seen:
         self.runs.append([account])
 
     def candidates(self, account: Account) -> list[list[Account]]:
-        """All runs where they are few; of many those with the most losses in common, else those of the same folder."""
+        """All runs where they are few; of many the likeliest by their losses, else those of the same folder if few."""
         if len(self.runs) <= RUNS_COMPARED:
             return self.runs
         votes = Counter(number for loss in _losses(account) for number in self.with_loss.get(loss, ()))
         if votes:
-            return [self.runs[number] for number, _ in votes.most_common(RUNS_COMPARED)]
+            return [self.runs[number] for number, _ in votes.most_common(LIKELIEST)]
         beside = [run for run in self.runs if _folder(run[0]) == _folder(account)]
         return beside if len(beside) <= RUNS_COMPARED else []
 

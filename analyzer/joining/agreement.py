@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from analyzer.distinct import distinct
 from analyzer.joining.accounts import Account, split_of
 from analyzer.model import NO_STEP, Floats, Series
-from analyzer.precision import width_of
+from analyzer.precision import width_function
 from analyzer.roles import preference, role_of_tag
 
 SHARED_POINTS = 3  # fewer equal numbers that differ among themselves are chance
@@ -116,7 +116,8 @@ def _width_of_both(one: Series, other: Series) -> Width:
     """How far apart two values may be written that are one: a function of the value."""
     some = [replace(s, **{name: getattr(s, name)[:: 1 + len(s) // ROWS_LOOKED_AT] for name in ARRAYS})
             for s in (one, other)]
-    return lambda values: ROUNDING * sum(width_of(values, s) for s in some) + 1e-12 * np.abs(values)
+    one_width, other_width = map(width_function, some)
+    return lambda values: ROUNDING * (one_width(values) + other_width(values)) + 1e-12 * np.abs(values)
 
 
 def _looked_up(one: Series, other: Series, width: Width) -> Compared:
