@@ -9,35 +9,15 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.clocks.schedule_families import family_names
+from analyzer.clocks.schedule_families.conventions import first_number, number
+
 if TYPE_CHECKING:
     from analyzer.config.declared import Declared
     from analyzer.planning import Reading
     from analyzer.timeline import Timeline
 
-# Names as frameworks spell them, without case and punctuation, and what they mean here.
-NAMES: dict[str, str] = {
-    "constant": "constant none no fixed constantlr constantschedule constantwithwarmup warmuplr",
-    "linear": "linear lineardecay linearwithwarmup warmupdecaylr linearwarmup",
-    "cosine": "cosine cosineannealinglr cosineannealing nanogptcosine timmcosinelrscheduler cosinelrscheduler "
-    "cosinedecay cosinewithwarmup cosinewithminlr cosinewarmupwithminlr warmupcosinelr warmupcosine "
-    "warmupcosinedecayschedule warmupcosinedecay linearwarmupcosineannealing "
-    "linearwarmupcosineannealinglr coswithwarmup cosinescheduler cosinedecayschedule",
-    "restarts": "cosinewithrestarts cosinewithhardrestarts",
-    "warm-restarts": "cosineannealingwarmrestarts cosinedecayrestarts sgdr cosineannealingwithrestarts",
-    "polynomial": "polynomial polynomiallr polynomialdecay poly polylr polylrscheduler timmpolylrscheduler",
-    "inverse-sqrt": "inversesqrt inversesquareroot noam rsqrt noamlr",
-    "exponential": "exponential exponentiallr exponentialdecay",
-    "step": "steplr step multisteplr multistep steplrscheduler timmsteplrscheduler multisteplrscheduler "
-    "piecewiseconstantdecay piecewiseconstant piecewiseconstantschedule",
-    "inverse-time": "inversetimedecay",
-    "one-cycle": "cosineonecycle linearonecycle linearonecycleschedule onecyclelr onecycle fitonecycle "
-    "cosineonecycleschedule",
-    "cyclic": "cycliclr cyclic triangular",
-    "wsd": "wsd warmupstabledecay trapezoidal",
-    "plateau": "reducelronplateau plateau",
-}
 FLOORS = ("min_lr", "eta_min", "lr_min", "lr_end", "end_learning_rate", "end_value", "base_lr_min")
-FAMILIES = {name: family for family, names in NAMES.items() for name in names.split()}
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -65,25 +45,8 @@ class Claim(Struct, frozen=True, kw_only=True):
 
 def family_of(name: str) -> str | None:
     """The family of a scheduler's name, or None."""
-    return FAMILIES.get(
-        re.sub(r"[^a-z0-9]", "", re.sub(r"^.*lr_scheduler\.|^get_|_schedule(?=_with)", "", name.lower()))
-    )
-
-
-def number(value: Any) -> float | None:
-    """A finite number, or None; booleans are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def first_number(params: dict[str, Any], *names: str) -> float | None:
-    """The first of some parameters that is a number, or None."""
-    for name in names:
-        found = number(params.get(name))
-        if found is not None:
-            return found
-    return None
+    short = re.sub(r"^.*lr_scheduler\.|^get_|_schedule(?=_with)", "", name.lower())
+    return family_names().get(re.sub(r"[^a-z0-9]", "", short))
 
 
 def read_claim(timeline: Timeline) -> Claim:
@@ -131,7 +94,7 @@ def read_claim(timeline: Timeline) -> Claim:
         pairs += [(total - held, width) for total, width in pairs if total]
         totals += tuple(total - held for total in totals)
     pairs = list(dict.fromkeys(pairs))
-    return Claim(
+    claim = Claim(
         name=name,
         family=family,
         unit=interval if interval in ("step", "epoch") else None,
@@ -151,6 +114,32 @@ def read_claim(timeline: Timeline) -> Claim:
         ratio=ratio,
         asked=all(not _derived(declared, key) for key in ("base_lr", "warmup_steps") if key in declared),
     )
+    return behind_a_warmup(claim) if family == "sequential" else claim
+
+
+def behind_a_warmup(claim: Claim) -> Claim:
+    """A warmup and one schedule behind it, put together by hand, are that schedule with a warmup."""
+    children, marks = claim.params.get("schedulers"), claim.params.get("milestones")
+    if not isinstance(children, list) or len(children) != 2 or not isinstance(marks, list) or len(marks) != 1:
+        return claim
+    first, second = (dict(child) if isinstance(child, dict) else {} for child in children)
+    width, total = number(marks[0]), first_number(second, "T_max", "total_iters")
+    rises = family_of(str(first.get("name", first.get("type", "")))) in ("linear", "constant")
+    behind = family_of(str(second.get("name", second.get("type", ""))))
+    if not rises or behind is None or width is None or width <= 0:
+        return claim
+    params = {**second, **{key: first[key] for key in ("start_factor",) if key in first}}
+    end = None if total is None else width + total
+    for key in ("T_max", "total_iters"):
+        params.pop(key, None)
+    in_epochs = claim.unit == "epoch"
+    return replace(
+        claim, family=behind, params=params, warmup_declared=True, warmups=(width,), pairs=((end, width),),
+        totals=claim.totals if end is None or in_epochs else (end,),
+        epochs=end if in_epochs and end is not None else claim.epochs,
+        warmup_epochs=width if in_epochs else claim.warmup_epochs,
+        min_lr=_floor(None, params, claim.base_lr) if claim.min_lr is None else claim.min_lr,
+    )  # fmt: skip
 
 
 def without_steps(claim: Claim) -> Claim:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.clocks.schedule_families.conventions import decay_shape
 from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, Fit, Rise, agrees, line_through, thinned, whole_first
 from analyzer.clocks.schedule_fit.parts import Parts, joined
-from analyzer.clocks.schedules import decay_shape
 from analyzer.model import Floats
 
 GAUSS_NEWTON_STEPS = 15

@@ -10,9 +10,9 @@ import numpy as np
 from msgspec import Struct
 
 from analyzer.clocks import prices
-from analyzer.clocks.declared_schedule import Claim, first_number, number
-from analyzer.clocks.declared_shapes import USUAL_FLOORS
+from analyzer.clocks.declared_schedule import Claim
 from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.schedule_families.conventions import USUAL_FLOORS, first_number, number
 from analyzer.clocks.schedule_fit import Fit, agrees, identified
 from analyzer.clocks.scheduler import Deviation, Kind
 from analyzer.clocks.scheduler.explanations import (
@@ -446,6 +446,8 @@ def _peak_is_passed_by(claim: Claim, rows: Observed, fit: Fit, axis: str) -> boo
     x, top = rows.axes[axis], int(np.argmax(rows.rate))
     if fit.rise is None or fit.rise.form != "line" or not 0 < top < len(rows) - 1 or not claim.base_lr:
         return False
+    if fit.start <= CONVENTION:
+        return False  # the decay runs from the first update on, and the warmup only covers its beginning
     every_step = x[top] - x[top - 1] == 1 and x[top + 1] - x[top] == 1
     return bool(every_step and rows.rate[top] < claim.base_lr * (1 - NOT_REACHED))
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from msgspec import Struct
 
-from analyzer.clocks.declared_shapes import ENDS
 from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.schedule_families import ending
 from analyzer.clocks.schedule_fit import Fit, Rise, named
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.scheduler.tied import Tied
@@ -87,7 +87,7 @@ def clock_of_fit(
 
 def other_rate(schedule: Schedule | Fit, rate: float) -> str | None:
     """k steps per update over T are one step per update over T / k, where no warmup shows the length as well."""
-    if rate == 1.0 or not isinstance(schedule, Schedule) or schedule.warmup > 0 or schedule.family not in ENDS:
+    if rate == 1.0 or not isinstance(schedule, Schedule) or schedule.warmup > 0 or schedule.family not in ending():
         return None
     if not math.isfinite(schedule.total):
         return None

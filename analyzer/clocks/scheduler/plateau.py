@@ -17,8 +17,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from analyzer.clocks.declared_schedule import Claim, number
+from analyzer.clocks.declared_schedule import Claim
 from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.schedule_families.conventions import number
 from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.scheduler.tied import row_of
 from analyzer.model import NO_STEP, Ints, Series

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from analyzer.clocks import prices
 from analyzer.clocks.declared_schedule import Claim
-from analyzer.clocks.declared_shapes import ENDS
 from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.schedule_families import ending
 from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify
 from analyzer.clocks.scheduler import Deviation
 from analyzer.clocks.scheduler.breaks import kept_until
@@ -46,7 +46,7 @@ def built_anew(
     timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, budget: float
 ) -> Iterator[Explanation]:
     """The declared schedule up to one row, and from there on another of its family from its beginning."""
-    if claim.family not in ENDS or not claim.totals:
+    if claim.family not in ending() or not claim.totals:
         return
     for tied, place, head_price in _heads(claim, rows, sample):
         x = rows.axes[tied.axis]

@@ -12,8 +12,10 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.clocks.declared_schedule import Claim
-from analyzer.clocks.declared_shapes import ENDS, Extras, candidates
+from analyzer.clocks.declared_shapes import candidates
 from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.schedule_families import ending
+from analyzer.clocks.schedule_families.conventions import Extras
 from analyzer.clocks.schedule_fit import Fit, identify, line_through
 from analyzer.clocks.scheduler.counters import course_through, tabled
 from analyzer.clocks.schedules import Schedule
@@ -122,7 +124,7 @@ def as_declared(claim: Claim, sample: Observed, rows: Observed) -> Tied | None:
                 fitted = scaled(tied, sample, allowed=claim.base_lr is None)
                 if fitted is not None and matches(fitted, rows).all():
                     return fitted
-        if claim.min_lr is not None or claim.family not in ENDS:
+        if claim.min_lr is not None or claim.family not in ending():
             break
     return None
 
@@ -151,7 +153,7 @@ def matches(tied: Tied, rows: Observed) -> Mask:
 def own_totals(claim: Claim, rows: Observed) -> tuple[float, ...]:
     """Ends read off the log, for a schedule whose length nobody declares."""
     axis = rows.axes.get("step")
-    if claim.totals or claim.family not in ENDS or axis is None:
+    if claim.totals or claim.family not in ending() or axis is None:
         return ()
     falls = ("linear", "cosine", "1-sqrt") if claim.family == "wsd" else (claim.family,)
     fit = identify(
@@ -174,7 +176,7 @@ def references(claim: Claim, sample: Observed, wanted: int) -> list[Tied]:
         return []
     extras = extras_of(sample, own_totals(claim, sample))
     guesses = [extras]
-    if claim.min_lr is None and claim.family in ENDS:
+    if claim.min_lr is None and claim.family in ending():
         guesses.append(replace(extras, usual_floors=True))
     peak = peaks_of(claim, sample)[0]
     followed: dict[object, tuple[int, int, int, Tied]] = {}  # the best phase of every schedule

@@ -1,0 +1,53 @@
+"""Half a cosine down to a floor; torch and transformers rise again past the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec.structs import replace
+
+from analyzer.clocks.schedule_families import Family
+from analyzer.clocks.schedule_families.conventions import (
+    Extras,
+    above_the_floor,
+    ended,
+    first_number,
+    progress,
+    spanned,
+)
+from analyzer.model import Floats
+
+if TYPE_CHECKING:
+    from analyzer.clocks.declared_schedule import Claim
+    from analyzer.clocks.schedules import Schedule
+
+
+def value(schedule: Schedule, p: Floats) -> Floats:
+    r = np.maximum(progress(schedule, p), 0.0)
+    if schedule.clamp:
+        r = np.minimum(r, 1.0)
+    turns = 2 * schedule.cycles if schedule.cycles != 1.0 else 1.0
+    return above_the_floor(schedule, 0.5 * (1 + np.cos(np.pi * turns * r)))
+
+
+def admitted(
+    blank: Schedule, claim: Claim, total: float | None, floors: list[float], extras: Extras
+) -> Iterator[Schedule]:
+    told = first_number(claim.params, "num_cycles")
+    cycles = 1.0 if told in (None, 0.5) else told or 1.0
+    for one in ended(replace(blank, cycles=cycles), total, floors, extras):
+        yield from spanned(one, claim, extras)
+
+
+FAMILY = Family(
+    name="cosine",
+    spelled="cosine cosinelr cosineannealinglr cosineannealing nanogptcosine timmcosinelrscheduler cosinelrscheduler "
+    "cosinedecay cosinewithwarmup cosinewithminlr cosinewarmupwithminlr warmupcosinelr warmupcosine "
+    "warmupcosinedecayschedule warmupcosinedecay linearwarmupcosineannealing linearwarmupcosineannealinglr "
+    "coswithwarmup cosinescheduler cosinedecayschedule",
+    value=value,
+    admitted=admitted,
+    ends=True,
+)

@@ -1,0 +1,43 @@
+"""Straight down to a floor (transformers, DeepSpeed, Megatron, torch with a schedule of one's own)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.clocks.schedule_families import Family
+from analyzer.clocks.schedule_families.conventions import (
+    Extras,
+    above_the_floor,
+    decay_shape,
+    ended,
+    progress,
+    spanned,
+)
+from analyzer.model import Floats
+
+if TYPE_CHECKING:
+    from analyzer.clocks.declared_schedule import Claim
+    from analyzer.clocks.schedules import Schedule
+
+
+def value(schedule: Schedule, p: Floats) -> Floats:
+    return above_the_floor(schedule, decay_shape("linear", np.clip(progress(schedule, p), 0.0, 1.0)))
+
+
+def admitted(
+    blank: Schedule, claim: Claim, total: float | None, floors: list[float], extras: Extras
+) -> Iterator[Schedule]:
+    for one in ended(blank, total, floors, extras):
+        yield from spanned(one, claim, extras)
+
+
+FAMILY = Family(
+    name="linear",
+    spelled="linear linearlr lineardecay linearwithwarmup warmupdecaylr linearwarmup",
+    value=value,
+    admitted=admitted,
+    ends=True,
+)

@@ -1,0 +1,52 @@
+"""A power of what is left down to a floor (transformers, torch, Keras, timm)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec.structs import replace
+
+from analyzer.clocks.schedule_families import Family
+from analyzer.clocks.schedule_families.conventions import (
+    Extras,
+    above_the_floor,
+    decay_shape,
+    ended,
+    first_number,
+    progress,
+    spanned,
+)
+from analyzer.model import Floats
+
+if TYPE_CHECKING:
+    from analyzer.clocks.declared_schedule import Claim
+    from analyzer.clocks.schedules import Schedule
+
+
+POWERS = (1.0, 2.0, 0.5, 0.9, 3.0)
+"""Tried where nobody says which: transformers' and torch's default, then those of papers on segmentation."""
+
+
+def value(schedule: Schedule, p: Floats) -> Floats:
+    share = decay_shape("polynomial", np.clip(progress(schedule, p), 0.0, 1.0), schedule.power)
+    return above_the_floor(schedule, share)
+
+
+def admitted(
+    blank: Schedule, claim: Claim, total: float | None, floors: list[float], extras: Extras
+) -> Iterator[Schedule]:
+    told = first_number(claim.params, "power")
+    for one in ended(blank, total, floors, extras):
+        for power in (told,) if told is not None else POWERS:
+            yield from spanned(replace(one, power=power), claim, extras)
+
+
+FAMILY = Family(
+    name="polynomial",
+    spelled="polynomial polynomiallr polynomialdecay poly polylr polylrscheduler timmpolylrscheduler warmuppolylr",
+    value=value,
+    admitted=admitted,
+    ends=True,
+)

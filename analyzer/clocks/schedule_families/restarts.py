@@ -1,0 +1,52 @@
+"""Cosine cycles of one length that fill the run (transformers cosine_with_restarts)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec.structs import replace
+
+from analyzer.clocks.schedule_families import Family
+from analyzer.clocks.schedule_families.conventions import (
+    Extras,
+    above_the_floor,
+    ended,
+    first_number,
+    progress,
+    spanned,
+)
+from analyzer.model import Floats
+
+if TYPE_CHECKING:
+    from analyzer.clocks.declared_schedule import Claim
+    from analyzer.clocks.schedules import Schedule
+
+
+CYCLES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+"""Tried where nobody says how many."""
+
+
+def value(schedule: Schedule, p: Floats) -> Floats:
+    r = progress(schedule, p)
+    inside = np.mod(schedule.cycles * np.maximum(r, 0.0), 1.0)
+    return above_the_floor(schedule, np.where(r >= 1, 0.0, 0.5 * (1 + np.cos(np.pi * inside))))
+
+
+def admitted(
+    blank: Schedule, claim: Claim, total: float | None, floors: list[float], extras: Extras
+) -> Iterator[Schedule]:
+    told = first_number(claim.params, "num_cycles")
+    for one in ended(blank, total, floors, extras):
+        for cycles in (told,) if told else CYCLES:
+            yield from spanned(replace(one, cycles=cycles), claim, extras)
+
+
+FAMILY = Family(
+    name="restarts",
+    spelled="cosinewithrestarts cosinewithhardrestarts",
+    value=value,
+    admitted=admitted,
+    ends=True,
+)
