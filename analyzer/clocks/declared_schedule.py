@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 FLOORS = ("min_lr", "eta_min", "lr_min", "lr_end", "end_learning_rate", "end_value", "base_lr_min")
 
 
+COUNTED_FROM_ITS_END = ("constant", "linear", "cosine", "polynomial", "exponential", "warm-restarts")
+"""Families whose counter begins where their warmup ends."""
+
+
 class Claim(Struct, frozen=True, kw_only=True):
     """What is declared about the learning rate, in the scheduler's own unit."""
 
@@ -126,7 +130,7 @@ def behind_a_warmup(claim: Claim) -> Claim:
     width, total = number(marks[0]), first_number(second, "T_max", "total_iters")
     rises = family_of(str(first.get("name", first.get("type", "")))) in ("linear", "constant")
     behind = family_of(str(second.get("name", second.get("type", ""))))
-    if not rises or behind is None or width is None or width <= 0:
+    if not rises or behind not in COUNTED_FROM_ITS_END or width is None or width <= 0:
         return claim
     params = {**second, **{key: first[key] for key in ("start_factor",) if key in first}}
     end = None if total is None else width + total

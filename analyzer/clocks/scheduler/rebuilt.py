@@ -20,7 +20,7 @@ from analyzer.clocks.scheduler.breaks import kept_until
 from analyzer.clocks.scheduler.compared import mismatches
 from analyzer.clocks.scheduler.counters import course_through, slopes_through, tabled
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of
-from analyzer.clocks.scheduler.left import begins_session, geometry_changed, join_of
+from analyzer.clocks.scheduler.left_words import begins_session, geometry_changed, join_of
 from analyzer.clocks.scheduler.tied import Tied, as_declared, references, row_of, stated
 from analyzer.clocks.schedules import Schedule
 

@@ -1,0 +1,100 @@
+"""Factors and places of drops, lengths of cycles and of the last phase, held against the declared ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.schedule_families.conventions import first_number
+from analyzer.clocks.schedule_fit import Fit
+from analyzer.clocks.scheduler.explanations import whole
+from analyzer.clocks.scheduler.mismatch import (
+    CONVENTION,
+    OTHER_PEAK,
+    Mismatch,
+)
+from analyzer.distinct import distinct
+
+MILESTONE = 1.5  # rows by which a drop may lie beside its milestone
+
+
+def drops_compared(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatch]:
+    """Factor and places of drops, lengths of cycles and of the last phase."""
+    declared = _declared_numbers(claim, fit, axis)
+    for name, (wanted, read, slack) in declared.items():
+        if abs(read - wanted) <= slack:
+            continue
+        yield Mismatch(
+            kind="warmup" if "warmup" in name else "family",
+            what=f"{name} is {whole(read):.6g}, {wanted:.6g} is declared",
+            numbers={"parameter": name, "observed": read, "declared": wanted},
+        )
+        return
+    marks = claim.params.get("milestones")
+    if fit.family == "step" and claim.family == "step" and isinstance(marks, list):
+        yield from _milestones(claim, rows, fit, axis, [float(mark) for mark in marks])
+
+
+def _declared_numbers(claim: Claim, fit: Fit, axis: str) -> dict[str, tuple[float, float, float]]:
+    """Name -> (declared, read, slack) of every parameter that both sides have, in the axis' unit."""
+    params, read = claim.params, fit.parameters
+    found: dict[str, tuple[float, float, float]] = {}
+    scale = 1.0 if claim.unit in (None, axis) else claim.per_epoch[0] if axis == "step" else 1 / claim.per_epoch[0]
+    gamma = first_number(params, "gamma", "decay_rate", "factor")
+    if fit.family == "step" and claim.family in ("step", "exponential"):
+        gamma = 0.1 if gamma is None and claim.family == "step" else gamma
+        if gamma:
+            found["gamma"] = (gamma, float(read["gamma"]), OTHER_PEAK * gamma)  # type: ignore[arg-type]
+        size = first_number(params, "step_size", "decay_t", "decay_steps", "lr_step_size", "step")
+        if size and "step_size" in read:
+            found["step_size"] = (size * scale, float(read["step_size"]), MILESTONE)  # type: ignore[arg-type]
+    if fit.family == "exponential" and claim.family == "exponential" and gamma and gamma > 0:
+        each = first_number(params, "decay_steps", "transition_steps") or 1.0
+        speed = math.exp(float(read["slope"]) * each * scale)  # type: ignore[arg-type]
+        found["gamma"] = (gamma, speed, max(OTHER_PEAK * abs(1 - gamma), 1e-6) + 5e-4 * (1 - speed))
+    if fit.family == claim.family == "inverse-sqrt" and claim.base_lr and float(read["slope"]) > 0:  # type: ignore[arg-type]
+        told = first_number(params, "timescale")
+        expected = [told] if told else [*(w for w in claim.warmups if w), 10_000.0]
+        scale_read = 1 / (float(read["slope"]) * claim.base_lr**2)  # type: ignore[arg-type]
+        nearest = min(expected, key=lambda one: abs(one - scale_read))
+        found["the warmup by which the decay is scaled"] = (nearest, scale_read, 0.02 * nearest + CONVENTION)
+    if fit.family == "warm-restarts" and claim.family == "warm-restarts":
+        first = first_number(params, "T_0", "first_decay_steps", "t_initial")
+        if first:
+            found["T_0"] = (first * scale, float(read["step_size"]), CONVENTION)  # type: ignore[arg-type]
+    if claim.family == "wsd" and math.isfinite(fit.end) and fit.family != "constant":
+        length = first_number(params, "num_decay_steps", "decay_steps", "wsd_decay_steps")
+        if length and axis == "step":
+            found["decay length"] = (length, fit.end - fit.start, CONVENTION + 1)
+    return found
+
+
+def _milestones(claim: Claim, rows: Observed, fit: Fit, axis: str, marks: list[float]) -> Iterator[Mismatch]:
+    """Drops at other places than declared, in the declared unit."""
+    places = fit.parameters.get("milestones")
+    if not isinstance(places, tuple):
+        return
+    x = rows.axes[axis]
+    spacing = float(np.median(np.diff(distinct(x)))) if len(x) > 1 else 1.0
+    scales = [1.0] if claim.unit in (None, axis) else list(claim.per_epoch)
+    if not scales:
+        return
+    for scale in scales:
+        due = np.array([mark * scale for mark in marks])
+        seen = due[(due > x[0] + spacing) & (due <= x[-1] - spacing)]
+        beside = np.array(places)[None, :] - due[:, None]
+        one_each = len(distinct(x)) == len(x)  # several rows in an epoch leave no phase open
+        met = (beside >= -1) & (beside <= spacing) if one_each else beside == 0  # seen in the first row behind it
+        if met.any(axis=0).all() and met[np.isin(due, seen)].any(axis=1).all():
+            return
+    shown = ", ".join(f"{place:.6g}" for place in places[:4])
+    wanted = ", ".join(f"{mark:.6g}" for mark in marks[:4])
+    yield Mismatch(
+        kind="family",
+        what=f"the rate drops at {shown}, {wanted} are declared",
+        numbers={"observed": list(places), "declared": marks},
+    )
