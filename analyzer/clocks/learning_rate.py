@@ -90,8 +90,10 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
     index = np.flatnonzero(usable)
     if len(index) < 2:
         return None
+    per_update = timeline.step_axis.per_update if timeline.step_axis.unit == "micro-batch" else None
+    update = np.ceil(step[index] / per_update) if per_update else step[index]
     last_of_step = np.ones(len(index), dtype=bool)
-    last_of_step[:-1] = (np.diff(step[index]) != 0) | (np.diff(session[index]) != 0)
+    last_of_step[:-1] = (np.diff(update) != 0) | (np.diff(session[index]) != 0)
     index = index[last_of_step]
     if len(index) < 2:
         return None
@@ -185,7 +187,7 @@ def _axes(timeline: Timeline, kept: Observed, per_step: float) -> dict[str, Floa
             axes["epoch end"] = (step - base + 1) * per_epoch
             axes["epoch start"] = (step - base) * per_epoch
         return axes
-    axes = {"step": step * per_step}
+    axes = {"step": np.ceil(step * per_step - 1e-9) if axis.unit == "micro-batch" else step * per_step}
     labels = timeline.roles.first("epoch")
     by_label = _labels_at(labels, kept) if labels is not None else None
     by_count = _laps_counted(timeline, kept)

@@ -10,15 +10,17 @@ own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from analyzer.model import Floats, Ints, Row, Series, Severity
 from analyzer.roles import role_of_tag
 
 if TYPE_CHECKING:
+    from analyzer.clocks.declared_schedule import Claim
     from analyzer.clocks.learning_rate import Observed
     from analyzer.timeline import Timeline
 
@@ -43,6 +45,7 @@ Kind = Literal[
 ]
 
 
+Fact = Literal["family", "horizon", "warmup", "peak", "floor"]
 SAME_PEAK = 1e-3  # relative; printed rates have three digits at least
 
 
@@ -79,6 +82,8 @@ class SchedulerClock(Struct, frozen=True, kw_only=True, eq=False):
     expected: Floats | None = None  # learning rate that the identified schedule gives at every row
     explained: float = 0.0  # share of rows within their written precision
     deviations: tuple[Deviation, ...] = ()
+    held_against: frozenset[Fact] = frozenset()  # declared facts that the log could be held against
+    counts: str | None = None  # what the log's steps count, where that is no known number of updates
     distinct_steps: Ints | None = None
 
 
@@ -93,7 +98,25 @@ def read_scheduler_clocks(timeline: Timeline) -> tuple[SchedulerClock, ...]:
     if not all(rows.sized for rows in groups):
         claim = without_steps(claim)
     bound = group_of(claim.base_lr, groups)
-    return tuple(read_clock(timeline, claim, rows, main=number == bound) for number, rows in enumerate(groups))
+    facts = frozenset(facts_of(claim))
+    clocks = []
+    for number, rows in enumerate(groups):
+        clock = read_clock(timeline, claim, rows, main=number == bound)
+        counts = None if rows.sized else timeline.step_axis.unit
+        clocks.append(replace(clock, held_against=facts if number == bound else frozenset(), counts=counts))
+    return tuple(clocks)
+
+
+def facts_of(claim: Claim) -> Iterator[Fact]:
+    """Facts of a declaration that a schedule can be held against."""
+    told: tuple[tuple[Fact, bool], ...] = (
+        ("family", claim.family is not None),
+        ("horizon", bool(claim.totals) or claim.epochs is not None),
+        ("warmup", claim.warmup_declared),
+        ("peak", claim.base_lr is not None),
+        ("floor", claim.min_lr is not None),
+    )
+    return (fact for fact, declared in told if declared)
 
 
 def group_of(base_lr: float | None, groups: list[Observed]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from analyzer.clocks.scheduler import Deviation, Kind, SchedulerClock, findings_of
+from analyzer.clocks.scheduler import Deviation, Fact, Kind, SchedulerClock, findings_of
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Finding
 from analyzer.rules import Unchecked
@@ -14,14 +14,26 @@ from analyzer.rules.examples import falling_loss, table
 from analyzer.timeline import Timeline
 
 NO_RATE = "no learning rate in the log: log it, or name its tag with --role learning_rate=TAG"
+COUNTS = "this log counts {}s, of no known number of updates: declare logging_steps or the batch size"
 UNKNOWN = (
     "the learning rate follows no schedule that is known here: "
     "declare scheduler, base_lr, warmup_steps and max_steps or epochs"
 )
 
 
-def told(timeline: Timeline, *kinds: Kind) -> Iterator[Finding | Unchecked]:
-    """Findings for deviations of some kinds; why not, where nothing could be looked at."""
+NOT_DECLARED = {
+    "family": "no scheduler is declared, or one that is not known here: declare scheduler",
+    "horizon": "no length of the run is declared: declare max_steps, or dataset_size, batch_size and epochs",
+    "warmup": "no warmup is declared: declare warmup_steps, warmup_epochs or warmup_ratio",
+}
+
+
+def told(timeline: Timeline, *kinds: Kind, against: Fact | None = None) -> Iterator[Finding | Unchecked]:
+    """Findings for deviations of some kinds; why not, where nothing could be looked at.
+
+    Args:
+        against: the declared fact without which there is nothing to compare.
+    """
     clocks = timeline.schedulers
     if not clocks:
         yield Unchecked(reason=NO_RATE)
@@ -29,7 +41,13 @@ def told(timeline: Timeline, *kinds: Kind) -> Iterator[Finding | Unchecked]:
     if all(clock.family == "unknown" and not clock.deviations for clock in clocks):
         yield Unchecked(reason=UNKNOWN)
         return
-    for clock, deviation in findings_of(timeline, *kinds):
+    found = findings_of(timeline, *kinds)
+    if not found and against is not None and not any(against in clock.held_against for clock in clocks):
+        counts = next((clock.counts for clock in clocks if clock.counts), None)
+        declared = NOT_DECLARED.get(against, f"no {against} is declared")
+        yield Unchecked(reason=COUNTS.format(counts) if counts else declared)
+        return
+    for clock, deviation in found:
         yield finding(timeline, clock, deviation)
 
 

@@ -31,7 +31,7 @@ from analyzer.timeline import Timeline
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    yield from told(timeline, "horizon")
+    yield from told(timeline, "horizon", against="horizon")
 
 
 RULE = Rule(

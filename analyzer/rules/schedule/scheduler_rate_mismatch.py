@@ -32,7 +32,7 @@ from analyzer.timeline import Timeline
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    yield from told(timeline, "rate")
+    yield from told(timeline, "rate", against="family")
 
 
 RULE = Rule(

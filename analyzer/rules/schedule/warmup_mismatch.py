@@ -30,7 +30,7 @@ from analyzer.timeline import Timeline
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    yield from told(timeline, "warmup")
+    yield from told(timeline, "warmup", against="warmup")
 
 
 RULE = Rule(
