@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from analyzer import discovery
+from analyzer.cli import main
 from analyzer.discovery import discover
 from analyzer.walking import natural
 
@@ -104,3 +106,20 @@ def test_an_error_inside_costs_one_file(tmp_path: Path, monkeypatch: pytest.Monk
     found = discover([tmp_path])
     assert len(found.runs) == 1
     assert [problem.message for problem in found.unreadable] == ["internal error, please report it: TypeError: a bug"]
+
+
+TINY = {
+    "gradient norms only": {"grad_norm": [1.0 + step / 10 for step in range(40)]},
+    "losses near the largest double": {"loss": [1e308] * 40},
+    "losses that go to and fro between them": {"loss": [1.7e308, -1.7e308] * 20, "lr": [1e308, 1e-308] * 20},
+}
+
+
+@pytest.mark.parametrize("columns", TINY.values(), ids=TINY.keys())
+def test_there_is_a_page_where_there_is_nothing_to_draw(tmp_path: Path, columns: dict[str, list[float]]) -> None:
+    rows = zip(range(40), *columns.values(), strict=True)
+    lines = [",".join(("step", *columns)), *(",".join(map(repr, row)) for row in rows)]
+    (tmp_path / "metrics.csv").write_text("\n".join(lines) + "\n")
+    result = CliRunner().invoke(main, ["report", str(tmp_path), "-o", str(tmp_path / "page.html")])
+    assert result.exit_code in (0, 1), result.output
+    assert "metrics.csv" in (tmp_path / "page.html").read_text()

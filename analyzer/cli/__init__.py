@@ -26,6 +26,8 @@ from analyzer.spelling import did_you_mean
 gc.set_threshold(50_000, 20, 20)
 atexit.register(gc.freeze)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Losses of 1e308 overflow where they are added up; what comes of it is judged, and numpy's warning helps nobody.
+warnings.filterwarnings("ignore", category=RuntimeWarning)
 
 ORDER = (
     "check",

@@ -49,6 +49,9 @@ DASHES = ("-", "--", "-.", ":")
 STYLES = {"expected": "--", "declared": (0, (1, 1.2))}
 
 
+LARGEST_DRAWN = 1e300  # beyond, matplotlib's ticks overflow
+
+
 class NothingToDraw(ValueError):
     """The log does not carry what this kind of figure shows."""
 
@@ -68,9 +71,20 @@ def draw(report: RunReport, *, kind: str, output: str, dots_per_inch: int = 200)
     figure = figure_of(report, kind)
     buffer = io.BytesIO()
     metadata = {"Date": None} if output in ("svg",) else {"CreationDate": None} if output == "pdf" else None
-    with rc_context(STYLE):
-        figure.savefig(buffer, format=output, dpi=dots_per_inch, metadata=metadata)
+    try:
+        with rc_context(STYLE):
+            figure.savefig(buffer, format=output, dpi=dots_per_inch, metadata=metadata)
+    except (ValueError, OverflowError) as error:
+        if not _too_large(report):
+            raise
+        why = "values near the largest that a double holds, no scale shows them"
+        raise NothingToDraw(f"{report.run.name}: {why}") from error
     return buffer.getvalue()
+
+
+def _too_large(report: RunReport) -> bool:
+    every = [series.value for view in report.run.views for series in view.series.values()]
+    return any(np.abs(value[np.isfinite(value)]).max(initial=0.0) > LARGEST_DRAWN for value in every)
 
 
 def figure_of(report: RunReport, kind: str) -> Any:

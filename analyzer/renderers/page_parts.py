@@ -145,7 +145,9 @@ def section_of(one: RunReport, summary: RunSummary, *, figure: bool = False) -> 
         "payload": script_json({**payload, "arrays": pool.described()}),
         "numbers": pool.text() if charts else "",
         "left_out": left_out if tags > TAGS_PER_RUN else "",
-        "figure": _figure(one) if figure and charts else "",
+        "figure": "",
+        "no_figure": "",
+        **(_figure(one) if figure and charts else {}),
         "evidence_rows": EVIDENCE_ROWS,
     }
 
@@ -275,13 +277,19 @@ def _parts(line: Line, chart: Chart | None, pool: Pool, points: int = POINTS_PER
         }
 
 
-def _figure(one: RunReport) -> str:
-    """The overview as a PNG of few colours in base64: it has no more than lines and letters."""
+def _figure(one: RunReport) -> dict[str, str]:
+    """The overview as a PNG of few colours in base64: it has no more than lines and letters. Or why there is none."""
     from PIL import Image  # matplotlib brings it
 
-    from analyzer.renderers.figures import draw
+    from analyzer.renderers.figures import NothingToDraw, draw
 
-    picture = Image.open(io.BytesIO(draw(one, kind="overview", output="png", dots_per_inch=100)))
+    try:
+        drawn = draw(one, kind="overview", output="png", dots_per_inch=100)
+    except NothingToDraw:
+        return {}
+    except Exception as error:  # a figure must never cost the page
+        return {"no_figure": f"internal error, please report it: {type(error).__name__}: {error}"}
+    picture = Image.open(io.BytesIO(drawn))
     small = io.BytesIO()
     picture.convert("RGB").quantize(colors=48, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    return base64.b64encode(small.getvalue()).decode("ascii")
+    return {"figure": base64.b64encode(small.getvalue()).decode("ascii")}
