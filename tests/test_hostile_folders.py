@@ -115,6 +115,7 @@ TINY = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("columns", TINY.values(), ids=TINY.keys())
 def test_there_is_a_page_where_there_is_nothing_to_draw(tmp_path: Path, columns: dict[str, list[float]]) -> None:
     rows = zip(range(40), *columns.values(), strict=True)

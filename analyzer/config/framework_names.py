@@ -6,7 +6,6 @@ looks. A wrong fact makes false alarms, a missing one only leaves a check undone
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -99,7 +98,7 @@ def facts_from_mapping(mapping: Mapping[str, Any], found_in: str) -> tuple[Fact,
         certain.setdefault(key, []).append((dotted, value))
     facts = []
     for key, found in certain.items():
-        values = {json.dumps(value, sort_keys=True, default=str) for _, value in found}
+        values = {repr(value) for _, value in found}
         names = " and ".join(dotted for dotted, _ in found[:2])
         if len(values) == 1:
             facts.append(Fact(key=key, value=found[0][1], found_in=f"{found_in}: {found[0][0]}"))

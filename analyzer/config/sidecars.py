@@ -40,7 +40,10 @@ def read_beside(paths: Iterable[Path]) -> tuple[tuple[Fact, ...], tuple[Problem,
     for path in paths:
         mapping, reason = read_sidecar(path)
         if mapping is not None:
-            facts += facts_of_file(path.name, mapping)
+            try:
+                facts += facts_of_file(path.name, mapping)
+            except Exception as error:  # a side file must never cost the log beside it
+                reason = f"internal error, please report it: {type(error).__name__}: {_one_line(error)}"
         if reason:
             problems.append(Problem(source=str(path), kind="not-read", message=reason))
     return tuple(facts), tuple(problems)

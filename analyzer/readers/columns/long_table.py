@@ -80,6 +80,8 @@ def _numbered(labels: Sequence[_Label]) -> tuple[list[_Label], Ints]:
 
 def _places_of(number: Ints, count: int) -> list[Ints]:
     """Where each number stands, in rising order."""
+    if not count:
+        return []
     order = np.argsort(number, kind="stable")
     return np.split(order, np.searchsorted(number[order], np.arange(1, count)))
 

@@ -49,10 +49,13 @@ def split_row(line: str, delimiter: str) -> list[str]:
         return line.split()
     if '"' not in line:
         return line.split(delimiter)
-    try:
-        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
-    except csv.Error:
-        return line.split(delimiter)
+    for text in (line, re.sub(rf'"[ \t]+(?={re.escape(delimiter)}|$)', '"', line)):  # blanks behind a quote are padding
+        try:
+            # strict: else ``"5"15`` would be 515
+            return next(csv.reader([text], delimiter=delimiter, skipinitialspace=True, strict=True), [])
+        except csv.Error:
+            continue
+    return line.split(delimiter)
 
 
 def records(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
