@@ -9,10 +9,8 @@ while it was read, or copied, is read again.
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -59,6 +57,9 @@ def _opened(path: Path, state: _State) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(address, uri=True)) as connection:
             yield connection
         return
+    import shutil
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
         copy = Path(folder) / "copy.db"
         for name, found in zip(("", *_BESIDE), state, strict=True):
