@@ -26,7 +26,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.loss import ZERO_TAIL_ROWS
-from analyzer.model import NO_STEP, Finding, Row, Series
+from analyzer.distinct import distinct
+from analyzer.model import NO_STEP, Finding, Floats, Row, Series
 from analyzer.precision import half_width
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
@@ -35,6 +36,7 @@ from analyzer.timeline import Timeline
 
 UNITS_OF_LAST_DIGIT = 100.0  # a loss within so many written units of zero may well have reached it
 ROWS_BEFORE = 10
+MULTIPLE_WITHIN = 0.01  # of the unit; ten values of a loss that is not rounded meet it once in 10^17
 USUAL_ZEROS = 0.05  # share of the rows before that are zero
 FEWEST_ZEROS = 10  # rows of nothing else
 RETURNS = re.compile(r"reward|kl(?:$|[/_])|advantage|policy|episode|rollout", re.I)  # on-policy losses begin at zero
@@ -60,8 +62,8 @@ def _collapse(timeline: Timeline, series: Series) -> Finding | None:
         return None
     first = int(finite[nonzero[-1] + 1])
     before = finite[: nonzero[-1] + 1][-ROWS_BEFORE:]
-    width = float(half_width(series)[before].max())
-    if float(np.median(np.abs(series.value[before]))) <= max(UNITS_OF_LAST_DIGIT * 2 * width, 1e-6):
+    unit = max(2 * float(half_width(series)[before].max()), _grid(series.value[before]))
+    if float(np.median(np.abs(series.value[before]))) <= max(UNITS_OF_LAST_DIGIT * unit, 1e-6):
         return None
     if np.mean(series.value[finite[: nonzero[-1] + 1]] == 0.0) > USUAL_ZEROS:
         return None  # zeros are an everyday value of this loss (a hinge, an auxiliary term)
@@ -83,6 +85,16 @@ def _collapse(timeline: Timeline, series: Series) -> Finding | None:
             *evidence,
         ),
     )
+
+
+def _grid(values: Floats) -> float:
+    """The unit of which all values are multiples, as those of a rounded loss are, however it is scaled; 0.0: none."""
+    apart = np.diff(distinct(np.abs(values)), prepend=0.0)
+    unit = float(apart[apart > 0].min(initial=np.inf))
+    if not np.isfinite(unit):
+        return 0.0
+    multiples = values / unit
+    return unit if bool((np.abs(multiples - np.round(multiples)) < MULTIPLE_WITHIN).all()) else 0.0
 
 
 def _never_more(timeline: Timeline, series: Series) -> Finding | None:
