@@ -96,7 +96,8 @@ def _rows_of_one_tag(timeline: Timeline) -> Iterator[Finding]:
         if found is None:
             continue
         cadence, gaps = found
-        for at in gaps.tolist():
+        rises = lacking.step[gaps + 1] - lacking.step[gaps]
+        for at in gaps[rises > ROWS_OF_ONE_TAG * cadence].tolist():
             low, high = int(lacking.step[at]), int(lacking.step[at + 1])
             rows = (high - low) // cadence - 1
             beside = next((one for one in series if one is not lacking and _goes_on(one, lacking, at, rows)), None)
