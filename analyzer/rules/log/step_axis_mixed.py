@@ -205,6 +205,8 @@ def _calls(timeline: Timeline, main: Series) -> _Mixed | None:
     step = distinct_steps(main.step)
     if len(step) < 20 or np.mean(np.diff(step) == spacing) < 0.9:
         return None
+    if any(len(one) >= 20 and np.array_equal(one.value, one.step) for one in timeline.view.series.values()):
+        return None  # another counter says the same as the step
     for role in ("learning_rate", "grad_norm"):
         other = timeline.roles.first(role)
         if other is None or abs(len(other) - len(main)) > 2:
