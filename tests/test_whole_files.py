@@ -136,6 +136,7 @@ ONTO_THE_LOG = [
     ["report", "run", "-o", "run/log.csv"],
     ["export", "run", "-o", "run/log.csv"],
     ["plot", "run", "-o", "run/log.png"],
+    ["compare", "run", "other", "-o", "run/log.csv"],
 ]
 
 
@@ -143,6 +144,8 @@ ONTO_THE_LOG = [
 def test_no_command_writes_onto_what_it_read(arguments: list[str]) -> None:
     Path("run").mkdir()
     Path("own.toml").write_text("")
+    Path("other").mkdir()
+    Path("other/log.csv").write_text(log_text(0.5))
     Path("run/log.csv").write_text(log_text())
     Path("run/log.png").symlink_to("log.csv")
     result = CliRunner().invoke(main, arguments)

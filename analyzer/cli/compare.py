@@ -59,7 +59,7 @@ def command(
     from analyzer.cli.timeline import timelines_of
     from analyzer.comparison import AXES as ALL
     from analyzer.comparison import compare_runs, heights_apart, sounds_better_when_high
-    from analyzer.console.output import look_of_stdout, say, write_file
+    from analyzer.console.output import files_read, look_of_stdout, say, write_file
     from analyzer.parting import configuration_differences, partings
     from analyzer.renderers import Look
     from analyzer.renderers.comparison_text import Context, as_json, as_text
@@ -81,14 +81,18 @@ def command(
         differences=configuration_differences(timelines),
         partings=partings(timelines),
     )
+    spared = list(files_read((one.run for one in timelines), request))
     if output is None or output.suffix.lower() not in (".html", *FIGURES):
         look = look_of_stdout() if output is None else Look()
         text = as_json(found, context) if output_format == "json" else as_text(found, context, look)
-        say(text, form="json" if output_format == "json" else "text") if output is None else write_file(output, text)
+        if output is None:
+            say(text, form="json" if output_format == "json" else "text")
+        else:
+            write_file(output, text, spared=spared)
     elif output.suffix.lower() == ".html":
-        write_file(output, _page(request, found, context))
+        write_file(output, _page(request, found, context), spared=spared)
     else:
-        write_file(output, _figure(timelines, chosen, tag, output))
+        write_file(output, _figure(timelines, chosen, tag, output), spared=spared)
     sys.exit(0 if any(len(one.standings) > 1 for one in found) else 2)
 
 

@@ -109,14 +109,15 @@ def test_a_real_name_is_still_legible(name: str) -> None:
 def test_what_other_commands_print(text: str) -> None:
     timeline = hostile(text).runs[0].timeline
     comparisons = compare_runs([timeline, timeline], tag=text)
+    context = comparison_text.Context(warning=text, differences={"scheduler": {text: text}})
     printed = (
         timeline_text.as_text(timeline, Look(width=80)),
-        comparison_text.as_text(comparisons, text, Look(width=80)),
+        comparison_text.as_text(comparisons, context, Look(width=80)),
         tables.as_text(("a", "b"), [(text, text)], Look(width=80)),
         tables.as_sections(("a", "b", "c"), [(text, text, text)], Look(width=80)),
         tables.as_markdown(("a", "b"), [(text, text)]),
         json.dumps(timeline_text.as_json(timeline), allow_nan=False),
-        comparison_text.as_json(comparisons, text),
+        comparison_text.as_json(comparisons, context),
     )
     for out in printed:
         out.encode("utf-8")
