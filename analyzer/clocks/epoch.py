@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from fractions import Fraction
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +15,9 @@ from analyzer.clocks.epoch_bounds import Bounds, bounds_of_runs, label_runs, mea
 from analyzer.clocks.epoch_breaks import anchor_of, breaks_between, rows_around, shifted_origin
 from analyzer.clocks.epoch_clock import Break, EpochClock
 from analyzer.clocks.epoch_ends import counts_in_fractions, from_closing_rows, from_whole_fractions
-from analyzer.clocks.epoch_explanation import Explanation, Planned, explain
-from analyzer.clocks.epoch_search import DIFFERENT_STEPS, MEASURED, candidate_lengths, measured_from
+from analyzer.clocks.epoch_evidence import borne_out, laps_of, one_way_only
+from analyzer.clocks.epoch_explanation import Explanation, explain
+from analyzer.clocks.epoch_search import MEASURED, candidate_lengths, measured_from
 from analyzer.clocks.fractions import (
     Slope,
     along_a_line,
@@ -37,14 +36,6 @@ if TYPE_CHECKING:
 RAMP_LAPS = 2
 """Complete epochs of one length that show a stretch of a ramp: a single one may be an epoch in which something went
 wrong."""
-LAPS_A_BREAK = 2
-LAPS_A_SHIFT = 3
-"""Epochs of the clock's own length for each break inside a session: a break and an epoch fit any two boundaries, and a
-shift fits every length, whole laps or two lengths only some."""
-RETURN_LAPS = 2
-"""Epochs that a clock spans which returns: from the end before the break to the one behind it."""
-MOST_SHIFTS = 3
-"""Boundaries off by some steps, each for itself, without a plan: with more of them the epochs vary in length."""
 BARELY = Fraction(1, 4)
 """Of the steps per epoch, by which they may be open in a log that is said to measure them."""
 
@@ -94,42 +85,9 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
     known = tuple(int(S) for S in planned.known if S.denominator == 1)
     lengths = candidate_lengths(measured_laps(runs), (*known, *beginning))
     found = explain(bounds, lengths, anchor=anchor, slope=None, planned=planned, crossings=len(runs) - 1)
-    if found is None or not _borne_out(found, planned):
+    if found is None or not borne_out(found, planned):
         return None
     return _clock(timeline, labels, found, None, crossings)
-
-
-def _borne_out(found: Explanation, planned: Planned) -> bool:
-    """Whether the epochs that have the clock's length outnumber its free values: each break inside a session is one."""
-    inside = [piece for piece in found.pieces[1:] if not (piece.at_join or piece.returns)]
-    shifts = sum(not (piece.laps or piece.another_length) for piece in inside)
-    known = bool(planned.lengths) and planned.knows(found.low, found.high)
-    lengths = [found.pieces[0].S, *(piece.S for piece in inside if piece.another_length)]
-    if len(lengths) > 2 and not _one_way(lengths):
-        return False  # epochs that vary in length
-    laps = sum(_laps_of(found, k) for k in range(len(found.pieces)))
-    laps += RETURN_LAPS * sum(piece.returns for piece in found.pieces)
-    last = found.pieces[-1]
-    if (
-        last in inside
-        and not (known or last.laps or last.another_length)
-        and not _laps_of(found, len(found.pieces) - 1)
-    ):
-        shift = max(abs(last.low - found.pieces[-2].high), abs(last.high - found.pieces[-2].low))
-        if shift > DIFFERENT_STEPS:
-            return False  # the last epoch may as well be the first of another length
-    needed = LAPS_A_SHIFT * shifts + LAPS_A_BREAK * (len(inside) - shifts)
-    return known or (shifts <= MOST_SHIFTS and laps >= needed)
-
-
-def _laps_of(found: Explanation, number: int) -> float:
-    """Complete epochs of a piece, as far as the labels show their ends."""
-    bounds, pieces = found.bounds, found.pieces
-    stop = pieces[number + 1].bound if number + 1 < len(pieces) else len(bounds)
-    shared = stop < len(bounds) and pieces[number + 1].another_length and bounds.start[stop] != bounds.start[stop - 1]
-    chosen = slice(pieces[number].bound, stop + bool(shared))  # the boundary at which the length changes is one of both
-    highs = bounds.high_label[chosen][np.isfinite(bounds.high[chosen])]
-    return float(highs[-1] - highs[0]) if len(highs) else 0.0
 
 
 def _from_fractions(timeline: Timeline, labels: Labels) -> EpochClock | None:
@@ -241,16 +199,12 @@ def _as_ramp(found: Explanation, breaks: list[Break]) -> list[Break]:
     befores = [int(found.bounds.start[piece.bound - 1]) for piece in found.pieces[1:]]
     lengths = [piece.S for piece in found.pieces]
     at_boundaries = all(start != before for start, before in zip(starts, befores, strict=True))
-    one_way = _one_way(lengths)
-    laps = [_laps_of(found, k) for k in range(len(lengths))]
+    one_way = one_way_only(lengths)
+    laps = [laps_of(found, k) for k in range(len(lengths))]
     lasting = all(one >= RAMP_LAPS for one in (laps if len(laps) == 2 else laps[:-1]))
     if not (at_boundaries and one_way and lasting):
         return breaks
     return [replace(one, kind="ramp", low=one.high) for one in changes]
-
-
-def _one_way(lengths: Sequence[Fraction]) -> bool:
-    return all(a > b for a, b in pairwise(lengths)) or all(a < b for a, b in pairwise(lengths))
 
 
 def _single_lap(labels: Labels) -> EpochClock:

@@ -124,6 +124,8 @@ def _of_one_piece(
             # two boundaries and no plan: early labels and alternating laps look alike
             early = crossings >= LAST_BOUNDARIES or bool(planned.lengths or trusted)
             price = _price_elsewhere(elsewhere, rooted) if early else 0.0
+            if early and not planned.lengths and price >= prices.INSIDE:
+                early = False  # a first epoch of several lengths: a batch that grew behind it leaves the same
             found.append(replace(elsewhere, elsewhere=early, cost=price))
     if slope is None and ratios is not None:
         own = [S for S in planned.lengths if S.denominator > 1 and _holds(*ratios, S)]

@@ -42,6 +42,8 @@ def measured_totals(timeline: Timeline, clock: EpochClock | None) -> tuple[int, 
         return ()
     if clock.crossings < MEASURED_ENDS or clock.high - clock.low > max(OPEN, OPEN_SHARE * clock.low):
         return ()
+    if clock.origin is None or abs(clock.origin) > 1:
+        return ()  # the first epoch has another length, or the log begins later
     each = epochs / Fraction(size).limit_denominator(10**6)
     return tuple(range(math.floor(clock.low * each), math.ceil(clock.high * each) + 1))
 

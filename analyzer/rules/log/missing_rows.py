@@ -204,6 +204,9 @@ def _first_validation_missing(timeline: Timeline) -> Iterator[Finding]:
         return
     if first not in (2 * interval, 2 * interval - 1):
         return
+    labels = timeline.roles.first("epoch")
+    if labels is not None and len(distinct(labels.value[labels.step < first])) == 1:
+        return  # one label up to the first validation: no epoch ended before it
     yield Finding(
         severity="warning",
         message=f"{validation.tag} is logged every {interval} steps from step {first} on, but not at step "
