@@ -1,4 +1,4 @@
-"""Whether enough epochs bear out a clock with breaks: without a plan, epochs of varying length leave such labels too."""
+"""Whether enough epochs bear out a clock with breaks: without a plan, epochs of any length leave such labels too."""
 
 from __future__ import annotations
 
