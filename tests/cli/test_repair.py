@@ -37,7 +37,8 @@ def csv_log(steps: list[tuple[int, float]]) -> str:
 
 
 REPLAY = [*((s, loss(s)) for s in range(1, 131)), *((s, loss(s, 1)) for s in range(101, 201))]
-RESET = [*((s, loss(s)) for s in range(1, 101)), *((s, loss(s + 100)) for s in range(1, 101))]
+# lives of one length could be epochs whose batches are counted
+RESET = [*((s, loss(s)) for s in range(1, 121)), *((s, loss(s + 120)) for s in range(1, 81))]
 
 
 def in_csv(folder: Path, rows: list[tuple[int, float]]) -> None:
@@ -80,11 +81,12 @@ def test_the_copy_has_one_step_axis(
 
 def test_everything_but_the_step_stays_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    rows = [f'{step},{loss(step + 100 * life)}, "a, b" ,1e-04\r\n' for life in (0, 1) for step in range(1, 101)]
+    lives = [(step, step + past) for past, last in ((0, 120), (120, 80)) for step in range(1, last + 1)]
+    rows = [f'{step},{loss(done)}, "a, b" ,1e-04\r\n' for step, done in lives]
     (tmp_path / "run" / "log.csv").write_text("".join(["step,loss,note,lr\r\n", *rows]), newline="")
     assert repair(tmp_path / "run", "-o", tmp_path / "copy").exit_code == 0
     lines = (tmp_path / "copy" / "log.csv").read_bytes().split(b"\r\n")
-    assert lines[100].startswith(b"100,") and lines[101].startswith(b"101,") and lines[101].endswith(b",1e-04")
+    assert lines[120].startswith(b"120,") and lines[121].startswith(b"121,") and lines[121].endswith(b",1e-04")
     assert len(lines) == 202
 
 
