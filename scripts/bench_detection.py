@@ -97,7 +97,7 @@ def audit_healthy(results: Results, runs: int, longest: int) -> None:
         run = simulate.healthy_run(rng, n=n)
         found = codes_of(run)
         results.healthy.add(bool(found))
-        if run.shape in SMOOTH and run.logged != "running mean":
+        if run.shape == "flat" and run.logged != "running mean":
             results.p_values[run.noise].append(chance_of_a_change(run.loss))
         kinds = (run.noise, run.shape, run.logged, f"{10 ** int(math.log10(n))} rows and more")
         for kind in kinds:
@@ -237,10 +237,12 @@ def our_score(loss: Floats) -> Floats:
 
 
 def our_level_score(loss: Floats) -> Floats:
-    """Minus the logarithm of the chance of a change of level, at its row; 0 elsewhere."""
+    """Minus the logarithm of the chance of a rise of level, at its row; 0 elsewhere: a loss falls by itself."""
     score = np.zeros(len(loss))
     scan = Scan(np.log(loss), first=burn_in_of(loss), floor=1e-3)
-    for change in scan.changes(0.3):
+    for change in scan.changes(0.1):
+        if change.rise < 0:
+            continue
         score[change.row] = max(score[change.row], -math.log10(max(change.p_value, 1e-300)))
     return score
 

@@ -94,9 +94,10 @@ def _lines(results: Results, options: argparse.Namespace) -> list[str]:
         "## P-values",
         "",
         *_text(
-            "How often the p-value of the scan of levels is below a level on healthy runs whose level does not step:",
-            "as often as the level says, or less. Less where the run must leave room for noise that it is too short",
-            "to rule out.",
+            "How often the p-value of the scan of levels is below a level on healthy runs that are flat: to be as",
+            "often as the level says, or less, where the run must leave room for noise that it is too short to rule",
+            "out. On a descent of little noise falls are found more often than that; a fall is told only where it is",
+            "sharp, and as a warning only where it is a factor.",
         ),
         "",
         "| noise | runs | " + " | ".join(f"{100 * level:g} %" for level in LEVELS) + " |",

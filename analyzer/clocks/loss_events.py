@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 P_LEVEL = 5e-3  # chance of any change of level in a sound run; factors, divergence, stretches and shifts share it
 LOG_NOISE = 0.6  # scatter of the log-loss from which a row of three times the loss is nothing special
 RATIO_ERROR_AT_JOIN = 0.08  # of the ratio: with more, what a lost state does to the loss looks like a factor
+LARGEST_FALL = 0.8  # of the level, that is told although it is no factor: a loss falls by itself
 RATIO_ERROR_OF_FALL = 0.05  # a loss falls by itself, and then by any ratio
 RATIO_ERROR_OF_INTERVAL = 0.06  # an integer lies within three such errors of one ratio in three
 LEAST_INTERVAL = 20  # rows that show whether the relative noise is the same
@@ -107,6 +108,7 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
         shift
         for shift in shifts
         if scale is None and divergence is None and shift.lasting and shift.sharp and shift.steady
+        if shift.ratio > 1 or shift.ratio < LARGEST_FALL
         if is_new(shift.row, shift.row) and not _explains(shift, loss, timeline)
     )
     return LossEvents(
