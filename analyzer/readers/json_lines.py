@@ -40,7 +40,7 @@ _TIMES_LOOKED_THROUGH = 4  # a half-written line has few places where an object 
 ENTRIES_SEEN = 200  # whose keys tell the writer
 _Odd = dict[str, list[tuple[int, str]]]  # what is wrong -> line numbers, and how each line begins
 TELLING_ROLES = ("loss", "validation_loss", "epoch_loss", "learning_rate")
-_COMPOSER = re.compile(r"\[[\w ]+\](?:\[(?P<unit>step|batch|epoch)=(?P<step>\d+)\])?:?\s*(?=\{)")
+_COMPOSER = re.compile(r"\[[\w ]+\](?:\[(?P<unit>step|batch|epoch)=(?P<step>[0-9]{1,15})\])?:?\s*+(?=\{)")
 _KEY = re.compile(r'"([^"\\]{1,120})"\s*:')
 _STEPS_OF_FAIRSEQ = ("num_updates", "train_num_updates")
 

@@ -262,3 +262,11 @@ def test_tensorboard_json_download() -> None:
     assert reading.source.framework == "tensorboard"
     assert [(step, row) for step, _, row in points(reading, "loss")] == [(10, 0), (20, 1), (30, 2)]
     assert reading.series[0].wall_time.tolist() == [1700000000.5, 1700000001.5, 1700000002.5]
+
+
+def test_a_step_of_thousands_of_digits_costs_its_line() -> None:
+    lines = [f'[BATCH][step={step}]: {{"loss/train": {step}.5}}\n' for step in (1, 2, "9" * 5000, 4)]
+    reading = json_lines.parse("".join(lines).encode(), "log.txt")
+    (loss,) = reading.series
+    assert loss.step.tolist() == [1, 2, 4]
+    assert [problem.row for problem in reading.problems] == [3]

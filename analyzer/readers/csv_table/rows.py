@@ -102,7 +102,9 @@ def collect(
             continue
         if _is_header(table, cells):
             names = unique_names(cells)
-            moved = [name for name in names if name in table.main and names.index(name) != table.main.index(name)]
+            before = {name: at for at, name in reversed([*enumerate(table.main)])}  # the first of two
+            now = {name: at for at, name in reversed([*enumerate(names)])}
+            moved = [name for name in names if before.get(name, now[name]) != now[name]]
             if moved:
                 table.complain("header", line_number, ", ".join(moved))
             table.set_header(names)
