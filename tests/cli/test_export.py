@@ -27,7 +27,7 @@ def table(request: pytest.FixtureRequest, tmp_path: Path) -> pd.DataFrame:
     target = tmp_path / f"out.{request.param}"
     result = export(RUNS / "transformers-resumed", "-o", target)
     assert result.exit_code == 0, result.output
-    return pd.read_csv(target) if request.param == "csv" else pd.read_parquet(target)
+    return pd.read_csv(target, float_precision="round_trip") if request.param == "csv" else pd.read_parquet(target)
 
 
 def test_every_point_of_every_view_is_there_bit_for_bit(table: pd.DataFrame) -> None:
