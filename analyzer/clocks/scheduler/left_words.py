@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,13 @@ from analyzer.clocks.scheduler import Deviation
 from analyzer.clocks.scheduler.beginnings import Left
 from analyzer.clocks.scheduler.breaks import Change
 from analyzer.clocks.scheduler.tied import Tied, row_of
-from analyzer.model import Floats, Row
+from analyzer.model import Floats, Ints, Row, View
 
 if TYPE_CHECKING:
     from analyzer.timeline import Timeline
 
 FEWEST_BEFORE = 8  # rows that a schedule nobody declared must explain before it is left
+SCALER = re.compile(r"(?:loss|grad)[-_ ]?scale|scaler", re.I)
 MOST_AT_THE_START = 50  # updates that a loss scaler may skip before it has found its scale
 EVEN = 0.3  # scattered waits lie as far apart as chance has it: the spread of their distances is that of their mean
 FEWEST_WAITS = 3
@@ -153,6 +155,17 @@ def _counter_in_words(was: float, now: float, unit: float) -> str:
     return f"the scheduler goes on at {now:.6g} instead of {was:.6g} ({now - was:+.6g})"
 
 
+def scale_fell(view: View, steps: Ints) -> bool:
+    """Whether a loss scaler's own series fell at all of these steps: it halves where it skips an update."""
+    for tag, series in view.series.items():
+        if SCALER.search(tag) is None or len(series) < 2:
+            continue
+        falls = series.step[1:][np.diff(series.value) < 0]
+        if np.isin(steps, falls).all():
+            return True
+    return False
+
+
 def shifts_told(
     timeline: Timeline, claim: Claim, rows: Observed, left: Left, waits: list[Change], before: dict[int, float]
 ) -> Iterator[tuple[float, Deviation | None]]:
@@ -182,12 +195,14 @@ def shifts_told(
         )  # fmt: skip
         return
     updates = left.tied.axis == "step"
-    if updates and (sizes < 0).all() and (len(sizes) >= 2 or (at_the_start and -sizes[0] <= MOST_AT_THE_START)):
+    scaled = scale_fell(timeline.view, rows.step[[change.place for change in shifts]])
+    usual = len(sizes) >= 2 or (at_the_start and -sizes[0] <= MOST_AT_THE_START)
+    if updates and (sizes < 0).all() and (usual or scaled):
         count = int(-sizes.sum())
         share = count / max(float(x[-1] - x[0]), 1.0)
         # Even waits may be a longer schedule, and two waits one call that was missed.
         few = len(sizes) < FEWEST_WAITS and not at_the_start
-        base = prices.BREAK + prices.CONVENTION * even if even or few else prices.SKIPPED
+        base = prices.BREAK + prices.CONVENTION * even if (even or few) and not scaled else prices.SKIPPED
         yield base + prices.ONCE_MORE * min(len(sizes), 50), Deviation(
             kind="skipped", step=step, last_step=int(rows.step[places[-1]]), size=float(-count), evidence=evidence,
             what=f"the scheduler falls behind the step counter by {count} in {len(sizes)} places "
