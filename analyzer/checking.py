@@ -209,12 +209,6 @@ def _uniquely_named(reports: list[RunReport]) -> Iterator[RunReport]:
         yield report
 
 
-def find_runs(request: Request) -> tuple[list[Run], list[Problem]]:
-    """Runs at the requested paths, read but not audited; a path that gives none says why."""
-    found = find_all(request)
-    return list(found.runs), list(found.unreadable)
-
-
 def find_all(request: Request) -> Discovered:
     """Runs with numbers at the requested paths, what could not be read, and what is no log."""
     found = discover(request.paths, include=request.include, exclude=request.exclude)

@@ -174,19 +174,6 @@ def held_since(value: Value, x: Floats, y: Floats, tolerance: Floats, shift: flo
     return part.start + int(miss[-1]) + 1 if len(miss) else part.start
 
 
-def own_shifts(value: Value, table: Table, x: Floats, y: Floats, tolerance: Floats, near: float) -> list[float]:
-    """Whole shifts c for which value(x + c) passes through all rows, the nearest to ``near`` first."""
-    some = distinct(np.linspace(0, len(x) - 1, 24).astype(np.int64))
-    choices = [counters_of(table, y[k] - tolerance[k], y[k] + tolerance[k]) - x[k] for k in some.tolist()]
-    shifts = min(choices, key=len)
-    for k in some.tolist():
-        if not len(shifts):
-            return []
-        shifts = shifts[np.abs(value(x[k] + shifts) - y[k]) <= tolerance[k]]
-    shifts = shifts[np.argsort(np.abs(shifts - near), kind="stable")[:20]]
-    return [float(c) for c in shifts if (np.abs(value(x + c) - y) <= tolerance).all()]
-
-
 def kept_until(value: Value, x: Floats, y: Floats, tolerance: Floats, start: int, slack: float = 1.0) -> int:
     """First row from ``start`` on that a schedule misses; looked for in growing stretches."""
     width = 64
