@@ -2,12 +2,13 @@
 
     python scripts/fuzz.py --inputs 20000 --audits 500 --seed 1
 
-Seeds are the fixtures. A change knows the structure of what it changes: cells and lines of a table, values of JSON,
-fields of an event with its checksum made right again, archives, folders with side files and odd names. What may never
-happen:
+Seeds are the fixtures and the examples of the rules, most of them shortened to some rows: what a change does to a long
+log it does to a short one, in less time. A change knows the structure of what it changes: cells and lines of a table,
+values of JSON, fields of an event with its checksum made right again, archives, folders with side files and odd names.
+What may never happen:
 
 - an exception out of a reader, or an audit that is an internal error;
-- more than a second, and a second for each megabyte, of processor time;
+- more than a second, and a second for each megabyte, of processor time; after a minute the input is given up;
 - a value that does not stand in the text, or that a cut file has and the whole one has not;
 - more memory than the bound.
 
@@ -25,6 +26,8 @@ import random
 import re
 import resource
 import shutil
+import signal
+import sqlite3
 import struct
 import sys
 import tempfile
@@ -32,21 +35,30 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import google_crc32c
 import msgspec
 import numpy as np
 
 from analyzer.readers import Reading, all_readers, reader_for
 from analyzer.readers.text_file import decode, plain_name, unpack
-from analyzer.readers.tfevents.checksum import crc32c, masked
+from analyzer.readers.tfevents.checksum import masked
+from analyzer.rules import catalogue
 
 ROOT = Path(__file__).parent.parent
-LARGEST_SEED = 60_000  # bytes; what a change does to a longer log it does to a short one
+MEMORY_FILES = Path("/dev/shm")  # where files cost no disk
+LARGEST_SEED = 60_000  # bytes
+SHORTENED = 0.85  # of the logs
+ROWS = (3, 6, 12, 25, 60)  # that are left of a shortened one
+SELDOM = {"wandb-run": 0.25}  # its one seed is long, and is not shortened
 HEAD = 4096  # bytes by which a file is recognised
 SECONDS, SECONDS_A_MEGABYTE = 1.0, 1.0
+GIVEN_UP = 60.0  # seconds of the processor
 MOST_MEMORY = 400  # megabytes
 TEXT_FORMATS = ("csv", "json", "json-lines", "trainer-state", "stdout", "boosting")
+TEXT_BEGINS = {bytes([one]) for one in range(9, 127)}  # else it is packed, or of two bytes a character
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 CELLS = [
@@ -139,14 +151,7 @@ def bytes_changed(chance: random.Random, data: bytes) -> bytes:
 
 def records_changed(chance: random.Random, data: bytes) -> bytes:
     """Fields of events change, under a right checksum; records are lost, repeated, lie about their length."""
-    records = []
-    at = 0
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from("<Q", data, at)
-        if length > len(data) - at - 16:
-            break
-        records.append(data[at + 12 : at + 12 + length])
-        at += 16 + length
+    records = records_of(data)
     if not records:
         return bytes_changed(chance, data)
     for _ in range(chance.randint(1, 4)):
@@ -167,7 +172,7 @@ def records_changed(chance: random.Random, data: bytes) -> bytes:
             case _:
                 records.insert(at, bytes(changed))
         records[at] = bytes(changed)
-    written = b"".join(_head(len(one)) + one + struct.pack("<I", masked(crc32c(one))) for one in records)
+    written = as_records(records)
     if chance.random() < 0.2:
         place = chance.randrange(len(written) + 1)
         written = (
@@ -178,9 +183,49 @@ def records_changed(chance: random.Random, data: bytes) -> bytes:
     return written
 
 
+def records_of(data: bytes) -> list[bytes]:
+    """The events of a file, without their checksums."""
+    records = []
+    at = 0
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from("<Q", data, at)
+        if length > len(data) - at - 16:
+            break
+        records.append(data[at + 12 : at + 12 + length])
+        at += 16 + length
+    return records
+
+
+def as_records(records: Sequence[bytes]) -> bytes:
+    """A file of events, every checksum right."""
+    return b"".join(_head(len(one)) + one + struct.pack("<I", masked(google_crc32c.value(one))) for one in records)
+
+
 def _head(length: int) -> bytes:
     raw = struct.pack("<Q", length)
-    return raw + struct.pack("<I", masked(crc32c(raw)))
+    return raw + struct.pack("<I", masked(google_crc32c.value(raw)))
+
+
+def shortened(chance: random.Random, data: bytes, reader: str) -> bytes:
+    """A few rows of a log, its beginning with them."""
+    rows = chance.choice(ROWS)
+    if reader == "tfevents":
+        records = records_of(data)
+        at = chance.randrange(len(records)) if records else 0
+        return as_records([*records[:2], *records[max(at, 2) : at + rows]])
+    if reader in ("json", "trainer-state"):
+        return json.dumps(_shorter(json.loads(data), rows), indent=chance.choice((None, 2))).encode()
+    if reader not in TEXT_FORMATS or data[:1] not in TEXT_BEGINS:
+        return data
+    lines = data.splitlines(keepends=True)
+    at = chance.randrange(len(lines)) if lines else 0
+    return b"".join([*lines[:2], *lines[max(at, 2) : at + rows]])
+
+
+def _shorter(value: object, rows: int) -> object:
+    if isinstance(value, dict):
+        return {key: _shorter(one, rows) for key, one in value.items()}
+    return [_shorter(one, rows) for one in value[:rows]] if isinstance(value, list) else value
 
 
 def cut(chance: random.Random, data: bytes) -> bytes:
@@ -221,6 +266,23 @@ CHANGES: dict[str, Sequence[Change]] = {
 # what is looked at
 
 
+class GivenUp(BaseException):
+    """An input took so long that nobody waits for it; nothing that catches exceptions catches this one."""
+
+
+@contextmanager
+def given_up_after(seconds: float) -> Iterator[None]:
+    def give_up(number: int, frame: object) -> None:
+        raise GivenUp
+
+    signal.signal(signal.SIGPROF, give_up)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
 class Seed(msgspec.Struct, frozen=True):
     path: Path
     data: bytes
@@ -234,19 +296,48 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 def seeds() -> list[Seed]:
-    """Every small log of the fixtures, with the reader that knows it."""
-    found = []
+    """Every small log of the fixtures and of the rules' examples, with the reader that knows it."""
+    logs: dict[bytes, Path] = {}
     for path in sorted((ROOT / "fixtures").rglob("*")):
-        if not path.is_file() or path.stat().st_size > LARGEST_SEED:
-            continue
-        data = path.read_bytes()
-        reader = reader_for(path, data[:HEAD])
-        if reader is not None and reader.name != "mlflow-files":
-            found.append(Seed(path, data, reader.name))
-    return found
+        if path.suffix == ".db":
+            logs.setdefault(_few_rows(path), path)
+        elif path.is_file() and path.stat().st_size <= LARGEST_SEED:
+            logs.setdefault(path.read_bytes(), path)
+    for rule in catalogue():
+        for example in (*rule.bad, *rule.good):
+            for name, written in example.files().items():
+                data = written.encode() if isinstance(written, str) else written
+                if len(data) <= LARGEST_SEED:
+                    logs.setdefault(data, Path(name))
+    known = [(path, data, reader_for(path, data[:HEAD])) for data, path in logs.items()]
+    return [Seed(path, data, one.name) for path, data, one in known if one is not None and one.name != "mlflow-files"]
 
 
-def changed(chance: random.Random, seed: Seed, other: Seed) -> tuple[bytes, list[str]]:
+def _few_rows(path: Path) -> bytes:
+    """A database with the first rows of its tables, in small pages."""
+    with tempfile.TemporaryDirectory() as name:
+        copy = shutil.copy(path, name)
+        held = sqlite3.connect(copy, isolation_level=None)
+        for (table,) in held.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            held.execute(f'DELETE FROM "{table}" WHERE rowid > 40')
+        held.execute("PRAGMA page_size = 512")
+        held.execute("PRAGMA journal_mode = DELETE")
+        held.execute("VACUUM")
+        held.close()
+        return Path(copy).read_bytes()
+
+
+def chosen(chance: random.Random, known: Sequence[Seed]) -> Seed:
+    """A log of one of the formats, most often a few rows of it."""
+    formats = sorted({one.reader for one in known})
+    (format,) = chance.choices(formats, [SELDOM.get(one, 1.0) for one in formats])
+    seed = chance.choice([one for one in known if one.reader == format])
+    if chance.random() >= SHORTENED:
+        return seed
+    return msgspec.structs.replace(seed, data=shortened(chance, seed.data, format))
+
+
+def changed(chance: random.Random, seed: Seed, known: Sequence[Seed]) -> tuple[bytes, list[str]]:
     """A changed log, and what was done to it."""
     kind = seed.reader if seed.reader in CHANGES else "text"
     data, done = seed.data, []
@@ -255,7 +346,7 @@ def changed(chance: random.Random, seed: Seed, other: Seed) -> tuple[bytes, list
         data = change(chance, data)
         done.append(change.__name__)
     if chance.random() < 0.05:
-        at = chance.randrange(len(data) + 1)
+        at, other = chance.randrange(len(data) + 1), chosen(chance, known)
         data, done = data[:at] + other.data[chance.randrange(len(other.data) + 1) :], [*done, "spliced"]
     return data, done
 
@@ -264,9 +355,10 @@ def looked_at(path: Path, data: bytes, seed: Seed, done: Sequence[str]) -> Itera
     """What is wrong with the reading of one changed log."""
     started = time.process_time()
     try:
-        reader = reader_for(path, data[:HEAD])
-        reading = reader.read(path) if reader is not None else None
-    except Exception:
+        with given_up_after(GIVEN_UP):
+            reader = reader_for(path, data[:HEAD])
+            reading = reader.read(path) if reader is not None else None
+    except (Exception, GivenUp):
         yield "exception", traceback.format_exc(limit=-4)
         return
     seconds = time.process_time() - started
@@ -277,20 +369,23 @@ def looked_at(path: Path, data: bytes, seed: Seed, done: Sequence[str]) -> Itera
     if reader.name in TEXT_FORMATS:
         yield from (("invented", one) for one in _not_in_the_text(reading, decode(unpack(data, "").data)))
     if list(done) == ["cut"] and reader.name == seed.reader:
-        yield from (("cut", one) for one in _not_in_the_whole(reading, reader.read(seed.path)))
+        path.write_bytes(seed.data)
+        yield from (("cut", one) for one in _not_in_the_whole(reading, reader.read(path)))
+        path.write_bytes(data)
 
 
 def _not_in_the_text(reading: Reading, text: str) -> Iterator[str]:
     """Finite values that are no number of the text."""
+    all_series = [series for one in (reading, *reading.runs) for series in one.series]
+    told = [(series, np.abs(series.value[np.isfinite(series.value)])) for series in all_series]
+    values = set(np.concatenate([value for _, value in told]).tolist()) if told else set()
     text = text.replace("\0", "")
-    written = {abs(float(one)) for one in NUMBER.findall(text)} | {
-        abs(float(one)) for one in NUMBER.findall(text.replace(",", "."))
-    }
-    known = np.array(sorted(written))
-    for one in (reading, *reading.runs):
-        for series in one.series:
-            value = np.abs(series.value[np.isfinite(series.value)])
-            strange = value[~np.isin(value, known)]
+    unexplained = values - {abs(float(one)) for one in NUMBER.findall(text)}
+    if unexplained and "," in text:
+        unexplained -= {abs(float(one)) for one in NUMBER.findall(text.replace(",", "."))}
+    if unexplained:
+        for series, value in told:
+            strange = value[np.isin(value, list(unexplained))]
             if len(strange):
                 yield f"{series.tag}: {strange[:3].tolist()}"
 
@@ -315,9 +410,10 @@ def audited(folder: Path) -> Iterator[tuple[str, str]]:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     started = time.process_time()
     try:
-        report = analyzer.check(folder)
-        json.loads(render(report))
-    except Exception:
+        with given_up_after(GIVEN_UP):
+            report = analyzer.check(folder)
+            json.loads(render(report))
+    except (Exception, GivenUp):
         yield "exception", traceback.format_exc(limit=-6)
         return
     seconds = time.process_time() - started
@@ -331,10 +427,10 @@ def audited(folder: Path) -> Iterator[tuple[str, str]]:
 def made_folder(chance: random.Random, folder: Path, known: Sequence[Seed]) -> None:
     """A tree of one to three logs, changed or not, with side files and odd names."""
     for _ in range(chance.randint(1, 3)):
-        seed = chance.choice(known)
+        seed = chosen(chance, known)
         place = folder / chance.choice((".", *NAMES))
         place.mkdir(parents=True, exist_ok=True)
-        data = seed.data if chance.random() < 0.3 else changed(chance, seed, chance.choice(known))[0]
+        data = seed.data if chance.random() < 0.3 else changed(chance, seed, known)[0]
         (place / seed.path.name).write_bytes(data)
         if chance.random() < 0.5:
             name, text = chance.choice(SIDECARS)
@@ -348,11 +444,11 @@ def run(*, inputs: int, audits: int, seed: int, keep: Path | None = None) -> tup
     known = seeds()
     failures: list[Failure] = []
     seen: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=MEMORY_FILES if MEMORY_FILES.is_dir() else None) as name:
         for number in range(inputs):
             chance = random.Random(f"{seed} {number}")
-            one = chance.choice(known)
-            data, done = changed(chance, one, chance.choice(known))
+            one = chosen(chance, known)
+            data, done = changed(chance, one, known)
             path = Path(name) / one.path.name
             path.write_bytes(data)
             seen.update([f"reader {one.reader}"])

@@ -36,10 +36,13 @@ def read_database(path: Path, work: Callable[[sqlite3.Connection], Found]) -> Fo
         before = _state(path)
         try:
             with _opened(path, before) as connection:
+                connection.text_factory = text_in  # a cell that is no UTF-8 costs itself
                 connection.execute("PRAGMA trusted_schema = OFF")  # nothing that the file defines is run
                 found = work(connection)
         except sqlite3.Error as raised:
             error = raised
+        except UnicodeDecodeError:  # SQLite's own message quotes what it could not parse
+            error = sqlite3.DatabaseError("its schema is damaged")
         else:
             if _state(path) == before:
                 return found

@@ -14,7 +14,7 @@ import pytest
 
 from analyzer.model import NO_STEP
 from analyzer.readers import mlflow_database
-from analyzer.readers.sqlite_file import TIMES, read_database
+from analyzer.readers.sqlite_file import MAGIC, TIMES, read_database, tables_of
 
 COMMITTED = 300
 
@@ -128,3 +128,21 @@ def test_a_cell_of_another_kind_costs_itself(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loss.value, [0.5, 0.4, 0.3, np.nan, 0.1])
     assert np.isnan(loss.wall_time).tolist() == [False, True, False, False, False]
     assert [problem.message[:18] for problem in run.problems] == ["5 rows of metrics "]
+
+
+def test_text_that_is_no_utf8_costs_itself(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE numbers (n, name TEXT)")
+        connection.execute("INSERT INTO numbers VALUES (1, CAST(x'6cff' AS TEXT)), (2, 'loss')")
+        connection.commit()
+    rows = read_database(path, lambda connection: connection.execute("SELECT * FROM numbers").fetchall())
+    assert rows == [(1, "l\ufffd"), (2, "loss")]
+
+
+def test_a_damaged_schema_is_no_exception(tmp_path: Path) -> None:
+    path = plain(tmp_path / "x.db")
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE numbers (n)", b"CREATE T\xcdBLE n\xffmbers (("))
+    assert tables_of(path, MAGIC) == {}
+    with pytest.raises(sqlite3.Error):
+        read_database(path, numbers)
