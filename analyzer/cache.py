@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from analyzer.whole_files import put_in_place
+
 WRITABLE_BY_OTHERS = 0o022
 
 
@@ -46,19 +48,9 @@ def _is_own(found: os.stat_result) -> bool:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write under a temporary name and rename: nobody ever reads half a file, and a full disk leaves nothing behind."""
-    import contextlib
-    import tempfile
-
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with put_in_place(path, mode=0o600) as stream:
+        stream.write(content)
 
 
 def files_kept() -> dict[Path, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -38,18 +39,48 @@ def whole_file(path: Path, *, spared: Iterable[str | Path] = ()) -> Iterator[Bin
         return
     if found is not None and not os.access(place, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    with put_in_place(place, mode=None if found is None else stat.S_IMODE(found.st_mode)) as stream:
+        yield stream
+
+
+@contextmanager
+def put_in_place(place: Path, *, mode: int | None) -> Iterator[BinaryIO]:
+    """A stream to a file beside a path, which takes its place at the end: a link that stands there is replaced.
+
+    Args:
+        mode: permissions of the new file; None for those that a new file has.
+    """
     temporary = place.with_name(f".{os.urandom(8).hex()}.tmp")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    made_with = 0o666 if mode is None else mode & 0o600
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), made_with)
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
-        if found is not None:
-            os.chmod(temporary, stat.S_IMODE(found.st_mode))
+        if mode is not None:
+            os.chmod(temporary, mode)
         os.replace(temporary, place)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+@contextmanager
+def whole_folder(output: Path) -> Iterator[Path]:
+    """A folder that takes the name of the output when all is in it, and is gone when nothing is, or anything fails.
+
+    Raises:
+        OSError: when it cannot be made, or something else stands under the name.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    folder = output.parent / f".{os.urandom(8).hex()}.tmp"
+    folder.mkdir()
+    try:
+        yield folder
+        if any(folder.iterdir()):
+            os.replace(folder, output)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _behind_links(path: Path) -> tuple[Path, os.stat_result | None]:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +29,7 @@ def command(request: Request, output: Path) -> None:
     from analyzer.cli.timeline import timelines_of
     from analyzer.console.output import say
     from analyzer.renderers.escaping import visible
+    from analyzer.whole_files import whole_folder
 
     if output.exists() and any(output.iterdir()):
         raise CannotAudit(f"{output}: the folder is not empty; name a new one with -o")
@@ -41,7 +37,7 @@ def command(request: Request, output: Path) -> None:
     for problem in found.unreadable:
         click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
     failed = False
-    with _folder_that_appears_whole(output) as folder:
+    with whole_folder(output) as folder:
         for timeline in timelines:
             told = _repaired(timeline, _own_place(folder, timeline.run.name) if len(timelines) > 1 else folder)
             failed = failed or any(line.startswith("not repaired") for line in told)
@@ -52,26 +48,11 @@ def command(request: Request, output: Path) -> None:
     sys.exit(2 if failed or not timelines else 0)
 
 
-@contextmanager
-def _folder_that_appears_whole(output: Path) -> Iterator[Path]:
-    """A folder that takes the name of the output when all is in it: whoever kills the command leaves no part there."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{output.name[:40]}-", dir=output.parent))
-    try:
-        yield folder
-        if any(folder.iterdir()):
-            mask = os.umask(0)
-            os.umask(mask)
-            folder.chmod(0o777 & ~mask)
-            os.replace(folder, output)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def _repaired(timeline: Any, folder: Path) -> list[str]:
     """Write the copy of one run, all its files or none; what was done to each file."""
     from analyzer.renderers.escaping import visible
-    from analyzer.repair import CannotRepair, check_copy, copy_of, corrections, place_in_copy
+    from analyzer.repair import check_copy, copy_of, corrections, place_in_copy
+    from analyzer.rewriting import CannotRepair
 
     found = corrections(timeline)
     if not any(found):

@@ -14,7 +14,7 @@ from analyzer.cli import main
 from analyzer.cli.repair import _own_place
 from analyzer.config.declared import merge
 from analyzer.discovery import discover
-from analyzer.repair import _shifted_row
+from analyzer.rewriting import _shifted_row
 from analyzer.timeline import Timeline
 from tests.event_files import write_events
 
