@@ -33,6 +33,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -482,6 +483,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path)
     asked = parser.parse_args()
     all_readers()
+    warnings.simplefilter("error", RuntimeWarning)  # numpy's, about numbers: no user should ever see one
     started = time.process_time()
     failures, seen = run(inputs=asked.inputs, audits=asked.audits, seed=asked.seed, keep=asked.keep)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

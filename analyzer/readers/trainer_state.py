@@ -18,7 +18,7 @@ from analyzer.readers import Reader, Reading
 from analyzer.readers.columns import Column, Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
-from analyzer.readers.json_objects import loads, table_of_list
+from analyzer.readers.json_objects import table_of_list
 from analyzer.readers.text_file import decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
 from analyzer.written_numbers import JSON_DECODER, loads_json
 
@@ -104,7 +104,7 @@ def _plain_history(data: bytes) -> _History | None:
     try:
         count, columns, end = table_of_list(data, found.end())
         rest = data[: found.end()] + data[end:]
-        state = loads(rest)
+        state = loads_json(rest.decode())  # whose numbers are kept as they are written
     except (ValueError, RecursionError):
         return None
     # the list was that of the state itself when the state without its entries has an empty one, and no other

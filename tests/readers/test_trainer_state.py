@@ -68,6 +68,13 @@ def test_epochs_that_the_trainer_computed_from_max_steps_are_no_declaration() ->
     assert "epochs" not in facts(read(state(max_steps=25)))
 
 
+@pytest.mark.parametrize("field", ["num_train_epochs", "max_steps", "logging_steps", "global_step"])
+def test_a_count_beyond_a_double_costs_itself(field: str) -> None:
+    text = state().replace(f'"{field}": ', f'"{field}": {"9" * 400}')
+    assert len(read(text).series) == len(read(state()).series)
+    assert field not in {fact.key for fact in read(text).facts}
+
+
 def test_a_default_logging_cadence_that_the_log_does_not_have_is_no_declaration() -> None:
     assert "logging_steps" not in facts(read(state(logging_steps=500)))
 
