@@ -224,3 +224,10 @@ def test_two_accounts_of_one_loss(tmp_path: Path) -> None:
     run = replace(one, sources=(*one.sources, *other.sources), views=views)
     (found,) = audit_run(run, merge(()), select=("LOS004",)).findings
     assert found.numbers["factor"] == 8
+
+
+def test_boundaries_whose_rows_lie_unevenly_are_no_warning_of_numpy(tmp_path: Path) -> None:
+    """A first lap of few rows: as many rows as a later boundary has around it do not lie before its own."""
+    rows = [(s, (s - 1) // 100, round(2.0 * 0.7 ** ((s - 1) // 100) + 0.001 * (s % 7), 6)) for s in range(1, 601)]
+    kept = [row for row in rows if row[0] >= 95]
+    findings(tmp_path, table(("step", "epoch", "loss"), kept), "steps_per_epoch=100")

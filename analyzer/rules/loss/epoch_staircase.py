@@ -51,9 +51,10 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     boundaries = np.arange(origin + length, float(step[-1]), length)
     at = np.searchsorted(step, boundaries)
     at = at[(at >= 5) & (at <= len(step) - 5)]
+    reach = int(np.clip(np.median(np.diff(np.append(0, at))) // 3, 3, ROWS)) if len(at) else 0
+    at = at[(at >= reach) & (at <= len(step) - reach)]  # rows may lie unevenly
     if len(at) < FEWEST_BOUNDARIES:
         return
-    reach = int(np.clip(np.median(np.diff(np.append(0, at))) // 3, 3, ROWS))
     noise = MAD_TO_SIGMA * float(np.median(np.abs(np.diff(log)))) / np.sqrt(2)
     error = 1.2533 * noise * np.sqrt(2 / reach)
     drops = np.array([np.median(log[k - reach : k]) - np.median(log[k : k + reach]) for k in at])
