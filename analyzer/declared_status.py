@@ -56,7 +56,7 @@ def facts_status(timeline: Timeline, findings: Collection[Finding]) -> dict[str,
     status = {}
     for key in timeline.declared.facts:
         told = [code for code in TOLD_BY.get(key, ()) if code in said and (code != "CFG001" or key in named)]
-        if told:
+        if told and not (key == "base_lr" and key in tested and tested[key].status == "confirmed"):
             status[key] = FactStatus(status="contradicted", reason=f"see {', '.join(told)}")
         else:
             status[key] = tested.get(key) or FactStatus(status="untested", reason="nothing in this log depends on it")
@@ -125,16 +125,18 @@ def _lengths(declared: Declared, plan: Plan, done: RunEnd | None) -> dict[str, F
 
 def _rates(declared: Declared, clock: SchedulerClock | None) -> dict[str, FactStatus]:
     """Family, peak and warmup, where the schedule was identified."""
-    if clock is None or clock.family == "unknown":
-        reason = "no learning rate in the log" if clock is None else "the learning rate follows no schedule known here"
-        return dict.fromkeys((key for key in OF_THE_RATE if key in declared), _untested(reason))
+    if clock is None:
+        return dict.fromkeys((key for key in OF_THE_RATE if key in declared), _untested("no learning rate in the log"))
     found = {}
-    if clock.explained == 1.0 and "scheduler" in declared:
+    if clock.family == "unknown":
+        reason = "the learning rate follows no schedule known here"
+        found = dict.fromkeys((key for key in OF_THE_RATE if key in declared), _untested(reason))
+    elif clock.explained == 1.0 and "scheduler" in declared:
         found["scheduler"] = _confirmed(f"every learning rate is the {clock.family} schedule's")
     peak = declared.get("base_lr")
     if peak is not None and abs(clock.peak_lr - peak) <= SAME * peak:
         found["base_lr"] = _confirmed(f"the peak is {clock.peak_lr:g}")
-    steps, measured = declared.get("warmup_steps"), clock.warmup_steps
+    steps, measured = declared.get("warmup_steps"), clock.warmup_steps if clock.family != "unknown" else None
     if steps is not None and measured is not None and measured[0] - 1 <= steps <= measured[1] + 1:
         found["warmup_steps"] = _confirmed(f"the warmup has {measured[0]:g} to {measured[1]:g} steps")
     return found

@@ -57,18 +57,26 @@ class Auditor:
 
         try:
             self.report = analyzer.check(place, declared={**(declared or {}), **self.declared})
+            self._say(self.report, over)
         except Exception as error:  # an audit may never cost a training
             print(f"analyzer: {place} was not audited: {type(error).__name__}: {error}")
             return
-        found = [(one, finding) for one in self.report.runs for finding in one.findings if finding.severity != "note"]
-        for one, finding in found:
-            if self._is_news(finding, over):
-                self._tell(one, finding)
+        grave = sum(finding.severity in GRAVE[self.raise_on] for one in self.report.runs for finding in one.findings)
+        if over and grave:
+            raise AuditFailed(self.report, grave)
+
+    def _say(self, report: Report, over: bool) -> None:
+        """Print what was not told before, and at the end the sum."""
+        from analyzer.renderers import Look
+        from analyzer.renderers.finding_text import finding_lines
+        from analyzer.renderers.wording import totals
+
+        for one in report.runs:
+            for finding in one.findings:
+                if finding.severity != "note" and self._is_news(finding, over):
+                    print("\n".join(finding_lines(one, finding, Look())))
         if over:
-            self._sum_up()
-            grave = sum(finding.severity in GRAVE[self.raise_on] for _, finding in found)
-            if grave:
-                raise AuditFailed(self.report, grave)
+            print(f"analyzer: {totals(report.runs)}")
 
     def _is_news(self, finding: Finding, over: bool) -> bool:
         key = (finding.code, finding.tag or "", finding.first_step)
@@ -76,15 +84,3 @@ class Auditor:
             return False
         self._told.add(key)
         return True
-
-    def _tell(self, one: Any, finding: Finding) -> None:
-        from analyzer.renderers import Look
-        from analyzer.renderers.finding_text import finding_lines
-
-        print("\n".join(finding_lines(one, finding, Look())))
-
-    def _sum_up(self) -> None:
-        from analyzer.renderers.wording import totals
-
-        if self.report is not None:
-            print(f"analyzer: {totals(self.report.runs)}")

@@ -13,7 +13,7 @@ from analyzer.renderers.wording import main_row
 def render(report: Report, look: Look | None = None) -> str:
     """Findings of the worst run first, then what could not be read."""
     lines = [_line(one, finding) for one in worst_first(report.runs) for finding in one.findings]
-    lines += [f"{visible(problem.source)}: not read {visible(problem.message)}" for problem in report.unreadable]
+    lines += [f"{visible(problem.source)}: not read: {visible(problem.message)}" for problem in report.unreadable]
     return "".join(f"{line}\n" for line in lines)
 
 

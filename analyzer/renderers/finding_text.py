@@ -9,7 +9,16 @@ from analyzer.renderers import Look
 from analyzer.renderers.curve import curve_around, place_in_curve
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.lines import cut, labelled, paint, width_of, wrap, wrapped
-from analyzer.renderers.wording import counted, files_of, main_row, number, place_of, reconstruction, row_word
+from analyzer.renderers.wording import (
+    contradicted,
+    counted,
+    files_of,
+    main_row,
+    number,
+    place_of,
+    reconstruction,
+    row_word,
+)
 
 ROWS_SHOWN = 8  # of the evidence; a finding should need fewer
 
@@ -22,6 +31,8 @@ def header(one: RunReport, look: Look) -> Iterator[str]:
     yield from labelled("files", files_of(one.timeline), look)
     for label, text in reconstruction(one.timeline):
         yield from labelled(label, text, look)
+    for text in contradicted(one):
+        yield from labelled("declared", text, look)
     for problem in one.run.problems:
         if look.verbose or problem.kind in ("row", "not-read", "unreadable"):
             where = f":{problem.row}" if problem.row is not None else ""

@@ -6,18 +6,19 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from analyzer.model import Problem, Report, RunReport
+from analyzer.model import Finding, Problem, Report, RunReport
 from analyzer.renderers import Look, Renderer
 from analyzer.renderers.escaping import visible, without_commands
 from analyzer.renderers.finding_text import brief, finding_lines, header
 from analyzer.renderers.lines import cut, labelled, paint, width_of, wrap, wrapped
-from analyzer.renderers.overview import notes_by_rule, serious, told_once, worst_first
+from analyzer.renderers.overview import Shown, notes_by_rule, serious, told_once, worst_first
 from analyzer.renderers.wording import counted, grouped_reasons, totals
 
 UNREAD_SHOWN = 5  # of the files that could not be read, where others could
 NAMES_SHOWN = 3  # of the runs that share a note
 NAMED_IN_SUMMARY = 12  # runs with errors; more of them are counted
 LEFT_SHOWN = 3  # of the files that are no logs
+RUNS_IN_FULL = 5  # of many, the worst: what fits a few screens; of the others a line a finding
 
 
 def render(report: Report, look: Look | None = None) -> str:
@@ -70,12 +71,21 @@ def _in_full(one: RunReport, look: Look) -> Iterator[str]:
 
 
 def _of_many(runs: Sequence[RunReport], look: Look) -> Iterator[str]:
-    for shown in told_once(runs):
+    told = told_once(runs)
+    whole = told if len(told) <= RUNS_IN_FULL + 1 else told[:RUNS_IN_FULL]
+    for shown in whole:
         if not look.quiet:
             yield from header(shown.run, look)
         for finding, elsewhere in shown.findings:
             yield from finding_lines(shown.run, finding, look, elsewhere)
             yield ""
+    if len(whole) < len(told):
+        rest = told[len(whole) :]
+        title = f"── {len(rest)} more runs with findings, a line each: -v shows all in full "
+        yield from wrapped(title + "─" * (look.width - width_of(title)), look, style="title", label=None)
+        for shown in rest:
+            yield from _in_lines(shown, look)
+        yield ""
     if look.notes:
         for one in runs:
             yield from (f"{visible(one.run.name)}: {brief(f, look)}" for f in one.findings if f.severity == "note")
@@ -83,6 +93,22 @@ def _of_many(runs: Sequence[RunReport], look: Look) -> Iterator[str]:
         yield from _notes(runs, look)
     if not look.quiet:
         yield from _sound(runs, look)
+
+
+def _in_lines(shown: Shown, look: Look) -> Iterator[str]:
+    """A run by its name, and under it a line for each kind of finding."""
+    yield paint(_end_of(visible(shown.run.run.name), look.width), "title", look)
+    kinds: dict[str, list[tuple[Finding, tuple[str, ...]]]] = {}
+    for finding, elsewhere in shown.findings:
+        kinds.setdefault(finding.code, []).append((finding, elsewhere))
+    for same in kinds.values():
+        others = sum(len(elsewhere) for _, elsewhere in same)
+        more = [f"{len(same) - 1} more here"] if len(same) > 1 else []
+        more += [f"the same in {counted(others, 'more run')}"] if others else []
+        tail = f" ({', '.join(more)})" if more else ""
+        title = f"  {same[0][0].severity}[{same[0][0].code}]"
+        message = cut(f" {visible(same[0][0].message)}", look.width - width_of(title) - width_of(tail))
+        yield paint(title, same[0][0].severity, look) + message + paint(tail, "dim", look)
 
 
 def _notes(runs: Sequence[RunReport], look: Look) -> Iterator[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -51,6 +52,13 @@ def interval(low: Any, high: Any) -> str:
     if high is None or high > UNBOUNDED:
         return f"at least {rounded(low)}"
     return rounded(low) if low == high else f"{rounded(low)} to {rounded(high)}"
+
+
+def whole(low: float, high: float) -> tuple[float, float]:
+    """Bounds of a count, whose value is a whole number: 622.5 to 623.5 is 623."""
+    if not math.isfinite(high) or math.ceil(low) > math.floor(high):
+        return low, high
+    return math.ceil(low), math.floor(high)
 
 
 def counted(count: int, one: str, many: str = "") -> str:
@@ -113,7 +121,8 @@ def reconstruction(timeline: Any) -> list[tuple[str, str]]:
     if timeline.wall is not None:
         wall = timeline.wall
         pace = f", {rounded(wall.seconds_per_step, 3)} s a step" if math.isfinite(wall.seconds_per_step) else ""
-        lines.append(("time", f"{duration(wall.last - wall.first)}{pace}"))
+        lasted = duration(wall.last - wall.first) if wall.last >= wall.first else "unknown, it runs backwards"
+        lines.append(("time", f"{lasted}{pace}"))
     return lines
 
 
@@ -133,10 +142,11 @@ def _sessions(timeline: Any) -> str:
 
 
 def _epochs(epoch: Any) -> str:
-    steps = f"{interval(epoch.low, epoch.high)} steps per epoch"
-    certainty = "exact" if epoch.exact else "as an interval"
-    if epoch.too_sparse:
-        certainty = "too sparse a log to tell more"
+    if epoch.too_sparse and epoch.low < 1:
+        steps, certainty = "the log has too few rows to tell the steps of one", "read"
+    else:
+        steps = f"{interval(epoch.low, epoch.high)} steps per epoch"
+        certainty = "exact" if epoch.exact else "too few rows to tell more" if epoch.too_sparse else "as an interval"
     base = "" if epoch.base is None else f", the first is {epoch.base}"
     breaks = f"; broken at {counted(len(epoch.breaks), 'place')}" if epoch.breaks else ""
     return f"{steps} ({certainty}, from {epoch.source}){base}{breaks}"
@@ -152,9 +162,9 @@ def _schedule(clock: Any, last_step: int) -> str:
             f"unknown ({visible(clock.series.tag)}): still in its warmup at the last row, at {rounded(clock.peak_lr)}"
         )
     if clock.warmup_steps is not None and clock.warmup_steps[1] > 0:
-        parts.append(f"warmup {interval(*clock.warmup_steps)}{unit}")
+        parts.append(f"warmup {interval(*whole(*clock.warmup_steps))}{unit}")
     if clock.total_steps is not None and math.isfinite(clock.total_steps[0]):
-        parts.append(f"horizon {interval(*clock.total_steps)}{unit}")
+        parts.append(f"horizon {interval(*whole(*clock.total_steps))}{unit}")
     if clock.min_lr:
         parts.append(f"floor {rounded(clock.min_lr)}")
     if clock.rate != 1:
@@ -167,6 +177,16 @@ def _schedule(clock: Any, last_step: int) -> str:
 def _only_rises(clock: Any, last_step: int) -> bool:
     """Whether the log ends with the warmup: what follows is not told."""
     return clock.warmup_steps is not None and clock.unit == "step" and clock.warmup_steps[1] + 1 >= last_step
+
+
+def contradicted(one: RunReport) -> Iterator[str]:
+    """Declared facts that the log excludes, in words: ``epochs = 7 (args.json): contradicted, see EPO004``."""
+    for key, fact in one.timeline.declared.facts.items():
+        said = one.declared.get(key)
+        if said is not None and said.status == "contradicted":
+            file, colon, place = fact.found_in.partition(": ")
+            where = visible(os.path.basename(file) + colon + place)
+            yield f"{visible(key)} = {visible(fact.value)} ({where}): contradicted, {visible(said.reason)}"
 
 
 def files_of(timeline: Any) -> str:

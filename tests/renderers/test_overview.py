@@ -81,3 +81,37 @@ def test_findings_are_not_lost_between_the_groups() -> None:
     runs = [named("a", ERROR, WARNING, NOTE), named("b", SAME_ERROR), named("c")]
     shown: list[Finding] = [finding for one in told_once(runs) for finding, _ in one.findings]
     assert [finding.code for finding in shown] == ["SCH002", "LOS001"]
+
+
+def test_of_many_runs_the_worst_are_shown_in_full_and_the_others_in_a_line() -> None:
+    several = [named(f"run{n}", ("warning", "LOS001", f"{'abcdefghij'[n]} rises at step 31")) for n in range(10)]
+    text = text_of(Look(width=60), *several)
+    assert text.count("  --> ") == 5 and "5 more runs with findings, a line each: -v shows" in text
+    assert "run9\n  warning[LOS001] j rises at step 31\n" in text
+    assert all(len(line) <= 60 for line in text.splitlines())
+    assert text_of(Look(verbose=True), *several).count("  --> ") == 10
+
+
+def test_a_line_tells_how_many_more_there_are_of_its_kind() -> None:
+    filler = [named(f"x{n}", ("error", "SCH002", f"{'abcdefg'[n]} is wrong")) for n in range(7)]
+    last = named("z", ("warning", "LOS001", "one rises"), ("warning", "LOS001", "two rises"))
+    again = named("zz", ("warning", "LOS001", "two rises"))
+    text = text_of(Look(), *filler, last, again)
+    assert "z\n  warning[LOS001] one rises (1 more here, the same in 1 more run)\n" in text
+
+
+def test_the_head_names_the_declared_facts_that_the_log_contradicts() -> None:
+    from msgspec.structs import replace
+
+    from analyzer.model import Fact, FactStatus
+
+    one = named("a", ERROR)
+    facts = {key: Fact(key=key, value=7, found_in="args.json") for key in ("epochs", "batch_size")}
+    one.timeline.__dict__["declared"] = replace(one.timeline.declared, facts=facts)
+    said = {
+        "epochs": FactStatus(status="contradicted", reason="the labels end at 5"),
+        "batch_size": FactStatus(status="untested", reason="alone it says nothing"),
+    }
+    text = text_of(Look(), replace(one, declared=said))
+    assert "   declared epochs = 7 (args.json): contradicted, the labels end at 5\n" in text
+    assert "batch_size" not in text

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analyzer.renderers.escaping import visible
-from analyzer.renderers.wording import counted, duration, interval, number, rounded
+from analyzer.renderers.wording import counted, duration, interval, number, rounded, whole
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,17 @@ def test_what_cannot_be_seen_is_written_out(text: str, shown: str) -> None:
 
 def test_an_interval_without_an_upper_end() -> None:
     assert interval(37, 2**58) == "at least 37"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text"),
+    [
+        ((622.485, 623.515), "623"),
+        ((9498.49, 9501.51), "9499 to 9501"),
+        ((210.0, 211.0), "210 to 211"),
+        ((0.2, 0.8), "0.2 to 0.8"),  # no whole number lies there
+        ((5.5, math.inf), "at least 5.5"),
+    ],
+)
+def test_a_count_lies_at_a_whole_number(bounds: tuple[float, float], text: str) -> None:
+    assert interval(*whole(*bounds)) == text

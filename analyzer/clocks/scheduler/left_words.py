@@ -205,8 +205,8 @@ def shifts_told(
         base = prices.BREAK + prices.CONVENTION * even if (even or few) and not scaled else prices.SKIPPED
         yield base + prices.ONCE_MORE * min(len(sizes), 50), Deviation(
             kind="skipped", step=step, last_step=int(rows.step[places[-1]]), size=float(-count), evidence=evidence,
-            what=f"the scheduler falls behind the step counter by {count} in {len(sizes)} places "
-            f"({100 * share:.2g} % of the steps)",
+            what=f"the scheduler falls behind the step counter by {count} in {len(sizes)} place"
+            f"{'s' if len(sizes) > 1 else ''} ({100 * share:.2g} % of the steps)",
             numbers={"skipped": count, "share": share}, severity="note",
         )  # fmt: skip
         return

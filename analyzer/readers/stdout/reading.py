@@ -65,7 +65,7 @@ def parse(data: bytes, name: str) -> Reading:
     if not entries:
         return unreadable(name, "stdout", "no line that tells of training", problems)
     if "rounded" in declared:
-        reason = "not read: a copy for the terminal, its steps are rounded to three digits; the logger's table has them"
+        reason = "a copy for the terminal, its steps are rounded to three digits; the logger's table has them"
         return unreadable(name, "stdout", reason, problems)
     by_name = {line.name: line for line in LINES}
     known = [by_name[one] for one, _ in patterns.most_common() if one in by_name]

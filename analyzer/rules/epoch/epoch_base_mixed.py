@@ -43,6 +43,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield a finding for each account of validation rows on another base, and a note for views that differ."""
     clock = timeline.epoch
     looked = False
+    told: set[str] = set()  # two accounts of one log say the same
     accounts = clock.validations if clock is not None else ()
     training = [
         one
@@ -54,7 +55,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             continue
         looked = True
         found = _difference(timeline, labels, training[0])
-        if found is not None:
+        if found is not None and found.message not in told:
+            told.add(found.message)
             yield found
     for note in _views(timeline):
         looked = True

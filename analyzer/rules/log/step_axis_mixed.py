@@ -109,9 +109,9 @@ def _restarts(timeline: Timeline, main: Series) -> _Mixed | None:
     first = int(falls[0])
     return _Mixed(
         tags=(main.tag,),
-        what=f"{main.tag}: the step starts again at {int(starts[0])} {len(falls)} times, behind step "
-        f"{int(ends[-1])}, without a "
-        "new process: it counts the batches of an epoch, not the run's steps",
+        what=f"{main.tag}: the step goes back to {int(starts[0])} behind step {int(ends[-1])}, "
+        f"{len(falls)} {'times' if len(falls) > 1 else 'time'}, without a new process: it counts "
+        "the batches of an epoch, not the run's steps",
         first_step=int(starts[0]),
         last_step=int(ends.max()),
         rows=(

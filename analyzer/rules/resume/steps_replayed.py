@@ -58,7 +58,7 @@ def _replay(join: Join, off: float | None) -> Finding:
     marked = "; a session marker declares it" if join.marked else ""
     return Finding(
         severity="warning" if off else "note",
-        message=f"steps {join.first_step_after} to {join.last_step_before} are logged twice ({join.how_known}): "
+        message=f"{_steps(join)} logged twice ({join.how_known}): "
         f"{join.overlap} row{'s overlap' if join.overlap > 1 else ' overlaps'}, {agreed}{marked}",
         tag=join.tag,
         first_step=join.first_step_after,
@@ -67,6 +67,11 @@ def _replay(join: Join, off: float | None) -> Finding:
         evidence=join.evidence,
         join=join.index,
     )
+
+
+def _steps(join: Join) -> str:
+    first, last = join.first_step_after, join.last_step_before
+    return f"step {first} is" if first == last else f"steps {first} to {last} are"
 
 
 def _many(clean: list[Join]) -> Finding:
