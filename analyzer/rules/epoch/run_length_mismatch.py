@@ -234,7 +234,10 @@ def _by_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     first, last = int(seen[0]), int(seen[-1])
     base = first if first in (0, 1) else 1
     done = last - base + 1
-    if done == epochs or relabelled_epochs(timeline) is not None or (first not in (0, 1) and done + 1 == epochs):
+    every = int(np.median(np.diff(seen))) if len(seen) > 1 else 1  # the next row would come so many epochs later
+    if done <= epochs < done + every or (first not in (0, 1) and done + 1 == epochs):
+        return
+    if relabelled_epochs(timeline) is not None:
         return
     where = int(np.nonzero(series.step == last)[0][-1])
     end = timeline.row(series, where, "last epoch in the log")
@@ -332,6 +335,12 @@ RULE = Rule(
             files=csv_log(HEADER, lambda: _run(200)),
             declared={"epochs": 4},
             why="four epochs of the 50 steps that the labels show",
+        ),
+        Example(
+            title="a row every fifth epoch",
+            files=csv_log(("epoch", "loss"), lambda: [(epoch, falling_loss(epoch)) for epoch in range(0, 98, 5)]),
+            declared={"epochs": 100},
+            why="the last row is epoch 95; the next would be epoch 100, which counts from 0 and is none",
         ),
         Example(
             title="epochs alone, and one label throughout",
