@@ -89,7 +89,7 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (
         r"^(?:elapsed(?:[_ ]time)?|wall(?:[_ ]?(?:time|clock))?|time[_ ]elapsed|time/time_elapsed|elapsed_s|seconds"
         r"|_runtime)$",
     ),
-    ("epoch", r"^(?:(?:train|training|trainer|time|progress)[/_])?(?:current_)?epochs?(?:_num|_idx|_float)?$"),
+    ("epoch", r"^(?:(?:train|training|trainer|time|progress)[/_.])?(?:current_)?epochs?(?:_num|_idx|_float)?$"),
     (
         "step",
         r"^(?:trainer/|train/)?(?:global[_ -]?step|train(?:ing)?_step|current_step|step|steps|iteration|iter"
@@ -108,7 +108,7 @@ _NOT_LOSS = re.compile(
     re.I,
 )
 _EPOCH_MEAN = re.compile(
-    r"(?:^|[/_. -])epoch[_ -]|[_ -]epoch$|(?:avg|mean|average)[_ -]?(?:train[_ -]?)?loss"
+    r"(?:^|[/_. -])epoch[_ -]|[_ -]epoch(?:$|/)|(?:avg|mean|average)[_ -]?(?:train[_ -]?)?loss"
     r"|train[_ -]loss[_ -](?:avg|mean)",
     re.I,
 )

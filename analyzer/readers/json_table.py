@@ -1,4 +1,4 @@
-"""JSON documents that hold a whole log: a list of entries, or an object of lists (a Keras ``History`` dumped).
+"""JSON documents that hold a whole log: a list of entries, or lists of numbers under whatever keys.
 
 ``parse`` is pure. Of a document that was cut, what was completely written is read.
 """
@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from analyzer.model import Problem, Source
+from analyzer.model import NO_STEP, Floats, Ints, Problem, Series, Source
 from analyzer.readers import Reader, Reading
 from analyzer.readers.columns import Column, Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
-from analyzer.readers.columns.stack import Table
+from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.csv_table.dialects import dialect_of as dialect_of_table
-from analyzer.readers.json_lines import TELLING_ROLES, dialect_of, first_keys, tells_of_training
+from analyzer.readers.json_lines import ENTRIES_SEEN, dialect_of, first_keys
 from analyzer.readers.json_objects import table_of_list
+from analyzer.readers.json_salvage import salvage
+from analyzer.readers.json_tables import Table, prefix_of, tables_in, tells_of_training
 from analyzer.readers.text_file import (
+    compressed,
     decode,
     plain_head,
     plain_name,
@@ -33,21 +36,15 @@ from analyzer.readers.text_file import (
     why_not_text,
 )
 from analyzer.roles import role_of_tag
-from analyzer.written_numbers import JSON_DECODER, loads_json
+from analyzer.written_numbers import loads_json
 
 _LIST = re.compile(rb"[ \t\r\n]*\[")
-_SPACE = re.compile(r"[\s,]*")
-_KEY = re.compile(r'\s*+,?\s*+"((?:[^"\\]++|\\.)*+)"\s*+:\s*+')
-_LIST_OF_NUMBERS = re.compile(r'"([^"\\]{1,120})"\s*:\s*\[\s*(?:-?\d|NaN|null|-?Infinity)')
-# an object whose first value that is no scalar is a list of numbers, at its top or under a usual key
-_OBJECT_OF_LISTS = re.compile(
-    r'\{\s*(?:"(?:history|metrics|logs?|params)"\s*:\s*\{\s*)?(?:"[^"]*"\s*:\s*(?:"[^"]*"|[-\w.+]+)\s*,\s*)*'
-    r'"[^"]+"\s*:\s*\[\s*(?:-?\d|NaN|null|-?Infinity)'
-)
+HEAD_BYTES = 4096  # that a reader is shown
+BYTES_LOOKED_AT = 1 << 17  # of a document named as a log: some begin with their configuration
+_INNER_ENTRIES = re.compile(rb'"\s*:\s*\[\s*\{')
+_NAMED_AS_A_LOG = re.compile(r"histor|metric|(?<![a-z])logs?(?![a-z])|result|stats|train|loss|curve", re.I)
 _EXPORT = re.compile(r"\[\s*\[\s*\d{9,10}(?:\.\d+)?\s*,\s*\d+\s*,\s*(?:-?\d|\"?-?NaN|\"?-?Inf|null)")
 _KEYS_OF_TRANSFORMERS = frozenset({"epoch", "step", "learning_rate", "loss"})
-_ENTRY_LISTS = ("log_history", "history", "logs", "log", "metrics", "records", "entries", "data", "results")
-_ENTRY = re.compile(r'"([^"\\]{1,120})"\s*:')
 
 
 def parse(data: bytes, name: str) -> Reading:
@@ -68,11 +65,12 @@ def parse(data: bytes, name: str) -> Reading:
         )
     text = decode(unpacked.data)
     problems = list(unpacked.problems)
+    cut = False
     try:
         document = loads_json(text)
     except (ValueError, RecursionError) as error:
-        document = salvage(text)
         at = int(getattr(error, "pos", len(text)))
+        document = salvage(text, at if at < len(text.rstrip()) else len(text))
         cut = at >= len(text.rstrip()) or not text.rstrip().endswith(("]", "}"))
         message = (
             "the file ends inside its document" if cut else f"no valid JSON near line {text.count(chr(10), 0, at) + 1}"
@@ -86,34 +84,19 @@ def parse(data: bytes, name: str) -> Reading:
         )
     if is_export(document):
         return _read_export(document, name, problems)
-    entries = entries_in(document)
-    if entries is not None:
-        return _read_entries(entries, name, problems)
-    return _read_lists(document, name, problems)
+    return _read_tables(_logs_among(tables_in(document, cut=cut)), name, problems, cut)
 
 
-def _plain_list(data: bytes) -> Table | None:
+def _plain_list(data: bytes) -> tuple[int, Sequence[Column]] | None:
     """A document that is a list of objects, in pieces; None for any other."""
     opened = _LIST.match(data)
-    if opened is None:
+    if opened is None or _INNER_ENTRIES.search(data, 0, HEAD_BYTES):
         return None
     try:
         count, columns, end = table_of_list(data, opened.end())
     except (ValueError, RecursionError):
         return None
     return (count, columns) if count and data[end:].rstrip(b" \t\r\n") == b"]" else None
-
-
-def entries_in(document: Any) -> Sequence[Any] | None:
-    """The list of entries of a document, at its top or under a usual key; None when it has none."""
-    if isinstance(document, list):
-        return document
-    if isinstance(document, dict):
-        for key in _ENTRY_LISTS:
-            value = document.get(key)
-            if isinstance(value, list) and value and isinstance(value[0], dict):
-                return value
-    return None
 
 
 def is_export(document: Any) -> bool:
@@ -130,51 +113,13 @@ def _read_export(document: list[Any], name: str, problems: list[Problem]) -> Rea
     header = ("Wall time", "Step", "Value")
     entries = [dict(zip(header, row, strict=False)) if isinstance(row, list) else row for row in document]
     dialect = dialect_of_table(header, plain_name(Path(name)))
-    return _read_entries(entries, name, problems, dialect)
-
-
-def salvage(text: str) -> Any:
-    """What was completely written of a list of entries or of an object of lists."""
-    at = _SPACE.match(text).end()  # type: ignore[union-attr]
-    if text[at : at + 1] == "[":
-        return _complete_items(text, at + 1)
-    found: dict[str, Any] = {}
-    if text[at : at + 1] != "{":
-        return found
-    at += 1
-    while key := _KEY.match(text, at):
-        at = key.end()
-        try:
-            found[key[1]], at = _whole_value(text, at)
-        except (ValueError, RecursionError):
-            if text[at : at + 1] == "[":
-                found[key[1]] = _complete_items(text, at + 1)
-            break
-    return found
-
-
-def _whole_value(text: str, at: int) -> tuple[Any, int]:
-    """A value with its end mark behind it: a number at the very end of the text, or ``3`` of ``3.``, may be cut."""
-    value, end = JSON_DECODER.raw_decode(text, at)
-    if text[end : end + 1] not in tuple(",]} \t\r\n") and not isinstance(value, dict | list | str):
-        raise ValueError("cut")
-    return value, end
-
-
-def _complete_items(text: str, at: int) -> list[Any]:
-    items: list[Any] = []
-    while True:
-        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
-        try:
-            value, at = _whole_value(text, at)
-        except (ValueError, RecursionError):
-            return items
-        items.append(value)
+    return _read_entries(Table(path=(), entries=entries), name, problems, dialect=dialect)
 
 
 def _read_entries(
-    entries: Sequence[Any], name: str, problems: list[Problem], dialect: Dialect | None = None
+    table: Table, name: str, problems: list[Problem], cut: bool = False, dialect: Dialect | None = None
 ) -> Reading:
+    entries = table.entries
     odd = [index for index, entry in enumerate(entries) if not isinstance(entry, dict)]
     if odd:
         message = f"{len(odd)} entries are no objects, first {str(entries[odd[0]])[:40]!r}: left out"
@@ -184,13 +129,17 @@ def _read_entries(
     if not kept:
         return unreadable(name, "json", "no complete entry: nothing can be read", problems)
     columns = columns_of_entries(kept)
-    return interpret(
+    if table.counter:
+        dialect = Dialect(step_columns=(table.counter,), counts="batch")
+    reading = interpret(
         columns,
         rows,
         dialect=dialect or _dialect_of_entries(first_keys(columns)),
         problems=problems,
         source=Source(path=name, format="json"),
+        incomplete=len(kept) - 1 if cut else None,
     )
+    return _prefixed(reading, prefix_of(table))
 
 
 def _dialect_of_entries(keys: frozenset[str]) -> Dialect:
@@ -201,41 +150,97 @@ def _dialect_of_entries(keys: frozenset[str]) -> Dialect:
     return dialect_of(keys)
 
 
-def _read_lists(document: Any, name: str, problems: list[Problem]) -> Reading:
-    """An object of lists: lists of one length are one table."""
-    lists = dict(_lists_in(document))
-    by_length: dict[int, dict[str, list[Any]]] = {}
-    for key, values in lists.items():
-        by_length.setdefault(len(values), {})[key] = values
-    readings: list[Reading] = []
-    for length, table in sorted(by_length.items(), key=lambda item: -len(item[1])):
-        columns = [_column(key, values) for key, values in table.items()]
-        keras = "loss" in table and all(
-            key == "loss" or f"val_{key}" in table or key.startswith("val_") or key in ("lr", "learning_rate")
-            for key in table
-        )
-        dialect = Dialect(framework="keras", counts="epoch") if keras and len(table) > 1 else Dialect()
-        readings.append(
-            interpret(
-                columns,
-                np.arange(length, dtype=np.int64),
-                dialect=dialect,
-                problems=problems if not readings else (),
-                source=Source(path=name, format="json"),
-                judge=len(by_length) == 1,
-            )
-        )
-    if not any(one.series or one.problems for one in readings):
+def _logs_among(tables: Sequence[Table]) -> list[Table]:
+    """The tables that count something or tell of training, the longest with a counter first; all where none does."""
+    keys = {id(table): _keys_of(table) for table in tables}
+    counting = {at for at, found in keys.items() if any(map(names_an_axis, found))}
+    telling = [one for one in tables if id(one) in counting or any(role_of_tag(key) for key in keys[id(one)])]
+    return sorted(telling or tables, key=lambda one: (id(one) not in counting, not _trains(one), -one.length))
+
+
+def _keys_of(table: Table) -> list[str]:
+    if table.lists:
+        return [*table.lists, *(prefix_of(table) + key for key in table.lists)]
+    return [key for one in table.entries[:ENTRIES_SEEN] if isinstance(one, Mapping) for key in one]
+
+
+def _trains(table: Table) -> bool:
+    """Whether a table may be that of training: its keys do not say that it is of another phase."""
+    return "validation_loss" not in {role_of_tag(f"{prefix_of(table)}loss"), *map(role_of_tag, table.lists)}
+
+
+def _read_tables(tables: Sequence[Table], name: str, problems: list[Problem], cut: bool) -> Reading:
+    """All tables of a document; its axis is the first one's, and a series on another axis has no step on this one."""
+    if len(tables) == 1 and tables[0].entries:
+        return _read_entries(tables[0], name, problems, cut)
+    readings = [
+        _read_entries(one, name, [], cut) if one.entries else _read_lists(one, name, judge=len(tables) == 1)
+        for one in tables
+    ]
+    readings = [one for one in readings if one.series]
+    if not readings:
         return unreadable(name, "json", "not a training log: no list of entries and no lists of numbers", problems)
     first = readings[0]
-    if first.source.framework == "keras" and first.source.step_column is None:
-        first = _counted_in_epochs(first)
-    tables = (first, *readings[1:])
+    series: dict[str, Series] = {}
+    for reading, row in zip(readings, _rows_as_written(readings), strict=True):
+        for one in reading.series:
+            if reading.source.step_axis != first.source.step_axis:
+                one = replace(one, step=np.full(len(one), NO_STEP))
+            series.setdefault(one.tag, replace(one, row=row[one.row]) if row is not None else one)
     return replace(
         first,
-        series=tuple(series for table in tables for series in table.series),
-        problems=tuple(problem for table in tables for problem in table.problems),
+        source=replace(
+            first.source, framework=next((r.source.framework for r in readings if r.source.framework), None)
+        ),
+        series=tuple(series.values()),
+        problems=(*problems, *(problem for one in readings for problem in one.problems)),
     )
+
+
+def _rows_as_written(readings: Sequence[Reading]) -> list[Ints | None]:
+    """For each table the place of its rows among those of all: by time, or by a step that never falls.
+
+    Tables stand one behind the other in a document, and were written side by side. Where neither tells how, those that
+    count are numbered as they stand; rows without a counter are known by their index alone.
+    """
+    if len(readings) == 1 or any(one.source.step_axis == "row" for one in readings):
+        return [None] * len(readings)
+    longest = [max(reading.series, key=len) for reading in readings]
+    size = [int(max(one.row.max(initial=0) for one in reading.series)) + 1 for reading in readings]
+    keys: list[Floats] = [np.full(rows, np.inf) for rows in size]
+    timed = all(np.isfinite(one.wall_time).all() for one in longest)
+    if timed or all((np.diff(one.step) >= 0).all() and (one.step != NO_STEP).all() for one in longest):
+        for key, one in zip(keys, longest, strict=True):
+            key[one.row] = one.wall_time if timed else one.step
+    order = np.argsort(np.concatenate(keys), kind="stable")
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return list(np.split(place, np.cumsum(size)[:-1]))
+
+
+def _read_lists(table: Table, name: str, *, judge: bool) -> Reading:
+    """Lists of one length; a Keras History where their names say so."""
+    columns = [_column(key, values) for key, values in table.lists.items()]
+    keras = "loss" in table.lists and all(
+        key == "loss" or f"val_{key}" in table.lists or key.startswith("val_") or key in ("lr", "learning_rate")
+        for key in table.lists
+    )
+    reading = interpret(
+        columns,
+        np.arange(table.length, dtype=np.int64),
+        dialect=Dialect(framework="keras", counts="epoch") if keras and len(columns) > 1 else Dialect(),
+        source=Source(path=name, format="json"),
+        judge=judge,
+    )
+    if reading.source.framework == "keras" and reading.source.step_column is None:
+        reading = _counted_in_epochs(reading)
+    return _prefixed(reading, prefix_of(table))
+
+
+def _prefixed(reading: Reading, prefix: str) -> Reading:
+    if not prefix:
+        return reading
+    return replace(reading, series=tuple(replace(one, tag=prefix + one.tag) for one in reading.series))
 
 
 def _counted_in_epochs(reading: Reading) -> Reading:
@@ -244,22 +249,7 @@ def _counted_in_epochs(reading: Reading) -> Reading:
     return replace(reading, source=replace(reading.source, step_axis="epoch"), series=series)
 
 
-def _lists_in(document: Any, prefix: str = "", depth: int = 0) -> list[tuple[str, list[Any]]]:
-    """Lists of numbers under any key, two levels deep."""
-    if not isinstance(document, Mapping) or depth > 2:
-        return []
-    found: list[tuple[str, list[Any]]] = []
-    for key, value in document.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            inner = "" if depth == 0 and str(key) in ("history", "metrics", "log", "logs", "params") else f"{name}/"
-            found += _lists_in(value, inner, depth + 1)
-        elif isinstance(value, list) and value and any(type(one) in (int, float) for one in value):
-            found.append((name, value))
-    return found
-
-
-def _column(key: str, values: list[Any]) -> Column:
+def _column(key: str, values: Sequence[Any]) -> Column:
     return columns_of_entries([{key: None if isinstance(value, dict | list) else value} for value in values])[0]
 
 
@@ -276,14 +266,16 @@ def recognises(path: Path, head: bytes) -> bool:
     if start[:1] not in (b"[", b"{") or why_not_text(start):
         return False
     text = decode(start)
-    if _EXPORT.match(text):
+    if _EXPORT.match(text) or tells_of_training(text):
         return True
-    if re.match(r"\[\s*\{", text) or re.match(rf'\{{\s*"(?:{"|".join(_ENTRY_LISTS)})"\s*:\s*\[\s*\{{', text):
-        first = text.split("}", 1)[0]
-        return tells_of_training(_ENTRY.findall(first))
-    if not _OBJECT_OF_LISTS.match(text):
+    if len(head) < HEAD_BYTES or not _NAMED_AS_A_LOG.search(path.name):
         return False
-    return any(role_of_tag(key) in TELLING_ROLES for key in _LIST_OF_NUMBERS.findall(text))
+    try:
+        with path.open("rb") as stream:
+            more = stream.read(BYTES_LOOKED_AT)
+    except OSError:
+        return False
+    return tells_of_training(decode(unpack(more, "", most=BYTES_LOOKED_AT).data if compressed(more) else more))
 
 
 READER = Reader(

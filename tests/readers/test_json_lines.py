@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from analyzer.model import NO_STEP
 from analyzer.readers import Reading, json_lines, json_table
 
 
@@ -218,7 +219,7 @@ def test_keras_history_counts_epochs_from_zero() -> None:
 def test_lists_of_several_lengths_keep_their_own_rows() -> None:
     reading = document(json.dumps({"step": [10, 20, 30], "train_loss": [3, 2, 1], "val_loss": [4, 3]}))
     assert points(reading, "train_loss") == [(10, 3, 0), (20, 2, 1), (30, 1, 2)]
-    assert points(reading, "val_loss") == [(1, 4, 0), (2, 3, 1)]
+    assert points(reading, "val_loss") == [(NO_STEP, 4, 0), (NO_STEP, 3, 1)]
 
 
 @pytest.mark.parametrize("text", [
