@@ -21,12 +21,13 @@ from analyzer.remote import NotReachable
 HEAD_BYTES = 4096
 PEEK_BYTES = 1 << 16  # of an event file whose first bytes hold no step
 LARGE_TABLE_BYTES = 64 << 20  # a log of this size has millions of rows; most tables of this size are data sets
+PAGES = (".md", ".markdown")  # most are prose: one that holds no log is not worth a word
 LOG_SUFFIXES = {
     "", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".txt", ".out", ".err", ".wandb", ".db", ".sqlite",
-    ".sqlite3", ".dat", ".stdout", ".stderr",
+    ".sqlite3", ".dat", ".stdout", ".stderr", *PAGES,
 }
 NEVER_LOGS = re.compile(
-    r"(?i)^(readme|license|licence|copying|notice|authors|makefile|dockerfile|requirements.*\.txt|merges\.txt"
+    r"(?i)^(readme(?!\.m)|license|licence|copying|notice|authors|makefile|dockerfile|requirements.*\.txt|merges\.txt"
     r"|(vocab|tokenizer|tokenizer_config|special_tokens_map|added_tokens|generation_config|preprocessor_config"
     r"|processor_config|adapter_config|model_index|chat_template|package|package-lock)\.json|.*\.index\.json"
     r"|.*\.ipynb|\..*|(wandb-metadata|wandb-summary)\.json|conda-environment\.yaml)(\..*)?$"
@@ -187,7 +188,8 @@ def _look(path: Path, problems: list[Problem], left: list[Problem]) -> Log | Non
         reader: Reader | None = reader_for(path, head)
         seen = Peek() if reader is None else peek(reader.name, head)
         if reader is None:
-            left.append(Problem(source=str(path), kind="left-alone", message=_why_no_log(path, head)))
+            if plain_suffix(path) not in PAGES:
+                left.append(Problem(source=str(path), kind="left-alone", message=_why_no_log(path, head)))
             return None
     except Exception as error:
         problems.append(unreadable_path(path, error))

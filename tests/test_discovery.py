@@ -493,7 +493,7 @@ def test_a_link_to_a_run_elsewhere_is_followed(tmp_path: Path) -> None:
 
 def test_files_that_are_no_logs_are_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     csv(tmp_path / "log.csv", 1, 30)
-    for name in ("README.md", "train.py", "model.pt", "curve.png", "tokenizer.json", "hparams.yaml"):
+    for name in ("LICENSE.md", "train.py", "model.pt", "curve.png", "tokenizer.json", "hparams.yaml"):
         (tmp_path / name).write_text("x")
     opened: list[str] = []
     real = Path.open
