@@ -21,7 +21,8 @@ BATCHES = [{"train_loss": 1.0}, {"train_loss": 0.9}, {"valid_loss": 1.1}]
 # a document, the unit and column of its axis, and one point of each of some tags
 READ: dict[str, tuple[Any, str, str | None, dict[str, tuple[int, float]]]] = {
     "arrays below phases": (
-        {"args": {"name": "x"}, "train": {"step": STEPS, "loss": LOSS}, "valid": {"step": [10, 20, 30], "loss": [1, 2, 3]}},
+        {"args": {"name": "x"}, "train": {"step": STEPS, "loss": LOSS},
+         "valid": {"step": [10, 20, 30], "loss": [1, 2, 3]}},
         "step", "step", {"train/loss": (2, 1.0), "valid/loss": (20, 2.0)},
     ),
     "sacred": (
