@@ -1,4 +1,4 @@
-"""Curves of a page in few bytes: equal arrays once, numbers as differences of whole units, all of it deflated.
+"""Curves of a page in few bytes: no more points than can be seen, equal arrays once, numbers as differences of whole units, all of it deflated.
 
 A curve of a log is mostly regular (steps, rows, epochs, schedules) or noise of a few printed digits. Every array is
 written as whole multiples of a unit, each as the difference from the one before, byte plane by byte plane, which is
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from msgspec import Struct, field
 from numpy.typing import ArrayLike, NDArray
 
-from analyzer.model import Floats
+from analyzer.distinct import distinct
+from analyzer.model import Floats, Ints
 
 DIGITS = 9  # a float32 has no more; printed decimals up to here are kept exactly
 DRAWN = 2e5  # units in the span of a computed curve: two hundred to a pixel of a wide screen
@@ -25,6 +27,27 @@ REACH = 2**31 - 2  # of a difference in four bytes
 MISSING = -(2**31)  # the difference that stands for "not finite" in the packed form
 
 Kind = Literal["decimal", "units", "float32"]
+
+
+def keep_extremes(values: Floats, limit: int, always: Sequence[int] = ()) -> Ints:
+    """Indices of at most about ``limit`` points that look the same when drawn: each bucket's lowest and highest.
+
+    First and last point, points that are not finite where finite ones surround them, and ``always`` are kept.
+    """
+    count = len(values)
+    if count <= limit:
+        return np.arange(count, dtype=np.int64)
+    buckets = max(1, limit // 2)
+    size = -(-count // buckets)
+    padded = np.full(buckets * size, np.nan)
+    padded[:count] = values
+    table = padded.reshape(buckets, size)
+    starts = np.arange(buckets) * size
+    low = np.where(np.isfinite(table), table, np.inf).argmin(axis=1) + starts
+    high = np.where(np.isfinite(table), table, -np.inf).argmax(axis=1) + starts
+    odd = np.flatnonzero(~np.isfinite(values))[: limit // 4]
+    kept = distinct(np.concatenate([low, high, odd, [0, count - 1], np.asarray(always, dtype=np.int64)]))
+    return kept[kept < count].astype(np.int64)
 
 
 class Packed(Struct, frozen=True, kw_only=True):

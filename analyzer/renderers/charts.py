@@ -12,13 +12,11 @@ import numpy as np
 from msgspec import Struct
 
 from analyzer.clocks.scheduler.reference import declared_rates
-from analyzer.distinct import distinct
-from analyzer.model import NO_STEP, Finding, Floats, Ints, RunReport, Series
-from analyzer.timeline import Timeline
+from analyzer.model import Finding, Floats, Ints, RunReport, Series
+from analyzer.renderers.chart_axes import axes_of, times_of
 
-TIME_UNITS = (("seconds", 1.0), ("minutes", 60.0), ("hours", 3600.0), ("days", 86400.0))
 WIDEST_LAP = 1.25  # longest over shortest steps per epoch that a line is drawn for: beyond, it would say nothing
-STRAIGHT = 0.01  # share of its range that a logged counter may lie off a line to be drawn as an axis
+DECADES = 50  # highest over lowest value of a curve from which its axis is logarithmic
 ROWS_MARKED = 6  # of one finding on one chart
 
 
@@ -73,121 +71,18 @@ def charts_of(report: RunReport) -> tuple[Chart, ...]:
     return tuple(chart for maker in makers if (chart := maker(report)) is not None)
 
 
-def keep_extremes(values: Floats, limit: int, always: Sequence[int] = ()) -> Ints:
-    """Indices of at most about ``limit`` points that look the same when drawn: each bucket's lowest and highest.
-
-    First and last point, points that are not finite where finite ones surround them, and ``always`` are kept.
-    """
-    count = len(values)
-    if count <= limit:
-        return np.arange(count, dtype=np.int64)
-    buckets = max(1, limit // 2)
-    size = -(-count // buckets)
-    padded = np.full(buckets * size, np.nan)
-    padded[:count] = values
-    table = padded.reshape(buckets, size)
-    starts = np.arange(buckets) * size
-    low = np.where(np.isfinite(table), table, np.inf).argmin(axis=1) + starts
-    high = np.where(np.isfinite(table), table, -np.inf).argmax(axis=1) + starts
-    odd = np.flatnonzero(~np.isfinite(values))[: limit // 4]
-    kept = distinct(np.concatenate([low, high, odd, [0, count - 1], np.asarray(always, dtype=np.int64)]))
-    return kept[kept < count].astype(np.int64)
-
-
 def line_of(report: RunReport, series: Series, name: str | None = None, y: Floats | None = None, **kind: Any) -> Line:
     observed = y is None
     kind.setdefault("tag", series.tag if observed else "")
     return Line(
         name=name or series.tag,
-        x=_axes(series, report),
+        x=axes_of(series, report),
         y=series.value if y is None else y,
         session=report.timeline.session_map.of(series),
         source=series.source.astype(np.int64) if observed else None,
         row=series.row if observed else None,
         **kind,
     )
-
-
-def _axes(series: Series, report: RunReport) -> dict[str, Floats]:
-    """The points of a series by step and, where known, by time since the run's first record."""
-    known = series.step != NO_STEP
-    axes = {"step": np.where(known, series.step, np.arange(len(series))).astype(np.float64)}
-    if np.isfinite(series.wall_time).any():
-        started, _, seconds = times_of(report)
-        axes["time"] = (series.wall_time - started) / seconds
-    return axes
-
-
-def times_of(report: RunReport) -> tuple[float, str, float]:
-    """First record of the run, and the unit that its length is read in: name, seconds."""
-    series = report.timeline.roles.first("loss") or next(iter(report.timeline.view.series.values()), None)
-    times = series.wall_time[np.isfinite(series.wall_time)] if series is not None else np.empty(0)
-    if not len(times):
-        return 0.0, *TIME_UNITS[0]
-    first, last = float(times.min()), float(times.max())
-    name, seconds = [unit for unit in TIME_UNITS if last - first >= 2 * unit[1] or unit is TIME_UNITS[0]][-1]
-    return first, name, seconds
-
-
-def scales_of(report: RunReport) -> dict[str, tuple[float, float]]:
-    """Other units of the step axis: unit -> (slope, intercept), for x = slope * step + intercept."""
-    timeline = report.timeline
-    axis, clock = timeline.step_axis, timeline.epoch
-    scales: dict[str, tuple[float, float]] = {}
-    if axis.unit == "epoch":
-        return scales
-    if clock is not None and clock.low > 0:
-        origin = clock.origin if clock.origin is not None else (axis.base or 0)
-        steps = clock.middle
-        scales["epoch"] = (1 / steps, -origin / steps)
-    if axis.unit != "update" or not axis.per_update:
-        return scales
-    before_first = 1.0 - (1 if axis.base is None else axis.base)
-    batch = _number(timeline.declared.get("global_batch_size")) or _product(
-        timeline, ("batch_size",), ("world_size", "grad_accumulation")
-    )
-    length = _number(timeline.declared.get("sequence_length"))
-    per_update = {
-        "samples": batch,
-        "tokens": _number(timeline.declared.get("tokens_per_step")) or (batch * length if batch and length else None),
-    }
-    for unit, amount in per_update.items():
-        if amount:
-            slope = amount / axis.per_update
-            scales[unit] = (slope, slope * before_first)
-        elif (logged := _logged_scale(timeline, unit)) is not None:
-            scales[unit] = logged
-    return scales
-
-
-def _logged_scale(timeline: Timeline, unit: str) -> tuple[float, float] | None:
-    """The straight line of a logged counter of samples or tokens over steps; None where it is none."""
-    for series in timeline.roles.all(unit):
-        kept = (series.step != NO_STEP) & np.isfinite(series.value)
-        step, value = series.step[kept], series.value[kept]
-        if len(step) < 2 or step[-1] <= step[0] or value[-1] <= value[0]:
-            continue
-        slope = float((value[-1] - value[0]) / (step[-1] - step[0]))
-        start = float(value[0] - slope * step[0])
-        if np.abs(slope * step + start - value).max() <= STRAIGHT * (value[-1] - value[0]):
-            return slope, start
-    return None
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 else None
-
-
-def _product(timeline: Any, needed: tuple[str, ...], optional: tuple[str, ...]) -> float | None:
-    product = 1.0
-    for key in needed:
-        number = _number(timeline.declared.get(key))
-        if number is None:
-            return None
-        product *= number
-    for key in optional:
-        product *= _number(timeline.declared.get(key)) or 1.0
-    return product
 
 
 def _chart(report: RunReport, *, key: str, lines: Sequence[Line], families: tuple[str, ...], **words: Any) -> Chart:
@@ -244,8 +139,6 @@ def _loss(report: RunReport) -> Chart | None:
     if baseline is not None and baseline.series is main and len(baseline.level) == len(main):
         lines.append(line_of(report, main, name="level without noise", y=baseline.level, style="level"))
     lines += [line_of(report, series) for series in roles.all("validation_loss")[:2]]
-    finite = main.value[np.isfinite(main.value)]
-    wide = bool(len(finite) and finite.min() > 0 and finite.max() / finite.min() > 50)
     return _chart(
         report,
         key="loss",
@@ -253,9 +146,14 @@ def _loss(report: RunReport) -> Chart | None:
         families=("LOS", "RES", "GRD", "EPO007"),
         title="Loss",
         y_label="loss",
-        log_y=wide,
+        log_y=_spans_decades(main),
         reading="Raw values as logged; marks are findings, vertical lines are resumes.",
     )
+
+
+def _spans_decades(series: Series) -> bool:
+    finite = series.value[np.isfinite(series.value)]
+    return bool(len(finite) and finite.min() > 0 and finite.max() / finite.min() > DECADES)
 
 
 def _epoch(report: RunReport) -> Chart | None:
@@ -317,7 +215,7 @@ def _declared(report: RunReport) -> list[Line]:
         return []
     index, rates = found
     name = "declared" if len(report.timeline.schedulers) == 1 else f"{clock.series.tag}, declared"
-    x = {axis: values[index] for axis, values in _axes(clock.series, report).items()}
+    x = {axis: values[index] for axis, values in axes_of(clock.series, report).items()}
     session = report.timeline.session_map.of(clock.series)[index]
     return [Line(name=name, x=x, y=rates, session=session, style="declared")]
 
@@ -346,8 +244,6 @@ def _gradient(report: RunReport) -> Chart | None:
     norm = report.timeline.roles.first("grad_norm")
     if norm is None:
         return None
-    finite = norm.value[np.isfinite(norm.value)]
-    wide = bool(len(finite) and finite.min() > 0 and finite.max() / finite.min() > 50)
     return _chart(
         report,
         key="gradient",
@@ -355,7 +251,7 @@ def _gradient(report: RunReport) -> Chart | None:
         families=("GRD",),
         title="Gradient norm",
         y_label="gradient norm",
-        log_y=wide,
+        log_y=_spans_decades(norm),
         reading="As logged, usually before clipping.",
     )
 
@@ -366,7 +262,7 @@ def _sessions(report: RunReport) -> Chart | None:
     if series is None or np.isfinite(series.wall_time).sum() < 2:
         return None
     session = report.timeline.session_map.of(series)
-    axes, unit = _axes(series, report), times_of(report)[1]
+    axes, unit = axes_of(series, report), times_of(report)[1]
     lines = [
         Line(
             name=f"session {number + 1}",

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 
 from analyzer.comparison import Axis, Curve, curve_of
-from analyzer.renderers.charts import keep_extremes
+from analyzer.renderers.chart_data import keep_extremes
 from analyzer.renderers.figures import COLOURS, DASHES, PAGE_INCHES, PANEL_INCHES, STYLE, NothingToDraw
 from analyzer.timeline import Timeline
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from analyzer.model import RunReport
-from analyzer.renderers.charts import Chart, Line, charts_of, keep_extremes
+from analyzer.renderers.chart_data import keep_extremes
+from analyzer.renderers.charts import Chart, Line, charts_of
 
 KINDS: dict[str, tuple[str, ...]] = {
     "overview": ("loss", "epoch", "schedule", "position"),
@@ -132,7 +133,7 @@ def _panel(panel: Any, chart: Chart) -> None:
     panel.grid(True, linewidth=0.3, color="#dddddd")
     panel.set_axisbelow(True)
     if 1 < len(panel.get_legend_handles_labels()[1]) <= 6:
-        panel.legend(fontsize=6, frameon=False, loc="best", handlelength=2.4)
+        panel.legend(fontsize=6, loc="best", handlelength=2.4, framealpha=0.8, edgecolor="none")
 
 
 def _title(report: RunReport, charts: list[Chart], width: int) -> str:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from analyzer.comparison import AXES, positions
 from analyzer.config.keys import KEYS
-from analyzer.model import Fact, FactStatus, Floats, RunReport, Series
-from analyzer.renderers.chart_data import Pool
-from analyzer.renderers.charts import Chart, Line, charts_of, keep_extremes, line_of, scales_of, times_of
+from analyzer.model import Fact, FactStatus, Floats, RunReport
+from analyzer.renderers.chart_axes import common_axes, scales_of, times_of
+from analyzer.renderers.chart_data import Pool, keep_extremes
+from analyzer.renderers.charts import Chart, Line, charts_of, line_of
 from analyzer.renderers.json_report import plain
 from analyzer.renderers.wording import counted, interval, reconstruction
 
@@ -201,26 +201,6 @@ def _chart(chart: Chart, pool: Pool) -> dict[str, Any]:
             {"step": m.step, "y": m.y, "code": m.code, "severity": m.severity, "text": m.text} for m in chart.marks
         ],
     }
-
-
-def common_axes(one: RunReport, main: Series | None) -> tuple[dict[str, tuple[float, float]], dict[str, str]]:
-    """Axes that runs share (unit -> slope, intercept over the step), and why the others are not known."""
-    axis = one.timeline.step_axis
-    scales = scales_of(one)
-    if axis.unit in ("update", "micro-batch"):
-        base = 1 if axis.base is None else axis.base
-        scales["updates"] = (1 / axis.per_update, (1 - base) / axis.per_update)
-    elif axis.unit == "epoch" and main is not None and len(main):
-        scales["epoch"] = (1.0, 1.0 - float(main.step.min()))
-    elif axis.unit in ("sample", "token"):
-        scales[f"{axis.unit}s"] = (1.0, 0.0)
-    without: dict[str, str] = {}
-    for unit in AXES:
-        key = "epoch" if unit == "epochs" else unit
-        if key != "time" and key not in scales and main is not None:
-            reason = positions(one.timeline, main, unit)
-            without[key] = reason if isinstance(reason, str) else f"its {unit} are no straight line over its steps"
-    return scales, without
 
 
 def _tags(one: RunReport, charts: tuple[Chart, ...], drawn: list[dict[str, Any]], pool: Pool) -> Iterator[Any]:

@@ -16,7 +16,9 @@ from analyzer.auditing import audit_run
 from analyzer.config.declared import facts_from_options, merge
 from analyzer.discovery import discover
 from analyzer.model import Finding, Row, RunReport
-from analyzer.renderers.charts import Line, charts_of, keep_extremes, scales_of
+from analyzer.renderers.chart_axes import scales_of
+from analyzer.renderers.chart_data import keep_extremes
+from analyzer.renderers.charts import Line, charts_of
 from analyzer.renderers.figures import KINDS, NothingToDraw, _curve, draw, figure_of
 from analyzer.rules.examples import falling_loss, table
 

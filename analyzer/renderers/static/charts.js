@@ -128,7 +128,9 @@ globalThis.analyzerCharts = (() => {
         ctx.textAlign = "left"; ctx.textBaseline = "alphabetic";
         ctx.font = `600 ${11 * ratio}px system-ui, sans-serif`;
         const wide = ctx.measureText(mark.code).width;
-        ctx.fillText(mark.code, Math.min(x + 8 * ratio, right - wide - 2), Math.max(y - 8 * ratio, bbox.top + 12 * ratio));
+        const place = [mark.code, Math.min(x + 8 * ratio, right - wide - 2), Math.max(y - 8 * ratio, bbox.top + 12 * ratio)];
+        ctx.strokeStyle = css("--panel"); ctx.lineWidth = 3 * ratio; ctx.strokeText(...place); // a curve behind it does not strike it out
+        ctx.fillText(...place);
       }
       ctx.restore();
     }] } };
@@ -228,6 +230,7 @@ globalThis.analyzerCharts = (() => {
       cursor: { drag: { x: true, y: false }, focus: { prox: 24 }, dataIdx: nearest },
       series: [{}, ...chart.lines.map((line, k) => ({
         label: line.name, scale: line.axis || "y", stroke: colour(line, k), dash: dashOf(line), show: !view.hidden.has(line.name),
+        pxAlign: 0, // points at whole pixels would make a straight line wave
         width: line.style === "expected" || line.style === "declared" ? 1.8 : 1.2,
         paths: line.stepped && uPlot.paths.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
         points: { show: line.y.length <= 60 && points, size: 4 },

@@ -167,9 +167,9 @@ globalThis.analyzerPage = (() => {
     goTo(id);
   });
   addEventListener("hashchange", () => goTo(location.hash.slice(1)));
-  let before = null; // paper is white, and shows what a click would open
+  let before = null; // paper is white, and shows what a click in the open sections would show
   addEventListener("beforeprint", () => {
-    before = { theme: root.dataset.theme, closed: [...document.querySelectorAll("main details:not([open])")] };
+    before = { theme: root.dataset.theme, closed: [...document.querySelectorAll("section.run > details[open] details:not([open]), details.card:not([open])")] };
     before.closed.forEach((box) => { box.open = true; });
     if (before.theme === "dark") setTheme("light");
   });
