@@ -1,4 +1,4 @@
-"""Curves of a page in few bytes: no more points than can be seen, equal arrays once, numbers as differences of whole units, all of it deflated.
+"""Curves of a page in few bytes: points that can be seen, equal arrays once, differences of whole units, deflated.
 
 A curve of a log is mostly regular (steps, rows, epochs, schedules) or noise of a few printed digits. Every array is
 written as whole multiples of a unit, each as the difference from the one before, byte plane by byte plane, which is
