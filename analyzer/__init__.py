@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from analyzer.model import Report, Run
-    from analyzer.planning import Plan
+from analyzer.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from analyzer.model import Run
+    from analyzer.planning import Plan
+    from analyzer.report import Report
+
 __all__ = ["__version__", "audit", "check", "compare", "plan", "read"]
 
 
@@ -57,6 +59,7 @@ def check(
     from analyzer.checking import check as audited
     from analyzer.config.declared import checked_fact
     from analyzer.config.files import BadConfig
+    from analyzer.report import opened
 
     if not paths:
         raise ValueError("check() needs a path: a log file, a run's folder, or a tree of runs")
@@ -71,7 +74,7 @@ def check(
         jobs=jobs,
     )
     try:
-        return audited(request, keep_series=True)
+        return opened(audited(request, keep_series=True))
     except BadConfig as error:
         raise ValueError(str(error)) from error
 
@@ -95,7 +98,7 @@ def audit(run: Run, *, declared: Mapping[str, Any] | None = None, select: Iterab
     """
     from analyzer.auditing import audit_run, checked_codes
     from analyzer.config.declared import checked_fact, merge
-    from analyzer.model import Report
+    from analyzer.report import Report
 
     own = [checked_fact(key, value, "declared=") for key, value in (declared or {}).items()]
     select = tuple(select)
@@ -127,11 +130,11 @@ def compare(
     """
     from analyzer.comparison import AXES, compare_runs, comparison_frame
     from analyzer.config.declared import checked_fact, merge
-    from analyzer.timeline import Timeline
+    from analyzer.reconstruction import reconstruct
 
     by = tuple(by)
     own = [checked_fact(key, value, "declared=") for key, value in (declared or {}).items()]
-    timelines = [Timeline(run=run, declared=merge(own, run.facts)) for run in runs]
+    timelines = [reconstruct(run, merge(own, run.facts)) for run in runs]
     unknown = [axis for axis in by if axis not in AXES]
     if unknown:
         raise ValueError(f"by: there is no axis {unknown[0]!r}; known: {', '.join(AXES)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from msgspec.structs import replace
 
@@ -12,11 +12,14 @@ from analyzer.attribution import fold_consequences
 from analyzer.config.declared import Declared
 from analyzer.declared_status import facts_status
 from analyzer.model import Expectation, FactStatus, Finding, Run, RunReport, Skipped
+from analyzer.reconstruction import reconstruct
 from analyzer.rules import Rule, Unchecked, catalogue
 from analyzer.spelling import did_you_mean
 from analyzer.timeline import Timeline
 
 SEVERITIES = ("error", "warning", "note")
+LATE_CLOCKS = ("epoch", "schedulers", "wall", "step_jumps", "loss")
+"""Clocks that a rule may do without; every rule rests on those before them."""
 
 
 def audit_run(
@@ -35,9 +38,9 @@ def audit_run(
         select: codes or prefixes of codes ("EPO", "SCH001"), or "ALL".
         ignore: codes or prefixes; stronger than ``select``.
     """
-    timeline = Timeline(
-        run=run,
-        declared=declared,
+    timeline = reconstruct(
+        run,
+        declared,
         role_overrides=role_overrides or {},
         expectations=expectations,
         reference=reference,
@@ -46,7 +49,7 @@ def audit_run(
     skipped: list[Skipped] = []
     passed: list[str] = []
     for rule in selected(catalogue(), tuple(select), tuple(ignore)):
-        answers = _answers(rule, timeline)
+        answers = _answers(rule, timeline) if not timeline.failed else _answers_without(rule, timeline)
         found = [_signed(rule, answer) for answer in answers if isinstance(answer, Finding)]
         unchecked = [answer for answer in answers if isinstance(answer, Unchecked)]
         findings += found
@@ -59,7 +62,7 @@ def audit_run(
         run=run,
         timeline=timeline,
         findings=tuple(order),
-        skipped=tuple(skipped),
+        skipped=(*skipped, *(Skipped(code=clock, reason=_failure(timeline, clock)) for clock in timeline.failed)),
         passed=tuple(passed),
         declared=_statuses(timeline, findings),
     )
@@ -105,6 +108,30 @@ def _answers(rule: Rule, timeline: Timeline) -> list[Finding | Unchecked]:
         if os.environ.get("ANALYZER_DEBUG"):
             raise
         return [Unchecked(reason=f"internal error, please report it: {type(error).__name__}: {error}")]
+
+
+def _answers_without(rule: Rule, timeline: Timeline) -> list[Finding | Unchecked]:
+    """The answers of a rule where clocks failed: one that found nothing and asked for such a clock has not checked."""
+    watched = _Watched(timeline)
+    answers = _answers(rule, cast(Timeline, watched))
+    missed = [clock for clock in timeline.failed if clock in watched.asked or clock not in LATE_CLOCKS]
+    return answers or [Unchecked(reason=_failure(timeline, clock)) for clock in missed[:1]]
+
+
+class _Watched:
+    """A timeline that remembers which clocks it was asked for."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
+        self.asked: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked.add(name)
+        return getattr(self.timeline, name)
+
+
+def _failure(timeline: Timeline, clock: str) -> str:
+    return f"internal error in the {clock} clock, please report it: {timeline.failed[clock]}"
 
 
 def _signed(rule: Rule, finding: Finding) -> Finding:

@@ -15,7 +15,6 @@ import numpy as np
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from analyzer import __version__
 from analyzer.auditing import audit_run, selected
 from analyzer.condensed import condensed
 from analyzer.config.baseline import read_baseline, without_known
@@ -26,16 +25,17 @@ from analyzer.discovery import Discovered, Group, discover, find_groups, read_gr
 from analyzer.earlier import earlier
 from analyzer.model import Fact, Problem, Report, Run, RunReport
 from analyzer.readers import extension_problems as left_out_readers
+from analyzer.reconstruction import reconstruct
 from analyzer.references import reference_of, references_at
 from analyzer.remembered import remembered, sweep
 from analyzer.remote import url_of
 from analyzer.rules import catalogue
 from analyzer.rules import extension_problems as left_out_rules
 from analyzer.silencing import Use, silenced, stale_silences
-from analyzer.sound_clocks import told, with_sound_clocks
 from analyzer.spelling import nearest
 from analyzer.timeline import Timeline
 from analyzer.unread import has_numbers, place_of, told_together, unread, without_numbers
+from analyzer.version import __version__
 from analyzer.workers import answers
 
 Progress = Callable[[int, int], None]
@@ -193,7 +193,7 @@ def audit_group(group: Group, request: Request, today: datetime.date, keep_serie
     except Exception as error:  # one folder must never cost the audit of the others
         if os.environ.get("ANALYZER_DEBUG"):
             raise
-        unreadable.append(unread(group, f"internal error, please report it: {told(error)}"))
+        unreadable.append(unread(group, f"internal error, please report it: {type(error).__name__}: {error}"))
     return Answer(runs=tuple(runs), uses=tuple(uses), unreadable=tuple(unreadable), refused=tuple(refused))
 
 
@@ -237,16 +237,17 @@ def audit_configured(run: Run, request: Request, today: datetime.date) -> tuple[
         expectations=settings.expectations,
         reference=reference_of(run, request.against or settings.against),
     )
-    configured = replace(with_sound_clocks(report), configured_in=settings.files)
+    configured = replace(report, configured_in=settings.files)
     return silenced(configured, settings.silences, today, lasts=settings.against is None)
 
 
-def timeline_of(run: Run, request: Request) -> Timeline:
-    """The reconstruction of one run under its own configuration, without checking any rule."""
+def timeline_of(run: Run, request: Request, last: str) -> Timeline:
+    """The clocks of one run up to the ``last`` that is wanted, under its own configuration; no rule is checked."""
     settings = settings_of(run, request.config, isolated=request.isolated)
-    return Timeline(
-        run=run,
-        declared=merge(request.facts, settings.facts, run.facts),
+    return reconstruct(
+        run,
+        merge(request.facts, settings.facts, run.facts),
         role_overrides={**settings.roles, **request.roles},
         expectations=settings.expectations,
+        last=last,
     )

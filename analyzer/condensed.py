@@ -5,7 +5,6 @@ Around every finding a window of its curve stays; everything else of the series 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 
 from analyzer.distinct import distinct
 from analyzer.model import Finding, RunReport, Series, View
+from analyzer.renderers.curve import place_in_curve
 from analyzer.roles import Roles
 from analyzer.timeline import Timeline
 
@@ -30,22 +30,22 @@ def condensed(report: RunReport) -> RunReport:
 
     view = _thinned(timeline.view, thin)
     views = tuple(view if one is timeline.view else _thinned(one, thin) for one in timeline.run.views)
-    small = dataclasses.replace(timeline, run=replace(timeline.run, views=views), reference=None)
-    small.__dict__.update(
+    small = replace(
+        timeline,
+        run=replace(timeline.run, views=views),
+        reference=None,
+        writers=(),
+        accounts=(),
         view=view,
         roles=Roles(
             series={role: tuple(thin(one) for one in found) for role, found in timeline.roles.series.items()},
             why=timeline.roles.why,
         ),
-        plan=timeline.plan,
-        session_map=timeline.session_map,
-        step_axis=timeline.step_axis,
-        epoch=timeline.epoch,
         schedulers=tuple(
             replace(clock, series=thin(clock.series), position=None, expected=None, distinct_steps=None)
             for clock in timeline.schedulers
         ),
-        wall=timeline.wall,
+        step_jumps=(),
         loss=None,
     )
     return replace(report, run=small.run, timeline=small)
@@ -53,8 +53,6 @@ def condensed(report: RunReport) -> RunReport:
 
 def _points_kept(timeline: Timeline, findings: tuple[Finding, ...]) -> Mapping[str, Any]:
     """Indices to keep of each tag, ascending."""
-    from analyzer.renderers.curve import place_in_curve
-
     kept: dict[str, list[Any]] = {}
     for finding in findings:
         found = place_in_curve(timeline, finding)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.clocks.epoch_clock import EpochClock
+from analyzer.clocks.global_step import updates_done
+from analyzer.clocks.scheduler_clock import SchedulerClock
+from analyzer.clocks.step_axis import RunEnd
 from analyzer.config.declared import Declared
 from analyzer.model import NO_STEP, Axis, FactStatus, Finding, Series
 from analyzer.planning import Plan
-
-if TYPE_CHECKING:
-    from analyzer.clocks.epoch_clock import EpochClock
-    from analyzer.clocks.global_step import RunEnd
-    from analyzer.clocks.scheduler import SchedulerClock
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 SIZES = ("dataset_size", "batch_size", "grad_accumulation", "world_size", "global_batch_size", "steps_per_epoch")
 HABITS = ("drop_last", "accumulation_remainder")
@@ -37,8 +35,6 @@ TOLD_BY: Mapping[str, tuple[str, ...]] = {
 
 def facts_status(timeline: Timeline, findings: Collection[Finding]) -> dict[str, FactStatus]:
     """The status of every declared key, in the order of the keys; findings are those of the audit."""
-    from analyzer.clocks.global_step import updates_done
-
     said = {finding.code for finding in findings if finding.severity != "note"}
     named = {key for finding in findings if finding.code == "CFG001" for key in finding.numbers}
     asked = set(OF_THE_RATE)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.clocks.label_in_force import label_in_force
 from analyzer.model import NO_STEP, Series, View
 from analyzer.renderers.escaping import visible
+from analyzer.roles import assign_roles
 from analyzer.timeline import Timeline
 
 COLUMNS = ("run", "view", "tag", "step", "epoch", "wall_time", "value", "session", "source", "row")
@@ -37,9 +38,7 @@ def seen_from(timeline: Timeline, view: View) -> Timeline:
     """The timeline of another account of the same run, with roles of its own and the sessions of the whole."""
     if view is timeline.view:
         return timeline
-    other = dataclasses.replace(timeline)
-    other.__dict__.update(view=view, session_map=timeline.session_map)
-    return other
+    return replace(timeline, view=view, roles=assign_roles(view, timeline.run.sources, timeline.role_overrides))
 
 
 def _columns(timeline: Timeline, view: View, series: Series) -> Columns:

@@ -8,11 +8,11 @@ that prove it. Everything here is frozen; arrays are made read-only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from msgspec import Struct, field
+from msgspec.structs import asdict
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -185,10 +185,19 @@ class Run(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()  # how discovery came to join or separate sources
 
     def to_frame(self) -> Any:
-        """The long table as a pandas DataFrame: view, tag, step, value, wall_time, source, row."""
-        from analyzer.frames import run_frame
+        """The long table as a pandas DataFrame: view, tag, step, value, wall_time, source, row, in written order."""
+        import pandas as pd
 
-        return run_frame(self)
+        paths = np.array([source.path for source in self.sources], dtype=object)
+        columns = ["view", "tag", "step", "value", "wall_time", "source", "row"]
+        parts = []
+        for view in self.views:
+            for tag, one in view.series.items():
+                stepless = one.step == NO_STEP
+                step = pd.Series(np.where(stepless, 0, one.step), dtype="Int64").mask(stepless)
+                cells = (view.name, tag, step, one.value, one.wall_time, paths[one.source], one.row)
+                parts.append(pd.DataFrame(dict(zip(columns, cells, strict=True))))
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -223,9 +232,9 @@ class Finding(Struct, frozen=True, kw_only=True):
 
     def to_frame(self) -> Any:
         """The evidence as a pandas DataFrame: source, row, tag, step, value, why."""
-        from analyzer.frames import evidence_frame
+        import pandas as pd
 
-        return evidence_frame(self)
+        return pd.DataFrame([asdict(row) for row in self.evidence], columns=Row.__struct_fields__)
 
 
 class Skipped(Struct, frozen=True, kw_only=True):
@@ -249,7 +258,7 @@ class RunReport(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """The audit of everything that was asked for."""
+    """The audit of everything that was asked for. ``analyzer.report`` adds what Python code does with it."""
 
     runs: tuple[RunReport, ...]
     unreadable: tuple[Problem, ...] = ()
@@ -258,35 +267,9 @@ class Report(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()  # about the audit itself: a silence that silences nothing any more
 
     @property
-    def findings(self) -> Any:
-        """All findings as a pandas DataFrame, a row each."""
-        from analyzer.frames import findings_frame
-
-        return findings_frame(self)
-
-    @property
     def passed(self) -> bool:
         """Whether something was audited and no error or warning was found."""
         return bool(self.runs) and not any(f.severity != "note" for one in self.runs for f in one.findings)
 
-    def save(self, path: str | Path, *, form: str | None = None) -> None:
-        """Write the report to a file, whole or not at all.
-
-        Args:
-            form: a name of ``analyzer check --format``; by the ending (.html, .json, .sarif, .xml, .md, .txt) if None.
-
-        Raises:
-            ValueError: for an ending or a format that nobody knows.
-            OSError: when the file cannot be written.
-        """
-        from analyzer.renderers.saving import save
-
-        save(self, path, form)
-
     def __repr__(self) -> str:
         return f"Report({len(self.runs)} runs, {sum(len(one.findings) for one in self.runs)} findings)"
-
-    def _repr_html_(self) -> str:
-        from analyzer.renderers.notebook import render
-
-        return render(self)

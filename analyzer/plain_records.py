@@ -6,7 +6,6 @@ there as one again.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import importlib
 import zlib
@@ -95,8 +94,7 @@ class _Writing:
             raise TypeError(f"a {kind.__module__}.{kind.__qualname__}")
         if isinstance(value, tuple):
             return ["tuple", _name(kind), *map(self.plain, value)]
-        held = dict.fromkeys(_fields(kind)) | dict(getattr(value, "__dict__", {}))  # with what was computed once
-        return ["record", _name(kind), {name: self.plain(getattr(value, name)) for name in held}]
+        return ["record", _name(kind), {name: self.plain(getattr(value, name)) for name in kind.__struct_fields__}]  # type: ignore[attr-defined]
 
 
 class _Reading:
@@ -127,12 +125,7 @@ class _Reading:
         own = _own_type(name)
         if kind == "tuple":
             return own(*map(self.value, parts))
-        held = {key: self.value(value) for key, value in parts[0].items()}
-        fields = _fields(own)
-        made = own(**{key: held.pop(key) for key in fields})
-        if held:
-            made.__dict__.update(held)
-        return made
+        return own(**{key: self.value(value) for key, value in parts[0].items()})
 
 
 _COLLECTIONS: dict[str, Any] = {"tuple": tuple, "list": list, "set": set, "frozenset": frozenset}
@@ -159,14 +152,7 @@ def _is_ours(kind: type) -> bool:
     if not kind.__module__.startswith(f"{PACKAGE}.") or "." in kind.__qualname__:
         return False
     named_tuple = issubclass(kind, tuple) and hasattr(kind, "_fields")
-    return issubclass(kind, (msgspec.Struct, Enum)) or dataclasses.is_dataclass(kind) or named_tuple
-
-
-@cache
-def _fields(kind: type) -> tuple[str, ...]:
-    if issubclass(kind, msgspec.Struct):
-        return kind.__struct_fields__
-    return tuple(one.name for one in dataclasses.fields(kind))  # type: ignore[arg-type]
+    return issubclass(kind, (msgspec.Struct, Enum)) or named_tuple
 
 
 def _name(kind: type) -> str:

@@ -10,6 +10,7 @@ from analyzer.config.declared import merge
 from analyzer.config.files import BadConfig
 from analyzer.discovery import discover
 from analyzer.model import Run
+from analyzer.reconstruction import reconstruct
 from analyzer.timeline import Timeline
 
 FILES_OF_REFERENCES = 20_000  # in a folder of reference runs; `against = "/"` must not read the whole disk
@@ -46,4 +47,4 @@ def references_at(path: Path) -> tuple[Timeline, ...]:
             raise BadConfig(told)
     runs = discover([path]).runs
     with_numbers = [run for run in runs if any(len(series) for view in run.views for series in view.series.values())]
-    return tuple(Timeline(run=run, declared=merge(run.facts)) for run in with_numbers)
+    return tuple(reconstruct(run, merge(run.facts)) for run in with_numbers)

@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from analyzer.model import Source
 from analyzer.readers.csv_table.cells import number_of, records, sniff_delimiter, split_row, unique_names
 from analyzer.readers.text_file import written_lines
+from analyzer.readers.tfevents.checksum import crc32c, masked
 
 HEAD_BYTES, TAIL_BYTES = 12, 4  # of a record: its length and that checksum before the data, its checksum behind
 
@@ -178,8 +179,6 @@ def _records(content: bytes) -> Iterator[bytes]:
 
 def _shifted_record(record: bytes, amount: int) -> bytes:
     from tensorboard.compat.proto.event_pb2 import Event
-
-    from analyzer.readers.tfevents.checksum import crc32c, masked
 
     event = Event.FromString(record[HEAD_BYTES:-TAIL_BYTES])
     event.step += amount

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from analyzer import __version__
+from analyzer.version import __version__
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor

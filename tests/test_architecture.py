@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,85 @@ def imports_of(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
     return names
+
+
+RIM = ("cli/", "console/", "callbacks/", "tensorboard_plugin/", "__init__.py", "pytest_plugin.py")
+"""Commands, and what other programs load: they import what a call needs when it is called, so that starting is fast."""
+HEAVY = {
+    "distributed", "fsspec", "google_crc32c", "jinja2", "markupsafe", "matplotlib", "pandas", "platformdirs", "PIL",
+    "pyarrow", "tensorboard", "google.protobuf", "yaml", "zstandard",
+}  # fmt: skip
+"""Libraries of which most audits need nothing: they cost more than the audit of a small run."""
+SELDOM = {
+    "concurrent.futures", "contextlib", "difflib", "hashlib", "importlib", "multiprocessing", "os", "shutil", "signal",
+    "socket", "tempfile", "threading", "time", "tomllib",
+}  # fmt: skip
+"""Of the standard library, for the same reason."""
+LATE: Mapping[str, str | tuple[str, ...]] = {
+    "readers/stdout/__init__.py": "analyzer.readers.stdout",  # some hundred patterns to compile
+    "readers/csv_table/__init__.py": "analyzer.readers.csv_table",  # pyarrow
+    "readers/tfevents/__init__.py": "analyzer.readers.tfevents",
+    "rules/examples.py": ("analyzer.auditing", "analyzer.discovery"),  # an example is run by tests and the docs alone
+}
+"""Own modules that a file imports when they are needed: large ones that are seldom wanted."""
+
+
+def modules() -> dict[str, Path]:
+    """Every module by its dotted name."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = ("analyzer", *path.relative_to(PACKAGE).with_suffix("").parts)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def own_imports(path: Path, known: Collection[str]) -> set[str]:
+    """Modules of the package that a file names in an import, wherever it stands in the file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= inner & set(known) or {node.module}
+    return names & set(known)
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    """Also not for annotations alone: a circle of types is a circle to whoever reads it."""
+    known = modules()
+    needs = {name: own_imports(path, known) - {name} for name, path in known.items()}
+    while free := [name for name, needed in needs.items() if not needed]:
+        for name in free:
+            del needs[name]
+        needs = {name: needed - set(free) for name, needed in needs.items()}
+    while ends := set(needs) - {one for needed in needs.values() for one in needed}:  # only those inside circles stay
+        for name in ends:
+            del needs[name]
+    assert not needs
+
+
+def late_imports(path: Path) -> Iterator[str]:
+    """Modules that a file imports inside functions."""
+    for function in ast.walk(ast.parse(path.read_text())):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Import):
+                    yield from (alias.name for alias in node.names)
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    yield node.module
+
+
+def test_only_what_is_heavy_is_imported_inside_functions() -> None:
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        name = str(path.relative_to(PACKAGE))
+        if name.startswith(RIM):
+            continue
+        allowed = tuple(HEAVY | SELDOM)
+        late = {one for one in late_imports(path) if not one.startswith(allowed)}
+        wrong += [f"{name} imports {one}" for one in late if not one.startswith(LATE.get(name, "-"))]
+    assert not wrong
 
 
 @pytest.mark.parametrize("layer", sorted(FORBIDDEN))

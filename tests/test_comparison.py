@@ -15,6 +15,7 @@ from analyzer.comparison import Curve, compare_runs, curve_of, sounds_better_whe
 from analyzer.config.declared import checked_fact, merge
 from analyzer.discovery import discover
 from analyzer.parting import configuration_differences, partings
+from analyzer.reconstruction import reconstruct
 from analyzer.timeline import Timeline
 
 
@@ -22,7 +23,7 @@ def timeline(folder: Path, text: str, **declared: object) -> Timeline:
     folder.mkdir()
     (folder / "log.csv").write_text(text)
     (run,) = discover([folder]).runs
-    return Timeline(run=run, declared=merge([checked_fact(key, value, "test") for key, value in declared.items()]))
+    return reconstruct(run, merge([checked_fact(key, value, "test") for key, value in declared.items()]))
 
 
 def log(steps: int, loss_after: object, *, elapsed: float = 1.0, every: int = 1) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analyzer.model import Finding, Report
+    from analyzer.model import Finding
+    from analyzer.report import Report
 
 GRAVE = {"error": ("error",), "warning": ("error", "warning"), "never": ()}
 

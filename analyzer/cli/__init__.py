@@ -17,9 +17,9 @@ from typing import Any
 
 import click
 
-from analyzer import __version__
 from analyzer.console import CannotAudit
 from analyzer.spelling import did_you_mean
+from analyzer.version import __version__
 
 # A small audit is mostly start-up, and this is a fifth of it. The collector need not look again and again through
 # modules that are there to stay, nor once more at the end; and no matrix is so large that it needs several threads.

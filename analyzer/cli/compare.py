@@ -65,7 +65,7 @@ def command(
     from analyzer.renderers.comparison_text import Context, as_json, as_text
     from analyzer.renderers.escaping import visible
 
-    timelines, there = timelines_of(request)
+    timelines, there = timelines_of(request, last="epoch")
     for problem in there.unreadable:
         click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
     if not timelines:

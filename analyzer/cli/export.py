@@ -41,7 +41,7 @@ def command(request: Request, output: Path | None) -> None:
     form = (output.suffix.lower() if output else ".csv").removeprefix(".")
     if form not in ("csv", "parquet"):
         raise CannotAudit(f"{output}: the name must end in .csv or .parquet")
-    timelines, found = timelines_of(request)
+    timelines, found = timelines_of(request, last="session_map")
     for problem in found.unreadable:
         click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
     if not timelines:

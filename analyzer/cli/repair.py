@@ -33,7 +33,7 @@ def command(request: Request, output: Path) -> None:
 
     if output.exists() and any(output.iterdir()):
         raise CannotAudit(f"{output}: the folder is not empty; name a new one with -o")
-    timelines, found = timelines_of(request)
+    timelines, found = timelines_of(request, last="session_map")
     for problem in found.unreadable:
         click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
     failed = False

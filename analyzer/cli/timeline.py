@@ -39,7 +39,7 @@ def command(request: Request, output_format: str, verbose: bool) -> None:
     from analyzer.renderers.escaping import visible
     from analyzer.renderers.timeline_text import as_json, as_text
 
-    timelines, found = timelines_of(request)
+    timelines, found = timelines_of(request, last="wall")
     if output_format == "json":
         say(json.dumps({"runs": [as_json(one) for one in timelines]}, indent=1, allow_nan=False), form="json")
     elif timelines:
@@ -51,8 +51,8 @@ def command(request: Request, output_format: str, verbose: bool) -> None:
     sys.exit(0 if timelines else 2)
 
 
-def timelines_of(request: Request) -> tuple[list[Timeline], Discovered]:
-    """The timelines of all runs at the requested paths, without checking any rule, and what was found there."""
+def timelines_of(request: Request, last: str) -> tuple[list[Timeline], Discovered]:
+    """The clocks of all runs at the requested paths up to the ``last`` that is wanted, and what was found there."""
     from msgspec.structs import replace
 
     from analyzer.checking import checked_settings, find_all, timeline_of
@@ -70,7 +70,7 @@ def timelines_of(request: Request) -> tuple[list[Timeline], Discovered]:
     refused: list[tuple[str, str]] = []
     for run in found.runs:
         try:
-            timelines.append(timeline_of(run, request))
+            timelines.append(timeline_of(run, request, last))
         except BadConfig as error:
             refused.append((place_of(run), str(error)))
     return timelines, replace(found, unreadable=(*found.unreadable, *told_together(refused)))

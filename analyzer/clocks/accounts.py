@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from msgspec import Struct
 
@@ -12,9 +10,7 @@ from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Series, View
 from analyzer.precision import half_width
 from analyzer.roles import role_of_tag
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 COMMON_STEPS = 20  # fewer common steps do not show that two series tell the same quantity
 AGREEING = 0.9  # share of the common steps with equal values; below it they are two quantities of one name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +10,7 @@ from analyzer.clocks.cadence import distinct_steps
 from analyzer.clocks.labels import validation_series
 from analyzer.distinct import distinct
 from analyzer.model import Ints, Series
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 FEWEST = 3
 """Closing rows that show a spacing."""

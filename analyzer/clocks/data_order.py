@@ -7,16 +7,12 @@ so a log whose first life already contains the pattern twice proves nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from msgspec import Struct
 
+from analyzer.clocks.session_map import Join
 from analyzer.model import Floats, Series
-
-if TYPE_CHECKING:
-    from analyzer.clocks.session_map import Join
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 ROWS = 60
 """Rows that both lives must have: a correlation of 0.5 over 60 rows of noise is a 4-sigma event."""

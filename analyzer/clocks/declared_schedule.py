@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.clocks.schedule_families import family_names
-from analyzer.clocks.schedule_families.conventions import first_number, number
-
-if TYPE_CHECKING:
-    from analyzer.config.declared import Declared
-    from analyzer.planning import Reading
-    from analyzer.timeline import Timeline
+from analyzer.clocks.claim import Claim, first_number, number
+from analyzer.clocks.schedules import family_names
+from analyzer.config.declared import Declared
+from analyzer.planning import Reading
+from analyzer.timeline import Timeline
 
 FLOORS = ("min_lr", "eta_min", "lr_min", "lr_end", "end_learning_rate", "end_value", "base_lr_min")
 
@@ -24,27 +21,6 @@ COUNTED_FROM_ITS_END = ("constant", "linear", "cosine", "polynomial", "exponenti
 """Families whose counter begins where their warmup ends."""
 
 
-class Claim(Struct, frozen=True, kw_only=True):
-    """What is declared about the learning rate, in the scheduler's own unit."""
-
-    name: str  # as it was written
-    family: str | None  # None: not declared, or a name that nobody knows
-    unit: str | None  # "step", "epoch"; None: not declared
-    base_lr: float | None
-    min_lr: float | None
-    params: dict[str, Any]
-    totals: tuple[float, ...]  # T in updates, every reading
-    epochs: float | None
-    warmups: tuple[float, ...]  # W in updates, every reading; (0.0,) where none is declared
-    warmup_declared: bool
-    warmup_epochs: float | None
-    per_epoch: tuple[float, ...]  # U, every reading
-    pairs: tuple[tuple[float | None, float], ...]  # (T, W) of one reading each
-    max_steps: float | None
-    world: int
-    accumulation: int
-    ratio: float | None = None  # of the whole run that is warmup
-    asked: bool = True  # a person said so; else it was found in files that the run left
 
 
 def family_of(name: str) -> str | None:

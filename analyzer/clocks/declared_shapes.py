@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.clocks.declared_schedule import Claim
-from analyzer.clocks.schedule_families import ending, families
-from analyzer.clocks.schedule_families.conventions import USUAL_FLOORS, Extras, first_number
-from analyzer.clocks.schedules import Schedule
+from analyzer.clocks.claim import Claim, first_number
+from analyzer.clocks.schedule_families.conventions import USUAL_FLOORS, Extras
+from analyzer.clocks.schedules import Schedule, ending, families
 
 
 class Candidate(Struct, frozen=True, kw_only=True):

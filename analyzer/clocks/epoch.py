@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec.structs import replace
@@ -13,25 +12,16 @@ from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.closing_rows import closing_steps
 from analyzer.clocks.epoch_bounds import Bounds, bounds_of_runs, label_runs, measured_laps
 from analyzer.clocks.epoch_breaks import anchor_of, breaks_between, rows_around, shifted_origin
-from analyzer.clocks.epoch_clock import Break, EpochClock
+from analyzer.clocks.epoch_clock import Break, EpochClock, Labels, Slope
 from analyzer.clocks.epoch_ends import counts_in_fractions, from_closing_rows, from_whole_fractions
 from analyzer.clocks.epoch_evidence import borne_out, laps_of, one_way_only
 from analyzer.clocks.epoch_explanation import Explanation, explain
 from analyzer.clocks.epoch_search import MEASURED, candidate_lengths, measured_from
-from analyzer.clocks.fractions import (
-    Slope,
-    along_a_line,
-    bounds_of_stretches,
-    slope_of,
-    slopes_agree,
-    stretches,
-)
-from analyzer.clocks.labels import Labels, read_labels, validation_labels_elsewhere
+from analyzer.clocks.fractions import along_a_line, bounds_of_stretches, slope_of, slopes_agree, stretches
+from analyzer.clocks.labels import read_labels, validation_labels_elsewhere
 from analyzer.clocks.planned_epochs import planned_lengths, read_planned
 from analyzer.distinct import distinct
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 RAMP_LAPS = 2
 """Complete epochs of one length that show a stretch of a ramp: a single one may be an epoch in which something went

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec.structs import replace
 
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.epoch_bounds import Bounds, label_runs
-from analyzer.clocks.epoch_clock import Break, BreakKind
+from analyzer.clocks.epoch_clock import Break, BreakKind, Labels
 from analyzer.clocks.epoch_explanation import Explanation
 from analyzer.clocks.epoch_search import DIFFERENT_STEPS, Piece
-from analyzer.clocks.labels import Labels
+from analyzer.clocks.session_map import Join
 from analyzer.model import Row
-
-if TYPE_CHECKING:
-    from analyzer.clocks.session_map import Join
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 
 def breaks_between(timeline: Timeline, labels: Labels, found: Explanation) -> list[Break]:

@@ -5,15 +5,62 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Literal
 
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
-from analyzer.clocks.fractions import Slope
-from analyzer.clocks.labels import Labels
-from analyzer.model import Row
+from analyzer.model import Floats, Ints, Row, Series
+
+LARGEST_DENOMINATOR = 512
+"""A slope is L / G: the accumulation of real runs is below this."""
 
 BreakKind = Literal["shift", "skip", "repeat", "geometry", "ramp", "data", "origin", "counter", "label"]
 """What left the clock: the boundary for good, the label by whole laps, the length, the data, the origin, the counter;
 "label" is a fraction that is back in line later."""
+
+
+class Labels(Struct, frozen=True, kw_only=True, eq=False):
+    """Epoch labels of one kind of row, in written order; arrays of shape (n,)."""
+
+    series: Series
+    kind: Literal["integer", "fraction"]
+    rows_of: Literal["training", "validation"]
+    index: NDArray[np.int64]  # position of each label in its series
+    step: Ints
+    value: Floats
+    half: Floats  # half the width of the interval of each value
+    session: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+
+class Slope(Struct, frozen=True, kw_only=True):
+    """Updates per unit of the label, in [low, high]."""
+
+    low: float
+    high: float
+
+    @property
+    def middle(self) -> float:
+        return (self.low + self.high) / 2
+
+    @property
+    def width(self) -> float:
+        return self.high - self.low
+
+    def admits(self, value: Fraction | float) -> bool:
+        return self.low <= float(value) <= self.high
+
+    @property
+    def ratio(self) -> Fraction:
+        """The simplest fraction in the interval."""
+        middle = Fraction(self.middle)
+        for denominator in (1, 2, 4, 8, 16, 32, 64, LARGEST_DENOMINATOR):
+            near = middle.limit_denominator(denominator)
+            if self.admits(near):
+                return near
+        return middle.limit_denominator(10**6)
 
 
 class Break(Struct, frozen=True, kw_only=True):

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analyzer.clocks.cadence import distinct_steps, usual_cadence
 from analyzer.clocks.closing_rows import epoch_means
-from analyzer.clocks.epoch_clock import EpochClock
-from analyzer.clocks.fractions import Slope
+from analyzer.clocks.epoch_clock import EpochClock, Labels, Slope
 from analyzer.clocks.global_step import last_step
-from analyzer.clocks.labels import Labels, validation_series
+from analyzer.clocks.labels import validation_series
 from analyzer.clocks.planned_epochs import planned_lengths, planned_steps_per_epoch
 from analyzer.distinct import distinct
 from analyzer.model import Series
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 FEWEST_ENDS = 3
 """Ends of epochs on one line: any two are."""

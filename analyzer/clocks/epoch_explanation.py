@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from analyzer.clocks import prices
 from analyzer.clocks.epoch_bounds import Bounds, feasible_lengths, inside_updates, whole_lengths
+from analyzer.clocks.epoch_clock import Slope
 from analyzer.clocks.epoch_search import Path, Piece, cheapest_paths
-from analyzer.clocks.fractions import Slope
 
 LAST_BOUNDARIES = 3
 """Boundaries that a ratio must pass through: two can be hit by choosing offset and slope."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from msgspec import Struct
 
 from analyzer.clocks.global_step import main_series
 from analyzer.model import NO_STEP, Finding, Row
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 
 class RelabelledEpochs(Struct, frozen=True, kw_only=True):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from msgspec import Struct
 
+from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats, Ints
-
-if TYPE_CHECKING:
-    from analyzer.clocks.loss import LossBaseline
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 FEWEST_EPOCHS = 3
 SAME_SIDE = 0.9  # share of the boundaries at which the last row lies on one side of its neighbours

@@ -8,17 +8,13 @@ a label divided by the wrong number has a slope that no lap agrees with.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.clocks.epoch_bounds import Bounds, feasible_lengths
-from analyzer.clocks.labels import Labels
-
-LARGEST_DENOMINATOR = 512
-"""A slope is L / G: the accumulation of real runs is below this."""
+from analyzer.clocks.epoch_clock import Labels, Slope
 
 MOST_PARTS = 64
 """Places at which a slope may change: a label that falls more often is no measure of another slope."""
@@ -38,32 +34,6 @@ class Stretches(Struct, frozen=True, kw_only=True, eq=False):
         return len(self.lap)
 
 
-class Slope(Struct, frozen=True, kw_only=True):
-    """Updates per unit of the label, in [low, high]."""
-
-    low: float
-    high: float
-
-    @property
-    def middle(self) -> float:
-        return (self.low + self.high) / 2
-
-    @property
-    def width(self) -> float:
-        return self.high - self.low
-
-    def admits(self, value: Fraction | float) -> bool:
-        return self.low <= float(value) <= self.high
-
-    @property
-    def ratio(self) -> Fraction:
-        """The simplest fraction in the interval."""
-        middle = Fraction(self.middle)
-        for denominator in (1, 2, 4, 8, 16, 32, 64, LARGEST_DENOMINATOR):
-            near = middle.limit_denominator(denominator)
-            if self.admits(near):
-                return near
-        return middle.limit_denominator(10**6)
 
 
 def inner_rows(labels: Labels) -> NDArray[np.int64]:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
 
 import numpy as np
-from msgspec import Struct
 
 from analyzer.clocks.axes import axis_of
 from analyzer.clocks.cadence import distinct_steps, is_rounded_share, usual_cadence
-from analyzer.model import NO_STEP, Axis, Ints, Row, Series, View
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.clocks.step_axis import RunEnd, StepAxis
+from analyzer.model import NO_STEP, Ints, Row, Series, View
+from analyzer.timeline import Timeline
 
 FEWEST_ROWS = 3
 """Training rows that show how often rows are written; fewer say nothing about what came behind the last."""
@@ -31,11 +28,6 @@ LIGHTNING_TAG = re.compile(r"^lr-[A-Z]\w+(?:/pg\d+)?$")
 """``lr-SGD``, ``lr-AdamW/pg1``: the tags of Lightning's LearningRateMonitor."""
 
 
-class StepAxis(Axis, frozen=True, kw_only=True):
-    """How the axis relates to optimizer updates: updates done = (step - base + 1) / per_update."""
-
-    base: int | None = None  # step of the row that the first update wrote; None: not known
-    cadence: int = 1  # usual difference of two logged steps of the main series
 
 
 def read_step_axis(timeline: Timeline) -> StepAxis:
@@ -120,18 +112,6 @@ def last_step(timeline: Timeline) -> int | None:
     return max(highest, default=None)
 
 
-class RunEnd(Struct, frozen=True, kw_only=True):
-    """How many updates the log shows, as an interval: rows every c steps leave up to c - 1 of them unseen."""
-
-    last_step: int
-    low: int
-    seen: int  # at most so many, if nothing came behind the last row
-    high: int | None  # None: nothing says how many may have come behind it
-    evidence: Row
-
-    def holds(self, total: int) -> bool:
-        """Whether the run can have had so many updates."""
-        return self.low <= total and (self.high is None or total <= self.high)
 
 
 def updates_done(timeline: Timeline) -> RunEnd | None:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
+from analyzer.clocks.epoch_clock import Labels
 from analyzer.model import NO_STEP, Floats, Ints, Series, View
 from analyzer.precision import half_width
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 VALIDATION_EPOCH = re.compile(r"^(?:val|valid|validation|eval|test)[/_]epoch(?:_idx|_num)?$", re.I)
 FRACTION_BY_ANOTHER_NAME = re.compile(r"^(?:train[/_])?updates?$", re.I)
@@ -30,20 +28,6 @@ FEWEST_ROUNDED = 8  # steps between labels, before a rounding is believed
 MOST_DECIMALS = (1, 2, 3, 4)
 
 
-class Labels(Struct, frozen=True, kw_only=True, eq=False):
-    """Epoch labels of one kind of row, in written order; arrays of shape (n,)."""
-
-    series: Series
-    kind: Literal["integer", "fraction"]
-    rows_of: Literal["training", "validation"]
-    index: NDArray[np.int64]  # position of each label in its series
-    step: Ints
-    value: Floats
-    half: Floats  # half the width of the interval of each value
-    session: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.step)
 
 
 def read_labels(timeline: Timeline) -> tuple[Labels, ...]:

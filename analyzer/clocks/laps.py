@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from analyzer.clocks.closing_rows import closing_rows_fit
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.global_step import updates_done
 from analyzer.clocks.planned_epochs import planned_steps_per_epoch
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 
 def slope_disagrees(clock: EpochClock) -> bool:

@@ -7,7 +7,6 @@ is an interval; its half width is what was written plus what frameworks lose in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
@@ -17,9 +16,8 @@ from numpy.typing import NDArray
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Series
 from analyzer.precision import half_width
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.roles import role_of_tag
+from analyzer.timeline import Timeline
 
 # Half a printed unit plus these never gave a false alarm on framework logs: schedulers work in single precision,
 # relative to the base rate, and chain their factors.
@@ -261,3 +259,17 @@ def _labels_at(labels: Series, kept: Observed) -> Floats | None:
     if not (step[place] == kept.step).all() or (np.diff(kept.step) < 0).any():
         return None
     return value[place]
+
+
+def rates_of(timeline: Timeline) -> tuple[Series, ...]:
+    """Learning-rate series of the view; of another account of the run where the view has none."""
+    found = timeline.roles.all("learning_rate")
+    if found:
+        return found
+    others = (
+        series
+        for view in timeline.run.views
+        for tag, series in view.series.items()
+        if role_of_tag(tag) == "learning_rate"
+    )
+    return tuple(sorted(others, key=len, reverse=True))[:1]

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
-from msgspec import Struct, field
 from numpy.typing import NDArray
 
+from analyzer.clocks.loss_baseline import LossBaseline
+from analyzer.clocks.loss_blocks import block_medians, running_scale
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.clocks.running_mean import Undone, undo_running_mean
 from analyzer.distinct import distinct
 from analyzer.model import Floats, Ints, Series
 from analyzer.precision import half_width
-
-if TYPE_CHECKING:
-    from analyzer.clocks.loss_events import LossEvents
-    from analyzer.clocks.tellings import Tellings
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 REWARD = re.compile(
     r"(?:^|[/_. -])(?:ep_rew|ep_len|episode_(?:reward|return|len)|mean_reward|avg_reward|policy_gradient_loss)", re.I
@@ -38,50 +33,6 @@ UNDONE_FLOOR = 0.02  # of the logged running mean
 RELATIVE_FLOOR = 1e-3  # of the level: a smaller scale says that the curve is smooth, not that 1 % is an event
 
 
-class LossBaseline(Struct, frozen=True, kw_only=True, eq=False, dict=True):
-    """Level and noise of the main training loss at every row, shape (n,), NaN where the loss is not finite.
-
-    ``rows`` (m,) are the rows of the series that are judged, ``value`` (m,) the loss there, ``session`` (m,) the life
-    that wrote them. ``joins`` are positions in ``rows`` at which a session begins, with the index of the join.
-    ``unfit`` says why statistics do not apply to this loss, where they do not.
-    """
-
-    timeline: Timeline
-    series: Series
-    level: Floats
-    scale: Floats
-    rows: Ints
-    value: Floats
-    session: Ints
-    joins: tuple[tuple[int, int], ...] = ()
-    burn_in: int = 0  # position in `rows`
-    floor: float = 0.0  # smallest scale that counts
-    log_floor: Floats = field(default_factory=lambda: np.zeros(0))  # that of the log-loss, shape (m,)
-    learning_rate_moves: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # positions in `rows`
-    unfit: str = ""
-    running_mean: bool = False  # `value` holds the batch losses behind a logged running mean
-
-    @cached_property
-    def events(self) -> LossEvents:
-        """What happens to the loss, each place under one name."""
-        from analyzer.clocks.loss_events import name_events
-
-        return name_events(self, self.timeline)
-
-    @cached_property
-    def tellings(self) -> Tellings:
-        """Which positions of the judged curve tell the same step."""
-        from analyzer.clocks.tellings import Tellings
-
-        return Tellings(self.series.step[self.rows])
-
-    def band(self, units: float) -> tuple[Floats, Floats]:
-        """Lower and upper end of so many noise units around the level, at every row of the series, shape (n,) each."""
-        return self.level - units * self.scale, self.level + units * self.scale
-
-    def step(self, position: int) -> int:
-        """Step of the row at a position of the judged curve."""
-        return int(self.series.step[self.rows[position]])
 
 
 def read_loss_baseline(timeline: Timeline) -> LossBaseline | None:
@@ -105,7 +56,6 @@ def baseline_of(timeline: Timeline, series: Series) -> LossBaseline:
     floor = max(2 * precision, RELATIVE_FLOOR * middle)
     level, scale = _level_and_scale(value, floor)
     return LossBaseline(
-        timeline=timeline,
         series=series,
         level=_spread(level, rows, len(series)),
         scale=_spread(scale, rows, len(series)),
@@ -195,8 +145,6 @@ def burn_in_of(value: Floats) -> int:
 
 
 def _level_and_scale(value: Floats, floor: float) -> tuple[Floats, Floats]:
-    from analyzer.clocks.loss_blocks import block_medians, running_scale
-
     n = len(value)
     if n < FEWEST_ROWS:
         return np.full(n, np.median(value) if n else np.nan), np.full(n, floor)

@@ -7,8 +7,6 @@ a near level is the sharper one.
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 from msgspec import Struct
 from numpy.lib.stride_tricks import sliding_window_view
@@ -34,7 +32,7 @@ SHARED = 8
 LONG = 200_000  # rows from which every second length does: a block twice too long loses a third of its noise units
 
 
-class Blocks(Struct, frozen=True, kw_only=True, eq=False, dict=True):
+class Blocks(Struct, frozen=True, kw_only=True, eq=False):
     """Blocks of one length and phase: first row, height over the level, local scale, level; shape (blocks,) each."""
 
     length: int
@@ -42,10 +40,7 @@ class Blocks(Struct, frozen=True, kw_only=True, eq=False, dict=True):
     excess: Floats
     scale: Floats
     level: Floats
-
-    @cached_property
-    def units(self) -> Floats:
-        return self.excess / self.scale
+    units: Floats  # height in units of the local scale
 
     def level_at(self, rows: Ints) -> Floats:
         return np.asarray(np.interp(rows, self.start + (self.length - 1) / 2, self.level))
@@ -155,7 +150,8 @@ def blocks_of(value: Floats, length: int, offset: int, floor: float, rows: Block
         start = np.arange(inside.start, inside.stop) * length + offset
         scale = np.maximum(_scale_of(excess, start + length // 2, length, floor, rows), floor)
         if found is None or np.median(scale) < NEARER * np.median(found.scale):
-            found = Blocks(length=length, start=start, excess=excess, scale=scale, level=level[inside])
+            found = Blocks(length=length, start=start, excess=excess, scale=scale, level=level[inside],
+                           units=excess / scale)
     return found
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from msgspec import Struct
 
 from analyzer.clocks.loss import epoch_starts
+from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Series
-
-if TYPE_CHECKING:
-    from analyzer.clocks.loss import LossBaseline
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 BEFORE = 50  # rows of a column that tell its usual value
 RATE_FACTOR = 1.2  # a learning rate that moves by less within a row or two explains little

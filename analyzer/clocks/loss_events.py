@@ -6,10 +6,7 @@ rise, and what is left is a spike, a stretch or a shift. One place never gets tw
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.clocks.change_points import (
@@ -22,18 +19,17 @@ from analyzer.clocks.change_points import (
     same_noise,
     shifts_of,
 )
+from analyzer.clocks.loss import read_loss_baseline
+from analyzer.clocks.loss_baseline import JoinChange, LossBaseline, LossEvents
 from analyzer.clocks.loss_company import starts_an_epoch, what_moved
-from analyzer.clocks.loss_joins import JoinChange, changes_at_joins
+from analyzer.clocks.loss_joins import changes_at_joins
 from analyzer.clocks.loss_restarts import restarts_without_a_join
 from analyzer.clocks.loss_scan import Scan
 from analyzer.clocks.loss_spikes import Spike, find_spikes
 from analyzer.clocks.loss_windows import without_closing_noise
 from analyzer.clocks.recurring_peaks import without_recurring
 from analyzer.model import Floats
-
-if TYPE_CHECKING:
-    from analyzer.clocks.loss import LossBaseline
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 # The budget of false alarms is eight runs in a thousand over all rules of the loss: half for single rows and blocks
 # (P_VALUE of loss_spikes.py, whose chances are twice too high), a quarter for the scan, and the rest for joins, the
@@ -55,14 +51,12 @@ MOST_STRETCHES = 3  # a loss with more goes up and down with its data
 TRANSIENT, LARGEST_REST = 3.0, 3.0  # times the lasting rise, in logs, that a peak is; and the largest such rise
 
 
-class LossEvents(Struct, frozen=True, kw_only=True):
-    """Positions are those of ``LossBaseline.rows``."""
 
-    joins: tuple[JoinChange, ...] = ()
-    spikes: tuple[Spike, ...] = ()
-    divergence: Divergence | None = None
-    scale: LevelShift | None = None
-    shifts: tuple[LevelShift, ...] = ()  # that last, and are none of the others
+
+def read_loss(timeline: Timeline) -> LossBaseline | None:
+    """The main training loss with what happens to it; None when there is none."""
+    loss = read_loss_baseline(timeline)
+    return None if loss is None else replace(loss, events=name_events(loss, timeline))
 
 
 def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:

@@ -8,19 +8,18 @@ differences at all other rows say how often so much happens by itself.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from msgspec import Struct
 from numpy.lib.stride_tricks import sliding_window_view
 
+from analyzer.clocks.loss import baseline_of
+from analyzer.clocks.loss_baseline import JoinChange, JoinKind, LossBaseline
+from analyzer.clocks.loss_scan import Scan
 from analyzer.clocks.noise import MAD_TO_SIGMA
+from analyzer.clocks.tellings import Tellings
 from analyzer.model import Floats, Ints
-
-if TYPE_CHECKING:
-    from analyzer.clocks.loss import LossBaseline
-    from analyzer.clocks.loss_scan import Scan
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 ROWS_BEFORE = 25  # whose median is the level that the session before had reached
 LENGTHS = (1, 2, 3, 5, 8, 15)  # first rows behind the join, a level each: a lost optimizer shows for a few rows only
@@ -43,21 +42,8 @@ PAIR_OFFSET = 0.05  # in log-loss
 PAIR_UNITS = 6.0  # standard errors of the mean difference of rows at the same step
 IDENTICAL = 1e-6  # relative difference of rows that are the same number
 
-Kind = Literal["level", "offset", "transient", "row", "divided", "fresh"]
 
 
-class JoinChange(Struct, frozen=True, kw_only=True):
-    """The loss moves at a join. Positions are those of ``LossBaseline.rows``."""
-
-    join: int | None  # index in Timeline.joins; None where the loss alone shows that a session began
-    position: int  # first row behind the join
-    last: int  # last row before the loss is back, or the end
-    kind: Kind
-    before: float  # loss that was reached (at the same step where rows can be paired)
-    after: float
-    units: float
-    pairs: tuple[tuple[int, int], ...] = ()  # (earlier position, later position) of the same step
-    recovered: bool = False
 
 
 def changes_at_joins(loss: LossBaseline, timeline: Timeline, scan: Scan | None = None) -> tuple[JoinChange, ...]:
@@ -81,8 +67,6 @@ def changes_at_joins(loss: LossBaseline, timeline: Timeline, scan: Scan | None =
 
 def other_losses_at_joins(timeline: Timeline) -> tuple[tuple[LossBaseline, JoinChange], ...]:
     """Changes of other training losses at joins where steps were replayed: a moving average shows what batches hide."""
-    from analyzer.clocks.loss import baseline_of
-
     found = []
     for series in timeline.roles.all("loss")[1:MOST_LOSSES]:
         loss = baseline_of(timeline, series)
@@ -96,7 +80,7 @@ def other_losses_at_joins(timeline: Timeline) -> tuple[tuple[LossBaseline, JoinC
 
 def _by_pairs(loss: LossBaseline, position: int, end: int, join: int) -> JoinChange | None:
     rows = np.arange(position, end)
-    told = loss.tellings.latest(rows, position)
+    told = Tellings(loss.series.step[loss.rows]).latest(rows, position)
     early, late = told[told >= 0], rows[told >= 0]
     if len(early) < 1:
         return None
@@ -158,7 +142,7 @@ def _change(
     early: Ints,
     which: int,
     join: int,
-    kind: Kind,
+    kind: JoinKind,
     *,
     units: float,
     pairs: tuple[tuple[int, int], ...],

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from analyzer.clocks.loss_joins import JoinChange, back_at_level
+from analyzer.clocks.loss_baseline import JoinChange, LossBaseline
+from analyzer.clocks.loss_joins import back_at_level
 from analyzer.clocks.loss_windows import closing_ratios
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats
-
-if TYPE_CHECKING:
-    from analyzer.clocks.loss import LossBaseline
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 DIVIDED_BY_STEP = 0.1  # in logs, beside the noise: how near a row is to its level times cadence over step
 LEAST_DIP = 0.5  # and it is at most this share of its level

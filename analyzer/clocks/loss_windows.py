@@ -6,17 +6,14 @@ is left, the loss is that of a single sample. Such a row is no spike, whatever t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.clocks.loss import epoch_starts
+from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.model import Floats, Ints, Series
-
-if TYPE_CHECKING:
-    from analyzer.clocks.loss import LossBaseline
-    from analyzer.planning import Plan
-    from analyzer.timeline import Timeline
+from analyzer.planning import Plan
+from analyzer.timeline import Timeline
 
 UNKNOWN_RATIO = 10.0  # full window over last window when nothing is declared: nine of ten runs have a fuller one
 FULL_ENOUGH = 1.1  # a last window that lacks a tenth is a window like the others
@@ -104,8 +101,6 @@ def _closes(step: Ints, origin: int, length: int) -> NDArray[np.bool_]:
 
 
 def _before_label_changes(timeline: Timeline, series: Series, rows: Ints) -> NDArray[np.bool_] | None:
-    from analyzer.clocks.loss import epoch_starts
-
     starts = epoch_starts(timeline, series, rows)
     if starts is None:
         return None

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from analyzer.clocks.closing_rows import closing_lengths, closing_rows_fit
+from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.epoch_explanation import Planned
 from analyzer.clocks.global_step import updates_done
-
-if TYPE_CHECKING:
-    from analyzer.clocks.epoch_clock import EpochClock
-    from analyzer.timeline import Timeline
-
+from analyzer.timeline import Timeline
 
 OPEN, OPEN_SHARE = Fraction(2), Fraction(1, 20)
 """Steps, or share of them, that the labels may leave open in an epoch whose length they measure."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analyzer.clocks.loss import LossBaseline
+from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.clocks.loss_spikes import Spike
 from analyzer.distinct import distinct
 from analyzer.timeline import Timeline

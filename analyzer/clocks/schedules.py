@@ -7,12 +7,37 @@ integer. What a log shows at step s is ``schedule(rate * s + offset)``; the offs
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, Literal
+
 import numpy as np
 from msgspec import Struct
 
-from analyzer.clocks.schedule_families import families
-from analyzer.clocks.schedule_families.conventions import Span, WarmupForm, warming
+from analyzer.clocks import schedule_families
 from analyzer.model import Floats
+
+WarmupForm = Literal[
+    "p/W",  # transformers, Megatron, optax, Keras: starts at `warmup_start`, peak at p = W
+    "(p+1)/W",  # transformers cosine_warmup_with_min_lr, hand-written loops: the first update already has a share
+    "(p+1)/(W+1)",  # nanoGPT
+    "p/(W-1)",  # transformers with warmup_lr_rate: peak at p = W - 1
+    "log",  # DeepSpeed's default: ln(p) / ln(W)
+    "cosine",  # OneCycleLR, warmup_stable_decay with warmup_type="cosine"
+    "constant",  # a constant factor, then the schedule
+]
+
+
+Span = Literal[
+    "T-W",  # from p = W to p = T
+    "T-W, ahead",  # one ahead, (p - W + 1) / (T - W): transformers cosine_warmup_with_min_lr, DeepSpeed cosine
+    "T",  # from p = W on, over T further steps: Keras' CosineDecay, warmup added in front
+    "whole",  # from p = 0 to T, warmup only covers its beginning: timm without prefix, Ultralytics
+    "T-1",  # from p = 0 to p = T - 1
+    "T-W-1",  # from p = W to p = T - 1
+]
 
 
 class Schedule(Struct, frozen=True, kw_only=True):
@@ -47,3 +72,55 @@ class Schedule(Struct, frozen=True, kw_only=True):
         if self.warmup <= 0 or family.covers_warmup:
             return value
         return np.where(p < self.warmup, warming(self, p), value)
+
+
+def warming(schedule: Schedule, p: Floats) -> Floats:
+    """Rates of the warmup."""
+    width, start, peak = schedule.warmup, schedule.warmup_start, schedule.peak
+    if schedule.warmup_form == "constant":
+        return np.full_like(p, start)
+    if schedule.warmup_form == "log":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(p >= 1, np.log(np.maximum(p, 1.0)) / np.log(max(width, 2.0)), 0.0)
+    elif schedule.warmup_form == "cosine":
+        share = 0.5 * (1 - np.cos(np.pi * np.clip(p / width, 0, 1)))
+    else:
+        ahead, length = {"(p+1)/W": (1, width), "(p+1)/(W+1)": (1, width + 1), "p/(W-1)": (0, max(width - 1, 1))}.get(
+            schedule.warmup_form, (0, width)
+        )
+        share = (p + ahead) / length
+    return start + (peak - start) * np.clip(share, 0.0, 1.0)
+
+
+class Family(Struct, frozen=True, kw_only=True):
+    """One family. Counters and rates are arrays of one shape."""
+
+    name: str
+    spelled: str  # without case and punctuation, separated by blanks
+    value: Callable[[Schedule, Floats], Floats]  # rates behind the warmup
+    admitted: Callable[..., Iterator[Schedule]]  # (blank, claim, total, floors, extras): what a declaration admits
+    ends: bool = False  # it comes down to its floor at T
+    covers_warmup: bool = False  # ``value`` is the whole curve, its rise included
+
+
+@cache
+def families() -> Mapping[str, Family]:
+    """All families by name."""
+    found: dict[str, Family] = {}
+    for module in pkgutil.iter_modules(schedule_families.__path__, prefix=f"{schedule_families.__name__}."):
+        family: Any = getattr(importlib.import_module(module.name), "FAMILY", None)
+        if family is not None:
+            found[family.name] = family
+    return found
+
+
+@cache
+def family_names() -> Mapping[str, str]:
+    """Names as frameworks spell them, without case and punctuation, and the family that each means."""
+    return {spelled: family.name for family in families().values() for spelled in family.spelled.split()}
+
+
+@cache
+def ending() -> frozenset[str]:
+    """Families that come down to their floor at T."""
+    return frozenset(family.name for family in families().values() if family.ends)

@@ -11,10 +11,9 @@ from msgspec.structs import replace
 
 from analyzer.clocks.falls import Beside, explain_falls
 from analyzer.clocks.rows import rows_of_source, training_series
+from analyzer.clocks.session_map import Cut
 from analyzer.clocks.traces import beside, starts_in
 from analyzer.model import NO_STEP, Run, Series, View
-
-Cut = tuple[int, int]  # (source, row): this row and all after it, in source order, belong to the next session
 
 
 class Mark(Struct, frozen=True, kw_only=True):

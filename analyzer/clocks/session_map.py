@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from msgspec import Struct, field
 from numpy.typing import NDArray
 
-from analyzer.clocks.session_cuts import Cut
-from analyzer.clocks.witnesses import StepChange, Witness
-from analyzer.model import Ints, Row, Series
+from analyzer.model import Ints, Row, Series, View
+
+Cut = tuple[int, int]
+"""(source, row): this row and all after it, in source order, belong to the next session."""
+StepChange = Literal["continued", "replayed", "reset", "skipped", "fresh", "unknown"]
+Witness = Literal["goes on", "goes back", "starts over", "unknown"]
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -94,3 +98,38 @@ class SessionMap(Struct, frozen=True, kw_only=True, eq=False):
 
 def _key(source: int, row: int) -> int:
     return (source << 40) + row
+
+
+class Copies(Struct, frozen=True, kw_only=True, eq=False):
+    """A join behind which every row of a step told before is a copy of its first telling, time included."""
+
+    join: Join
+    series: Series
+    first: Ints  # indices of the first tellings
+    second: Ints  # and of their copies
+
+
+class Account(Struct, frozen=True, kw_only=True, eq=False):
+    """One view, its joins, and where another run begins in the same place: every clock and the loss start over."""
+
+    view: View  # of one run's rows, each once: the longest run that the view holds
+    whole: View  # of all rows
+    joins: tuple[tuple[Join, Cut], ...]
+    other_runs: tuple[Join, ...] = ()  # indices of these joins count the sessions of the whole view
+    begins_again: Literal["laps", "passes"] | None = None  # the habit by which the step of the training rows falls
+    copies: tuple[Copies, ...] = ()  # joins at which rows were copied, not trained again
+
+
+class Simultaneous(Struct, frozen=True, kw_only=True):
+    """Two accounts of the same steps, written at the same time. ``kept`` stays in the view that the clocks read."""
+
+    kind: Literal["processes", "loggers", "units"]  # two processes, one that has two loggers, or two units as step
+    kept: int  # index into Run.sources
+    other: int  # the same as ``kept`` when both wrote into one file
+    tag: str
+    first_kept: int  # index into the raw series of ``tag``: the first row while both wrote
+    first_other: int
+    rows: int  # rows of ``tag`` that the other writer wrote meanwhile
+    equal_values: bool  # at equal steps the values are equal to the last bit
+    as_likely: str | None = None  # what else explains the rows, where only names would tell
+    alone: tuple[int, int] | None = None  # the other wrote many steps below or above these, and they stay in the view

@@ -9,49 +9,36 @@ all of them before they are judged.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.rows import rows_of, training_series
-from analyzer.clocks.session_cuts import Cut, habit_of_falls, marks_of
-from analyzer.clocks.session_map import Join, Session, SessionMap
-from analyzer.clocks.tellings import Copies, copies_of
-from analyzer.clocks.witnesses import StepChange, step_went_back, witnesses_at
+from analyzer.clocks.session_cuts import habit_of_falls, marks_of
+from analyzer.clocks.session_map import Account, Cut, Join, Session, SessionMap, StepChange
+from analyzer.clocks.tellings import copies_of
+from analyzer.clocks.witnesses import step_went_back, witnesses_at
 from analyzer.clocks.writers import without_repeated_rows
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Ints, Row, Run, Series, View
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 OTHER_RUN = ("fresh", "unknown")  # what stands before and behind such a join is not read as one run
 PRECEDENCE: tuple[StepChange, ...] = ("reset", "replayed", "skipped", "fresh", "unknown", "continued")
 """What one view shows and another may overlook, first."""
 
 
-class Account(Struct, frozen=True, kw_only=True, eq=False, dict=True):
-    """One view, its joins, and where another run begins in the same place: every clock and the loss start over."""
-
-    view: View  # of one run's rows, each once: the longest run that the view holds
-    whole: View  # of all rows
-    joins: tuple[tuple[Join, Cut], ...]
-    other_runs: tuple[Join, ...] = ()  # indices of these joins count the sessions of the whole view
-    begins_again: Literal["laps", "passes"] | None = None  # the habit by which the step of the training rows falls
-
-    @cached_property
-    def copies(self) -> tuple[Copies, ...]:
-        """Joins at which rows were copied, not trained again."""
-        return tuple(copies_of(self))
 
 
 def account_of(view: View, run: Run) -> Account:
     """Cut one view into lives, and leave out second copies of rows and the lives of other runs."""
+    account = _lives_of(view, run)
+    return replace(account, copies=tuple(copies_of(account)))
+
+
+def _lives_of(view: View, run: Run) -> Account:
     whole, view = view, without_repeated_rows(_with_steps(view))
     joins = _joins_of_view(view, run)
     others = tuple(join for join, _ in joins if join.step in OTHER_RUN)

@@ -6,20 +6,17 @@ have moved on by as much as the step; when the counter jumped, they have moved b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.rows import place_of, rows_of, rows_of_source, training_series
+from analyzer.clocks.step_axis import StepJump, Verdict
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Row, Series
 from analyzer.roles import role_of_tag
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 RARE = 0.05  # more long steps than this share of the rows: the cadence is not regular, nothing can be missing from it
 NEAR = 0.3  # a witness speaks when what it moved is within 30 % of one of the two expectations
@@ -29,31 +26,8 @@ ROWS_OF_A_PACE = 25  # on each side of a gap
 GAPS_JUDGED = 200
 ROWS_OF_ONE_TAG = 5  # lost while other tags are written; a loss that was not finite, or a skipped update, costs a row
 
-Verdict = Literal["rows missing", "counter jumped", "unknown"]
 
 
-class StepJump(Struct, frozen=True, kw_only=True):
-    """The rows around one long step of the main training series."""
-
-    series: Series
-    at: int  # index of the last row before
-    last_step: int
-    next_step: int
-    cadence: int
-    join: int | None  # index of the join it sits at
-    verdict: Verdict
-    because: str  # the witness, in words
-    evidence: tuple[Row, ...]
-
-    @property
-    def size(self) -> int:
-        """Steps beyond one cadence."""
-        return self.next_step - self.last_step - self.cadence
-
-    @property
-    def rows(self) -> int:
-        """Rows that a regular cadence would have had between the two."""
-        return max(1, round((self.next_step - self.last_step) / self.cadence) - 1)
 
 
 class _Column(Struct, frozen=True, kw_only=True, eq=False):

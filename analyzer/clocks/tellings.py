@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
 import numpy as np
-from msgspec import Struct
 
 from analyzer.clocks.rows import place_of
+from analyzer.clocks.session_map import Account, Copies
 from analyzer.clocks.wall_time import times_of
-from analyzer.model import Ints, Series
-
-if TYPE_CHECKING:
-    from analyzer.clocks.session_map import Join
-    from analyzer.clocks.sessions import Account
+from analyzer.model import Ints
 
 
 class Tellings:
@@ -37,13 +32,6 @@ class Tellings:
         return self.places[np.searchsorted(self.places, self.number[rows] * self.rows)] % self.rows
 
 
-class Copies(Struct, frozen=True, kw_only=True, eq=False):
-    """A join behind which every row of a step told before is a copy of its first telling, time included."""
-
-    join: Join
-    series: Series
-    first: Ints  # indices of the first tellings
-    second: Ints  # and of their copies
 
 
 def copies_of(account: Account) -> Iterator[Copies]:

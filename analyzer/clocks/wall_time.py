@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
-from msgspec import Struct
 
 from analyzer.clocks.rows import training_series
+from analyzer.clocks.wall_clock import WallClock
 from analyzer.model import NO_STEP, Floats, Ints, Series
 from analyzer.roles import role_of_tag
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 TIMESTAMP = re.compile(r"^_?(?:(?:wall|unix|date)[_ ]?(?:time|clock)|time[_ ]?stamp|time)(?:_s|_ms)?$", re.I)
 SECONDS_NOW = (1e8, 1e10)  # 1973 to 2286: what seconds since 1970 look like
@@ -22,23 +19,6 @@ MILLISECONDS_NOW = (1e11, 1e13)
 MICROSECONDS_NOW = (1e14, 1e16)
 
 
-class WallClock(Struct, frozen=True, kw_only=True, eq=False):
-    """Pace of the run, where the log carries times. ``time`` and ``step`` are those of ``series``, in written order."""
-
-    first: float  # seconds since 1970, or since the start of the process
-    last: float
-    seconds_per_step: float  # median over the rows inside sessions
-    series: Series  # the training series whose rows were timed
-    time: Floats  # seconds, shape (n,)
-    session: Ints  # shape (n,)
-    since: str = "1970"  # "1970" or "start"
-    unit: str = "s"  # unit in which the log wrote its times
-    told_by: str = "record times"  # or the name of a column
-    pace: tuple[float, ...] = ()  # median seconds per step of each session, NaN where it has too few rows
-
-    def inside(self) -> Ints:
-        """Indices i of rows whose successor i + 1 lies in the same session, shape (m,)."""
-        return np.flatnonzero(self.session[1:] == self.session[:-1])
 
 
 def read_wall_clock(timeline: Timeline) -> WallClock | None:

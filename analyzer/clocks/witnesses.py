@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.clocks.rows import training_series
+from analyzer.clocks.session_map import StepChange, Witness
 from analyzer.model import NO_STEP, Floats, Ints, Series, View
 from analyzer.roles import role_of_tag
-
-StepChange = Literal["continued", "replayed", "reset", "skipped", "fresh", "unknown"]
-Witness = Literal["goes on", "goes back", "starts over", "unknown"]
 
 STATE_ROLES = ("loss", "learning_rate", "epoch", "samples", "tokens")
 ROWS_REMEMBERED = 200_000  # of the lives before a join, for comparing equal steps

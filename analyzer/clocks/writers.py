@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Literal
 
 import numpy as np
-from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.clocks.falls import Falls, explain_falls
 from analyzer.clocks.rows import place_of, rows_of, rows_of_source, training_series
+from analyzer.clocks.session_map import Simultaneous
 from analyzer.clocks.traces import beside
 from analyzer.model import NO_STEP, Ints, Run, Series, Source, View
 from analyzer.roles import role_of_tag
@@ -29,19 +28,6 @@ ALONE = 0.1  # share of a writer's rows at steps of its own: a life of its own t
 OF_EVERY_DEVICE = 0.9  # share of the steps with a row for each device; the last may be cut
 
 
-class Simultaneous(Struct, frozen=True, kw_only=True):
-    """Two accounts of the same steps, written at the same time. ``kept`` stays in the view that the clocks read."""
-
-    kind: Literal["processes", "loggers", "units"]  # two processes, one that has two loggers, or two units as step
-    kept: int  # index into Run.sources
-    other: int  # the same as ``kept`` when both wrote into one file
-    tag: str
-    first_kept: int  # index into the raw series of ``tag``: the first row while both wrote
-    first_other: int
-    rows: int  # rows of ``tag`` that the other writer wrote meanwhile
-    equal_values: bool  # at equal steps the values are equal to the last bit
-    as_likely: str | None = None  # what else explains the rows, where only names would tell
-    alone: tuple[int, int] | None = None  # the other wrote many steps below or above these, and they stay in the view
 
 
 def simultaneous_writers(view: View, run: Run, devices: int | None = None) -> tuple[Simultaneous, ...]:

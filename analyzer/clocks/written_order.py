@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -11,9 +9,7 @@ from numpy.typing import NDArray
 from analyzer.clocks.global_step import main_series
 from analyzer.model import NO_STEP, Floats, Ints, Series, View
 from analyzer.roles import role_of_tag
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 
 class Beside(Struct, frozen=True, kw_only=True, eq=False):

@@ -6,6 +6,7 @@ import base64
 from html import escape
 
 from analyzer.model import Report, RunReport
+from analyzer.renderers.figures import NothingToDraw, draw
 
 COLOURS = {"error": "#b00020", "warning": "#8a5200", "note": "#4a5560"}
 RUNS_DRAWN = 3
@@ -34,8 +35,6 @@ def _run(one: RunReport, *, drawn: bool) -> str:
 
 
 def _picture(one: RunReport) -> str:
-    from analyzer.renderers.figures import NothingToDraw, draw
-
     try:
         picture = draw(one, kind="overview", output="png", dots_per_inch=90)
     except NothingToDraw:

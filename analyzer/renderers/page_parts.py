@@ -20,6 +20,7 @@ from analyzer.model import Fact, FactStatus, Floats, RunReport
 from analyzer.renderers.chart_axes import common_axes, scales_of, times_of
 from analyzer.renderers.chart_data import Pool, keep_extremes
 from analyzer.renderers.charts import Chart, Line, charts_of, line_of
+from analyzer.renderers.figures import NothingToDraw, draw
 from analyzer.renderers.json_report import plain
 from analyzer.renderers.wording import counted, interval, reconstruction
 
@@ -260,8 +261,6 @@ def _parts(line: Line, chart: Chart | None, pool: Pool, points: int = POINTS_PER
 def _figure(one: RunReport) -> dict[str, str]:
     """The overview as a PNG of few colours in base64: it has no more than lines and letters. Or why there is none."""
     from PIL import Image  # matplotlib brings it
-
-    from analyzer.renderers.figures import NothingToDraw, draw
 
     try:
         drawn = draw(one, kind="overview", output="png", dots_per_inch=100)

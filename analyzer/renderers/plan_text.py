@@ -9,7 +9,7 @@ from typing import Any
 from analyzer.renderers import Look
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.json_report import plain
-from analyzer.renderers.lines import labelled, paint
+from analyzer.renderers.lines import labelled, paint, wrap
 from analyzer.renderers.wording import rounded
 
 NUMBERS = ("batches_per_epoch", "steps_per_epoch", "total_steps", "warmup_steps")
@@ -59,8 +59,6 @@ def _lines(declared: Any, plan: Any, look: Look) -> Iterator[str]:
 
 
 def labelled_numbers(numbers: str, text: str, look: Look) -> Iterator[str]:
-    from analyzer.renderers.lines import wrap
-
     beside = look.width - len(numbers) - 2
     if beside < 24:
         yield numbers

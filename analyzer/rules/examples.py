@@ -9,8 +9,8 @@ from typing import Any
 from analyzer.config.declared import checked_fact, merge
 from analyzer.config.files import Settings, settings_for
 from analyzer.model import RunReport
+from analyzer.reconstruction import reconstruct
 from analyzer.rules import Example
-from analyzer.timeline import Timeline
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -46,7 +46,7 @@ def audit_example(example: Example, folder: Path) -> list[RunReport]:
     runs = discover([folder]).runs
     if settings.against is not None:
         (golden,) = discover([settings.against]).runs
-        reference = Timeline(run=golden, declared=merge(golden.facts))
+        reference = reconstruct(golden, merge(golden.facts))
         runs = tuple(run for run in runs if run.sources[0].path != golden.sources[0].path)
     return [
         audit_run(run, merge(own, settings.facts, run.facts), expectations=settings.expectations, reference=reference)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analyzer.clocks.loss import LossBaseline
+from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.clocks.loss_company import Moved, what_moved
 from analyzer.model import Series
 from analyzer.roles import assign_roles

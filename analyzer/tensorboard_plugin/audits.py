@@ -17,7 +17,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from analyzer import __version__
 from analyzer.checking import Request, audit_group, told_together
 from analyzer.condensed import condensed
 from analyzer.discovery import Group, find_groups
@@ -25,6 +24,7 @@ from analyzer.model import Problem, RunReport
 from analyzer.remembered import files_of
 from analyzer.renderers.html_report import cards, template, totals_of
 from analyzer.renderers.page_parts import RunSummary, differing_columns, rules_found, section_of, summary_of
+from analyzer.version import __version__
 from analyzer.watch import NOT_WHILE_LIVE
 
 SECONDS_BETWEEN_LOOKS = 10.0

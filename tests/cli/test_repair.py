@@ -14,6 +14,7 @@ from analyzer.cli import main
 from analyzer.cli.repair import _own_place
 from analyzer.config.declared import merge
 from analyzer.discovery import discover
+from analyzer.reconstruction import reconstruct
 from analyzer.rewriting import _shifted_row
 from analyzer.timeline import Timeline
 from tests.event_files import write_events
@@ -25,7 +26,7 @@ def repair(*arguments: str | Path) -> Result:
 
 def timeline(folder: Path) -> Timeline:
     (run,) = discover([folder]).runs
-    return Timeline(run=run, declared=merge(run.facts))
+    return reconstruct(run, merge(run.facts))
 
 
 def loss(step: int, life: int = 0) -> float:

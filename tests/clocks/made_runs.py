@@ -10,6 +10,7 @@ import numpy as np
 
 from analyzer.config.declared import merge
 from analyzer.discovery import discover
+from analyzer.reconstruction import reconstruct
 from analyzer.timeline import Timeline
 from tests.event_files import framed
 
@@ -100,6 +101,6 @@ def timeline_of(folder: Path) -> Timeline:
     """The timeline of the only run below a folder."""
     found = discover([folder]).runs
     assert len(found) == 1, [run.name for run in found]
-    return Timeline(run=found[0], declared=merge((), found[0].facts))
+    return reconstruct(found[0], merge((), found[0].facts))
 
 

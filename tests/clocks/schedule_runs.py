@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from analyzer.clocks.schedules import Schedule
 from analyzer.config.declared import checked_fact, merge
 from analyzer.model import Floats, Ints, Marker, Run, Series, Source, View
+from analyzer.reconstruction import reconstruct
 from analyzer.timeline import Timeline
 
 Fault = Literal["horizon", "rate", "warmup", "restart", "doubled", "jump", "lag", "per-epoch", "frozen"]
@@ -70,7 +71,7 @@ def timeline_of(
         told["val_loss"] = series("val_loss", metric)
     view = View(name="", sources=tuple(range(len(files))), series=told)
     run = Run(name="made", sources=tuple(files), views=(view,), markers=tuple(markers))
-    return Timeline(run=run, declared=merge([checked_fact(key, value, "test") for key, value in declared.items()]))
+    return reconstruct(run, merge([checked_fact(key, value, "test") for key, value in declared.items()]))
 
 
 class Made(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.config.declared import checked_fact, merge
 from analyzer.discovery import discover
 from analyzer.model import Finding
-from analyzer.timeline import Timeline
+from analyzer.reconstruction import reconstruct
 from tests.clocks.simulated_epochs import FAULTS, Simulated, faulty, healthy
 
 RULES = ("EPO001", "EPO002", "EPO003", "EPO004", "EPO005", "EPO006", "CFG001", "LOG006", "RES004", "RES005", "RES009")
@@ -29,7 +29,7 @@ def clock_of(folder: Path, text: str, **facts: Any) -> EpochClock | None:
     (folder / "log.csv").write_text(text)
     (run,) = discover([folder]).runs
     own = [checked_fact(key, value, "--declare") for key, value in facts.items()]
-    return Timeline(run=run, declared=merge(own, run.facts)).epoch
+    return reconstruct(run, merge(own, run.facts)).epoch
 
 
 def log(steps: range, label: Callable[[int], object]) -> str:

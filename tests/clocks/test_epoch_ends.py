@@ -11,7 +11,7 @@ import pytest
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.config.declared import merge
 from analyzer.discovery import discover
-from analyzer.timeline import Timeline
+from analyzer.reconstruction import reconstruct
 
 
 def clock_of(folder: Path, rows: list[tuple[int, float]]) -> EpochClock | None:
@@ -20,7 +20,7 @@ def clock_of(folder: Path, rows: list[tuple[int, float]]) -> EpochClock | None:
     state = {"epoch": rows[-1][1], "global_step": rows[-1][0], "log_history": history, "max_steps": rows[-1][0]}
     (folder / "trainer_state.json").write_text(json.dumps(state))
     (run,) = discover([folder]).runs
-    return Timeline(run=run, declared=merge((), ())).epoch
+    return reconstruct(run, merge((), ())).epoch
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from analyzer.clocks.cadence import is_rounded_share, usual_cadence
 from analyzer.clocks.global_step import updates_done
 from analyzer.config.declared import checked_fact, merge
 from analyzer.discovery import discover
+from analyzer.reconstruction import reconstruct
 from analyzer.timeline import Timeline
 
 
@@ -19,7 +20,7 @@ def timeline_of(folder: Path, header: str, rows: list[str], **facts: Any) -> Tim
     (folder / "log.csv").write_text("\n".join([header, *rows]) + "\n")
     (run,) = discover([folder]).runs
     own = [checked_fact(key, value, "--declare") for key, value in facts.items()]
-    return Timeline(run=run, declared=merge(own, run.facts))
+    return reconstruct(run, merge(own, run.facts))
 
 
 def losses(steps: range | list[int]) -> list[str]:
@@ -53,7 +54,7 @@ def test_a_table_with_those_columns_that_counts_every_step_from_one(tmp_path: Pa
     rows = [f"{(step - 1) // 20},{step},{0.5 + 1 / step:.6f}" for step in range(1, 101)]
     (tmp_path / "metrics.csv").write_text("epoch,step,train_loss\n" + "\n".join(rows) + "\n")
     (run,) = discover([tmp_path]).runs
-    assert Timeline(run=run, declared=merge([], run.facts)).step_axis.base == 1
+    assert reconstruct(run, merge([], run.facts)).step_axis.base == 1
 
 
 def test_examples_as_step(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from analyzer.clocks.running_mean import undo_running_mean
 from analyzer.config.declared import facts_from_options, merge
 from analyzer.discovery import discover
 from analyzer.model import Floats
+from analyzer.reconstruction import reconstruct
 from analyzer.timeline import Timeline
 
 
@@ -354,7 +355,7 @@ def closing_run(tmp_path: Path, *, height: float, row: int, partial: bool) -> Ti
     (run,) = discover([tmp_path]).runs
     size = 24 * 32 + (4 if partial else 32)
     facts = (*LAST_WINDOW, f"dataset_size={size}", "epochs=8", "world_size=1")
-    return Timeline(run=run, declared=merge(facts_from_options(facts)))
+    return reconstruct(run, merge(facts_from_options(facts)))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from analyzer.clocks.witnesses import loss_witness
 from analyzer.config.declared import merge
 from analyzer.discovery import discover
 from analyzer.model import NO_STEP, Run, Series, Source, View
-from analyzer.timeline import Timeline
+from analyzer.reconstruction import reconstruct
 from tests.clocks.made_runs import Loop, follow_on, table, timeline_of, write_events
 
 RULES = ("RES001", "RES002", "RES003", "RES008", "LOG003", "LOG004", "LOG005", "LOG007", "PRF")
@@ -240,7 +240,7 @@ def any_view(draw: st.DrawFn) -> View:
 def test_every_point_of_any_log_has_a_session(view: View, files: str, same: bool) -> None:
     sources = tuple(Source(path=f"a/{n}", format=files, host="h", pid=1 if same else n) for n in range(2))
     run = Run(name="any", sources=sources, views=(view,))
-    sessions = Timeline(run=run, declared=merge((), ()))
+    sessions = reconstruct(run, merge((), ()))
     for series in view.series.values():
         session = sessions.session_map.of(series)
         assert len(session) == len(series)

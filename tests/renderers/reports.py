@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.config.declared import merge
 from analyzer.model import Fact, Finding, Problem, Report, Row, Run, RunReport, Series, Skipped, Source, View
-from analyzer.timeline import Timeline
+from analyzer.reconstruction import reconstruct
 
 HOSTILE = (
     "\x1b[31mred\x1b[0m",
@@ -58,8 +59,7 @@ def report_of(*runs: RunReport, unreadable: tuple[Problem, ...] = (), notes: tup
 
 
 def audited(run: Run, *findings: Finding, **others: object) -> RunReport:
-    timeline = Timeline(run=run, declared=merge())
-    timeline.__dict__.update(epoch=None, schedulers=(), wall=None, loss=None)  # what the clocks say is not under test
+    timeline = reconstruct(run, merge(), last="step_axis")  # what the later clocks say is not under test
     return RunReport(run=run, timeline=timeline, findings=findings, **{"skipped": (), "passed": ("LOG003",), **others})  # type: ignore[arg-type]
 
 
@@ -119,5 +119,5 @@ def hostile(name: str) -> Report:
     problem = Problem(source=name, kind="unreadable", message=name)
     timeline_facts = (Fact(key=name, value=name, found_in=name),)
     one = audited(run, finding, note, skipped=(Skipped(code="EPO001", reason=name),), silenced=(note,))
-    one.timeline.__dict__["declared"] = merge(timeline_facts)
+    one = replace(one, timeline=replace(one.timeline, declared=merge(timeline_facts)))
     return report_of(one, unreadable=(problem,), notes=(name,))

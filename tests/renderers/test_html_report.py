@@ -233,9 +233,8 @@ def test_a_contradicted_fact_is_seen_without_opening_anything(tmp_path: Path) ->
 
     one = report_of(tmp_path)
     facts = {"epochs": Fact(key="epochs", value=7, found_in="args.json")}
-    timeline = one.timeline
-    timeline.__dict__["declared"] = replace(timeline.declared, facts=facts)
+    timeline = replace(one.timeline, declared=replace(one.timeline.declared, facts=facts))
     said = {"epochs": FactStatus(status="contradicted", reason="the labels end at 5")}
-    page = render(Report(runs=(replace(one, declared=said),), version="0"), figures=False)
+    page = render(Report(runs=(replace(one, timeline=timeline, declared=said),), version="0"), figures=False)
     facts_of_run = page[page.index('<dl class="facts">') : page.index("</dl>")]
     assert "declared epochs = 7 (args.json): the labels end at 5" in facts_of_run

@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.clocks.claim import Claim, first_number
+from analyzer.clocks.schedules import Schedule, Span
 from analyzer.model import Floats
 
-if TYPE_CHECKING:
-    from analyzer.clocks.declared_schedule import Claim
-    from analyzer.clocks.schedules import Schedule
-
-WarmupForm = Literal[
-    "p/W",  # transformers, Megatron, optax, Keras: starts at `warmup_start`, peak at p = W
-    "(p+1)/W",  # transformers cosine_warmup_with_min_lr, hand-written loops: the first update already has a share
-    "(p+1)/(W+1)",  # nanoGPT
-    "p/(W-1)",  # transformers with warmup_lr_rate: peak at p = W - 1
-    "log",  # DeepSpeed's default: ln(p) / ln(W)
-    "cosine",  # OneCycleLR, warmup_stable_decay with warmup_type="cosine"
-    "constant",  # a constant factor, then the schedule
-]
-Span = Literal[
-    "T-W",  # from p = W to p = T
-    "T-W, ahead",  # one ahead, (p - W + 1) / (T - W): transformers cosine_warmup_with_min_lr, DeepSpeed cosine
-    "T",  # from p = W on, over T further steps: Keras' CosineDecay, warmup added in front
-    "whole",  # from p = 0 to T, warmup only covers its beginning: timm without prefix, Ultralytics
-    "T-1",  # from p = 0 to p = T - 1
-    "T-W-1",  # from p = W to p = T - 1
-]
 USUAL_FLOORS = (0.1, 0.05, 0.01, 0.2, 0.001)  # of the peak: Chinchilla's tenth and its relatives
 CLAMPED = ("timm", "nanogpt", "warmupcosine", "cosinedecay", "coswithwarmup")
 PLAIN, RAISED = ("p/W", "(p+1)/W", "(p+1)/(W+1)"), ("p/W", "p/(W-1)", "constant")  # from zero, from above it
@@ -50,16 +29,8 @@ class Extras(Struct, frozen=True, kw_only=True):
     usual_floors: bool = False  # try the floors that people choose and forget to declare
 
 
-def number(value: Any) -> float | None:
-    """A finite number, or None; booleans are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
 
 
-def first_number(params: dict[str, Any], *names: str) -> float | None:
-    """The first of some parameters that is a number, or None."""
-    return next((found for name in names if (found := number(params.get(name))) is not None), None)
 
 
 def progress(schedule: Schedule, p: Floats) -> Floats:
@@ -94,22 +65,6 @@ def above_the_floor(schedule: Schedule, share: Floats) -> Floats:
     return schedule.floor + (schedule.peak - schedule.floor) * share
 
 
-def warming(schedule: Schedule, p: Floats) -> Floats:
-    """Rates of the warmup."""
-    width, start, peak = schedule.warmup, schedule.warmup_start, schedule.peak
-    if schedule.warmup_form == "constant":
-        return np.full_like(p, start)
-    if schedule.warmup_form == "log":
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = np.where(p >= 1, np.log(np.maximum(p, 1.0)) / np.log(max(width, 2.0)), 0.0)
-    elif schedule.warmup_form == "cosine":
-        share = 0.5 * (1 - np.cos(np.pi * np.clip(p / width, 0, 1)))
-    else:
-        ahead, length = {"(p+1)/W": (1, width), "(p+1)/(W+1)": (1, width + 1), "p/(W-1)": (0, max(width - 1, 1))}.get(
-            schedule.warmup_form, (0, width)
-        )
-        share = (p + ahead) / length
-    return start + (peak - start) * np.clip(share, 0.0, 1.0)
 
 
 def warmed(blank: Schedule, claim: Claim, extras: Extras) -> Iterator[Schedule]:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec.structs import replace
 
-from analyzer.clocks.schedule_families import Family
-from analyzer.clocks.schedule_families.conventions import Extras, first_number
+from analyzer.clocks.claim import Claim, first_number
+from analyzer.clocks.schedule_families.conventions import Extras
+from analyzer.clocks.schedules import Family, Schedule
 from analyzer.model import Floats
-
-if TYPE_CHECKING:
-    from analyzer.clocks.declared_schedule import Claim
-    from analyzer.clocks.schedules import Schedule
-
 
 DEFAULT_STEPS = 2000.0  # torch's step_size_up
 

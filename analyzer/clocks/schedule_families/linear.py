@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.clocks.schedule_families import Family
+from analyzer.clocks.claim import Claim
 from analyzer.clocks.schedule_families.conventions import (
     Extras,
     above_the_floor,
@@ -16,11 +15,8 @@ from analyzer.clocks.schedule_families.conventions import (
     progress,
     spanned,
 )
+from analyzer.clocks.schedules import Family, Schedule
 from analyzer.model import Floats
-
-if TYPE_CHECKING:
-    from analyzer.clocks.declared_schedule import Claim
-    from analyzer.clocks.schedules import Schedule
 
 
 def value(schedule: Schedule, p: Floats) -> Floats:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec.structs import replace
 
-from analyzer.clocks.schedule_families import Family
-from analyzer.clocks.schedule_families.conventions import Extras, first_number
+from analyzer.clocks.claim import Claim, first_number
+from analyzer.clocks.schedule_families.conventions import Extras
+from analyzer.clocks.schedules import Family, Schedule
 from analyzer.model import Floats
-
-if TYPE_CHECKING:
-    from analyzer.clocks.declared_schedule import Claim
-    from analyzer.clocks.schedules import Schedule
 
 
 def value(schedule: Schedule, p: Floats) -> Floats:

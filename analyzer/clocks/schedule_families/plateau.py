@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.clocks.schedule_families import Family
+from analyzer.clocks.claim import Claim
 from analyzer.clocks.schedule_families.conventions import Extras
+from analyzer.clocks.schedules import Family, Schedule
 from analyzer.model import Floats
-
-if TYPE_CHECKING:
-    from analyzer.clocks.declared_schedule import Claim
-    from analyzer.clocks.schedules import Schedule
 
 
 def value(schedule: Schedule, p: Floats) -> Floats:

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec.structs import replace
 
-from analyzer.clocks.schedule_families import Family
-from analyzer.clocks.schedule_families.conventions import (
-    Extras,
-    above_the_floor,
-    decay_shape,
-    ended,
-    first_number,
-    warmed,
-)
+from analyzer.clocks.claim import Claim, first_number
+from analyzer.clocks.schedule_families.conventions import Extras, above_the_floor, decay_shape, ended, warmed
+from analyzer.clocks.schedules import Family, Schedule
 from analyzer.model import Floats
-
-if TYPE_CHECKING:
-    from analyzer.clocks.declared_schedule import Claim
-    from analyzer.clocks.schedules import Schedule
-
 
 SHAPES = ("linear", "cosine", "1-sqrt", "halving")
 SHARES = (0.1, 0.2)  # of the run, tried where nobody says how long the decay is

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify
 from analyzer.clocks.scheduler.breaks import Change
 from analyzer.clocks.scheduler.tied import Tied, stated
-
-if TYPE_CHECKING:
-    pass
 
 FEWEST_BEFORE = 8  # rows that a schedule nobody declared must explain before it is left
 WINDOW = 9  # rows around a step that tell how long steps are there

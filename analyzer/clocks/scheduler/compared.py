@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analyzer.clocks import prices
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.claim import Claim, number
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_families.conventions import USUAL_FLOORS, number
+from analyzer.clocks.schedule_families.conventions import USUAL_FLOORS
 from analyzer.clocks.schedule_fit import Fit, agrees, identified
-from analyzer.clocks.scheduler import Deviation
 from analyzer.clocks.scheduler.drops import drops_compared
 from analyzer.clocks.scheduler.explanations import (
     Explanation,
@@ -28,12 +26,10 @@ from analyzer.clocks.scheduler.mismatch import (
     still_rising,
 )
 from analyzer.clocks.scheduler.tied import Tied, evidence_against, references, stated
+from analyzer.clocks.scheduler_clock import Deviation
 from analyzer.distinct import distinct
 from analyzer.model import Row, Severity
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
-
+from analyzer.timeline import Timeline
 
 
 def with_own_parameters(

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.claim import Claim, first_number
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_families.conventions import first_number
 from analyzer.clocks.schedule_fit import Fit
 from analyzer.clocks.scheduler.explanations import whole
 from analyzer.clocks.scheduler.mismatch import (

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec.structs import replace
 
 from analyzer.clocks import prices
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import agrees, identified
-from analyzer.clocks.scheduler import Deviation
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of
 from analyzer.clocks.scheduler.tied import Tied, as_declared, row_of, stated
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.clocks.scheduler_clock import Deviation
+from analyzer.timeline import Timeline
 
 FEWEST_LAPS = 2
 FEWEST_WRONG = 3  # rows that a schedule without the extra steps does not give

@@ -9,11 +9,10 @@ import numpy as np
 from msgspec import Struct
 
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_families import ending
 from analyzer.clocks.schedule_fit import Fit, Rise, named
-from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.scheduler.tied import Tied
-from analyzer.clocks.schedules import Schedule
+from analyzer.clocks.scheduler_clock import Deviation, SchedulerClock
+from analyzer.clocks.schedules import Schedule, ending
 from analyzer.model import Floats
 
 ZERO_KNOWN_TO = 0.25  # steps; between two counts there is one

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, product
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec.structs import replace
 
 from analyzer.clocks import prices
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.scheduler import Deviation
 from analyzer.clocks.scheduler.beginnings import FEWEST_BEFORE, Left, beginnings, by_increments
 from analyzer.clocks.scheduler.breaks import changes, single_rows
 from analyzer.clocks.scheduler.counters import tabled
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of
 from analyzer.clocks.scheduler.left_words import away_told, join_at, join_told, shifts_told, singles_told, throughout
 from analyzer.clocks.scheduler.tied import Tied, matches, references
+from analyzer.clocks.scheduler_clock import Deviation
 from analyzer.model import Floats
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 REFERENCES = 6  # declared schedules that are tried with breaks
 MOST_BREAKS = 3000

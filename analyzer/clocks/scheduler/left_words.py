@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analyzer.clocks import prices
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.scheduler import Deviation
 from analyzer.clocks.scheduler.beginnings import Left
 from analyzer.clocks.scheduler.breaks import Change
 from analyzer.clocks.scheduler.tied import Tied, row_of
+from analyzer.clocks.scheduler_clock import Deviation
 from analyzer.model import Floats, Ints, Row, View
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 FEWEST_BEFORE = 8  # rows that a schedule nobody declared must explain before it is left
 SCALER = re.compile(r"(?:loss|grad)[-_ ]?scale|scaler", re.I)

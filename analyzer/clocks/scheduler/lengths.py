@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Struct
 
 from analyzer.clocks import prices
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_families.conventions import USUAL_FLOORS
 from analyzer.clocks.schedule_fit import Fit

@@ -11,7 +11,7 @@ from msgspec import Struct
 from analyzer.clocks import prices
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit
-from analyzer.clocks.scheduler import Kind
+from analyzer.clocks.scheduler_clock import Kind
 
 OTHER_PEAK = 1e-3  # relative; printed rates have three digits at least
 CONVENTION = 1.5  # steps by which horizon and warmup may differ and still be a convention

@@ -11,22 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.claim import Claim, number
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_families.conventions import number
-from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.scheduler.tied import row_of
+from analyzer.clocks.scheduler_clock import Deviation, SchedulerClock
 from analyzer.model import NO_STEP, Ints, Series
 from analyzer.precision import half_width
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 Mask = NDArray[np.bool_]
 LONGEST_PATIENCE = 120  # calls

@@ -7,17 +7,15 @@ epochs) a straight line through these bounds is a rate. Its slope may be any num
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.clocks import prices
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.claim import Claim
 from analyzer.clocks.declared_shapes import Candidate, candidates
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.scheduler import Deviation
 from analyzer.clocks.scheduler.counters import LONGEST_TABLE, Course, course_through, simplest, slopes_through, tabled
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of, other_rate
 from analyzer.clocks.scheduler.tied import (
@@ -30,11 +28,10 @@ from analyzer.clocks.scheduler.tied import (
     row_of,
     session_spans,
 )  # fmt: skip
+from analyzer.clocks.scheduler_clock import Deviation
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Floats
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 COMMON_SPANS = ("T-W", "T", "whole", "T-W-1")  # conventions tried when the counter runs at another rate
 COMMON_FORMS = ("p/W", "(p+1)/W", "log")

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.clocks import prices
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_families import ending
 from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify
-from analyzer.clocks.scheduler import Deviation
 from analyzer.clocks.scheduler.breaks import kept_until
 from analyzer.clocks.scheduler.compared import mismatches
 from analyzer.clocks.scheduler.counters import course_through, slopes_through, tabled
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of
 from analyzer.clocks.scheduler.left_words import begins_session, geometry_changed, join_of
 from analyzer.clocks.scheduler.tied import Tied, as_declared, references, row_of, stated
-from analyzer.clocks.schedules import Schedule
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.clocks.scheduler_clock import Deviation
+from analyzer.clocks.schedules import Schedule, ending
+from analyzer.timeline import Timeline
 
 FEWEST_OF_EACH = 8  # rows on either side; half as many where a session is known to begin
 REFERENCES = 2

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from analyzer.clocks.declared_schedule import read_claim
 from analyzer.clocks.learning_rate import observe
 from analyzer.clocks.scheduler.tied import references
 from analyzer.model import Floats, Ints, Series
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 
 def declared_rates(timeline: Timeline, series: Series) -> tuple[Ints, Floats] | None:

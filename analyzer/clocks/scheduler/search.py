@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from analyzer.clocks import prices
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.scheduler import Deviation, SchedulerClock
 from analyzer.clocks.scheduler.compared import with_own_parameters
 from analyzer.clocks.scheduler.every_epoch import at_every_epoch
 from analyzer.clocks.scheduler.explanations import Explanation
@@ -21,9 +19,8 @@ from analyzer.clocks.scheduler.rebuilt import built_anew
 from analyzer.clocks.scheduler.sound import overrun, own_plan, sound
 from analyzer.clocks.scheduler.still import frozen, one_level
 from analyzer.clocks.scheduler.tied import as_declared, evidence_against, inner_values, references, session_spans
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.clocks.scheduler_clock import Deviation, SchedulerClock
+from analyzer.timeline import Timeline
 
 MOST_SESSIONS = 40  # steps that fall more often are out of order, and no counter is followed through them
 FEWEST_INNER = 3  # values between top and floor, below which nothing is refuted

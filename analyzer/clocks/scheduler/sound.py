@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec.structs import replace
 
-from analyzer.clocks.declared_schedule import Claim
-from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.scheduler import Deviation, SchedulerClock, rates_of
+from analyzer.clocks.claim import Claim
+from analyzer.clocks.learning_rate import Observed, rates_of
 from analyzer.clocks.scheduler.explanations import clock_of
 from analyzer.clocks.scheduler.tied import Tied, matches, row_of
+from analyzer.clocks.scheduler_clock import Deviation, SchedulerClock
 from analyzer.clocks.schedules import Schedule
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 OTHER_PEAK = 1e-3  # relative; printed rates have three digits at least
 CONVENTION = 1.5  # steps

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analyzer.clocks import prices
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import identify
-from analyzer.clocks.scheduler import Deviation
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of_fit
 from analyzer.clocks.scheduler.tied import evidence_against, matches, references
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.clocks.scheduler_clock import Deviation
+from analyzer.timeline import Timeline
 
 FEWEST_MISSED = 3  # rows that the declared schedule would have moved
 MISSED_SHARE = 0.2

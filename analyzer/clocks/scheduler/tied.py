@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from analyzer.clocks.declared_schedule import Claim
+from analyzer.clocks.claim import Claim
 from analyzer.clocks.declared_shapes import candidates
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_families import ending
 from analyzer.clocks.schedule_families.conventions import Extras
 from analyzer.clocks.schedule_fit import Fit, identify, line_through
 from analyzer.clocks.scheduler.counters import course_through, tabled
-from analyzer.clocks.schedules import Schedule
+from analyzer.clocks.schedules import Schedule, ending
 from analyzer.distinct import distinct
 from analyzer.model import Floats, Row
-
-if TYPE_CHECKING:
-    from analyzer.timeline import Timeline
+from analyzer.timeline import Timeline
 
 Mask = NDArray[np.bool_]
 OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1

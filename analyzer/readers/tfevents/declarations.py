@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from analyzer.config.sidecars import facts_from_mapping
 from analyzer.model import Fact
 from analyzer.readers.tfevents.event import Text, Unusual, fields
 from analyzer.written_numbers import loads_json
@@ -21,15 +22,15 @@ def facts_of(texts: Iterable[Text], file_name: str) -> tuple[Fact, ...]:
     for text in texts:
         tag = text.tag.removesuffix(SUFFIX)
         if text.plugin == "hparams":
-            facts.extend(_facts(hyperparameters(text.content), f"{file_name}: hparams"))
+            facts.extend(facts_from_mapping(hyperparameters(text.content), f"{file_name}: hparams"))
             continue
         content = text.content.decode("utf-8", errors="replace").strip()
         table = mapping_in(content)
         if table:
-            facts.extend(_facts(table, f"{file_name}: text {tag}"))
+            facts.extend(facts_from_mapping(table, f"{file_name}: text {tag}"))
         elif content and len(content) <= LONGEST_VALUE and "\n" not in content:
             single.setdefault(tag, _scalar(content))
-    facts.extend(_facts(single, f"{file_name}: text"))
+    facts.extend(facts_from_mapping(single, f"{file_name}: text"))
     return tuple(facts)
 
 
@@ -98,11 +99,3 @@ def _scalar(text: str) -> Any:
         except ValueError:
             continue
     return text
-
-
-def _facts(table: Mapping[str, Any], found_in: str) -> tuple[Fact, ...]:
-    try:
-        from analyzer.config.sidecars import facts_from_mapping
-    except ImportError:  # the table of framework names is not there: keep names as they stand
-        return tuple(Fact(key=key, value=value, found_in=found_in) for key, value in table.items())
-    return tuple(facts_from_mapping(table, found_in))

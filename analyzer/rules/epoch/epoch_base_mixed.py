@@ -25,8 +25,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.clocks.epoch_clock import EpochClock
-from analyzer.clocks.labels import Labels
+from analyzer.clocks.epoch_clock import EpochClock, Labels
 from analyzer.distinct import distinct
 from analyzer.model import Finding, Series
 from analyzer.rules import Example, Rule, Unchecked

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.epoch_windows import cause_of, last_rows_of_epochs
-from analyzer.clocks.loss import LossBaseline
+from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.model import Finding, Row, Series
 from analyzer.precision import half_width
 from analyzer.rules import Example, Rule, Unchecked

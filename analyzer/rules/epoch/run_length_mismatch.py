@@ -32,9 +32,10 @@ import numpy as np
 from analyzer.clocks.closing_rows import closing_lengths
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.epoch_rows import relabelled_epochs
-from analyzer.clocks.global_step import RunEnd, main_series, updates_done
+from analyzer.clocks.global_step import main_series, updates_done
 from analyzer.clocks.laps import divisor_is_wrong
 from analyzer.clocks.planned_epochs import measured_totals, planned_steps_per_epoch
+from analyzer.clocks.step_axis import RunEnd
 from analyzer.distinct import distinct
 from analyzer.model import Finding, Row, Severity
 from analyzer.rules import Example, Rule, Unchecked

@@ -26,9 +26,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from analyzer.clocks.epoch_clock import EpochClock
+from analyzer.clocks.epoch_clock import EpochClock, Labels
 from analyzer.clocks.global_step import updates_done
-from analyzer.clocks.labels import Labels
 from analyzer.clocks.laps import divisor_is_wrong
 from analyzer.clocks.planned_epochs import counts_batches_first, planned_steps_per_epoch
 from analyzer.config.declared import Declared

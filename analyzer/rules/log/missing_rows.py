@@ -28,7 +28,8 @@ import numpy as np
 
 from analyzer.clocks.accounts import comparisons
 from analyzer.clocks.cadence import usual_cadence
-from analyzer.clocks.step_jumps import StepJump, regular_cadence
+from analyzer.clocks.step_axis import StepJump
+from analyzer.clocks.step_jumps import regular_cadence
 from analyzer.clocks.writers import training_series
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Series

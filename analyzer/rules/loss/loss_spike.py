@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analyzer.clocks.loss import LossBaseline
+from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.clocks.loss_spikes import Spike
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked

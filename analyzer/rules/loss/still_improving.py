@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.loss import LossBaseline
+from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked

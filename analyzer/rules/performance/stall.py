@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.wall_time import WallClock
+from analyzer.clocks.wall_clock import WallClock
 from analyzer.model import Finding, Ints
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss

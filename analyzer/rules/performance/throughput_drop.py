@@ -24,7 +24,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from analyzer.clocks.wall_time import WallClock
+from analyzer.clocks.wall_clock import WallClock
 from analyzer.model import Finding, Floats
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss

@@ -25,8 +25,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.epoch_clock import Break, EpochClock
-from analyzer.clocks.labels import Labels
+from analyzer.clocks.epoch_clock import Break, EpochClock, Labels
 from analyzer.clocks.planned_epochs import counts_batches_first, planned_steps_per_epoch
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analyzer.clocks.writers import Simultaneous
+from analyzer.clocks.session_map import Simultaneous
 from analyzer.model import Finding, View
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss

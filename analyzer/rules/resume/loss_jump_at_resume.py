@@ -24,8 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analyzer.clocks.loss import LossBaseline
-from analyzer.clocks.loss_joins import JoinChange, other_losses_at_joins
+from analyzer.clocks.loss_baseline import JoinChange, LossBaseline
+from analyzer.clocks.loss_joins import other_losses_at_joins
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss, table

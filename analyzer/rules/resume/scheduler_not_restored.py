@@ -21,7 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from analyzer.clocks.scheduler import Deviation, findings_of
+import numpy as np
+
+from analyzer.clocks.scheduler_clock import Deviation, deviations_of
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
@@ -35,7 +37,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         yield Unchecked(reason=NO_RATE)
         return
     restarts = [
-        (clock, found) for clock, found in findings_of(timeline, "restart") if not _counter_went_back(timeline, found)
+        (clock, found)
+        for clock, found in deviations_of(timeline.schedulers, "restart")
+        if not _counter_went_back(timeline, found)
     ]
     for clock, deviation in restarts[:1]:
         one = finding(timeline, clock, deviation)
@@ -69,8 +73,6 @@ def _counter_went_back(timeline: Timeline, found: Deviation) -> bool:
 
 def _resumed(second: int, shift: int) -> Mapping[str, str]:
     """Two lives in one file, the second under a repeated header; its counter is moved by ``shift``."""
-    import numpy as np
-
     schedule = Schedule(family="linear", peak=1e-3, warmup=20, total=200)
     step = np.arange(1, 201)
     rate = schedule((step - 1 + np.where(step >= second, shift, 0)).astype(np.float64))

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analyzer.clocks.step_jumps import StepJump
+from analyzer.clocks.step_axis import StepJump
 from analyzer.model import Finding, Severity
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss

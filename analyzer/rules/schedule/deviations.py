@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from analyzer.clocks.scheduler import Deviation, Fact, Kind, SchedulerClock, findings_of
+from analyzer.clocks.scheduler_clock import Deviation, Fact, Kind, SchedulerClock, deviations_of
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Finding
 from analyzer.rules import Unchecked
@@ -41,7 +41,7 @@ def told(timeline: Timeline, *kinds: Kind, against: Fact | None = None) -> Itera
     if all(clock.family == "unknown" and not clock.deviations for clock in clocks):
         yield Unchecked(reason=UNKNOWN)
         return
-    found = findings_of(timeline, *kinds)
+    found = deviations_of(timeline.schedulers, *kinds)
     if not found and against is not None and not any(against in clock.held_against for clock in clocks):
         counts = next((clock.counts for clock in clocks if clock.counts), None)
         declared = NOT_DECLARED.get(against, f"no {against} is declared")

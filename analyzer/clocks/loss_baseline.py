@@ -1,0 +1,70 @@
+"""The nouns of the loss: its level and noise at every row, and what happens to it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from msgspec import Struct, field
+
+from analyzer.clocks.change_points import Divergence, LevelShift
+from analyzer.clocks.loss_spikes import Spike
+from analyzer.model import Floats, Ints, Series
+
+JoinKind = Literal["level", "offset", "transient", "row", "divided", "fresh"]
+
+
+class JoinChange(Struct, frozen=True, kw_only=True):
+    """The loss moves at a join. Positions are those of ``LossBaseline.rows``."""
+
+    join: int | None  # index in Timeline.joins; None where the loss alone shows that a session began
+    position: int  # first row behind the join
+    last: int  # last row before the loss is back, or the end
+    kind: JoinKind
+    before: float  # loss that was reached (at the same step where rows can be paired)
+    after: float
+    units: float
+    pairs: tuple[tuple[int, int], ...] = ()  # (earlier position, later position) of the same step
+    recovered: bool = False
+
+
+class LossEvents(Struct, frozen=True, kw_only=True):
+    """Positions are those of ``LossBaseline.rows``."""
+
+    joins: tuple[JoinChange, ...] = ()
+    spikes: tuple[Spike, ...] = ()
+    divergence: Divergence | None = None
+    scale: LevelShift | None = None
+    shifts: tuple[LevelShift, ...] = ()  # that last, and are none of the others
+
+
+class LossBaseline(Struct, frozen=True, kw_only=True, eq=False):
+    """Level and noise of the main training loss at every row, shape (n,), NaN where the loss is not finite.
+
+    ``rows`` (m,) are the rows of the series that are judged, ``value`` (m,) the loss there, ``session`` (m,) the life
+    that wrote them. ``joins`` are positions in ``rows`` at which a session begins, with the index of the join.
+    ``unfit`` says why statistics do not apply to this loss, where they do not.
+    """
+
+    series: Series
+    level: Floats
+    scale: Floats
+    rows: Ints
+    value: Floats
+    session: Ints
+    joins: tuple[tuple[int, int], ...] = ()
+    burn_in: int = 0  # position in `rows`
+    floor: float = 0.0  # smallest scale that counts
+    log_floor: Floats = field(default_factory=lambda: np.zeros(0))  # that of the log-loss, shape (m,)
+    learning_rate_moves: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # positions in `rows`
+    unfit: str = ""
+    running_mean: bool = False  # `value` holds the batch losses behind a logged running mean
+    events: LossEvents = LossEvents()  # what happens to the loss, each place under one name
+
+    def band(self, units: float) -> tuple[Floats, Floats]:
+        """Lower and upper end of so many noise units around the level, at every row of the series, shape (n,) each."""
+        return self.level - units * self.scale, self.level + units * self.scale
+
+    def step(self, position: int) -> int:
+        """Step of the row at a position of the judged curve."""
+        return int(self.series.step[self.rows[position]])
