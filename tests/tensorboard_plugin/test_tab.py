@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -210,3 +212,39 @@ def test_the_tab_works_in_a_real_browser(board: tuple[str, Audits], browser: Any
     urls = [event["params"]["request"]["url"] for event in sent if event["method"] == "Network.requestWillBeSent"]
     own = [url for url in urls if "/plugin/analyzer/" in url]
     assert own and all(re.match(r"http://(127\.0\.0\.1|localhost)[:/]", url) for url in own)
+
+
+TICKS = base64.b64encode(json.dumps({"spiked": False}).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("there", "shown"),
+    [
+        pytest.param("/#analyzer", {"spiked", "sound", HOSTILE}, id="nothing is selected: all"),
+        pytest.param("/?runFilter=SPIK#analyzer", {"spiked"}, id="the filter of time series"),
+        pytest.param(f"/#analyzer&runSelectionState={quote(TICKS)}", {"sound", HOSTILE}, id="a tick taken away"),
+        pytest.param("/#analyzer&regexInput=^s", {"spiked", "sound"}, id="the filter of scalars"),
+        pytest.param("/?runFilter=%5B#analyzer", {"spiked", "sound", HOSTILE}, id="no regular expression"),
+    ],
+)
+def test_what_is_selected_in_tensorboard_is_what_is_shown(
+    there: str,
+    shown: set[str],
+    board: tuple[str, Audits],
+    browser: Any,  # noqa: F811
+) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def visible() -> set[str]:
+        return {link.text for link in browser.find_elements(By.CSS_SELECTOR, "#index a") if link.is_displayed()}
+
+    browser.get(board[0] + there)
+    wait = WebDriverWait(browser, 60)
+    browser.switch_to.frame(wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, "iframe"))[0])
+    wait.until(lambda b: visible() == shown)
+    said = browser.find_element(By.ID, "selected")
+    assert said.is_displayed() == (len(shown) < 3)
+    if len(shown) < 3:
+        browser.execute_script("arguments[0].click()", said.find_element(By.TAG_NAME, "button"))
+        wait.until(lambda b: len(visible()) == 3)

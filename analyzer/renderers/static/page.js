@@ -120,19 +120,24 @@ globalThis.analyzerPage = (() => {
       body.append(...[...body.rows].sort((a, b) => less(key(a), key(b)) * (down ? -1 : 1)));
     }));
   }
+  let allowed = () => true; // anchor of a run -> whether it is shown: what a host around this page has selected
+  function restrict(test) {
+    allowed = test;
+    if (byId("index")) filtered();
+  }
   function filtered() {
     const index = byId("index"), words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean), rule = byId("rule").value;
     let count = 0;
     for (const row of index.tBodies[0].rows) {
-      const section = byId(row.querySelector("a").hash.slice(1)), codes = (row.dataset.codes || "").split(" ");
-      const fits = (!rule || codes.includes(rule)) && words.every((word) => (row.textContent + " " + row.dataset.codes).toLowerCase().includes(word));
+      const anchor = row.querySelector("a").hash.slice(1), section = byId(anchor), codes = (row.dataset.codes || "").split(" ");
+      const fits = allowed(anchor) && (!rule || codes.includes(rule)) && words.every((word) => (row.textContent + " " + row.dataset.codes).toLowerCase().includes(word));
       row.hidden = !fits;
       count += fits;
       if (!section) continue;
       section.hidden = !fits;
       for (const finding of section.querySelectorAll("article.finding")) finding.hidden = Boolean(rule) && finding.dataset.code !== rule;
     }
-    byId("shown").textContent = words.length || rule ? `${count} of ${index.tBodies[0].rows.length} runs` : "";
+    byId("shown").textContent = count < index.tBodies[0].rows.length || words.length || rule ? `${count} of ${index.tBodies[0].rows.length} runs` : "";
   }
   function tabled() { // the table is new on the page
     const index = byId("index");
@@ -189,5 +194,5 @@ globalThis.analyzerPage = (() => {
     if (laid) { document.querySelectorAll("#index input.lay:enabled").forEach((tick) => { tick.checked = true; }); overlay(); }
     goTo(location.hash.slice(1));
   }
-  return { start, adopt, tabled, filtered, goTo, setTheme };
+  return { start, adopt, tabled, filtered, restrict, goTo, setTheme };
 })();

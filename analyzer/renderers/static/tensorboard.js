@@ -75,6 +75,7 @@ async function overview() {
     const own = byId(run.anchor) || placeholder(run);
     if (sections.children[number] !== own) sections.insertBefore(own, sections.children[number] || null);
   });
+  follow(true);
   if (!byId("index")) return;
   byId("filter").value = before.filter; byId("rule").value = before.rule;
   for (const anchor of before.laid) document.querySelector(`#index input.lay[value="${anchor}"]`)?.click();
@@ -127,6 +128,32 @@ async function chosenInAddress(channel) {
   }
 }
 
+// What is selected in TensorBoard stands in its address: `runFilter` of Time Series, and `runSelectionState` (the ticks) and
+// `regexInput` of the other dashboards. A run that TensorBoard does not know is not hidden by ticks.
+const TICKED_BY_DEFAULT = 40; // with more runs, TensorBoard shows only those that somebody has ticked
+function selection() {
+  const search = new URLSearchParams(window.parent.location.search), hash = new URLSearchParams(window.parent.location.hash.slice(1));
+  const patterns = [search.get("runFilter"), hash.get("regexInput")].filter(Boolean), ticks = JSON.parse(atob(hash.get("runSelectionState") || "") || "{}");
+  return { patterns: patterns.map((pattern) => new RegExp(pattern, "i")), ticks };
+}
+function selects({ patterns, ticks }, names, known) {
+  const few = known <= TICKED_BY_DEFAULT || !Object.values(ticks).includes(true);
+  return patterns.every((pattern) => names.some((name) => pattern.test(name))) && names.some((name) => (name in ticks ? ticks[name] : few));
+}
+let followed = "", everything = false; // the address that was followed last; whether its reader wants all runs nevertheless
+function follow(anew = false) {
+  try {
+    const { search, hash } = window.parent.location;
+    if (!anew && followed === search + hash) return;
+    everything &&= followed === search + hash;
+    followed = search + hash;
+    const now = selection(), known = new Set(runs.flatMap((run) => run.hosts)).size, any = now.patterns.length || Object.keys(now.ticks).length;
+    const shown = new Set(runs.filter((run) => everything || !any || selects(now, run.hosts.length ? run.hosts : [run.name], known)).map((run) => run.anchor));
+    byId("selected").hidden = shown.size === runs.length;
+    analyzerPage.restrict((anchor) => shown.has(anchor));
+  } catch { /* another origin, or an address that is no longer TensorBoard's of today: all runs are shown */ }
+}
+
 export async function render() {
   document.documentElement.lang = "en";
   style("./uplot.css"); style("./page.css");
@@ -135,7 +162,11 @@ export async function render() {
   theme.id = "theme"; theme.type = "button";
   const progress = make("span", "auditing ...", "soft");
   progress.id = "progress"; progress.setAttribute("aria-live", "polite");
-  top.append(progress, spacer, theme);
+  const chosen = make("span", "Only runs that are selected in TensorBoard. ", "soft"), every = make("button", "Show all");
+  chosen.id = "selected"; chosen.hidden = true; every.type = "button";
+  every.addEventListener("click", () => { everything = true; follow(true); });
+  chosen.append(every);
+  top.append(progress, chosen, spacer, theme);
   for (const id of ["overview", "sections", "cards-place"]) { const part = make("div"); part.id = id; main.append(part); }
   main.prepend(top);
   document.body.append(main);
@@ -147,5 +178,6 @@ export async function render() {
   channel.when("experimental.RunsChanged", look);
   try { window.parent.addEventListener("hashchange", () => chosenInAddress(channel)); } catch { /* another origin */ }
   await look();
+  setInterval(() => follow(), 500); // TensorBoard changes its address without a word
   await chosenInAddress(channel);
 }
