@@ -8,7 +8,8 @@ import numpy as np
 
 from analyzer.clocks.cadence import distinct_steps, usual_cadence
 from analyzer.clocks.closing_rows import epoch_means
-from analyzer.clocks.epoch_clock import EpochClock, Labels, Slope
+from analyzer.clocks.epoch_breaks import join_at, rows_around
+from analyzer.clocks.epoch_clock import Break, EpochClock, Labels, Slope
 from analyzer.clocks.global_step import last_step
 from analyzer.clocks.labels import validation_series
 from analyzer.clocks.planned_epochs import planned_lengths, planned_steps_per_epoch
@@ -18,6 +19,13 @@ from analyzer.timeline import Timeline
 
 FEWEST_ENDS = 3
 """Ends of epochs on one line: any two are."""
+FEWEST_ROWS = 8
+"""Rows that each have the label behind the one before: as many that do so by chance need an epoch within an eighth of
+the distance of rows."""
+ODD_LABELS = 2
+"""Labels given twice or left out; with more of them the rows do not close epochs."""
+SMALL = 16
+"""Steps: so often people log by choice."""
 FRACTIONAL = ("transformers",)
 """Frameworks whose epoch is a fraction by itself, epoch + (batch + 1) / batches (``trainer.py``)."""
 
@@ -49,6 +57,56 @@ def from_whole_fractions(timeline: Timeline, labels: Labels) -> EpochClock | Non
         slope=Slope(low=float(length), high=float(length)),
         crossings=len(epoch) - 1,
     )
+
+
+def from_rows_at_ends(timeline: Timeline, labels: Labels) -> EpochClock | None:
+    """Whole labels of a log that has one row per epoch and a step: the rows close epochs of one length.
+
+    None unless all rows are equally far apart, nearly every row has the label behind that of the row before, and the
+    distance is none that people choose to log at: at a chosen one, an epoch that is a little longer or shorter leaves
+    such labels too. A label that stands for two rows was given twice, one that is left out was skipped.
+    """
+    rises, laps = np.diff(labels.step), np.diff(np.round(labels.value)).astype(np.int64)
+    if len(rises) < FEWEST_ROWS or rises[0] < 2 or np.any(rises != rises[0]):
+        return None
+    length, odd = int(rises[0]), np.flatnonzero(laps != 1)
+    if _is_chosen(length) and length not in planned_lengths(timeline):
+        return None
+    if len(odd) > ODD_LABELS or np.any(laps < 0):
+        return None
+    breaks = []
+    for at in (odd + 1).tolist():
+        moved = 1 - int(laps[at - 1])
+        join = join_at(timeline, labels, at) if labels.session[at] != labels.session[at - 1] else None
+        breaks.append(
+            Break(
+                kind="repeat" if moved > 0 else "skip",
+                step=int(labels.step[at]),
+                low=float(moved * length),
+                high=float(moved * length),
+                laps=moved,
+                position=at,
+                join=None if join is None else join.index,
+                evidence=rows_around(timeline, labels, at),
+            )
+        )
+    first = round(float(labels.value[0]))
+    return EpochClock(
+        source="labels",
+        low=Fraction(length),
+        high=Fraction(length),
+        origin=timeline.step_axis.base,
+        base=first if first in (0, 1) else 0,
+        breaks=tuple(breaks),
+        tag=labels.series.tag,
+        labels=labels,
+        crossings=len(rises),
+    )
+
+
+def _is_chosen(cadence: int) -> bool:
+    """Whether people choose to log at such a distance: a small number, a round one, or one of powers of two."""
+    return cadence <= SMALL or cadence % 5 == 0 or cadence & (cadence - 1) == 0
 
 
 def counts_in_fractions(timeline: Timeline, labels: Labels) -> bool:

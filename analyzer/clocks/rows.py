@@ -6,6 +6,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from analyzer.distinct import distinct
 from analyzer.model import Series, View
 from analyzer.roles import preference, role_of_tag
 
@@ -23,6 +24,18 @@ def training_series(view: View) -> list[Series]:
     known = [one for one, rows in zip(known, told, strict=True) if 4 * rows >= longest]
     known.sort(key=lambda item: (order.get(item[0], len(order)), *preference(*item)))
     return [series for _, series in known]
+
+
+def speaking_series(view: View, roles: tuple[str, ...]) -> Series | None:
+    """The first training series of some roles; in a log without any, the longest whose values are hardly ever equal.
+
+    Two equal rows of such a series are one row that was written twice; a constant would not show it.
+    """
+    for series in training_series(view):
+        if role_of_tag(series.tag) in roles:
+            return series
+    others = [one for tag, one in view.series.items() if len(one) and role_of_tag(tag) is None]
+    return max((one for one in others if 2 * len(distinct(one.value)) >= len(one)), key=len, default=None)
 
 
 def rows_of_source(series: Series, source: int) -> slice:

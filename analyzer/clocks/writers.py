@@ -14,11 +14,10 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.clocks.falls import Falls, explain_falls
-from analyzer.clocks.rows import place_of, rows_of, rows_of_source, training_series
+from analyzer.clocks.rows import place_of, rows_of, rows_of_source, speaking_series, training_series
 from analyzer.clocks.session_map import Simultaneous
 from analyzer.clocks.traces import beside
 from analyzer.model import NO_STEP, Ints, Run, Series, Source, View
-from analyzer.roles import role_of_tag
 
 __all__ = ["place_of", "rows_of", "rows_of_source", "training_series"]
 
@@ -81,8 +80,8 @@ def without_repeated_rows(view: View) -> View:
 
     A doubled row halves every noise and doubles every count that is taken from the rows.
     """
-    told = next(iter(training_series(view)), None)
-    if told is None or role_of_tag(told.tag) != "loss" or np.count_nonzero(_copies(told)) < COPIES_NEEDED:
+    told = speaking_series(view, ("loss",))
+    if told is None or np.count_nonzero(_copies(told)) < COPIES_NEEDED:
         return view
     series = {tag: rows_of(one, ~_copies(one)) for tag, one in view.series.items()}
     return replace(view, series=series)

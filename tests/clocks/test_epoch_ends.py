@@ -53,3 +53,42 @@ def test_rows_at_the_ends_tell_the_length(rows: list[tuple[int, float]], low: in
 def test_other_rows_do_not(rows: list[tuple[int, float]], tmp_path: Path) -> None:
     clock = clock_of(tmp_path, rows)
     assert clock is None or clock.too_sparse or clock.source == "labels"
+
+
+def whole_labels(folder: Path, labels: list[int], length: int) -> EpochClock | None:
+    """The clock of a table with one row per epoch: its label, the step, a loss."""
+    rows = [f"{label},{length * (n + 1)},{1 / (n + 1):.4f}\n" for n, label in enumerate(labels)]
+    (folder / "log.csv").write_text("epoch,steps,loss\n" + "".join(rows))
+    (run,) = discover([folder]).runs
+    return reconstruct(run, merge((), ())).epoch
+
+
+ALL = list(range(1, 25))
+
+
+@pytest.mark.parametrize(
+    ("labels", "length", "breaks"),
+    [
+        pytest.param(ALL, 224, [], id="sound"),
+        pytest.param([*ALL[:12], *ALL[11:]], 224, [("repeat", 13 * 224)], id="a label twice"),
+        pytest.param([*ALL[:12], *ALL[13:]], 224, [("skip", 13 * 224)], id="a label left out"),
+    ],
+)
+def test_rows_that_close_epochs(labels: list[int], length: int, breaks: list[tuple[str, int]], tmp_path: Path) -> None:
+    clock = whole_labels(tmp_path, labels, length)
+    assert clock is not None and (clock.low, clock.high) == (length, length) and not clock.too_sparse
+    assert [(one.kind, one.step) for one in clock.breaks] == breaks
+
+
+@pytest.mark.parametrize(
+    ("labels", "length"),
+    [
+        pytest.param([*ALL[:12], *ALL[11:]], 250, id="at a distance that people choose"),
+        pytest.param([k // 3 for k in range(24)], 224, id="several rows per epoch"),
+        pytest.param(ALL[:6], 224, id="six rows"),
+        pytest.param([k + (k > 7) + (k > 15) + (k > 20) for k in range(24)], 224, id="labels left out all the time"),
+    ],
+)
+def test_rows_that_need_not_close_epochs(labels: list[int], length: int, tmp_path: Path) -> None:
+    clock = whole_labels(tmp_path, labels, length)
+    assert clock is None or clock.too_sparse or (clock.low < clock.high and not clock.breaks)

@@ -192,3 +192,25 @@ def test_a_change_of_the_unit_of_time_is_told_once(later: float, tmp_path: Path)
     (tmp_path / "log.csv").write_text("\n".join(["step,loss,timestamp", *rows]) + "\n")
     (only,) = [finding for finding in findings(tmp_path) if finding.code == "LOG005"]
     assert only.first_step == 61
+
+
+def _handled(twice_from: int, *, names: str = "step,l_pix,lr", ranks: bool = False) -> str:
+    """Rows without a loss by name; from a step on two handlers write each row."""
+    rows = []
+    for step in range(1, 121):
+        value = falling_loss(step)
+        rows.append(f"{step},{value!r},0.0002")
+        if step >= twice_from:
+            rows.append(f"{step},{value + (0.01 if ranks else 0)!r},0.0002")
+    return names + "\n" + "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize(("text", "codes"), [
+    pytest.param(_handled(60), ["LOG003"], id="two handlers from a step on, no loss by name"),
+    pytest.param(_handled(1), ["LOG003"], id="from the first row on"),
+    pytest.param(_handled(200), [], id="each row once"),
+    pytest.param(_handled(1, ranks=True), [], id="two values at every step"),
+])
+def test_rows_of_two_handlers(text: str, codes: list[str], tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(text)
+    assert loud(tmp_path) == codes

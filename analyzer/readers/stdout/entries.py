@@ -77,7 +77,8 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
         if opened:
             end, values = _indented(complete, index + 1)
             if values:
-                yield index + 1, "olmo", {"step": int(opened[1]), **values}
+                label = {"epoch": int(opened[3])} if opened[3] else {}
+                yield index + 1, "olmo", {"step": int(opened[1]), **label, **values}
                 index = end - 1
             continue
         painted = bar_of(complete[index]) if "%|" in complete[index] else None

@@ -30,6 +30,7 @@ PLACES = frozenset({
     "epoch", "epochs", "batch", "batches", "samples", "of", "total",
 })
 _MORE_OF_A_LIST = re.compile(r",?\s{0,2}[\d.+-]")
+_OF_TIME = re.compile(r"\btime$|elapsed", re.I)
 _MULTIPLE = {"k": 1e3, "m": 1e6, "b": 1e9}
 _WORD = (
     r"global[ _-]?steps?|(?:training|train|total)[ _-]steps?|steps?|iter(?:ation)?s?|itr|n_iter|num_updates|updates?"
@@ -205,14 +206,15 @@ def values_of(text: str) -> dict[str, float]:
 def _pairs(text: str) -> Iterator[tuple[str, float, bool]]:
     """Name, number, and whether ``:`` or ``=`` stands between them."""
     for match in _PAIR.finditer(text):
-        if match["rounded"] or (match["open"] and _MORE_OF_A_LIST.match(text, match.end())):
-            continue  # 13K: nobody knows which; the first of a list has no name of its own
         name = match["name"].strip()
+        minutes = match["rounded"] == "m" and _OF_TIME.search(name) is not None
+        if (match["rounded"] and not minutes) or (match["open"] and _MORE_OF_A_LIST.match(text, match.end())):
+            continue  # 13K: nobody knows which; the first of a list has no name of its own
         assigned = bool(match["sep"].strip())
         if not assigned:
             name = _spoken(text, match, name)
         if name:
-            yield name, float(match["number"].replace(",", "")), assigned
+            yield name, float(match["number"].replace(",", "")) * (60 if minutes else 1), assigned
 
 
 def _spoken(text: str, match: re.Match[str], name: str) -> str:

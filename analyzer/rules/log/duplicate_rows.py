@@ -24,10 +24,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.writers import training_series
+from analyzer.clocks.rows import speaking_series
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Ints, Series
-from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
@@ -39,13 +38,12 @@ EVIDENCE_PAIRS = 2
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     found = [*_two_loggers(timeline), *_copied_blocks(timeline)]
     for account in timeline.accounts:
-        for series in training_series(account.whole):
-            if role_of_tag(series.tag) not in ("loss", "epoch_loss", "grad_norm") or series.step[0] == NO_STEP:
-                continue
-            twice = _repeated(timeline, series)
-            if len(twice):
-                found.append(_repeats(timeline, series, twice))
-            break
+        series = speaking_series(account.whole, ("loss", "epoch_loss", "grad_norm"))
+        if series is None or series.step[0] == NO_STEP:
+            continue
+        twice = _repeated(timeline, series)
+        if len(twice):
+            found.append(_repeats(timeline, series, twice))
     if found:
         yield max(found, key=lambda finding: (finding.severity == "warning", finding.numbers["rows"]))
 

@@ -13,7 +13,8 @@ When it is silent
     When the other clocks did not move, the counter jumped (`steps-skipped-at-resume`). An irregular cadence, a
     cadence that changes for good and long steps at equal distances are habits of the logger. In a down-sampled
     export rows are missing by design. Rows that a killed process had not written yet, between its last row and the
-    checkpoint that the next one resumed from, are a note; so are single rows (a loss that was not finite, say).
+    checkpoint that the next one resumed from, are a note; so are single rows (a loss that was not finite, say), but
+    where each epoch leaves one row and nothing at all is left of one.
 
 What to do
     Look for the rows in another file (a rotated log, the folder of an earlier session), and at log calls that are
@@ -59,7 +60,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             if jump.verdict == "rows missing" or (jump.verdict == "unknown" and jump.join is None)]
     inside = [jump for jump in gaps if jump.join is None]
     if inside:
-        yield _holes(inside)
+        yield _holes(inside, whole_epoch=timeline.step_axis.unit == "epoch" and _in_no_series(timeline, inside[0]))
     for jump in gaps:
         if jump.join is not None:
             yield _lost_tail(jump)
@@ -71,14 +72,24 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         yield from _first_validation_missing(timeline)
 
 
-def _holes(gaps: list[StepJump]) -> Finding:
+def _in_no_series(timeline: Timeline, gap: StepJump) -> bool:
+    """Whether nothing at all was written in a gap: a value that is not finite leaves out itself, not its row."""
+    return not any(
+        np.any((one.step > gap.last_step) & (one.step < gap.next_step)) for one in timeline.view.series.values()
+    )
+
+
+def _holes(gaps: list[StepJump], *, whole_epoch: bool) -> Finding:
+    """Rows missing inside a session; `whole_epoch`: a row is all that an epoch leaves, and there is none of it."""
     rows = sum(gap.rows for gap in gaps)
     first, last = gaps[0], gaps[-1]
     places = ", ".join(f"{gap.last_step} to {gap.next_step}" for gap in gaps[:GAPS_TOLD])
     more = f" and {len(gaps) - GAPS_TOLD} more" if len(gaps) > GAPS_TOLD else ""
     because = f"; {first.because}" if first.because else ""
+    if whole_epoch:
+        because += "; the epoch was left out, or its row is lost"
     return Finding(
-        severity="warning" if any(gap.rows > 1 for gap in gaps) else "note",
+        severity="warning" if whole_epoch or any(gap.rows > 1 for gap in gaps) else "note",
         message=f"{rows} row{'s' if rows > 1 else ''} of {first.series.tag} missing, which is logged every "
         f"{first.cadence} step{'s' if first.cadence > 1 else ''}: nothing from step {places}{more}{because}",
         tag=first.series.tag,
@@ -225,6 +236,11 @@ def _without_loss(lost: range) -> list[tuple[object, ...]]:
     return [(step, None if step in lost else falling_loss(step), 1e-3 / step) for step in range(1, 201)]
 
 
+def _epochs(without: int = -1, no_loss: int = -1) -> list[tuple[object, ...]]:
+    return [(epoch, None if epoch == no_loss else falling_loss(20 * epoch), falling_loss(20 * epoch + 9))
+            for epoch in range(30) if epoch != without]
+
+
 def _cadence_changes() -> list[tuple[object, ...]]:
     return [(step, falling_loss(step)) for step in [*range(1, 51), *range(60, 601, 10)]]
 
@@ -249,6 +265,8 @@ RULE = Rule(
                 files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(90, 104)))),
         Example(title="the loss of twenty rows is not there, the learning rate is",
                 files=csv_log(("step", "loss", "lr"), lambda: _without_loss(range(90, 110)))),
+        Example(title="one row per epoch, and none of epoch 12",
+                files=csv_log(("epoch", "loss", "val_loss"), lambda: _epochs(without=12))),
         Example(title="the logger of a resumed run deleted what was there",
                 files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(1, 130)))),
     ),
@@ -257,6 +275,9 @@ RULE = Rule(
                 why="the cadence has no hole"),
         Example(title="one loss that was not written", why="a value that is not finite may be left out",
                 files=csv_log(("step", "loss", "lr"), lambda: _without_loss(range(90, 91)))),
+        Example(title="one row per epoch, the loss of one is not finite",
+                files=csv_log(("epoch", "loss", "val_loss"), lambda: _epochs(no_loss=12)),
+                why="the row is there, and the validation of the epoch in it"),
         Example(title="dense at first, then every ten steps", files=csv_log(("step", "loss"), _cadence_changes),
                 why="the cadence changes for good"),
         Example(title="every fifty batches of each epoch of 313", files=csv_log(("step", "loss"), _restarts_each_epoch),

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analyzer.clocks.elapsed import set_back, tells_elapsed_time
 from analyzer.clocks.rows import rows_of, training_series
 from analyzer.clocks.wall_time import TIMESTAMP, unit_of
 from analyzer.model import NO_STEP, Finding, Floats, Ints, Series
@@ -41,14 +42,16 @@ FACTOR_WARNED = 5.0
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    elapsed = list(_elapsed(timeline))
+    yield from elapsed
     if timeline.wall is None:
-        yield Unchecked(reason="the log has no times; event files or a column of times would show its clock")
+        if not elapsed:
+            yield Unchecked(reason="the log has no times; event files or a column of times would show its clock")
         return
     other_unit = list(_record_times_in_another_unit(timeline))
     backwards = list(_backwards(timeline, of_units=bool(other_unit)))
     if backwards:
         yield max(backwards, key=lambda finding: finding.numbers["seconds"])
-    yield from _elapsed(timeline)
     yield from other_unit
     yield from _throughput_of_another_session(timeline)
 
@@ -87,11 +90,13 @@ def _elapsed(timeline: Timeline) -> Iterator[Finding]:
     for tag, column in timeline.view.series.items():
         series = rows_of(column, np.isfinite(column.value))
         of_a_day = unit_of(series.value) is not None or _is_a_date(series.value)
-        if role_of_tag(tag) != "elapsed" or len(series) < 3 or of_a_day:
+        if len(series) < 3 or of_a_day or not tells_elapsed_time(series):
             continue
         session = timeline.session_map.of(series)
         same = (np.diff(session) == 0) & (np.diff(series.step) >= 0) & (series.step[1:] != NO_STEP)
         falls = np.flatnonzero(same & (np.diff(series.value) < -JITTER_SECONDS)) + 1
+        if role_of_tag(tag) != "elapsed":
+            falls = set_back(series.value, falls)
         negative = np.flatnonzero(series.value < 0)
         passed = np.abs(np.diff(series.value))
         if len(negative):

@@ -5,7 +5,8 @@ What it checks
     lasting change inside a session. The finding names both. Where no join is marked and one epoch has neither length,
     the change lies inside it; the place is reckoned from the share of the epoch that was done. Lengths that change
     where epochs end, in one direction and for two epochs or more each, are a ramp: a note, unless the declaration
-    gives one length throughout.
+    gives one length throughout. A count of samples, tokens or environment steps that rises by one exact number per step
+    up to some row and by another one behind it says the same without epochs.
 
 Why it matters
     Another batch size, device count or accumulation after a resume changes the number of updates, the schedule's
@@ -25,6 +26,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analyzer.clocks.data_rate import counts_of_data, rate_change
 from analyzer.clocks.epoch_clock import Break, EpochClock, Labels
 from analyzer.clocks.planned_epochs import counts_batches_first, planned_steps_per_epoch
 from analyzer.model import Finding, Row
@@ -34,13 +36,19 @@ from analyzer.rules.examples import falling_loss, table
 from analyzer.timeline import Timeline
 
 HEADER = ("step", "epoch", "loss")
+STEADY = ("update", "micro-batch", "epoch")  # axes of which every unit takes one batch, or one pass
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield a finding where a second number of steps per epoch holds from some step on."""
     clock = timeline.epoch
+    by_count = next(_by_a_count_of_data(timeline), None)
     if clock is None or clock.labels is None:
-        yield Unchecked(reason="no epoch labels with steps in the log")
+        counted = timeline.step_axis.unit in STEADY and counts_of_data(list(timeline.view.series.values()))
+        if by_count is not None:
+            yield by_count
+        elif not counted:
+            yield Unchecked(reason="no epoch labels with steps in the log, and no count of samples or tokens")
         return
     for account in clock.accounts:
         ramp = [one for one in account.breaks if one.kind == "ramp"]
@@ -64,6 +72,44 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             numbers={"before": float(account.low), "after": float(account.laps[1][1])},
             evidence=(*changed.evidence, *_boundary_behind(timeline, labels, changed.position)),
             join=changed.join,
+        )
+        return
+    if by_count is not None:
+        yield by_count
+
+
+def _by_a_count_of_data(timeline: Timeline) -> Iterator[Finding]:
+    """Samples, tokens or environment steps that rise by one number per step up to a row, and by another behind it.
+
+    An error where the declared batch gives one of the two. A rate that grows in one session may be meant so: a note.
+    """
+    if timeline.step_axis.unit not in STEADY or "batch_size_ramp" in timeline.declared:
+        return
+    declared = timeline.plan.samples_per_update if timeline.step_axis.unit == "update" else None
+    for series in counts_of_data(list(timeline.view.series.values())):
+        found = rate_change(series)
+        if found is None:
+            continue
+        session = timeline.session_map.of(series)
+        opened = int(session[found.first])
+        joined = opened != int(session[max(found.last - 1, 0)])
+        join = next((one.index for one in timeline.joins if joined and one.after == opened), None)
+        contradicted = declared is not None and declared in (found.before, found.after)
+        grows = found.after > found.before and join is None and not contradicted
+        step, first = int(series.step[found.last]), int(series.step[found.first])
+        yield Finding(
+            severity="error" if contradicted else "note" if grows else "warning",
+            message=f"{series.tag} rises by {number(found.before)} for each {timeline.step_axis.unit} up to step "
+            f"{step} and by {number(found.after)} from step {first} on: the batch (size, devices or accumulation) "
+            "changed" + (f"; the declaration gives {declared} throughout" if contradicted else ""),
+            tag=series.tag,
+            first_step=first,
+            numbers={"before": found.before, "after": found.after},
+            evidence=tuple(
+                timeline.row(series, at, why)
+                for at, why in ((found.last, "last row at the first rate"), (found.first, "first row at the second"))
+            ),
+            join=join,
         )
         return
 
@@ -108,6 +154,13 @@ def _grown() -> dict[str, str]:
     return {"log.csv": table(HEADER, [(step, epoch, falling_loss(step)) for step, epoch in enumerate(epochs, 1)])}
 
 
+def _counted(after: int, ragged: int = 0) -> dict[str, str]:
+    """64 samples per step up to step 200, `after` behind it; `ragged`: each fortieth batch is so much smaller."""
+    seen = [64 * min(step, 200) + after * max(0, step - 200) - ragged * (step // 40) for step in range(10, 401, 10)]
+    rows = [(step, falling_loss(step), count) for step, count in zip(range(10, 401, 10), seen, strict=True)]
+    return {"log.csv": table(("step", "loss", "samples_seen"), rows)}
+
+
 RULE = Rule(
     code="RES009",
     name="batch-geometry-changed",
@@ -118,8 +171,27 @@ RULE = Rule(
         "https://github.com/huggingface/transformers/issues/25956",
         "https://github.com/facebookresearch/fairseq/issues/781",
     ),
-    bad=(Example(title="batches of twice the size after the resume", files=lambda: _laps(20)),),
+    bad=(
+        Example(title="batches of twice the size after the resume", files=lambda: _laps(20)),
+        Example(title="half the samples per step from a step on", files=lambda: _counted(32)),
+        Example(
+            title="twice the samples per step, and another batch declared",
+            files=lambda: _counted(128),
+            declared={"batch_size": 64},
+        ),
+    ),
     good=(
+        Example(title="samples in step", files=lambda: _counted(64), why="64 samples in every step"),
+        Example(
+            title="a smaller last batch",
+            files=lambda: _counted(64, ragged=24),
+            why="the odd rows come back at every end",
+        ),
+        Example(
+            title="a batch that doubles once, nothing declared",
+            files=lambda: _counted(128),
+            why="a batch size that grows in a running process is meant so: a note",
+        ),
         Example(title="the same batch", files=lambda: _laps(40), why="40 steps per epoch before and after"),
         Example(
             title="one long session",

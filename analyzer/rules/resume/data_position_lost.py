@@ -22,6 +22,7 @@ What to do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -40,6 +41,7 @@ from analyzer.timeline import Timeline
 HEADER = ("step", "epoch", "loss")
 MOST_FALLS = 3  # of a count of samples; more often it counts within the epoch
 FEWEST_ROWS = 3  # before the fall: fewer do not show that the count is one from the start of the run
+OF_THE_RUN = re.compile(r"total|consumed|cumulative|global", re.I)  # counts that begin again with no epoch, by name
 COUNTS_UPDATES = ("update", "micro-batch", "sample", "token")  # axes on which data and steps can disagree
 
 
@@ -104,7 +106,7 @@ def _samples_start_over(timeline: Timeline) -> Iterator[Finding]:
         by_epoch = _by_epoch(timeline, series)
         if per_step <= 0 or not begins_again or by_epoch:
             continue
-        if join is None and not further and by_epoch is None:
+        if join is None and not further and by_epoch is None and not OF_THE_RUN.search(series.tag):
             continue  # the last part is no longer than the first: two epochs would look the same
         yield Finding(
             severity="error",

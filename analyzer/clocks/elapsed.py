@@ -1,0 +1,56 @@
+"""Columns of seconds since a start, told by what they hold: they rise in nearly every row, as time does."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from analyzer.model import Floats, Ints, Series
+from analyzer.roles import role_of_tag
+
+NAMES_A_TIME = re.compile(
+    r"(?:^|[/_ .-])(?:time|secs?|seconds|minutes|hours|elapsed|runtime|wall|clock)(?:[/_ .-]|$)", re.I
+)
+PER_SOMETHING = re.compile(r"per[/_ .-]|/s(?:ec)?$|\beta\b|remaining|left", re.I)
+FEWEST = 8  # rows that show how a column goes
+RISING = 0.95  # share of the rows; a duration of each row rises in half of them
+MANY_ROWS = 8.0  # usual rises that a column comes beyond: a clock, not a duration that creeps up
+FALLS_AT_MOST = 3  # a clock that falls more often is one of each epoch, or of each call
+NEAR_THE_START = 3.0  # usual rises: no further from zero, it began again with its process
+SAME_PACE = (0.5, 2.0)  # of the usual rise behind a fall to that before it
+
+
+def tells_elapsed_time(series: Series) -> bool:
+    """Whether a column counts seconds from a start: by its role, or by a name of time and the way it rises."""
+    if role_of_tag(series.tag) == "elapsed":
+        return True
+    if not NAMES_A_TIME.search(series.tag) or PER_SOMETHING.search(series.tag):
+        return False
+    value = series.value[np.isfinite(series.value)]
+    if len(value) < FEWEST or value[0] < 0:
+        return False
+    rises = np.diff(value)
+    usual = float(np.median(rises))
+    return bool(usual > 0 and np.mean(rises > 0) >= RISING and value.max() > MANY_ROWS * usual)
+
+
+def set_back(value: Floats, falls: Ints) -> Ints:
+    """Those falls of a clock behind which it goes on at its pace from a place that is no start of its own.
+
+    Args:
+        value: the column, finite, shape (n,).
+        falls: rows that lie below the one before, shape (m,).
+    """
+    if not 0 < len(falls) <= FALLS_AT_MOST:
+        return falls[:0]
+    rises = np.diff(value)
+    kept = []
+    for at in falls.tolist():
+        before, behind = rises[max(0, at - FEWEST - 1) : at - 1], rises[at : at + FEWEST]
+        if not len(before) or not len(behind):
+            continue
+        usual, pace = float(np.median(before)), float(np.median(behind))
+        if usual > 0 and SAME_PACE[0] <= pace / usual <= SAME_PACE[1] and value[at] > NEAR_THE_START * usual:
+            kept.append(at)
+    return np.array(kept, dtype=np.int64)
