@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from analyzer.clocks.rate_axes import axes_of
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Series
 from analyzer.precision import half_width
@@ -34,8 +35,8 @@ SAMPLE_ROWS = 320  # rows on which hypotheses are tried before all rows are
 class Observed(Struct, frozen=True, kw_only=True, eq=False):
     """The rows of one learning-rate series, in written order, one for each step and session.
 
-    ``axes`` gives, for every row, the places that a scheduler may count by: "step" (updates, in the log's own
-    counting: the offset between the two is a convention), "epoch", "epoch end" (updates at the end of the row's epoch).
+    ``axes`` gives, for every row, the places that a scheduler may count by (``analyzer.clocks.rate_axes``). Where a
+    place is known to a count or so only, the tolerance holds what the rate moves meanwhile.
     """
 
     series: Series
@@ -112,8 +113,18 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
     kept = replace(kept, tolerance=_of_levels(kept))
     size = _updates_per_step(timeline, kept)
     counted = size is not None or timeline.step_axis.unit not in ("row", "call")
-    axes = _axes(timeline, kept, size or 1.0)
-    return replace(kept, axes=axes, counted=counted, sized=size is not None or "step" not in axes)
+    placed = axes_of(timeline, series, kept.step, size or 1.0)
+    kept = replace(kept, axes=placed.axes, counted=counted, sized=size is not None or "step" not in placed.axes)
+    if not placed.unsure:
+        return kept
+    return replace(kept, tolerance=kept.tolerance + placed.unsure * _moved_per_count(kept, placed.of))
+
+
+def _moved_per_count(rows: Observed, axis: str) -> Floats:
+    """How far the rate moves around every row while an axis moves on by 1: a place is an interval as a rate is."""
+    moved, passed = np.abs(np.diff(rows.rate)), np.maximum(np.abs(np.diff(rows.axes[axis])), 1e-9)
+    per_count = np.where(np.diff(rows.session) == 0, moved / passed, 0.0)
+    return np.maximum(np.append(per_count, 0.0), np.insert(per_count, 0, 0.0))
 
 
 def _of_levels(rows: Observed) -> Floats:
@@ -150,115 +161,6 @@ def _sessions(timeline: Timeline, series: Series, step: Ints) -> tuple[Ints, dic
     at_join = {join.after: join.index for join in timeline.joins}
     begins = np.flatnonzero(np.diff(known) != 0) + 1
     return own, {int(own[row]): at_join.get(int(known[row])) for row in begins.tolist()}
-
-
-def steps_per_epoch(timeline: Timeline) -> float | None:
-    """Steps of the log's axis in one epoch: observed where the log shows it, else as planned."""
-    clock = timeline.epoch
-    if clock is not None and clock.exact:
-        return float(clock.low)
-    planned = {reading.steps_per_epoch for reading in timeline.plan.readings if reading.steps_per_epoch}
-    if clock is not None:
-        inside = {value for value in planned if clock.admits(value)}
-        if len(inside) == 1:
-            return float(inside.pop())
-    return float(planned.pop()) if len(planned) == 1 else None
-
-
-def _axes(timeline: Timeline, kept: Observed, per_step: float) -> dict[str, Floats]:
-    axis = timeline.step_axis
-    step = kept.step.astype(np.float64)
-    source = timeline.run.sources[int(kept.series.source[0])]
-    counts_epochs = (
-        axis.unit == "epoch"
-        or source.step_axis == "epoch"
-        or kept.series.tag.startswith("epoch_")
-        or _logged_by_epoch(timeline, kept)
-    )
-    if counts_epochs:
-        axes = {"epoch": step}
-        if len(step) > 2 and (np.diff(step) > 0).all() and np.ptp(np.diff(step)) > 0:
-            axes["epoch row"] = np.arange(len(step), dtype=np.float64)  # labels that leave one out
-        per_epoch = _updates_per_epoch(timeline)
-        if per_epoch is not None:
-            base = min(float(step.min()), 1.0)
-            axes["epoch end"] = (step - base + 1) * per_epoch
-            axes["epoch start"] = (step - base) * per_epoch
-        return axes
-    axes = {"step": np.ceil(step * per_step - 1e-9) if axis.unit == "micro-batch" else step * per_step}
-    labels = timeline.roles.first("epoch")
-    by_label = _labels_at(labels, kept) if labels is not None else None
-    by_count = _laps_counted(timeline, kept)
-    first = by_label if by_label is not None else by_count
-    if first is not None:
-        axes["epoch"] = first - (clock.base if (clock := timeline.epoch) is not None and by_label is not None else 0)
-    if by_label is not None and by_count is not None and (axes["epoch"] != by_count).any():
-        axes["lap"] = by_count
-    return {**axes, **_micro_batches(timeline, axes["step"])}
-
-
-def _micro_batches(timeline: Timeline, step: Floats) -> dict[str, Floats]:
-    """Micro-batches behind every update, before it and after it: the last window of an epoch may be short."""
-    per_epoch, axis = steps_per_epoch(timeline), timeline.step_axis
-    of_plan = {(r.batches_per_epoch, r.accumulation) for r in timeline.plan.readings if r.accumulation > 1}
-    if per_epoch is None or len(of_plan) != 1 or axis.unit != "update":
-        return {}
-    batches, window = next(iter(of_plan))
-    if not batches or batches <= window:
-        return {}
-    done = step - (min(float(step.min()), 1.0) if axis.base is None else axis.base)
-    found = {}
-    for name, updates in (("micro-batch", done), ("micro-batch, next", done + 1)):
-        lap = np.floor(updates / per_epoch + 1e-9)
-        found[name] = lap * batches + np.minimum((updates - lap * per_epoch) * window, batches)
-    return found
-
-
-def _logged_by_epoch(timeline: Timeline, kept: Observed) -> bool:
-    """One row per epoch, numbered like the epochs, while the loss counts far further: an axis of its own."""
-    loss, labels = timeline.roles.first("loss"), timeline.roles.first("epoch")
-    if loss is None or labels is None or not len(loss) or not np.isfinite(labels.value).any():
-        return False
-    laps = float(np.nanmax(labels.value) - np.nanmin(labels.value))
-    span = float(kept.step.max() - kept.step.min())
-    one_by_one = bool((np.diff(kept.step) == 1).all())
-    return one_by_one and abs(span - laps) <= 1 and float(loss.step.max()) >= 2 * (float(kept.step.max()) + 1)
-
-
-def _updates_per_epoch(timeline: Timeline) -> float | None:
-    planned = {reading.steps_per_epoch for reading in timeline.plan.readings if reading.steps_per_epoch}
-    return float(planned.pop()) if len(planned) == 1 else None
-
-
-def _laps_counted(timeline: Timeline, kept: Observed) -> Floats | None:
-    """Epoch of every row, from 0, by counting steps; whatever the labels say."""
-    per_epoch = steps_per_epoch(timeline)
-    if per_epoch is None:
-        return None
-    clock = timeline.epoch
-    base = timeline.step_axis.base
-    origin = min(int(kept.step.min()), 1) if base is None else base
-    if clock is not None and clock.origin is not None and clock.source != "fractions":
-        origin = clock.origin
-    return np.floor((kept.step - origin) / per_epoch + 1e-9)
-
-
-def _labels_at(labels: Series, kept: Observed) -> Floats | None:
-    """Epoch of every row, from 0 or 1, by the labels that were written at the same steps."""
-    finite = np.isfinite(labels.value) & (labels.step != NO_STEP)
-    if finite.sum() < 2:
-        return None
-    value, step = labels.value[finite], labels.step[finite]
-    if not np.all(value == np.round(value)):
-        # A fraction is written when the update is done: 1.0 belongs to the last update of the first epoch. Writers
-        # that count before the update start at 0.0 exactly.
-        value = np.floor(value + 1e-9) if value.min() == 0 else np.ceil(value - 1e-6) - 1
-    order = np.lexsort((np.arange(len(step)), step))
-    step, value = step[order], value[order]
-    place = np.maximum(np.searchsorted(step, kept.step, side="right") - 1, 0)
-    if not (step[place] == kept.step).all() or (np.diff(kept.step) < 0).any():
-        return None
-    return value[place]
 
 
 def rates_of(timeline: Timeline) -> tuple[Series, ...]:

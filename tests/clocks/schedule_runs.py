@@ -31,7 +31,7 @@ NAMES = {
 
 def timeline_of(
     step: Ints, rate: Floats, declared: Mapping[str, Any], *, digits: int | None = None, cut: int | None = None,
-    epoch: Floats | None = None, axis: Literal["step", "epoch"] = "step", metric: Floats | None = None,
+    epoch: Floats | None = None, axis: Literal["step", "epoch", "batch"] = "step", metric: Floats | None = None,
 ) -> Timeline:  # fmt: skip
     """A run with a learning rate and a harmless loss.
 

@@ -31,6 +31,8 @@ from analyzer.distinct import distinct
 from analyzer.model import Row, Severity
 from analyzer.timeline import Timeline
 
+FAR_ABOVE = 1.25  # times the highest rate: between two rows a warmup does not rise further
+
 
 def with_own_parameters(
     timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, budget: float
@@ -134,6 +136,8 @@ def _only_at_joins(rows: Observed, fit: Fit) -> bool:
 def mismatches(claim: Claim, rows: Observed, fit: Fit, axis: str) -> list[Mismatch] | None:
     """What a fit has different from the declaration, the gravest first; None where it may be no explanation."""
     found: list[Mismatch] = []
+    if fit.rise is not None and fit.peak > FAR_ABOVE * max(float(rows.rate.max()), claim.base_lr or 0.0):
+        return None  # a warmup that was logged ends near the highest rate
     if claim.unit not in (None, axis) and not claim.per_epoch:
         return None  # counted in a unit whose size is not known
     if not same_family(claim, fit, rows, axis):
@@ -172,8 +176,8 @@ def same_family(claim: Claim, fit: Fit, rows: Observed, axis: str) -> bool:
 
 
 def _peak(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatch]:
-    declared = claim.base_lr
-    if not declared or abs(fit.peak / declared - 1) <= OTHER_PEAK:
+    declared, top = claim.base_lr, int(np.argmax(rows.rate))
+    if not declared or abs(fit.peak / declared - 1) <= OTHER_PEAK + 2 * rows.tolerance[top] / declared:
         return
     if still_rising(rows, fit) and fit.peak < declared:
         return

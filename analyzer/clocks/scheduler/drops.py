@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.claim import Claim, first_number
+from analyzer.clocks.claim import Claim, first_number, number
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit
 from analyzer.clocks.scheduler.explanations import whole
@@ -19,11 +19,15 @@ from analyzer.clocks.scheduler.mismatch import (
 from analyzer.distinct import distinct
 
 MILESTONE = 1.5  # rows by which a drop may lie beside its milestone
+OF_BOTH = 3  # relative half widths: of both levels of a drop, as far as a fit may miss them
+MOST_DROPS = 2000  # of one schedule, that are compared place by place
+MARKS = ("milestones", "boundaries", "steps")
+SIZES = ("step_size", "decay_t", "decay_steps", "lr_step_size", "transition_steps", "step")
 
 
 def drops_compared(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatch]:
     """Factor and places of drops, lengths of cycles and of the last phase."""
-    declared = _declared_numbers(claim, fit, axis)
+    declared = _declared_numbers(claim, rows, fit, axis)
     for name, (wanted, read, slack) in declared.items():
         if abs(read - wanted) <= slack:
             continue
@@ -33,12 +37,11 @@ def drops_compared(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterato
             numbers={"parameter": name, "observed": read, "declared": wanted},
         )
         return
-    marks = claim.params.get("milestones")
-    if fit.family == "step" and claim.family == "step" and isinstance(marks, list):
-        yield from _milestones(claim, rows, fit, axis, [float(mark) for mark in marks])
+    if fit.family == "step" and claim.family in ("step", "exponential"):
+        yield from _places(claim, rows, fit, axis)
 
 
-def _declared_numbers(claim: Claim, fit: Fit, axis: str) -> dict[str, tuple[float, float, float]]:
+def _declared_numbers(claim: Claim, rows: Observed, fit: Fit, axis: str) -> dict[str, tuple[float, float, float]]:
     """Name -> (declared, read, slack) of every parameter that both sides have, in the axis' unit."""
     params, read = claim.params, fit.parameters
     found: dict[str, tuple[float, float, float]] = {}
@@ -47,8 +50,10 @@ def _declared_numbers(claim: Claim, fit: Fit, axis: str) -> dict[str, tuple[floa
     if fit.family == "step" and claim.family in ("step", "exponential"):
         gamma = 0.1 if gamma is None and claim.family == "step" else gamma
         if gamma:
-            found["gamma"] = (gamma, float(read["gamma"]), OTHER_PEAK * gamma)  # type: ignore[arg-type]
-        size = first_number(params, "step_size", "decay_t", "decay_steps", "lr_step_size", "step")
+            unsure = OF_BOTH * float((rows.tolerance / np.maximum(rows.rate, 1e-300)).max())
+            slack = OTHER_PEAK * min(gamma, abs(1 - gamma)) + unsure
+            found["gamma"] = (gamma, float(read["gamma"]), slack)  # type: ignore[arg-type]
+        size = first_number(params, *SIZES)
         if size and "step_size" in read:
             found["step_size"] = (size * scale, float(read["step_size"]), MILESTONE)  # type: ignore[arg-type]
     if fit.family == "exponential" and claim.family == "exponential" and gamma and gamma > 0:
@@ -72,28 +77,46 @@ def _declared_numbers(claim: Claim, fit: Fit, axis: str) -> dict[str, tuple[floa
     return found
 
 
-def _milestones(claim: Claim, rows: Observed, fit: Fit, axis: str, marks: list[float]) -> Iterator[Mismatch]:
+def _declared_places(claim: Claim, last: float) -> tuple[float, ...] | None:
+    """Counters at which a declared schedule drops, in its own unit, up to one; None where nobody says."""
+    marks = next((claim.params[name] for name in MARKS if isinstance(claim.params.get(name), list)), None)
+    if marks is not None:
+        told = tuple(float(mark) for mark in marks if number(mark) is not None)
+        return told if len(told) == len(marks) else None
+    size = first_number(claim.params, *SIZES)
+    if not size or size <= 0 or last / size > MOST_DROPS:
+        return None
+    return tuple((np.arange(1, math.floor(last / size) + 1) * size).tolist())
+
+
+def _places(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatch]:
     """Drops at other places than declared, in the declared unit."""
     places = fit.parameters.get("milestones")
     if not isinstance(places, tuple):
         return
     x = rows.axes[axis]
     spacing = float(np.median(np.diff(distinct(x)))) if len(x) > 1 else 1.0
-    scales = [1.0] if claim.unit in (None, axis) else list(claim.per_epoch)
-    if not scales:
-        return
+    scales = [1.0] if claim.unit == axis else list(claim.per_epoch) if claim.unit else [1.0, *claim.per_epoch]
+    one_each = len(distinct(x)) == len(x)  # several rows in an epoch leave no phase open
+    late = 1 if "boundaries" in claim.params else 0  # Keras keeps the old value at the boundary itself
+    wanted: tuple[float, ...] = ()
     for scale in scales:
+        marks = _declared_places(claim, float(x[-1]) / scale)
+        if marks is None:
+            return
+        wanted = wanted or marks
         due = np.array([mark * scale for mark in marks])
-        seen = due[(due > x[0] + spacing) & (due <= x[-1] - spacing)]
+        seen = (due > x[0] + spacing) & (due <= x[-1] - spacing)
+        if max(len(due), len(places)) > MOST_DROPS:
+            return
         beside = np.array(places)[None, :] - due[:, None]
-        one_each = len(distinct(x)) == len(x)  # several rows in an epoch leave no phase open
-        met = (beside >= -1) & (beside <= spacing) if one_each else beside == 0  # seen in the first row behind it
-        if met.any(axis=0).all() and met[np.isin(due, seen)].any(axis=1).all():
+        met = (beside >= -1) & (beside <= spacing + late) if one_each else beside == 0  # in the first row behind it
+        if met.any(axis=0).all() and met[seen].any(axis=1).all():
             return
     shown = ", ".join(f"{place:.6g}" for place in places[:4])
-    wanted = ", ".join(f"{mark:.6g}" for mark in marks[:4])
+    told = ", ".join(f"{mark:.6g}" for mark in wanted[:4]) or "no drops so far"
     yield Mismatch(
         kind="family",
-        what=f"the rate drops at {shown}, {wanted} are declared",
-        numbers={"observed": list(places), "declared": marks},
+        what=f"the rate drops at {shown}, {told} are declared",
+        numbers={"observed": list(places), "declared": list(wanted)},
     )

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.rate_axes import counts
 from analyzer.clocks.schedule_fit import agrees, identified
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of
 from analyzer.clocks.scheduler.tied import Tied, as_declared, row_of, stated
@@ -27,7 +28,7 @@ def at_every_epoch(
     if "step" not in rows.axes:
         return
     x = rows.axes["step"]
-    for laps in (rows.axes[name] for name in ("epoch", "lap") if name in rows.axes):
+    for laps in (laps for name, laps in rows.axes.items() if counts(name) == "epoch"):
         if laps[-1] - laps[0] < FEWEST_LAPS:
             continue
         for per_lap in (1.0, -1.0):

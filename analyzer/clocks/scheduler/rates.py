@@ -7,17 +7,19 @@ epochs) a straight line through these bounds is a rate. Its slope may be any num
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
-from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.declared_shapes import Candidate, candidates
 from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.rate_axes import counts
 from analyzer.clocks.scheduler.counters import LONGEST_TABLE, Course, course_through, simplest, slopes_through, tabled
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of, other_rate
+from analyzer.clocks.scheduler.known_rates import Line, counts_of, known_lines, native
 from analyzer.clocks.scheduler.tied import (
     Tied,
     evidence_against,
@@ -39,19 +41,11 @@ FEWEST_LEVELS = 2  # such values that show one call per event of another kind: n
 FEWEST_INNER = 4  # values neither floor nor peak, without which a rate is not claimed
 NEARLY_ONE = (0.8, 1.25)  # a counter that goes so is one of skipped updates or of extra calls, not of a rate
 LONGEST_ROOM = 1e6
+AXES = ("step", "micro-batch", "epoch")  # the plainest first
 PARTS = np.array([0.0, 0.25, 0.5, 0.75])  # of a count, by which an origin may lie between two
-MOST_TIMES = 8  # a counter looked at runs so many times as fast as the updates, or by the declared counts
+MOST_TIMES = 8  # a counter that no count explains is looked for up to so many times as fast as the events
 KNOWN_TO = 0.2  # a rate is claimed where its interval is no wider than this share of it
 CLEARLY_APART = 1e-3  # relative: a rate nearer to 1 than this is 1
-AXES = ("step", "micro-batch", "micro-batch, next", "epoch", "lap")
-
-
-class Line(Struct, frozen=True, kw_only=True):
-    """A rate on an axis of events: counter = floor(rate * x + origin), with an origin for every session."""
-
-    axis: str
-    rate: float
-    origins: tuple[float, ...]
 
 
 def at_another_rate(
@@ -64,22 +58,29 @@ def at_another_rate(
     inner = inner_values(rows)
     if inner < FEWEST_LEVELS and not (claim.family == "step" and drops >= 2):
         return
-    for candidate in _common(claim, rows, sample):
-        found = _line_of(claim, candidate, rows, sample)
-        if found is not None and (found.rate == 1 or inner >= FEWEST_INNER or claim.family == "step"):
-            yield _told(timeline, claim, rows, sample, candidate, found)
+    admitted = _admitted(claim, rows, sample)
+    lines = chain(
+        known_lines(claim, admitted, rows, sample, len(session_spans(rows))),
+        ((one, line) for one in _common(admitted) for line in [_line_of(claim, one, rows, sample)] if line is not None),
+    )
+    for candidate, line in lines:
+        if line.rate == 1 or inner >= FEWEST_INNER or claim.family == "step":
+            yield _told(timeline, claim, rows, sample, candidate, line)
             return
 
 
-def _common(claim: Claim, rows: Observed, sample: Observed) -> list[Candidate]:
+def _admitted(claim: Claim, rows: Observed, sample: Observed) -> list[Candidate]:
     extras = extras_of(sample)
-    extras = replace(extras, furthest=extras.furthest * _most_times(claim))
+    extras = replace(extras, furthest=extras.furthest * max(MOST_TIMES, *counts_of(claim)))
     peak = peaks_of(claim, rows)[0]
-    both = list(candidates(claim, peak, extras))
+    found = list(candidates(claim, peak, extras))
     if claim.unit:
-        both += list(candidates(replace(claim, unit=None), peak, extras))
-    kept = [c for c in both if c.schedule.span in COMMON_SPANS and c.schedule.warmup_form in COMMON_FORMS]
-    return list(dict.fromkeys(kept))
+        found += list(candidates(replace(claim, unit=None), peak, extras))
+    return list(dict.fromkeys(found))
+
+
+def _common(admitted: list[Candidate]) -> list[Candidate]:
+    return [c for c in admitted if c.schedule.span in COMMON_SPANS and c.schedule.warmup_form in COMMON_FORMS]
 
 
 def _line_of(claim: Claim, candidate: Candidate, rows: Observed, sample: Observed) -> Line | None:
@@ -99,9 +100,9 @@ def _line_of(claim: Claim, candidate: Candidate, rows: Observed, sample: Observe
 
 def _course(claim: Claim, schedule: Schedule, rows: Observed) -> Course | None:
     furthest = max(float(axis.max()) for axis in rows.axes.values())
-    most = min((furthest + 2) * _most_times(claim), LONGEST_TABLE - 1)
-    ended = schedule.total + max(schedule.warmup, 0.0) + 2
-    table = tabled(schedule, min(most, ended) if schedule.clamp else most)
+    most = min((furthest + 2) * MOST_TIMES, LONGEST_TABLE - 1)
+    ended = (1 if schedule.clamp else MOST_TIMES) * (schedule.total + max(schedule.warmup, 0.0)) + 2
+    table = tabled(schedule, min(most, ended))
     if table is None:
         return None
     parts = []
@@ -119,12 +120,13 @@ def _lines(claim: Claim, candidate: Candidate, rows: Observed, course: Course) -
     """Lines on every axis, the plainest first."""
     found = [
         line
-        for axis in AXES
-        if axis in rows.axes
+        for axis in rows.axes
+        if counts(axis) != "share"
         for line in [_on_axis(claim, candidate, rows, axis, course)]
         if line is not None
     ]
-    yield from sorted(found, key=lambda line: (line.rate != 1.0, not line.rate.is_integer(), AXES.index(line.axis)))
+    plainest = [(line.rate != 1.0, not line.rate.is_integer(), AXES.index(counts(line.axis))) for line in found]
+    yield from (found[k] for k in sorted(range(len(found)), key=plainest.__getitem__))
 
 
 def _on_axis(claim: Claim, candidate: Candidate, rows: Observed, axis: str, course: Course) -> Line | None:
@@ -139,14 +141,14 @@ def _on_axis(claim: Claim, candidate: Candidate, rows: Observed, axis: str, cour
         low, high = max(low, slopes[0]), min(high, slopes[1])
     if not low <= high < np.inf:
         return None
-    native = axis in (("epoch", "lap") if candidate.unit == "epoch" else ("step",))
-    if native and low - CLEARLY_APART <= 1 <= high + CLEARLY_APART:
+    own = native(candidate, axis)
+    if own and low - CLEARLY_APART <= 1 <= high + CLEARLY_APART:
         return None
-    if native and NEARLY_ONE[0] < low and high < NEARLY_ONE[1]:
+    if own and NEARLY_ONE[0] < low and high < NEARLY_ONE[1]:
         return None
-    if not native and candidate.unit == "epoch" and axis != "step":
+    if not own and candidate.unit == "epoch" and counts(axis) != "step":
         return None
-    chosen = next((float(k) for k in _likely(claim) if low <= k <= high), None)
+    chosen = next((float(k) for k in counts_of(claim) if low <= k <= high), None)
     if chosen is None:
         if high - low > KNOWN_TO * high:
             return None
@@ -181,17 +183,6 @@ def _origin(
     return None
 
 
-def _most_times(claim: Claim) -> float:
-    return max(MOST_TIMES, claim.world * claim.accumulation, claim.epochs or 0.0)
-
-
-def _likely(claim: Claim) -> tuple[float, ...]:
-    world, accumulation = claim.world, claim.accumulation
-    epochs = (int(claim.epochs),) if claim.epochs and float(claim.epochs).is_integer() else ()  # sized for one epoch
-    counts = dict.fromkeys((1, world, accumulation, world * accumulation, *epochs))
-    return (*(float(k) for k in counts), *(1 / k for k in counts if k > 1))
-
-
 def _told(
     timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, candidate: Candidate, line: Line
 ) -> Explanation:
@@ -202,7 +193,8 @@ def _told(
         unit=candidate.unit,
         rate=k,
         offset=line.origins[0] / k,
-        stepped=True,
+        stepped=line.stepped,
+        scale=line.scale,
     )
     plain = "epoch" if candidate.unit == "epoch" and "epoch" in rows.axes else "step"
     reference = replace(tied, axis=plain, rate=1.0, offset=0.0) if plain in rows.axes else None
@@ -219,7 +211,7 @@ def _told(
         numbers={"rate": k, "cause": why},
         evidence=evidence,
     )
-    known = k in _likely(claim) or line.axis != plain or k.is_integer()  # a call in two places is a count too
+    known = k in counts_of(claim) or line.axis != plain or k.is_integer()  # a call in two places is a count too
     price = prices.PARAMETER - prices.KNOWN_COUNT if known else prices.PARAMETER + prices.ONCE_MORE
     joins = tuple(_at_joins(timeline, rows, line))
     return Explanation(price=price + prices.AT_JOIN * len(joins), clock=clock_of(rows, tied, (deviation, *joins)))
@@ -245,14 +237,14 @@ def _at_joins(timeline: Timeline, rows: Observed, line: Line) -> Iterator[Deviat
 def cause(claim: Claim, k: float, axis: str, unit: str) -> str:
     """A rate in words."""
     world, accumulation = claim.world, claim.accumulation
-    if axis.startswith("micro"):
+    if counts(axis) == "micro-batch":
         each = "per micro-batch" if k == 1 else f"{k:.4g} times per micro-batch"
         return f"stepped {each} ({accumulation} per update, fewer in an epoch's last window)"
-    if axis in ("epoch", "lap"):
+    if counts(axis) == "epoch":
         if unit == "epoch":
             return f"stepped {k:.4g} times per epoch"
         return f"stepped {'once' if k == 1 else f'{k:.4g} times'} per epoch, though it is declared in steps"
-    if unit == "epoch":
+    if unit == "epoch" and counts(axis) == "step":
         return f"stepped {'once' if k == 1 else f'{k:.4g} times'} per update, though it is declared in epochs"
     if k == world > 1:
         return f"stepped once per process ({world} processes)"

@@ -102,14 +102,12 @@ def with_its_equals(explanations: list[Explanation]) -> SchedulerClock:
 def refuted(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) -> SchedulerClock:
     """Nothing admitted explains the rows: with a declaration that is a finding, its cause is not known.
 
-    It is a warning: that no habit of any framework gives the rows cannot be proved, only that none known here does. Of
-    micro-batches it is not known where inside its window an update moved the scheduler, and nothing is said.
+    It is a warning: that no habit of any framework gives the rows cannot be proved, only that none known here does.
     """
     deviations: tuple[Deviation, ...] = ()
     reference = next(iter(references(claim, sample, 1)), None)
     in_order = len(session_spans(rows)) <= MOST_SESSIONS
-    sized = rows.sized and timeline.step_axis.unit != "micro-batch"
-    told = in_order and sized and claim.family not in (None, "plateau") and inner_values(rows) >= FEWEST_INNER
+    told = in_order and rows.sized and claim.family not in (None, "plateau") and inner_values(rows) >= FEWEST_INNER
     if told and reference is not None:
         first, evidence = evidence_against(timeline, rows, reference)
         if evidence:

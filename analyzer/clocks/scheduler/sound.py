@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed, rates_of
+from analyzer.clocks.rate_axes import counts
 from analyzer.clocks.scheduler.explanations import clock_of
 from analyzer.clocks.scheduler.tied import Tied, matches, row_of
 from analyzer.clocks.scheduler_clock import Deviation, SchedulerClock
@@ -46,7 +47,7 @@ def first_value_twice(timeline: Timeline, claim: Claim, rows: Observed, tied: Ti
         return
     if abs(on_time[1] - on_time[0]) <= rows.tolerance[0]:
         return
-    unit = "epoch" if tied.axis in ("epoch", "lap", "epoch row") else "step"
+    unit = "step" if counts(tied.axis) == "step" else "epoch"
     yield Deviation(
         kind="lag" if unit == "epoch" else "phase",
         step=int(rows.step[wrong[0]]),

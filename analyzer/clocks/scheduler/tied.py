@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.declared_shapes import candidates
 from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.rate_axes import counts
 from analyzer.clocks.schedule_families.conventions import Extras
 from analyzer.clocks.schedule_fit import Fit, identify, line_through
 from analyzer.clocks.scheduler.counters import course_through, tabled
@@ -55,8 +56,8 @@ class Tied(Struct, frozen=True, kw_only=True, eq=False):
 
 def axes_for(unit: str, rows: Observed) -> list[str]:
     """Axes of the log that a schedule with this unit may run on."""
-    wanted = ("step", "epoch end", "epoch start") if unit == "step" else ("epoch", "lap", "epoch row")
-    return [axis for axis in wanted if axis in rows.axes]
+    wanted = ("step",) if unit == "step" else ("epoch", "share")
+    return [axis for kind in wanted for axis in rows.axes if counts(axis) == kind]
 
 
 def extras_of(rows: Observed, totals: tuple[float, ...] = ()) -> Extras:
@@ -86,13 +87,14 @@ def hypotheses(claim: Claim, rows: Observed, peak: float, extras: Extras) -> Ite
     for candidate in candidates(claim, peak, extras):
         for axis in axes_for(candidate.unit, rows):
             wide = axis == "step" or (axis == "epoch" and rows.axes[axis][0] >= 1)
-            for offset in (0,) if axis in known_phase else (*OFFSETS, LATE) if wide else OFFSETS:
+            fixed = axis in known_phase or counts(axis) == "share"
+            for offset in (0,) if fixed else (*OFFSETS, LATE) if wide else OFFSETS:
                 yield Tied(schedule=candidate.schedule, axis=axis, unit=candidate.unit, offset=offset)
 
 
 def counted_laps(rows: Observed) -> tuple[str, ...]:
     """Epoch axes with several rows per epoch: there the first of them tells the epoch's rate, and no phase is open."""
-    axes = [axis for axis in ("epoch", "lap") if axis in rows.axes and "step" in rows.axes]
+    axes = [axis for axis in rows.axes if counts(axis) == "epoch" and "step" in rows.axes]
     return tuple(axis for axis in axes if len(rows) >= 2 * len(distinct(rows.axes[axis])))
 
 
@@ -115,9 +117,10 @@ def as_declared(claim: Claim, sample: Observed, rows: Observed) -> Tied | None:
     for guess in (extras, replace(extras, usual_floors=True)):
         for peak in peaks_of(claim, rows):
             for tied in hypotheses(claim, sample, peak, guess):
-                if claim.base_lr is not None and not matches(tied, few).all():
+                free = peak != claim.base_lr  # the top itself may not be logged
+                if not free and not matches(tied, few).all():
                     continue
-                fitted = scaled(tied, sample, allowed=claim.base_lr is None)
+                fitted = scaled(tied, sample, allowed=free)
                 if fitted is not None and matches(fitted, rows).all():
                     return fitted
         if claim.min_lr is not None or claim.family not in ending():
@@ -220,12 +223,11 @@ def row_of(timeline: Timeline, rows: Observed, place: int, why: str) -> Row:
 
 def inner_values(rows: Observed) -> int:
     """Distinct rates that are neither the highest nor the lowest: what a schedule's parameters are read from."""
-    values = distinct(rows.rate)
-    if len(values) < 3:
-        return 0
-    slack = float(rows.tolerance.max())
-    inner = values[(values > values[0] + slack) & (values < values[-1] - slack)]
-    return int(1 + np.count_nonzero(np.diff(inner) > slack)) if len(inner) else 0
+    order = np.argsort(rows.rate, kind="stable")
+    values, slack = rows.rate[order], rows.tolerance[order]
+    inner = (values > values[0] + slack) & (values < values[-1] - slack)
+    values, slack = values[inner], slack[inner]
+    return int(1 + np.count_nonzero(np.diff(values) > slack[1:])) if len(values) else 0
 
 
 def session_spans(rows: Observed) -> list[tuple[int, int]]:
