@@ -53,7 +53,7 @@ def audit_run(
         found = [_signed(rule, answer) for answer in answers if isinstance(answer, Finding)]
         unchecked = [answer for answer in answers if isinstance(answer, Unchecked)]
         findings += found
-        skipped += [Skipped(code=rule.code, reason=answer.reason) for answer in unchecked]
+        skipped += [Skipped(code=rule.code, reason=one.reason, accident=one.accident) for one in unchecked]
         if not found and not unchecked:
             passed.append(rule.code)
     folded = fold_consequences(findings)
@@ -62,7 +62,10 @@ def audit_run(
         run=run,
         timeline=timeline,
         findings=tuple(order),
-        skipped=(*skipped, *(Skipped(code=clock, reason=_failure(timeline, clock)) for clock in timeline.failed)),
+        skipped=(
+            *skipped,
+            *(Skipped(code=clock, reason=_failure(timeline, clock), accident=True) for clock in timeline.failed),
+        ),
         passed=tuple(passed),
         declared=_statuses(timeline, findings),
     )
@@ -107,7 +110,8 @@ def _answers(rule: Rule, timeline: Timeline) -> list[Finding | Unchecked]:
     except Exception as error:  # one rule must never cost the audit of the others
         if os.environ.get("ANALYZER_DEBUG"):
             raise
-        return [Unchecked(reason=f"internal error, please report it: {type(error).__name__}: {error}")]
+        told = f"internal error, please report it: {type(error).__name__}: {error}"
+        return [Unchecked(reason=told, accident=True)]
 
 
 def _answers_without(rule: Rule, timeline: Timeline) -> list[Finding | Unchecked]:
@@ -115,7 +119,7 @@ def _answers_without(rule: Rule, timeline: Timeline) -> list[Finding | Unchecked
     watched = _Watched(timeline)
     answers = _answers(rule, cast(Timeline, watched))
     missed = [clock for clock in timeline.failed if clock in watched.asked or clock not in LATE_CLOCKS]
-    return answers or [Unchecked(reason=_failure(timeline, clock)) for clock in missed[:1]]
+    return answers or [Unchecked(reason=_failure(timeline, clock), accident=True) for clock in missed[:1]]
 
 
 class _Watched:

@@ -163,7 +163,7 @@ def _asked(request: Request) -> str:
 
 def _lasts(answer: Answer) -> bool:
     """Whether an answer stays the same until a file changes: no other run, no date, no accident had a part in it."""
-    accident = any("internal error" in skipped.reason for one in answer.runs for skipped in one.skipped)
+    accident = any(skipped.accident for one in answer.runs for skipped in one.skipped)
     return not answer.unreadable and not answer.refused and not accident and all(use.lasts for use in answer.uses)
 
 

@@ -242,6 +242,7 @@ class Skipped(Struct, frozen=True, kw_only=True):
 
     code: str
     reason: str
+    accident: bool = False  # an error inside the program: another audit may go well
 
 
 class RunReport(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import numpy as np
 
 from analyzer.clocks.axes import axis_of
 from analyzer.clocks.cadence import distinct_steps, is_rounded_share, usual_cadence
-from analyzer.clocks.step_axis import RunEnd, StepAxis
+from analyzer.clocks.step_axis import KnownBy, RunEnd, StepAxis
 from analyzer.model import NO_STEP, Ints, Row, Series, View
 from analyzer.timeline import Timeline
 
@@ -51,13 +51,14 @@ def read_step_axis(timeline: Timeline) -> StepAxis:
     )
     if found.unit == "update" and is_rounded_share(steps):
         return StepAxis(unit="unknown", column=found.column, cadence=cadence, why=ROUNDED_SHARE.format(cadence))
-    base, why = _base(timeline, series, steps, cadence) if found.unit == "update" else (None, "")
+    base, known_by, why = _base(timeline, series, steps, cadence) if found.unit == "update" else (None, None, "")
     return StepAxis(
         unit=found.unit,
         column=found.column,
         per_update=found.per_update,
         why="; ".join(words for words in (found.why, why) if words),
         base=base,
+        base_known_by=known_by,
         cadence=cadence,
     )
 
@@ -78,7 +79,7 @@ def main_series(timeline: Timeline) -> Series | None:
     return max(stepped, key=len, default=None)
 
 
-def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tuple[int | None, str]:
+def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tuple[int | None, KnownBy, str]:
     framework = (timeline.run.sources[int(series.source[0])].framework or "").lower()
     distinct = distinct_steps(steps)
     first = int(distinct[0])
@@ -87,18 +88,19 @@ def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tupl
     every_step_from_1 = cadence == 1 and first == 1  # a table of one's own with that logger's columns
     zero_based = (framework in ZERO_BASED or lightning) and not every_step_from_1
     if zero_based and float(np.mean(steps % cadence == cadence - 1)) > 0.5:
-        return 0, f"{framework if framework in ZERO_BASED else 'Lightning'} writes the first update as step 0"
+        name = framework if framework in ZERO_BASED else "Lightning"
+        return 0, "framework", f"{name} writes the first update as step 0"
     if framework in ONE_BASED:
-        return 1, f"{framework} counts updates from 1"
+        return 1, "framework", f"{framework} counts updates from 1"
     if first == 0 and (cadence == 1 or (second is not None and second % cadence == cadence - 1)):
-        return 0, "the first row is step 0"
+        return 0, "rows", "the first row is step 0"
     if first == 1 and (cadence == 1 or (second is not None and second % cadence == 0)):
-        return 1, "the first row is step 1"
+        return 1, "rows", "the first row is step 1"
     totals = timeline.plan.total_steps
     last = last_step(timeline) or 0
     if first > 0 and totals == (last,):  # with several readings, one of them is met by chance
-        return 1, f"the last row is step {last}, the planned number of updates"
-    return None, f"rows every {cadence} steps fit a count from 0 and a count from 1"
+        return 1, "plan", f"the last row is step {last}, the planned number of updates"
+    return None, None, f"rows every {cadence} steps fit a count from 0 and a count from 1"
 
 
 def last_step(timeline: Timeline) -> int | None:

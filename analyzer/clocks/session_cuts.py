@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from analyzer.clocks.falls import Beside, explain_falls
 from analyzer.clocks.rows import rows_of_source, training_series
-from analyzer.clocks.session_map import Cut
+from analyzer.clocks.session_map import Cut, Sign
 from analyzer.clocks.traces import beside, starts_in
 from analyzer.model import NO_STEP, Run, Series, View
 
@@ -20,7 +20,7 @@ class Mark(Struct, frozen=True, kw_only=True):
     """A place in one view where a new life begins."""
 
     cut: Cut
-    how_known: str
+    how_known: Sign
     marked: bool = False
 
 
@@ -76,7 +76,7 @@ def _new_files(view: View, run: Run) -> list[Mark]:
         side_by_side = begins < life_ends
         if seen and shared and not side_by_side:
             first = _first_row(view, source)
-            kind = "new event file" if run.sources[source].format == "tfevents" else "new file"
+            kind: Sign = "new event file" if run.sources[source].format == "tfevents" else "new file"
             marks.append(Mark(cut=(source, first), how_known=kind))
             life_ends = float(times.max()) if len(times) else -np.inf
         elif len(times):

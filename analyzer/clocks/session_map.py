@@ -15,6 +15,11 @@ from analyzer.model import Ints, Row, Series, View
 Cut = tuple[int, int]
 """(source, row): this row and all after it, in source order, belong to the next session."""
 StepChange = Literal["continued", "replayed", "reset", "skipped", "fresh", "unknown"]
+Sign = Literal[
+    "new event file", "new file", "header repeated", "session marker", "long pause", "elapsed time starts again",
+    "step falls back",
+]  # fmt: skip
+"""By what the log shows that a life of the process begins."""
 Witness = Literal["goes on", "goes back", "starts over", "unknown"]
 
 
@@ -47,7 +52,7 @@ class Join(Struct, frozen=True, kw_only=True):
     step_jump: int = 0
     step: StepChange = "continued"
     wall_gap: float = float("nan")  # seconds
-    how_known: str = ""  # "new event file", "header repeated in row 812", "step falls back", ...
+    how_known: Sign | None = None
     evidence: tuple[Row, ...] = ()
     cut: Cut = (0, 0)  # first row of the second session, in the view that shows the join best
     cadence: int = 1  # usual difference of two steps of the series that the join was read from

@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from analyzer.model import Axis, Row, Series
 
+KnownBy = Literal["framework", "rows", "plan"] | None
+"""What told the base: a habit of the framework, the first rows, or the planned number of updates."""
 Verdict = Literal["rows missing", "counter jumped", "unknown"]
 
 
@@ -15,6 +17,7 @@ class StepAxis(Axis, frozen=True, kw_only=True):
     """How the axis relates to optimizer updates: updates done = (step - base + 1) / per_update."""
 
     base: int | None = None  # step of the row that the first update wrote; None: not known
+    base_known_by: KnownBy = None
     cadence: int = 1  # usual difference of two logged steps of the main series
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.clocks.falls import Beside, falls_of
 from analyzer.clocks.rows import rows_of_source, training_series
+from analyzer.clocks.session_map import Sign
 from analyzer.clocks.witnesses import exact_witness, loss_witness
 from analyzer.model import Floats, Ints, Run, Series, View
 from analyzer.roles import role_of_tag
@@ -18,7 +20,7 @@ GAP_SECONDS = 60.0  # and no shorter than a minute: the first rows of a fast toy
 PAUSES_AT_MOST = 100  # in one file; pauses that come more often, or before each hundredth row, are the run's habit
 FEWEST_PAUSED = 8  # rows that show what is usual
 FALLS_COMPARED = 100  # in one file, each with all rows before it
-TIMER = "elapsed time starts again"
+TIMER: Sign = "elapsed time starts again"
 EXACT_ROLES = ("learning_rate", "epoch", "samples", "tokens")
 PLAYED = re.compile(r"reward|episode|(?:^|[/_])return(?:$|[/_])|(?:policy|value|(?:^|[/_])(?:pg|vf|v))_loss", re.I)
 
@@ -47,10 +49,10 @@ def beside(view: View, run: Run, series: Series, source: int) -> Beside:
                   plays=any(PLAYED.search(tag) for tag in view.series))
 
 
-def starts_in(view: View, run: Run, source: int) -> dict[int, str]:
+def starts_in(view: View, run: Run, source: int) -> dict[int, Sign]:
     """Rows of a file before which the log shows that a process started, and how it shows it."""
-    words = {"header-repeated": "header repeated", "session-start": "session marker"}
-    found: dict[int, str] = {}
+    words: Mapping[str, Sign] = {"header-repeated": "header repeated", "session-start": "session marker"}
+    found: dict[int, Sign] = {}
     if run.sources[source].format != "tfevents" and view.series:  # each writer of those opens a file of its own
         longest = max(view.series.values(), key=lambda one: len(one.step[rows_of_source(one, source)]))
         found |= dict.fromkeys(_long_pauses(longest, source), "long pause")

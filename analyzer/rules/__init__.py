@@ -23,6 +23,7 @@ class Unchecked(Struct, frozen=True, kw_only=True):
     """A rule's answer when it could not look: why, and what would let it."""
 
     reason: str
+    accident: bool = False  # an error inside the program
 
 
 class Example(Struct, frozen=True, kw_only=True):
