@@ -24,7 +24,6 @@ ROWS_FOR_A_SLOPE = 12
 ROWS_EACH_SIDE = 4  # a smooth schedule is straight over so few rows
 ROWS_OF_A_PACE = 25  # on each side of a gap
 GAPS_JUDGED = 200
-ROWS_OF_ONE_TAG = 5  # lost while other tags are written; a loss that was not finite, or a skipped update, costs a row
 
 
 
@@ -85,8 +84,6 @@ def find_step_jumps(timeline: Timeline) -> tuple[StepJump, ...]:
         gaps = gaps[:GAPS_JUDGED]
         written = _others_go_on(references[1:], main, gaps)
         jumps += [_judged(timeline, main, at, cadence, None, columns) for at in gaps[~written].tolist()]
-        jumps += [_of_one_tag(timeline, main, at, cadence) for at in gaps[written].tolist()
-                  if main.step[at + 1] - main.step[at] > ROWS_OF_ONE_TAG * cadence]
     sessions = timeline.session_map.slices(main)
     for join in timeline.joins:
         rows = sessions[join.after]
@@ -105,13 +102,6 @@ def _others_go_on(others: list[Series], main: Series, gaps: Ints) -> NDArray[np.
             step = np.sort(series.step[rows_of_source(series, source)])
             go_on[here] |= np.searchsorted(step, low[here], side="right") < np.searchsorted(step, high[here])
     return go_on
-
-
-def _of_one_tag(timeline: Timeline, main: Series, at: int, cadence: int) -> StepJump:
-    """A gap of one series in rows that are there."""
-    rows = (timeline.row(main, at, "last row before"), timeline.row(main, at + 1, "next row"))
-    return StepJump(series=main, at=at, last_step=int(main.step[at]), next_step=int(main.step[at + 1]), cadence=cadence,
-                    join=None, verdict="rows missing", because="other tags were written in these steps", evidence=rows)
 
 
 def _witnesses(timeline: Timeline) -> list[_Column]:
