@@ -20,3 +20,8 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str, cutoff: flo
     """A hint for who wrote an unknown word: the nearest known one, or where to find those that there are."""
     near = nearest(word, known, cutoff=cutoff)
     return f"did you mean {near!r}?" if near else otherwise
+
+
+def plain(name: str) -> str:
+    """A name without case and punctuation."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())

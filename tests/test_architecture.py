@@ -67,6 +67,7 @@ LATE: Mapping[str, str | tuple[str, ...]] = {
     "readers/stdout/__init__.py": "analyzer.readers.stdout",  # some hundred patterns to compile
     "readers/csv_table/__init__.py": "analyzer.readers.csv_table",  # pyarrow
     "readers/tfevents/__init__.py": "analyzer.readers.tfevents",
+    "config/keys.py": "analyzer.clocks.schedules",  # names of schedules stand with their families, which need numpy
     "rules/examples.py": ("analyzer.auditing", "analyzer.discovery"),  # an example is run by tests and the docs alone
 }
 """Own modules that a file imports when they are needed: large ones that are seldom wanted."""

@@ -12,6 +12,7 @@ from analyzer.clocks.claim import Claim, first_number, number
 from analyzer.clocks.schedules import family_names
 from analyzer.config.declared import Declared
 from analyzer.planning import Reading
+from analyzer.spelling import plain
 from analyzer.timeline import Timeline
 
 FLOORS = ("min_lr", "eta_min", "lr_min", "lr_end", "end_learning_rate", "end_value", "base_lr_min")
@@ -26,7 +27,7 @@ COUNTED_FROM_ITS_END = ("constant", "linear", "cosine", "polynomial", "exponenti
 def family_of(name: str) -> str | None:
     """The family of a scheduler's name, or None."""
     short = re.sub(r"^.*lr_scheduler\.|^get_|_schedule(?=_with)", "", name.lower())
-    return family_names().get(re.sub(r"[^a-z0-9]", "", short))
+    return family_names().get(plain(short))
 
 
 def read_claim(timeline: Timeline) -> Claim:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from analyzer.clocks import schedule_families
 from analyzer.model import Floats
+from analyzer.spelling import plain
 
 WarmupForm = Literal[
     "p/W",  # transformers, Megatron, optax, Keras: starts at `warmup_start`, peak at p = W
@@ -96,7 +97,7 @@ class Family(Struct, frozen=True, kw_only=True):
     """One family. Counters and rates are arrays of one shape."""
 
     name: str
-    spelled: str  # without case and punctuation, separated by blanks
+    spelled: str  # names as frameworks spell them, separated by blanks
     value: Callable[[Schedule, Floats], Floats]  # rates behind the warmup
     admitted: Callable[..., Iterator[Schedule]]  # (blank, claim, total, floors, extras): what a declaration admits
     ends: bool = False  # it comes down to its floor at T
@@ -116,8 +117,8 @@ def families() -> Mapping[str, Family]:
 
 @cache
 def family_names() -> Mapping[str, str]:
-    """Names as frameworks spell them, without case and punctuation, and the family that each means."""
-    return {spelled: family.name for family in families().values() for spelled in family.spelled.split()}
+    """Names without case and punctuation, and the family that each means."""
+    return {plain(name): family.name for family in families().values() for name in family.spelled.split()}
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from analyzer.config.keys import CHOICES, KEYS, SCHEDULERS, why_not
+from analyzer.config.keys import CHOICES, KEYS, scheduler_names, why_not
 from analyzer.model import Fact
 from analyzer.spelling import did_you_mean, nearest
 
@@ -32,7 +32,7 @@ class BadValue(ValueError):
     """A declared value that its key cannot have: what is wrong, and the word that was probably meant."""
 
     def __init__(self, key: str, value: Any, found_in: str, reason: str) -> None:
-        words = CHOICES.get(key) or (SCHEDULERS if key == "scheduler" else ())
+        words = CHOICES.get(key) or (scheduler_names() if key == "scheduler" else ())
         near = nearest(value, words) if isinstance(value, str) and words else None
         hint = f"; did you mean {near!r}?" if near else ""
         super().__init__(f"{found_in}: {key} = {value!r}: {reason}{hint}")

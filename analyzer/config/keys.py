@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analyzer.spelling import nearest
+from analyzer.spelling import nearest, plain
 
 KEYS: dict[str, str] = {
     "dataset_size": "training examples in one epoch",
@@ -41,35 +41,16 @@ CHOICES = {
     "scheduler_interval": ("step", "epoch"),
     "accumulation_remainder": ("step", "drop", "carry"),
 }
-_SCHEDULERS = """
-    constant none no fixed ConstantLR constant_schedule constant_with_warmup WarmupLR custom
-    linear LinearLR linear_decay linear_with_warmup WarmupDecayLR linear_warmup
-    cosine CosineAnnealingLR CosineAnnealing CosineLR cosine_decay cosine_with_warmup cosine_with_min_lr
-    cosine_warmup_with_min_lr nanogpt_cosine timm.CosineLRScheduler CosineLRScheduler WarmupCosineLR warmup_cosine
-    warmup_cosine_decay warmup_cosine_decay_schedule cosine_decay_schedule linear_warmup_cosine_annealing
-    LinearWarmupCosineAnnealingLR cos_with_warmup cosine_scheduler cosine_with_restarts cosine_with_hard_restarts
-    CosineAnnealingWarmRestarts CosineAnnealingWarmupRestarts CosineDecay CosineDecayRestarts SGDR
-    cosine_annealing_with_restarts
-    polynomial PolynomialLR polynomial_decay poly PolyLR PolyLRScheduler timm.PolyLRScheduler WarmupPolyLR
-    inverse_sqrt inverse_square_root noam rsqrt NoamLR
-    exponential ExponentialLR ExponentialDecay WarmupExponentialLR
-    step StepLR MultiStepLR multistep StepLRScheduler timm.StepLRScheduler MultiStepLRScheduler WarmupMultiStepLR
-    timm.MultiStepLRScheduler PiecewiseConstantDecay piecewise_constant piecewise_constant_schedule
-    InverseTimeDecay
-    cosine_onecycle linear_onecycle linear_onecycle_schedule OneCycleLR OneCycle fit_one_cycle cosine_onecycle_schedule
-    CyclicLR cyclic triangular
-    wsd warmup_stable_decay trapezoidal
-    ReduceLROnPlateau plateau reduce_lr_on_plateau
-    LambdaLR MultiplicativeLR LearningRateScheduler SequentialLR ChainedScheduler
-"""
-SCHEDULERS = tuple(_SCHEDULERS.split())
+OWN_SCHEDULES = ("custom", "LambdaLR", "MultiplicativeLR", "LearningRateScheduler")
+"""Names that say that a schedule is the project's own, which nothing is compared with."""
 SLIP = 0.8  # of the letters agree: one left out, doubled or wrong, or two in the wrong order, in a word of six
-"""Schedules as frameworks spell them; ``custom`` is one of the project's own, which nothing is compared with."""
 
 
-def plain(name: str) -> str:
-    """A schedule's name without case and punctuation."""
-    return "".join(letter for letter in name.lower() if letter.isalnum())
+def scheduler_names() -> tuple[str, ...]:
+    """Schedules as frameworks spell them: the names that stand in the families, and those of a project's own."""
+    from analyzer.clocks.schedules import families
+
+    return (*(name for family in families().values() for name in family.spelled.split()), *OWN_SCHEDULES)
 
 
 def why_not(key: str, value: object) -> str:
@@ -105,7 +86,7 @@ def _why_no_schedule(name: object) -> str:
     """A name near a known one is a slip of the pen; any other is a schedule of the project's own."""
     if not isinstance(name, str) or not name.strip():
         return "expected the name of a schedule"
-    known = {plain(one) for one in SCHEDULERS}
+    known = {plain(one) for one in scheduler_names()}
     slip = plain(name) not in known and nearest(plain(name), known, cutoff=SLIP) is not None
     return "no schedule of this name is known" if slip else ""
 

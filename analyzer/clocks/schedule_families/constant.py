@@ -28,7 +28,7 @@ def admitted(
 
 FAMILY = Family(
     name="constant",
-    spelled="constant none no fixed constantlr constantschedule constantwithwarmup warmuplr",
+    spelled="constant none no fixed ConstantLR constant_schedule constant_with_warmup WarmupLR",
     value=value,
     admitted=admitted,
 )

@@ -32,10 +32,11 @@ def admitted(
 
 FAMILY = Family(
     name="cosine",
-    spelled="cosine cosinelr cosineannealinglr cosineannealing nanogptcosine timmcosinelrscheduler cosinelrscheduler "
-    "cosinedecay cosinewithwarmup cosinewithminlr cosinewarmupwithminlr warmupcosinelr warmupcosine "
-    "warmupcosinedecayschedule warmupcosinedecay linearwarmupcosineannealing linearwarmupcosineannealinglr "
-    "coswithwarmup cosinescheduler cosinedecayschedule",
+    spelled="cosine CosineLR CosineAnnealingLR CosineAnnealing nanogpt_cosine timm.CosineLRScheduler "
+    "CosineLRScheduler CosineDecay cosine_with_warmup cosine_with_min_lr cosine_warmup_with_min_lr "
+    "WarmupCosineLR warmup_cosine warmup_cosine_decay_schedule warmup_cosine_decay "
+    "linear_warmup_cosine_annealing LinearWarmupCosineAnnealingLR cos_with_warmup cosine_scheduler "
+    "cosine_decay_schedule",
     value=value,
     admitted=admitted,
     ends=True,

@@ -36,7 +36,7 @@ def admitted(
 
 FAMILY = Family(
     name="cyclic",
-    spelled="cycliclr cyclic triangular",
+    spelled="CyclicLR cyclic triangular",
     value=value,
     admitted=admitted,
     covers_warmup=True,

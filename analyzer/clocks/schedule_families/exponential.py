@@ -35,7 +35,7 @@ def admitted(
 
 FAMILY = Family(
     name="exponential",
-    spelled="exponential exponentiallr exponentialdecay warmupexponentiallr",
+    spelled="exponential ExponentialLR ExponentialDecay WarmupExponentialLR",
     value=value,
     admitted=admitted,
 )

@@ -30,7 +30,7 @@ def admitted(
 
 FAMILY = Family(
     name="inverse-sqrt",
-    spelled="inversesqrt inversesquareroot noam rsqrt noamlr",
+    spelled="inverse_sqrt inverse_square_root noam rsqrt NoamLR",
     value=value,
     admitted=admitted,
 )

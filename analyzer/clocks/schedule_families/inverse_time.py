@@ -31,7 +31,7 @@ def admitted(
 
 FAMILY = Family(
     name="inverse-time",
-    spelled="inversetimedecay",
+    spelled="InverseTimeDecay",
     value=value,
     admitted=admitted,
 )

@@ -32,7 +32,7 @@ def admitted(
 
 FAMILY = Family(
     name="linear",
-    spelled="linear linearlr lineardecay linearwithwarmup warmupdecaylr linearwarmup",
+    spelled="linear LinearLR linear_decay linear_with_warmup WarmupDecayLR linear_warmup",
     value=value,
     admitted=admitted,
     ends=True,

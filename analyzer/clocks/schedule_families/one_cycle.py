@@ -48,8 +48,8 @@ def admitted(
 
 FAMILY = Family(
     name="one-cycle",
-    spelled="cosineonecycle linearonecycle linearonecycleschedule onecyclelr onecycle fitonecycle "
-    "cosineonecycleschedule",
+    spelled="cosine_onecycle linear_onecycle linear_onecycle_schedule OneCycleLR OneCycle fit_one_cycle "
+    "cosine_onecycle_schedule",
     value=value,
     admitted=admitted,
     ends=True,

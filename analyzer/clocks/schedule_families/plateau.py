@@ -24,7 +24,7 @@ def admitted(
 
 FAMILY = Family(
     name="plateau",
-    spelled="reducelronplateau plateau",
+    spelled="reduce_lr_on_plateau plateau",
     value=value,
     admitted=admitted,
 )

@@ -32,7 +32,8 @@ def admitted(
 
 FAMILY = Family(
     name="polynomial",
-    spelled="polynomial polynomiallr polynomialdecay poly polylr polylrscheduler timmpolylrscheduler warmuppolylr",
+    spelled="polynomial PolynomialLR polynomial_decay poly PolyLR PolyLRScheduler timm.PolyLRScheduler "
+    "WarmupPolyLR",
     value=value,
     admitted=admitted,
     ends=True,

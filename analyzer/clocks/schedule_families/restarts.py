@@ -33,7 +33,7 @@ def admitted(
 
 FAMILY = Family(
     name="restarts",
-    spelled="cosinewithrestarts cosinewithhardrestarts",
+    spelled="cosine_with_restarts cosine_with_hard_restarts",
     value=value,
     admitted=admitted,
     ends=True,

@@ -82,7 +82,7 @@ def _child(blank: Schedule, params: dict[str, object]) -> Schedule | None:
 
 FAMILY = Family(
     name="sequential",
-    spelled="sequentiallr sequential joinschedules chainedscheduler chained",
+    spelled="SequentialLR sequential join_schedules ChainedScheduler chained",
     value=value,
     admitted=admitted,
     covers_warmup=True,

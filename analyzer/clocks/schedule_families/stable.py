@@ -36,7 +36,7 @@ def admitted(
 
 FAMILY = Family(
     name="wsd",
-    spelled="wsd warmupstabledecay trapezoidal",
+    spelled="wsd warmup_stable_decay trapezoidal",
     value=value,
     admitted=admitted,
     ends=True,

@@ -47,8 +47,9 @@ def admitted(
 
 FAMILY = Family(
     name="step",
-    spelled="steplr step multisteplr multistep steplrscheduler timmsteplrscheduler multisteplrscheduler "
-    "timmmultisteplrscheduler warmupmultisteplr piecewiseconstantdecay piecewiseconstant piecewiseconstantschedule",
+    spelled="StepLR step MultiStepLR multistep StepLRScheduler timm.StepLRScheduler MultiStepLRScheduler "
+    "timm.MultiStepLRScheduler WarmupMultiStepLR PiecewiseConstantDecay piecewise_constant "
+    "piecewise_constant_schedule",
     value=value,
     admitted=admitted,
 )

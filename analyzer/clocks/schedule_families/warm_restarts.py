@@ -43,8 +43,8 @@ def admitted(
 
 FAMILY = Family(
     name="warm-restarts",
-    spelled="cosineannealingwarmrestarts cosineannealingwarmuprestarts cosinedecayrestarts sgdr "
-    "cosineannealingwithrestarts",
+    spelled="CosineAnnealingWarmRestarts CosineAnnealingWarmupRestarts CosineDecayRestarts SGDR "
+    "cosine_annealing_with_restarts",
     value=value,
     admitted=admitted,
 )
