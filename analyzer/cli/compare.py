@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analyzer.console import CannotAudit
-from analyzer.console.options import audit_options
+from analyzer.console.options import reading_options
 
 if TYPE_CHECKING:
     from analyzer.checking import Request
@@ -23,7 +23,7 @@ AXES = ("updates", "samples", "tokens", "epochs", "time")
 
 
 @click.command("compare")
-@audit_options
+@reading_options
 @click.option(
     "--by", "axes", multiple=True, type=click.Choice(AXES), help="What to hold equal (repeatable); all without it."
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from analyzer.console import CannotAudit
-from analyzer.console.options import audit_options
+from analyzer.console.options import reading_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("export")
-@audit_options
+@reading_options
 @click.option(
     "--output",
     "-o",

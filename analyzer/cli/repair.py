@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer.console import CannotAudit
-from analyzer.console.options import audit_options
+from analyzer.console.options import reading_options
 
 if TYPE_CHECKING:
     from analyzer.checking import Request
 
 
 @click.command("repair")
-@audit_options
+@reading_options
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new or empty folder."
 )

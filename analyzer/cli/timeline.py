@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyzer.console.options import audit_options
+from analyzer.console.options import reading_options
 
 if TYPE_CHECKING:
     from analyzer.checking import Request
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("timeline")
-@audit_options
+@reading_options
 @click.option(
     "--format",
     "-f",

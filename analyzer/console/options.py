@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,56 +16,70 @@ from analyzer.spelling import did_you_mean
 if TYPE_CHECKING:
     from analyzer.checking import Request
 
-_AUDIT_OPTIONS = (
-    click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
-    click.option(
+_READING_OPTIONS = {
+    "paths": click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
+    "declare": click.option(
         "--declare", "-d", multiple=True, metavar="KEY=VALUE", help="A fact that you know of the run (repeatable)."
     ),
-    click.option(
-        "--select", "-s", multiple=True, metavar="CODES", help="Rules to check, by code, prefix or name: EPO,SCH001."
-    ),
-    click.option("--ignore", multiple=True, metavar="CODES", help="Rules to leave out, besides the configured ones."),
-    click.option(
+    "role": click.option(
         "--role", multiple=True, metavar="ROLE=TAG", help="Which tag plays a role: learning_rate=my/lr (also lr=...)."
     ),
-    click.option(
+    "config": click.option(
         "--config", type=click.Path(path_type=Path), help="This configuration file alone, not those beside the runs."
     ),
-    click.option("--isolated", is_flag=True, help="No configuration file, not even those beside the runs."),
-    click.option("--baseline", type=click.Path(path_type=Path), help="Known findings: only new ones count."),
-    click.option("--against", type=click.Path(path_type=Path), help="A reference run to keep to, or a folder of them."),
-    click.option("--include", multiple=True, metavar="GLOB", help="Read only files that match (repeatable)."),
-    click.option(
+    "isolated": click.option("--isolated", is_flag=True, help="No configuration file, not even those beside the runs."),
+    "include": click.option(
+        "--include", multiple=True, metavar="GLOB", help="Read only files that match (repeatable)."
+    ),
+    "exclude": click.option(
         "--exclude", multiple=True, metavar="GLOB", help="Leave out files and folders that match (repeatable)."
     ),
-    click.option(
+}
+_AUDIT_OPTIONS = {
+    **_READING_OPTIONS,
+    "select": click.option(
+        "--select", "-s", multiple=True, metavar="CODES", help="Rules to check, by code, prefix or name: EPO,SCH001."
+    ),
+    "ignore": click.option(
+        "--ignore", multiple=True, metavar="CODES", help="Rules to leave out, besides the configured ones."
+    ),
+    "baseline": click.option(
+        "--baseline", type=click.Path(path_type=Path), help="Known findings: only new ones count."
+    ),
+    "against": click.option(
+        "--against", type=click.Path(path_type=Path), help="A reference run to keep to, or a folder of them."
+    ),
+    "jobs": click.option(
         "--jobs", "-j", type=click.IntRange(min=0), default=1, show_default=True, help="Processes; 0: one per core."
     ),
-    click.option(
+    "cache": click.option(
         "--cache/--no-cache",
         default=True,
         show_default=True,
         envvar="ANALYZER_CACHE",
         help="Take over earlier audits of what has not changed since.",
     ),
-    click.option("--scheduler", metavar="ADDRESS", help="Audit on a Dask cluster: tcp://host:8786."),
-)
-
-REQUESTED = (
-    "paths", "declare", "select", "ignore", "role", "config", "isolated", "baseline", "against", "include", "exclude",
-    "jobs", "cache", "scheduler",
-)  # fmt: skip
+    "scheduler": click.option("--scheduler", metavar="ADDRESS", help="Audit on a Dask cluster: tcp://host:8786."),
+}
 
 
 def audit_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the paths and the audit's options to a command, which gets them as one ``request``."""
+    """Add the paths and the audit's options to a command that checks rules, which gets them as one ``request``."""
+    return _with_request(command, _AUDIT_OPTIONS)
 
+
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a command that only reads and reconstructs; options about rules are refused there."""
+    return _with_request(command, _READING_OPTIONS)
+
+
+def _with_request(command: Callable[..., Any], options: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
     @wraps(command)
     def with_request(**typed: Any) -> Any:
-        asked = {name: typed.pop(name) for name in REQUESTED}
+        asked = {name: typed.pop(name) for name in options}
         return command(request=requested(**asked), **typed)
 
-    for option in reversed(_AUDIT_OPTIONS):
+    for option in reversed(tuple(options.values())):
         with_request = option(with_request)
     return with_request
 

@@ -31,8 +31,22 @@ def look_of_stdout(*, color: str = "auto", **wanted: Any) -> Look:
     on_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     by_itself = (on_terminal or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")
     colored = by_itself if color == "auto" else color == "always"
+    if colored and on_terminal:
+        wanted.setdefault("rule_page", rule_page())
     width = max(30, shutil.get_terminal_size((100, 24)).columns)
     return Look(width=width, color=colored, **wanted)
+
+
+def rule_page() -> str:
+    """Address of a rule's page, {code} in it: on the site that ANALYZER_DOCS names, in this checkout, or none."""
+    site = os.environ.get("ANALYZER_DOCS", "").rstrip("/")
+    if site.startswith(("https://", "http://", "file://")) and site.isprintable():
+        return f"{site}/rules/{{code}}.html"
+    pages = Path(__file__).resolve().parents[2] / "docs" / "rules"
+    if not pages.is_dir():
+        return ""  # an installed package has no pages; `analyzer explain` prints them
+    host = os.uname().nodename if hasattr(os, "uname") else ""  # over ssh, the terminal's own files are others
+    return pages.as_uri().replace("file://", f"file://{host}", 1) + "/{code}.md"
 
 
 def say(text: str | bytes, *, form: Literal["text", "json", "commands"] = "text") -> None:

@@ -21,6 +21,7 @@ class Look(Struct, frozen=True, kw_only=True):
     quiet: bool = False  # findings only
     notes: bool = False  # notes in full, not a line each
     sound: bool = False  # every run without findings by name, not only counted
+    rule_page: str = ""  # address of a rule's page, {code} in it, for terminals that show links; empty: no links
     fail_on: str = "warning"  # the least severity that fails, for test reporters: a key of GRAVE
 
 

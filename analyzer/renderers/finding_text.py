@@ -8,7 +8,7 @@ from analyzer.model import Finding, Row, RunReport
 from analyzer.renderers import Look
 from analyzer.renderers.curve import curve_around, place_in_curve
 from analyzer.renderers.escaping import visible
-from analyzer.renderers.lines import cut, labelled, paint, width_of, wrap, wrapped
+from analyzer.renderers.lines import cut, labelled, linked, paint, width_of, wrap, wrapped
 from analyzer.renderers.wording import (
     contradicted,
     counted,
@@ -43,7 +43,8 @@ def header(one: RunReport, look: Look) -> Iterator[str]:
 def brief(finding: Finding, look: Look) -> str:
     """A finding in one line of the width that is there."""
     title = f"{finding.severity}[{finding.code}] {finding.name}:"
-    return paint(title, finding.severity, look) + cut(f" {visible(finding.message)}", look.width - width_of(title))
+    line = paint(title, finding.severity, look) + cut(f" {visible(finding.message)}", look.width - width_of(title))
+    return linked(line, finding.code, look)
 
 
 def names_in_short(names: Sequence[str], shown: int = 3) -> str:
@@ -56,9 +57,8 @@ def names_in_short(names: Sequence[str], shown: int = 3) -> str:
 def finding_lines(one: RunReport, finding: Finding, look: Look, elsewhere: Sequence[str] = ()) -> Iterator[str]:
     """One finding, as a compiler would show it; ``elsewhere`` names further runs that have the same."""
     title = f"{finding.severity}[{finding.code}] {finding.name}:"
-    yield from wrapped(
-        f"{title} {visible(finding.message)}", look, style=finding.severity, label=len(title), indent="  "
-    )
+    lines = wrapped(f"{title} {visible(finding.message)}", look, style=finding.severity, label=len(title), indent="  ")
+    yield from (linked(line, finding.code, look) for line in lines)
     bar = "   " + paint("|", "gutter", look)
     row = main_row(finding)
     if row is not None:

@@ -56,3 +56,11 @@ def cut(text: str, width: int) -> str:
 def paint(text: str, style: str, look: Look) -> str:
     """The text in a style of its own on a colour terminal."""
     return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if look.color and text else text
+
+
+def linked(line: str, code: str, look: Look) -> str:
+    """The line with its first ``[CODE]`` leading to the rule's page, where the terminal is given one (OSC 8)."""
+    if not look.rule_page:
+        return line
+    page = look.rule_page.replace("{code}", code)
+    return line.replace(f"[{code}]", f"[\x1b]8;;{page}\x1b\\{code}\x1b]8;;\x1b\\]", 1)

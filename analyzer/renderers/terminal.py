@@ -10,7 +10,7 @@ from analyzer.model import Finding, Problem, Report, RunReport
 from analyzer.renderers import Look, Renderer
 from analyzer.renderers.escaping import visible, without_commands
 from analyzer.renderers.finding_text import brief, finding_lines, header
-from analyzer.renderers.lines import cut, labelled, paint, width_of, wrap, wrapped
+from analyzer.renderers.lines import cut, labelled, linked, paint, width_of, wrap, wrapped
 from analyzer.renderers.overview import Shown, notes_by_rule, serious, told_once, worst_first
 from analyzer.renderers.wording import counted, grouped_reasons, totals
 
@@ -108,7 +108,8 @@ def _in_lines(shown: Shown, look: Look) -> Iterator[str]:
         tail = f" ({', '.join(more)})" if more else ""
         title = f"  {same[0][0].severity}[{same[0][0].code}]"
         message = cut(f" {visible(same[0][0].message)}", look.width - width_of(title) - width_of(tail))
-        yield paint(title, same[0][0].severity, look) + message + paint(tail, "dim", look)
+        line = paint(title, same[0][0].severity, look) + message + paint(tail, "dim", look)
+        yield linked(line, same[0][0].code, look)
 
 
 def _notes(runs: Sequence[RunReport], look: Look) -> Iterator[str]:

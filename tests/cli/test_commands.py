@@ -172,3 +172,10 @@ def test_the_shell_completes_commands_and_options(typed: str, offered: str, monk
     monkeypatch.setenv("_ANALYZER_COMPLETE", "bash_complete")
     done = CliRunner().invoke(main, [], prog_name="analyzer")
     assert offered in done.output
+
+
+@pytest.mark.parametrize("command", ["timeline", "compare", "repair", "export"])
+@pytest.mark.parametrize("option", ["--select", "--ignore", "--baseline", "--against"])
+def test_commands_that_check_no_rule_refuse_options_about_rules(command: str, option: str) -> None:
+    told = run(command, "log.csv", option, "SCH002")
+    assert told.exit_code == 2 and f"No such option '{option}'" in told.output.replace(":", "")

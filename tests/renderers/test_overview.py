@@ -115,3 +115,27 @@ def test_the_head_names_the_declared_facts_that_the_log_contradicts() -> None:
     text = text_of(Look(), replace(one, declared=said))
     assert "   declared epochs = 7 (args.json): contradicted, the labels end at 5\n" in text
     assert "batch_size" not in text
+
+
+def test_codes_are_links_where_the_terminal_is_given_the_pages() -> None:
+    link = "[\x1b]8;;https://docs/rules/SCH002.html\x1b\\SCH002\x1b]8;;\x1b\\]"
+    look = Look(rule_page="https://docs/rules/{code}.html")
+    assert f"error{link} loss-spike: step 2 logs" in text_of(look, named("a", ERROR))
+    filler = [named(f"x{n}", ("error", "SCH002", f"{'abcdefg'[n]} is wrong")) for n in range(7)]
+    assert f"  error{link} g is wrong" in text_of(look, *filler)
+    assert "\x1b]8" not in text_of(Look(color=True), named("a", ERROR))
+
+
+@pytest.mark.parametrize(
+    ("site", "page"),
+    [
+        ("https://docs.example.org/analyzer/", "https://docs.example.org/analyzer/rules/{code}.html"),
+        ("javascript:alert(1)", None),
+        ("https://evil\x07", None),
+    ],
+)
+def test_the_site_of_the_pages_is_an_address(site: str, page: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from analyzer.console.output import rule_page
+
+    monkeypatch.setenv("ANALYZER_DOCS", site)
+    assert rule_page() == page if page else rule_page().startswith("file://")
