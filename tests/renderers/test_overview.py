@@ -107,12 +107,12 @@ def test_the_head_names_the_declared_facts_that_the_log_contradicts() -> None:
 
     one = named("a", ERROR)
     facts = {key: Fact(key=key, value=7, found_in="args.json") for key in ("epochs", "batch_size")}
-    one.timeline.__dict__["declared"] = replace(one.timeline.declared, facts=facts)
+    timeline = replace(one.timeline, declared=replace(one.timeline.declared, facts=facts))
     said = {
         "epochs": FactStatus(status="contradicted", reason="the labels end at 5"),
         "batch_size": FactStatus(status="untested", reason="alone it says nothing"),
     }
-    text = text_of(Look(), replace(one, declared=said))
+    text = text_of(Look(), replace(one, timeline=timeline, declared=said))
     assert "   declared epochs = 7 (args.json): contradicted, the labels end at 5\n" in text
     assert "batch_size" not in text
 
