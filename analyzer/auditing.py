@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
+from analyzer.accidents import told
 from analyzer.attribution import fold_consequences
 from analyzer.config.declared import Declared
 from analyzer.declared_status import facts_status
@@ -110,8 +111,7 @@ def _answers(rule: Rule, timeline: Timeline) -> list[Finding | Unchecked]:
     except Exception as error:  # one rule must never cost the audit of the others
         if os.environ.get("ANALYZER_DEBUG"):
             raise
-        told = f"internal error, please report it: {type(error).__name__}: {error}"
-        return [Unchecked(reason=told, accident=True)]
+        return [Unchecked(reason=told(error), accident=True)]
 
 
 def _answers_without(rule: Rule, timeline: Timeline) -> list[Finding | Unchecked]:

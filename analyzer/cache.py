@@ -17,9 +17,7 @@ def own_folder(purpose: str) -> Path | None:
     None where it cannot be made, or where it is a link, belongs to another user or can be written to by others: in a
     cache folder that several users share, anybody could have laid it there.
     """
-    import platformdirs
-
-    ours = platformdirs.user_cache_path("analyzer", appauthor=False)
+    ours = cache_folder()
     try:
         for folder in (ours, ours / purpose):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -31,15 +29,28 @@ def own_folder(purpose: str) -> Path | None:
     return ours / purpose
 
 
+def cache_folder() -> Path:
+    """The cache folder of the user; a user without a home has one that cannot be made."""
+    import platformdirs
+
+    try:
+        return platformdirs.user_cache_path("analyzer", appauthor=False)
+    except RuntimeError:
+        return Path(os.devnull) / "analyzer"
+
+
 def read_own(path: Path) -> bytes | None:
     """What this program wrote under a name; None where nothing lies there, or a link, or what others can write to."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError:
         return None
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or not _is_own(found):
+        os.close(handle)
+        return None
     with os.fdopen(handle, "rb") as stream:
-        found = os.fstat(handle)
-        return stream.read() if stat.S_ISREG(found.st_mode) and _is_own(found) else None
+        return stream.read()
 
 
 def _is_own(found: os.stat_result) -> bool:
@@ -55,10 +66,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def files_kept() -> dict[Path, int]:
     """Every file that is kept for any purpose, with its size; none where the folder is not our own."""
-    import platformdirs
-
     kept: dict[Path, int] = {}
-    ours = platformdirs.user_cache_path("analyzer", appauthor=False)
+    ours = cache_folder()
     for purpose in sorted(ours.iterdir()) if ours.is_dir() else ():
         folder = own_folder(purpose.name) if purpose.is_dir() else None
         for path in folder.rglob("*") if folder is not None else ():

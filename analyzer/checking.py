@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from analyzer.accidents import told
 from analyzer.auditing import audit_run, selected
 from analyzer.condensed import condensed
 from analyzer.config.baseline import read_baseline, without_known
@@ -27,6 +28,7 @@ from analyzer.model import Fact, Problem, Report, Run, RunReport
 from analyzer.readers import extension_problems as left_out_readers
 from analyzer.reconstruction import reconstruct
 from analyzer.references import reference_of, references_at
+from analyzer.regular_files import content_of
 from analyzer.remembered import remembered, sweep
 from analyzer.remote import url_of
 from analyzer.rules import catalogue
@@ -155,7 +157,7 @@ def _lost(group: Group) -> Answer:
 
 def _asked(request: Request) -> str:
     """What of a request decides the answer to a group, as text."""
-    config = request.config and (str(request.config), request.config.read_bytes())
+    config = request.config and (str(request.config), content_of(request.config))
     return repr(
         (request.facts, request.select, request.ignore, sorted(request.roles.items()), config, request.isolated)
     )
@@ -193,7 +195,7 @@ def audit_group(group: Group, request: Request, today: datetime.date, keep_serie
     except Exception as error:  # one folder must never cost the audit of the others
         if os.environ.get("ANALYZER_DEBUG"):
             raise
-        unreadable.append(unread(group, f"internal error, please report it: {type(error).__name__}: {error}"))
+        unreadable.append(unread(group, told(error)))
     return Answer(runs=tuple(runs), uses=tuple(uses), unreadable=tuple(unreadable), refused=tuple(refused))
 
 

@@ -21,6 +21,7 @@ from analyzer.grouping import CONFIG_FOLDERS, Group, copies_named, each_once, gr
 from analyzer.joining import Piece, join
 from analyzer.model import Problem, Run
 from analyzer.readers import all_readers, reader_for, standard_input
+from analyzer.regular_files import text_of
 from analyzer.remote import Mirrored, mirror, url_of
 from analyzer.walking import could_be_log, folders_of, matches, unreadable_path
 
@@ -170,7 +171,7 @@ def _settings_by_folder(group: Group) -> dict[Path, str]:
     for path in group.sidecars:
         if path.suffix in (".yaml", ".yml"):
             with contextlib.suppress(OSError):  # named as a problem where its facts are read
-                found[path.parent] = found.get(path.parent, "") + path.read_text(errors="replace")
+                found[path.parent] = found.get(path.parent, "") + text_of(path, errors="replace")
     return found
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
+from analyzer.accidents import told
 from analyzer.config.sidecars import is_sidecar
 from analyzer.model import Problem
 from analyzer.peek import Peek, peek
 from analyzer.readers import Reader, reader_for
 from analyzer.readers.text_file import COMPRESSED_SUFFIXES, plain_head, plain_suffix, why_not_text
+from analyzer.regular_files import opened
 from analyzer.remote import NotReachable
 
 HEAD_BYTES = 4096
@@ -182,7 +184,7 @@ def could_be_log(name: str) -> bool:
 def _look(path: Path, problems: list[Problem], left: list[Problem]) -> Log | None:
     """What reader knows a file by its name and first bytes. Whatever goes wrong costs this file, and is named."""
     try:
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             head = stream.read(HEAD_BYTES)
         reader: Reader | None = reader_for(path, head)
@@ -218,7 +220,7 @@ def _why_no_log(path: Path, head: bytes) -> str:
 
 def _peek_further(path: Path, head: bytes, seen: Peek) -> Peek:
     """The first steps of an event file that begins with long texts: hyperparameters, a configuration."""
-    with contextlib.suppress(OSError), path.open("rb") as stream:
+    with contextlib.suppress(OSError), opened(path) as stream:
         return peek("tfevents", stream.read(PEEK_BYTES)) if len(head) == HEAD_BYTES else seen
     return seen
 
@@ -251,5 +253,5 @@ def unreadable_path(path: Path | str, error: Exception) -> Problem:
     elif isinstance(error, OSError):
         reason = error.strerror or str(error)
     else:
-        reason = f"internal error, please report it: {type(error).__name__}: {str(error)[:LONGEST_REASON]}"
+        reason = told(error)
     return Problem(source=str(path), kind="unreadable", message=reason)

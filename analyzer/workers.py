@@ -61,7 +61,8 @@ def _in_processes(
     work: Callable[[Task], Answer], tasks: Sequence[Task], processes: int, lost: Callable[[Task], Answer]
 ) -> Iterator[Answer]:
     """Chunks of tasks in a pool. A pool that loses a process is no good any more: the chunk at the front is then done
-    task by task, each in a process of its own, and the others by a new pool."""
+    task by task, each in a process of its own, and the others by a new pool. Where none can be started, this process
+    does the work."""
     from concurrent.futures.process import BrokenProcessPool
 
     size = max(1, min(LARGEST_CHUNK, len(tasks) // (4 * processes)))
@@ -71,7 +72,10 @@ def _in_processes(
     while front < len(chunks):
         with _pool(processes) as pool:
             waiting = [number for number in range(front, len(chunks)) if number not in done]
-            futures = {number: pool.submit(_each, work, chunks[number]) for number in waiting}
+            try:
+                futures = {number: pool.submit(_each, work, chunks[number]) for number in waiting}
+            except OSError:  # no more processes, or files to talk to them by, are to be had
+                break
             try:
                 while front < len(chunks):
                     yield from done.pop(front) if front in done else futures[front].result()
@@ -82,6 +86,8 @@ def _in_processes(
         if front < len(chunks):
             yield from (_alone(work, task, lost) for task in chunks[front])
             front += 1
+    for number in range(front, len(chunks)):
+        yield from done.pop(number) if number in done else _each(work, chunks[number])
 
 
 def _each(work: Callable[[Task], Answer], tasks: Sequence[Task]) -> list[Answer]:

@@ -380,7 +380,6 @@ def _not_in_the_text(reading: Reading, text: str) -> Iterator[str]:
     all_series = [series for one in (reading, *reading.runs) for series in one.series]
     told = [(series, np.abs(series.value[np.isfinite(series.value)])) for series in all_series]
     values = set(np.concatenate([value for _, value in told]).tolist()) if told else set()
-    text = text.replace("\0", "")
     unexplained = values - {abs(float(one)) for one in NUMBER.findall(text)}
     if unexplained and "," in text:
         unexplained -= {abs(float(one)) for one in NUMBER.findall(text.replace(",", "."))}

@@ -209,6 +209,12 @@ def answer_that_is_a_pipe(folder: Path) -> None:
     os.mkfifo(answer)
 
 
+def answer_that_is_a_folder(folder: Path) -> None:
+    (answer,) = folder.glob("??/*")
+    answer.unlink()
+    answer.mkdir()
+
+
 NOT_TRUSTED: list[Callable[[Path], None]] = [
     lambda folder: folder.chmod(0o777),
     lambda folder: folder.parent.chmod(0o770),
@@ -216,6 +222,7 @@ NOT_TRUSTED: list[Callable[[Path], None]] = [
     answer_behind_a_link,
     answer_that_others_may_write_to,
     answer_that_is_a_pipe,
+    answer_that_is_a_folder,
 ]
 if os.geteuid() == 0:
     NOT_TRUSTED += [
@@ -231,6 +238,17 @@ def test_what_others_can_have_laid_there_is_not_read(
     asked(run)
     planted(tmp_path / "cache" / "audits")
     asked(run)
+    assert len(audits) == 2
+
+
+def test_a_user_without_a_home_has_no_cache(
+    run: Path, audits: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr("platformdirs.user_cache_path", homeless)
+    assert asked(run).runs and asked(run).runs
     assert len(audits) == 2
 
 

@@ -164,3 +164,13 @@ def test_a_cluster_is_sent_absolute_paths(cluster: str, monkeypatch: pytest.Monk
     monkeypatch.chdir(RUNS)
     (one,) = check(Request(paths=(Path("keras-resumed"),), scheduler=cluster)).runs
     assert one.run.sources[0].path == str(RUNS / "keras-resumed" / "training.csv")
+
+
+def test_where_no_process_can_be_started_this_one_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    from concurrent.futures import ProcessPoolExecutor
+
+    def refused(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", refused)
+    assert list(answers(square, range(20), lost=str, jobs=2)) == [number * number for number in range(20)]

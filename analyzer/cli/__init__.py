@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from analyzer.accidents import told
 from analyzer.console import CannotAudit
 from analyzer.spelling import did_you_mean
 from analyzer.version import __version__
@@ -71,6 +72,7 @@ class CommandFolder(click.Group):
         """Run the command. Whatever stops it exits with a code that does not mean findings."""
         if not sys.warnoptions:
             warnings.simplefilter("ignore")  # of libraries, about our calls: nothing that a user can act on
+        _open_what_is_closed()
         try:
             with _terminated_as_interrupted():
                 return super().invoke(ctx)
@@ -85,8 +87,18 @@ class CommandFolder(click.Group):
         except Exception as error:
             if os.environ.get("ANALYZER_DEBUG"):
                 raise
-            told = f"internal error, please report it: {type(error).__name__}: {error}"
-            raise CannotAudit(f"{told} (ANALYZER_DEBUG=1 shows where)") from error
+            raise CannotAudit(f"{told(error)} (ANALYZER_DEBUG=1 shows where)") from error
+
+
+def _open_what_is_closed() -> None:
+    """Standard streams that whoever started us has closed lead nowhere: a log must never be opened in their place."""
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
 
 
 @contextmanager

@@ -13,12 +13,10 @@ def command() -> None:
 @command.command("show")
 def show() -> None:
     """Print the folder, the number of files and their size."""
-    import platformdirs
-
-    from analyzer.cache import files_kept
+    from analyzer.cache import cache_folder, files_kept
 
     kept = files_kept()
-    folder = platformdirs.user_cache_path("analyzer", appauthor=False)
+    folder = cache_folder()
     click.echo(f"{folder}: {len(kept)} files, {sum(kept.values()) / 1e6:.1f} MB")
 
 

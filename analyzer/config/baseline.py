@@ -14,8 +14,10 @@ from msgspec.structs import replace
 from analyzer.config.files import BadConfig
 from analyzer.fingerprint import fingerprints
 from analyzer.model import Finding, Report, RunReport
+from analyzer.regular_files import text_of
 
 SCHEMA = "analyzer-baseline/1"
+MOST_BYTES = 100_000_000  # half a million findings
 
 
 def baseline_text(report: Report) -> str:
@@ -60,7 +62,7 @@ def read_baseline(path: Path) -> Known:
         BadConfig: when the file cannot be read or is no baseline.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(text_of(path, most=MOST_BYTES))
         if document["schema"] != SCHEMA:
             raise BadConfig(f"{path}: a baseline of schema {document['schema']!r}; write it anew with --write-baseline")
         found = {
@@ -71,7 +73,7 @@ def read_baseline(path: Path) -> Known:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise BadConfig(f"{path}: {reason}; write a baseline with --write-baseline {path}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, BadConfig):
             raise
         raise BadConfig(f"{path}: not a baseline file; write one with --write-baseline {path}") from error

@@ -17,10 +17,12 @@ from msgspec import Struct, field
 from analyzer.config.declared import checked_fact, scalar
 from analyzer.config.silences import BadConfig, Silence, known_keys, silence_of
 from analyzer.model import Expectation, Fact
+from analyzer.regular_files import text_of
 from analyzer.roles import ROLES, SHORT_ROLES
 
 TABLES = ("declared", "rules", "roles", "expect", "silence", "against", "root")
 NAMES = ("analyzer.toml", "pyproject.toml")  # in one folder, the first that configures the analyzer counts
+MOST_BYTES = 4_000_000  # nobody writes so much; what is called so in a folder of logs may be anything
 RULES_KEYS = ("select", "ignore")
 EXPECT_KEYS = ("tag", "at", "min", "max", "run")
 
@@ -114,7 +116,7 @@ def _table_as_of(path: Path, modified: int, size: int) -> Mapping[str, Any] | No
     import tomllib
 
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(text_of(path, most=MOST_BYTES))
     except OSError as error:
         raise BadConfig(
             f"{path}: {(error.strerror or str(error)).lower()}; name a readable file with --config"

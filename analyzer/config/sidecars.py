@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from analyzer.accidents import told
 from analyzer.config.framework_names import facts_from_mapping
 from analyzer.config.plain_yaml import TooMuch, load_yaml
 from analyzer.model import Fact, Problem
+from analyzer.regular_files import TooLarge, text_of
 from analyzer.written_numbers import loads_json
 
 MOST_BYTES = 4_000_000  # a configuration is never larger; a data set is
@@ -43,7 +45,7 @@ def read_beside(paths: Iterable[Path]) -> tuple[tuple[Fact, ...], tuple[Problem,
             try:
                 facts += facts_of_file(path.name, mapping)
             except Exception as error:  # a side file must never cost the log beside it
-                reason = f"internal error, please report it: {type(error).__name__}: {_one_line(error)}"
+                reason = told(error)
         if reason:
             problems.append(Problem(source=str(path), kind="not-read", message=reason))
     return tuple(facts), tuple(problems)
@@ -54,12 +56,9 @@ def read_sidecar(path: Path) -> tuple[Mapping[str, Any] | None, str]:
     if path.name in NOT_READ:
         return None, NOT_READ[path.name]
     try:
-        if path.stat().st_size > MOST_BYTES:
-            return None, "too large for a configuration; its facts are not used"
-        if not path.is_file():
-            return None, "no regular file, never opened"
-        text = path.read_text(encoding="utf-8", errors="replace")
-        parsed = parse_sidecar(path.name, text)
+        parsed = parse_sidecar(path.name, text_of(path, most=MOST_BYTES, errors="replace"))
+    except TooLarge:
+        return None, "too large for a configuration; its facts are not used"
     except OSError as error:
         return None, f"{error.strerror or error}; its facts are not used"
     except (RecursionError, MemoryError):

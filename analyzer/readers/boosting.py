@@ -13,6 +13,7 @@ from analyzer.readers.columns import Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.text_file import decode, lines_of, plain_head, plain_suffix, unpack, unreadable, why_not_text
+from analyzer.regular_files import content_of
 from analyzer.written_numbers import number_written
 
 # xgboost/callback.py, EvaluationMonitor: "[%d]" and "\t%s:%.5f"; lightgbm/callback.py, log_evaluation: "[%d]\t%s: %g"
@@ -59,7 +60,7 @@ def metrics_of(line: str) -> dict[str, float]:
 
 def read(path: Path) -> Reading:
     """Read the output in one file."""
-    return parse(path.read_bytes(), str(path))
+    return parse(content_of(path), str(path))
 
 
 def recognises(path: Path, head: bytes) -> bool:

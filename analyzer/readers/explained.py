@@ -12,6 +12,7 @@ from analyzer.model import Fact, Problem, Source
 from analyzer.readers import Reading, reader_for
 from analyzer.readers.stdout.general import may_tell
 from analyzer.readers.text_file import decode, lines_of, unpack, why_not_text
+from analyzer.regular_files import content_of, opened
 from analyzer.roles import role_of_tag
 
 HEAD_BYTES = 4096  # that a reader recognises a file by
@@ -54,7 +55,7 @@ def explain(path: Path) -> Explained:
     Raises:
         OSError: when it cannot be opened.
     """
-    with path.open("rb") as stream:
+    with opened(path) as stream:
         head = stream.read(HEAD_BYTES)
     reader = reader_for(path, head)
     if reader is None:
@@ -85,7 +86,7 @@ def _kinds(path: Path, taken: set[int]) -> tuple[Kind, ...]:
     """Lines of a text that were passed over, by kind; those with a word of training first."""
     if path.stat().st_size > LARGEST:
         return ()
-    data = unpack(path.read_bytes(), str(path)).data
+    data = unpack(content_of(path), str(path)).data
     if why_not_text(data):
         return ()
     kinds: dict[str, list[tuple[int, str]]] = {}

@@ -33,6 +33,7 @@ from analyzer.readers.text_file import (
     utf8,
     why_not_text,
 )
+from analyzer.regular_files import content_of
 from analyzer.roles import role_of_tag
 from analyzer.written_numbers import JSON_DECODER, loads_json
 
@@ -237,7 +238,7 @@ def _problems(odd: _Odd, name: str, cut: int) -> list[Problem]:
 
 def read(path: Path) -> Reading:
     """Read one file from disk."""
-    return parse(path.read_bytes(), str(path))
+    return parse(content_of(path), str(path))
 
 
 def tells_of_training(keys: Sequence[str]) -> bool:

@@ -35,6 +35,7 @@ from analyzer.readers.text_file import (
     utf8,
     why_not_text,
 )
+from analyzer.regular_files import content_of
 from analyzer.roles import role_of_tag
 from analyzer.written_numbers import loads_json
 
@@ -255,7 +256,7 @@ def _column(key: str, values: Sequence[Any]) -> Column:
 
 def read(path: Path) -> Reading:
     """Read one document from disk."""
-    return parse(path.read_bytes(), str(path))
+    return parse(content_of(path), str(path))
 
 
 def recognises(path: Path, head: bytes) -> bool:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.columns.wall_time import names_a_time
 from analyzer.roles import role_of_tag
+from analyzer.written_numbers import number_written
 
 _SIGN = re.compile(r'"((?:[^"\\]++|\\.)*+)"(\s*+:)?|(-?\d[\d.eE+-]*+|NaN|null|-?Infinity)|([\[\]{}])', re.S)
 ROWS_THAT_COUNT = 8  # of a list that is known by its name alone: three are milestones of a schedule
@@ -208,7 +209,8 @@ def tells_of_training(text: str) -> bool:
                     return True
                 entry = set()
         elif number and path and (key is None or key.isdigit()) and any(path[-2:]):
-            counted.append(float(number) if number != "null" else float("nan"))
+            value = number_written(number)  # None for null, and for what only begins as a number
+            counted.append(float("nan") if value is None else value)
             if _list_tells([one for one in path if one], counted):
                 return True
         if not bracket:

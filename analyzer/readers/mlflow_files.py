@@ -20,6 +20,7 @@ from analyzer.config.sidecars import facts_from_mapping
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Fact, Floats, Ints, Problem, Series, Source
 from analyzer.readers import Reader, Reading
+from analyzer.regular_files import text_of
 
 LINE = re.compile(r"^(-?\d+) (\S+)(?: (-?\d+)(?: \S.*)?)?$")
 LARGEST_FILE = 1_000_000  # bytes of a parameter or tag; MLflow allows 6,000 characters
@@ -44,7 +45,7 @@ def read(path: Path) -> Reading:
     for file in files:
         tag = file.relative_to(metrics).as_posix()
         try:
-            found, odd = parse(file.read_text(encoding="utf-8", errors="replace"), tag, str(file))
+            found, odd = parse(text_of(file, errors="replace"), tag, str(file))
         except OSError as error:
             problems.append(Problem(source=str(file), kind="row", message=f"{error.strerror or error}: not read"))
             continue
@@ -144,7 +145,7 @@ def _framework(run: Path) -> str | None:
 
 def _short_text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8", errors="replace")[:LARGEST_FILE].strip() if file.is_file() else ""
+        return text_of(file, most=LARGEST_FILE, errors="replace").strip() if file.is_file() else ""
     except OSError:
         return ""
 

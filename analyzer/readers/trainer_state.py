@@ -20,6 +20,7 @@ from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.json_objects import table_of_list
 from analyzer.readers.text_file import decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
+from analyzer.regular_files import content_of
 from analyzer.written_numbers import JSON_DECODER, loads_json
 
 HISTORY = re.compile(r'"log_history"\s*:\s*\[')
@@ -202,7 +203,7 @@ def _with_key(history: _History, name: str) -> Ints:
 
 def read(path: Path) -> Reading:
     """Read one state file from disk."""
-    return parse(path.read_bytes(), str(path))
+    return parse(content_of(path), str(path))
 
 
 def recognises(path: Path, head: bytes) -> bool:

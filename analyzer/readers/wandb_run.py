@@ -24,6 +24,7 @@ from analyzer.readers.columns import Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.json_lines import flat_entry
+from analyzer.regular_files import content_of
 from analyzer.written_numbers import loads_json
 
 MAGIC = b":W&B"
@@ -42,7 +43,7 @@ Message = list[tuple[int, Any]]
 
 def read(path: Path) -> Reading:
     """Read the history of a W&B run file; rows are the record numbers of the file."""
-    return parse(path.read_bytes(), str(path))
+    return parse(content_of(path), str(path))
 
 
 def parse(data: bytes, name: str) -> Reading:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
+from analyzer.accidents import told
 from analyzer.config.keys import KEYS
 from analyzer.model import Fact, FactStatus, Floats, RunReport
 from analyzer.renderers.chart_axes import common_axes, scales_of, times_of
@@ -267,7 +268,7 @@ def _figure(one: RunReport) -> dict[str, str]:
     except NothingToDraw:
         return {}
     except Exception as error:  # a figure must never cost the page
-        return {"no_figure": f"internal error, please report it: {type(error).__name__}: {error}"}
+        return {"no_figure": told(error)}
     picture = Image.open(io.BytesIO(drawn))
     small = io.BytesIO()
     picture.convert("RGB").quantize(colors=48, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,17 @@ def test_the_configuration_that_was_asked_for_stops_everything() -> None:
     for command in (["check", "runs"], ["timeline", "runs"]):
         result = run(*command, "--config", "own.toml")
         assert result.exit_code == 2 and result.output.startswith("Error: ") and result.output.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--config", "--baseline"])
+@pytest.mark.parametrize("content", ["[" * 100_000, "x = " + "[" * 5_000, None], ids=["deep", "deep TOML", "sparse"])
+def test_a_file_that_no_person_wrote_is_one_line(option: str, content: str | None) -> None:
+    path = Path("own.toml")
+    path.write_text(content or "")
+    if content is None:
+        os.truncate(path, 200 << 20)
+    result = run("check", "runs/good", option, "own.toml")
+    assert result.exit_code == 2 and "own.toml: " in result.output and "internal error" not in result.output
 
 
 def test_options_that_leave_no_rule_are_said() -> None:

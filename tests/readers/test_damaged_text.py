@@ -40,3 +40,24 @@ def test_damage(name: str, parser: str, at: int, lost: int, inserted: bytes) -> 
     data = LOGS[name].read_bytes()[:4000]
     at = min(at, len(data))
     assert says_something(PARSERS[parser](data[:at] + inserted + data[at + lost :], name))
+
+
+PRINTED = "".join(f"iter {i}: loss {4 - i / 8:.4f}, time 3.1ms\n" for i in range(8))
+TABLE = "step,loss\n" + "".join(f"{i},{4 - i / 8:.4f}\n" for i in range(8))
+
+
+@pytest.mark.parametrize(
+    ("parser", "before", "line"),
+    [
+        ("stdout", PRINTED, "iter 8: loss 4\0\0.1872, time 3.1ms\n"),
+        ("stdout", PRINTED, "iter 8: loss 4\0\0\n"),
+        ("stdout", PRINTED, "\0\0iter 8: loss 4.1872, time 3.1ms\n"),
+        ("csv", TABLE, "8,4\0\0.1872\n"),
+        ("csv", TABLE, "\0\08,4.1872\n"),
+    ],
+)
+def test_a_number_beside_nul_bytes_may_be_half_of_one(parser: str, before: str, line: str) -> None:
+    reading = PARSERS[parser]((before + line).encode(), "train.log")
+    assert all(len(series) == 8 for series in reading.series)
+    assert [problem.row for problem in reading.problems] == [before.count("\n") + 1]
+    assert "overwritten by NUL bytes" in reading.problems[0].message

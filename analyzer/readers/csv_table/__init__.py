@@ -36,6 +36,7 @@ from analyzer.readers.text_file import (
     why_not_text,
 )
 from analyzer.readers.whole_end import with_a_whole_end
+from analyzer.regular_files import content_of, opened
 from analyzer.roles import role_of_tag
 
 FAST_FROM = 1 << 20  # bytes; below it the import of a fast parser costs more than it saves
@@ -84,11 +85,11 @@ def read(path: Path) -> Reading:
         reading = read_large(path)
         if reading is not None:
             return reading
-    return parse(path.read_bytes(), str(path), fast_from=sys.maxsize if streamed else FAST_FROM)
+    return parse(content_of(path), str(path), fast_from=sys.maxsize if streamed else FAST_FROM)
 
 
 def _head_of(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with opened(path) as file:
         return file.read(HEAD)
 
 

@@ -28,6 +28,7 @@ from analyzer.readers.csv_table.parsers import Irregular, block_bytes, reads_who
 from analyzer.readers.csv_table.rows import collect, read_columns
 from analyzer.readers.csv_table.shape import HEAD, Shape, shape_of
 from analyzer.readers.csv_table.sheet import Sheet
+from analyzer.regular_files import opened
 
 MOST_ODD = 0.05  # share of odd lines beyond which nothing is gained
 WORKERS = min(os.cpu_count() or 1, 8)  # more would wait for the memory
@@ -40,7 +41,7 @@ def read_large(path: Path) -> Reading | None:
     """A table on disk as a reading, or None when the careful path has to read it."""
 
     def read(start: int, end: int) -> bytes:
-        with path.open("rb") as file:  # every thread its own
+        with opened(path) as file:  # every thread its own
             file.seek(start)
             return file.read(end - start)
 

@@ -17,6 +17,7 @@ from analyzer.readers.text_file import (
     unpack,
     why_not_text,
 )
+from analyzer.regular_files import content_of, opened
 
 SUFFIXES = (".log", ".txt", ".out", ".err", ".stdout", ".stderr", "")
 MLPERF = b":::MLP"
@@ -32,7 +33,7 @@ def parse(data: bytes, name: str) -> Reading:
 
 def read(path: Path) -> Reading:
     """Read the output in one file."""
-    return parse(path.read_bytes(), str(path))
+    return parse(content_of(path), str(path))
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -51,7 +52,7 @@ def recognises(path: Path, head: bytes) -> bool:
     if len(head) < 4096 or plain_suffix(path) not in (".log", ".txt", ".out", ".stdout"):
         return False
     try:
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             more = stream.read(BYTES_LOOKED_AT)
     except OSError:
         return False

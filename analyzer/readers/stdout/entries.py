@@ -51,7 +51,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     index = -1
     while (index := index + 1) < len(complete):
         line = shown(complete[index])
-        if len(line) > MOST_DIGITS and (reason := _left_out(line)):
+        if (len(line) > MOST_DIGITS or "\0" in line) and (reason := _left_out(line)):
             if odd is not None and (len(line) <= LONGEST_LINE or _counts(line[:LONGEST_LINE])):
                 odd.append((index + 1, reason))
             continue
@@ -138,6 +138,8 @@ def shown(raw: str) -> str:
 
 def _left_out(line: str) -> str:
     """Why a line is not looked into, "" for all but the strangest."""
+    if "\0" in line:  # what a crash left: a number beside them may be half of one
+        return "overwritten by NUL bytes"
     if len(line) > LONGEST_LINE:
         return f"longer than {LONGEST_LINE:,} characters"
     return f"with a number of more than {MOST_DIGITS} digits" if holds_a_number_beyond_a_double(line) else ""

@@ -33,6 +33,7 @@ from analyzer.readers.tfevents.record import (
     frame,
     hollow_records,
 )
+from analyzer.regular_files import opened
 
 BLOCK = 4 << 20  # bytes read at a time: long columns, and little memory
 LONG_SLICE = 128  # points of a tag from which a slice of its own pays
@@ -50,7 +51,7 @@ class Scan(Struct, frozen=True, kw_only=True):
 
 def read(path: Path) -> Reading:
     """Read an event file of any size."""
-    with path.open("rb", buffering=0) as stream:
+    with opened(path, buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
         return scan_stream(stream, str(path), block_size=min(BLOCK, size + 1)).reading  # one more byte sees the end
 
