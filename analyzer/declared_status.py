@@ -7,9 +7,8 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from analyzer.clocks.epoch_clock import EpochClock
-from analyzer.clocks.global_step import updates_done
+from analyzer.clocks.run_end import RunEnd, updates_done
 from analyzer.clocks.scheduler_clock import SchedulerClock
-from analyzer.clocks.step_axis import RunEnd
 from analyzer.config.declared import Declared
 from analyzer.model import NO_STEP, Axis, FactStatus, Finding, Series
 from analyzer.planning import Plan

@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from analyzer.config.declared import Declared
 
@@ -29,13 +29,13 @@ REMAINDERS = {
 }
 
 
-class Reading(Struct, frozen=True, kw_only=True):
+class PlanReading(Struct, frozen=True, kw_only=True):
     """One consistent convention and the numbers that it gives."""
 
-    convention: str  # "last batch kept; incomplete accumulation steps on its own"
-    batches_per_epoch: int | None  # L, per device
-    steps_per_epoch: Fraction | None  # U, optimizer updates; a ratio where accumulation carries over
-    total_steps: int | None  # T, optimizer updates
+    convention: str = ""  # "last batch kept; incomplete accumulation steps on its own"
+    batches_per_epoch: int | None = None  # L, per device
+    steps_per_epoch: Fraction | None = None  # U, optimizer updates; a ratio where accumulation carries over
+    total_steps: int | None = None  # T, optimizer updates
     warmup_steps: int | None = None
     accumulation: int = 1  # G
     laps: tuple[int, ...] = ()  # updates of each epoch where a batch-size ramp makes them differ
@@ -44,7 +44,7 @@ class Reading(Struct, frozen=True, kw_only=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """All readings of the declaration; none when it says too little."""
 
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[PlanReading, ...] = ()
     dataset_size: int | None = None  # N
     epochs: Fraction | None = None  # E
     max_steps: int | None = None
@@ -93,9 +93,7 @@ def plan_of(declared: Declared, *, completions: bool = False) -> Plan:
     ramped = _ramped(declared, laps, epochs)
     readings = [
         reading
-        for lap in (
-            ramped or laps or [Reading(convention="", batches_per_epoch=None, steps_per_epoch=None, total_steps=None)]
-        )
+        for lap in ramped or laps or [PlanReading()]
         for reading in _run_lengths(lap, epochs, max_steps)
         if reading.steps_per_epoch is not None or reading.total_steps is not None
     ]
@@ -146,33 +144,25 @@ def updates_per_epoch(batches: int, accumulation: int, remainder: str | None) ->
 
 def _epoch_lengths(
     declared: Declared, batch: int | None, devices: int, accumulation: int, *, completions: bool
-) -> Iterator[Reading]:
+) -> Iterator[PlanReading]:
     given = _fraction(declared.get("steps_per_epoch"))
     if given:
-        yield Reading(
-            convention="steps_per_epoch as declared", batches_per_epoch=None, steps_per_epoch=given, total_steps=None
-        )
+        yield PlanReading(convention="steps_per_epoch as declared", steps_per_epoch=given)
         return
     examples = _count(declared.get("dataset_size"))
     if not examples or completions:
         return
-    if batch is None:
-        whole = _count(declared.get("global_batch_size"))
-        for count, words in batches_per_epoch(examples, whole, 1, declared.get("drop_last")) if whole else []:
-            yield Reading(convention=words, batches_per_epoch=count, steps_per_epoch=Fraction(count), total_steps=None)
-        return
-    for count, kept in batches_per_epoch(examples, batch, devices, declared.get("drop_last")):
+    if batch is None:  # an update is one batch, as far as anybody says
+        batch, devices, accumulation = _count(declared.get("global_batch_size")), 1, 1
+    for count, kept in batches_per_epoch(examples, batch, devices, declared.get("drop_last")) if batch else []:
         for updates, left in updates_per_epoch(count, accumulation, declared.get("accumulation_remainder")):
-            yield Reading(
-                convention="; ".join(words for words in (kept, left) if words),
-                batches_per_epoch=count,
-                steps_per_epoch=updates,
-                total_steps=None,
-                accumulation=accumulation,
+            words = _words(kept, left)
+            yield PlanReading(
+                convention=words, batches_per_epoch=count, steps_per_epoch=updates, accumulation=accumulation
             )
 
 
-def _run_lengths(lap: Reading, epochs: Fraction | None, max_steps: int | None) -> Iterator[Reading]:
+def _run_lengths(lap: PlanReading, epochs: Fraction | None, max_steps: int | None) -> Iterator[PlanReading]:
     """The reading with every T that goes with its U."""
     if lap.laps:
         yield replace(lap, total_steps=min(sum(lap.laps), max_steps or sum(lap.laps)))
@@ -188,22 +178,15 @@ def _run_lengths(lap: Reading, epochs: Fraction | None, max_steps: int | None) -
             )
     if max_steps:
         yield replace(lap, total_steps=max_steps, convention=_words(lap.convention, "ends at max_steps"))
-        for total, how in by_epochs.items():
-            if 0 < total < max_steps:
-                yield replace(
-                    lap,
-                    total_steps=total,
-                    convention=_words(lap.convention, "ends with its epochs, before max_steps", how),
-                )
-        return
-    if not by_epochs:
+    elif not by_epochs:
         yield lap
+    first = "ends with its epochs, before max_steps" if max_steps else ""
     for total, how in by_epochs.items():
-        if total > 0:
-            yield replace(lap, total_steps=total, convention=_words(lap.convention, how))
+        if total > 0 and (not max_steps or total < max_steps):
+            yield replace(lap, total_steps=total, convention=_words(lap.convention, first, how))
 
 
-def _ramped(declared: Declared, laps: list[Reading], epochs: Fraction | None) -> list[Reading]:
+def _ramped(declared: Declared, laps: list[PlanReading], epochs: Fraction | None) -> list[PlanReading]:
     """Readings whose epochs differ in length, by ``batch_size_ramp = [[from epoch, size], ...]``."""
     ramp = declared.get("batch_size_ramp")
     examples = _count(declared.get("dataset_size"))
@@ -220,11 +203,9 @@ def _ramped(declared: Declared, laps: list[Reading], epochs: Fraction | None) ->
         return []
     dropped: list[bool] = [declared.get("drop_last")] if isinstance(declared.get("drop_last"), bool) else [False, True]
     return [
-        Reading(
+        PlanReading(
             convention=f"batch-size ramp from epoch {base}; last batch {'dropped' if drop_last else 'kept'}",
-            batches_per_epoch=None,
             steps_per_epoch=Fraction(lengths[0]),
-            total_steps=None,
             laps=lengths,
         )
         for base in range(first + 1)
@@ -234,12 +215,7 @@ def _ramped(declared: Declared, laps: list[Reading], epochs: Fraction | None) ->
 
 
 def _ramp_lengths(
-    examples: int,
-    changes: list[tuple[int, int]],
-    base: int,
-    epochs: Fraction,
-    devices: int,
-    accumulation: int,
+    examples: int, changes: list[tuple[int, int]], base: int, epochs: Fraction, devices: int, accumulation: int,
     drop_last: bool,
 ) -> tuple[int, ...]:
     """Updates of every epoch, which are counted from ``base``."""
@@ -251,7 +227,7 @@ def _ramp_lengths(
     return tuple(lengths)
 
 
-def _with_warmup(declared: Declared, reading: Reading) -> Reading:
+def _with_warmup(declared: Declared, reading: PlanReading) -> PlanReading:
     steps = _count(declared.get("warmup_steps"))
     epochs = _fraction(declared.get("warmup_epochs"))
     ratio = _fraction(declared.get("warmup_ratio"))
@@ -262,18 +238,11 @@ def _with_warmup(declared: Declared, reading: Reading) -> Reading:
     return replace(reading, warmup_steps=steps)
 
 
-def _distinct(readings: list[Reading]) -> tuple[Reading, ...]:
+def _distinct(readings: list[PlanReading]) -> tuple[PlanReading, ...]:
     """Readings that give the same numbers are one, the first named."""
-    by_numbers: dict[tuple[Any, ...], Reading] = {}
+    by_numbers: dict[tuple[Any, ...], PlanReading] = {}
     for reading in readings:
-        key = (
-            reading.batches_per_epoch,
-            reading.steps_per_epoch,
-            reading.total_steps,
-            reading.warmup_steps,
-            reading.laps,
-        )
-        by_numbers.setdefault(key, reading)
+        by_numbers.setdefault(astuple(replace(reading, convention="", accumulation=1)), reading)
     return tuple(by_numbers.values())
 
 

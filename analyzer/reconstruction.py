@@ -12,7 +12,7 @@ from analyzer.clocks.epoch import read_epoch_clock
 from analyzer.clocks.global_step import read_step_axis
 from analyzer.clocks.loss_events import read_loss
 from analyzer.clocks.scheduler import read_scheduler_clocks
-from analyzer.clocks.session_map import Account
+from analyzer.clocks.session_map import LivesOfView
 from analyzer.clocks.sessions import account_of, find_sessions
 from analyzer.clocks.step_jumps import find_step_jumps
 from analyzer.clocks.views import richest_view
@@ -45,7 +45,7 @@ def reconstruct(
         role_overrides=role_overrides or {},
         expectations=expectations,
         reference=reference,
-        accounts=tuple(Account(view=view, whole=view, joins=()) for view in run.views),
+        accounts=tuple(LivesOfView(view=view, whole=view, joins=()) for view in run.views),
     )
     for clock, read in CLOCKS.items():
         try:
@@ -59,7 +59,7 @@ def reconstruct(
     return timeline
 
 
-def _accounts(timeline: Timeline) -> tuple[Account, ...]:
+def _accounts(timeline: Timeline) -> tuple[LivesOfView, ...]:
     run, devices = timeline.run, timeline.devices
     pairs = zip(run.views, timeline.writers, strict=True)
     return tuple(account_of(without_other_writers(view, writers, run, devices), run) for view, writers in pairs)

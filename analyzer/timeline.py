@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.clocks.scheduler_clock import SchedulerClock
-from analyzer.clocks.session_map import Account, Join, Session, SessionMap, Simultaneous
+from analyzer.clocks.session_map import Join, LivesOfView, Session, SessionMap, Simultaneous
 from analyzer.clocks.step_axis import StepAxis, StepJump
 from analyzer.clocks.wall_clock import WallClock
 from analyzer.config.declared import Declared
@@ -31,7 +31,7 @@ class Timeline(Struct, frozen=True, kw_only=True, eq=False):
     reference: Timeline | None = None  # a run whose clocks and loss this one has to keep to
 
     writers: tuple[tuple[Simultaneous, ...], ...] = ()  # that wrote at the same time, an entry for each view of the run
-    accounts: tuple[Account, ...] = ()  # every view with its lives: one writer's rows of one run, and what else stands
+    accounts: tuple[LivesOfView, ...] = ()  # every view: one writer's rows of one run, and what else is there
     view: View = View(name="", sources=(), series={})  # that the clocks are read from: the one that tells most
     roles: Roles = Roles(series={})
     plan: Plan = Plan()

@@ -18,7 +18,7 @@ COVERING = 0.8  # share of one account's steps that the other has; below it they
 ROUNDING = 1.5  # half widths of both values, and half as much again for a value rounded twice
 
 
-class Comparison(Struct, frozen=True, kw_only=True, eq=False):
+class PairedViews(Struct, frozen=True, kw_only=True, eq=False):
     """The same quantity in two views. ``differs`` holds pairs of indices, shape (m, 2); the others are steps."""
 
     one: Series
@@ -31,7 +31,7 @@ class Comparison(Struct, frozen=True, kw_only=True, eq=False):
     only_in_other: Ints
 
 
-def comparisons(timeline: Timeline) -> tuple[Comparison, ...]:
+def comparisons(timeline: Timeline) -> tuple[PairedViews, ...]:
     """The view that the clocks are read from against each other view, on one training series."""
     found = []
     for view in timeline.views:
@@ -42,7 +42,7 @@ def comparisons(timeline: Timeline) -> tuple[Comparison, ...]:
     return tuple(found)
 
 
-def _compared(main: View, view: View) -> Comparison | None:
+def _compared(main: View, view: View) -> PairedViews | None:
     for one in training_series(main):
         if role_of_tag(one.tag) not in ("loss", "epoch_loss") or one.step[0] == NO_STEP:
             continue
@@ -56,7 +56,7 @@ def _plain(tag: str) -> str:
     return tag.lower().replace("\\", "/").rsplit("/", 1)[-1]
 
 
-def _side_by_side(one: Series, other: Series, one_view: str, other_view: str) -> Comparison | None:
+def _side_by_side(one: Series, other: Series, one_view: str, other_view: str) -> PairedViews | None:
     common, at_one, at_other = np.intersect1d(one.step, other.step, return_indices=True)
     if len(common) < COMMON_STEPS:
         return None
@@ -65,7 +65,7 @@ def _side_by_side(one: Series, other: Series, one_view: str, other_view: str) ->
     off &= ~told_twice  # each account keeps another telling of a replayed step
     if np.count_nonzero(off) > (1 - AGREEING) * len(common):
         return None
-    return Comparison(
+    return PairedViews(
         one=one, other=other, one_view=one_view, other_view=other_view, common=len(common),
         differs=np.stack([at_one[off], at_other[off]], axis=1),
         only_in_one=_lacking(one.step, other.step), only_in_other=_lacking(other.step, one.step),

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 
-def number(value: Any) -> float | None:
+def finite_number(value: Any) -> float | None:
     """A finite number, or None; booleans are none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
@@ -17,7 +17,7 @@ def number(value: Any) -> float | None:
 
 def first_number(params: dict[str, Any], *names: str) -> float | None:
     """The first of some parameters that is a number, or None."""
-    return next((found for name in names if (found := number(params.get(name))) is not None), None)
+    return next((found for name in names if (found := finite_number(params.get(name))) is not None), None)
 
 
 class Claim(Struct, frozen=True, kw_only=True):

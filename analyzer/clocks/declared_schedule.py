@@ -8,10 +8,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from analyzer.clocks.claim import Claim, first_number, number
+from analyzer.clocks.claim import Claim, finite_number, first_number
 from analyzer.clocks.schedules import family_names
 from analyzer.config.declared import Declared
-from analyzer.planning import Reading
+from analyzer.planning import PlanReading
 from analyzer.spelling import plain
 from analyzer.timeline import Timeline
 
@@ -51,9 +51,9 @@ def read_claim(timeline: Timeline) -> Claim:
         "max_steps",
     )  # fmt: skip
     warm = first_number(params, "warmup_iters", "warmup_steps", "num_warmup_steps", "warmup_t")
-    warmup_epochs = number(declared.get("warmup_epochs"))
-    declared_warm = number(declared.get("warmup_steps"))
-    ratio = number(declared.get("warmup_ratio"))
+    warmup_epochs = finite_number(declared.get("warmup_epochs"))
+    declared_warm = finite_number(declared.get("warmup_steps"))
+    ratio = finite_number(declared.get("warmup_ratio"))
     pairs: list[tuple[float | None, float]] = []
     for reading in readings or ():
         total = float(reading.total_steps) if reading.total_steps else None
@@ -64,7 +64,7 @@ def read_claim(timeline: Timeline) -> Claim:
         if declared_warm is None and warmup_epochs is None and ratio is None and reading.warmup_steps is None:
             pairs.append((total, warm or 0.0))
     if not pairs:
-        total = number(declared.get("max_steps"))
+        total = finite_number(declared.get("max_steps"))
         widths = _warmups(declared_warm, warmup_epochs, ratio, total, None) or [warm or 0.0]
         pairs = [(total, width) for width in widths]
     if own_total is not None and interval != "epoch":
@@ -79,19 +79,19 @@ def read_claim(timeline: Timeline) -> Claim:
         name=name,
         family=family,
         unit=interval if interval in ("step", "epoch") else None,
-        base_lr=number(declared.get("base_lr")),
-        min_lr=_floor(declared.get("min_lr"), params, number(declared.get("base_lr"))),
+        base_lr=finite_number(declared.get("base_lr")),
+        min_lr=_floor(declared.get("min_lr"), params, finite_number(declared.get("base_lr"))),
         params=params,
         totals=totals or tuple(sorted({t for t, _ in pairs if t is not None})),
-        epochs=number(declared.get("epochs")),
+        epochs=finite_number(declared.get("epochs")),
         warmups=tuple(sorted({w for _, w in pairs})),
         warmup_declared=any(v is not None for v in (declared_warm, warmup_epochs, ratio, warm)),
         warmup_epochs=warmup_epochs if warmup_epochs is not None else (warm if interval == "epoch" else None),
         per_epoch=per_epoch,
         pairs=tuple(pairs),
-        max_steps=number(declared.get("max_steps")),
-        world=int(number(declared.get("world_size")) or 1),
-        accumulation=int(number(declared.get("grad_accumulation")) or 1),
+        max_steps=finite_number(declared.get("max_steps")),
+        world=int(finite_number(declared.get("world_size")) or 1),
+        accumulation=int(finite_number(declared.get("grad_accumulation")) or 1),
         ratio=ratio,
         asked=all(not _derived(declared, key) for key in ("base_lr", "warmup_steps") if key in declared),
     )
@@ -104,7 +104,7 @@ def behind_a_warmup(claim: Claim) -> Claim:
     if not isinstance(children, list) or len(children) != 2 or not isinstance(marks, list) or len(marks) != 1:
         return claim
     first, second = (dict(child) if isinstance(child, dict) else {} for child in children)
-    width, total = number(marks[0]), first_number(second, "T_max", "total_iters")
+    width, total = finite_number(marks[0]), first_number(second, "T_max", "total_iters")
     rises = family_of(str(first.get("name", first.get("type", "")))) in ("linear", "constant")
     behind = family_of(str(second.get("name", second.get("type", ""))))
     if not rises or behind not in COUNTED_FROM_ITS_END or width is None or width <= 0:
@@ -130,7 +130,7 @@ def without_steps(claim: Claim) -> Claim:
     )
 
 
-def followed_readings(timeline: Timeline) -> tuple[Reading, ...]:
+def followed_readings(timeline: Timeline) -> tuple[PlanReading, ...]:
     """Readings of the plan that the log itself follows: with its steps per epoch, and the length it really has.
 
     One reading must explain everything: a total of another reading than the run's is no excuse for a schedule.
@@ -174,7 +174,7 @@ def _warmups(
 
 
 def _floor(declared: Any, params: dict[str, Any], base: float | None) -> float | None:
-    found = number(declared)
+    found = finite_number(declared)
     if found is not None:
         return found
     found = first_number(params, *FLOORS)

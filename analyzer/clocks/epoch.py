@@ -20,7 +20,7 @@ from analyzer.clocks.epoch_ends import (
     from_whole_fractions,
 )
 from analyzer.clocks.epoch_evidence import borne_out, laps_of, one_way_only
-from analyzer.clocks.epoch_explanation import Explanation, explain
+from analyzer.clocks.epoch_explanation import EpochExplanation, explain
 from analyzer.clocks.epoch_search import MEASURED, candidate_lengths, measured_from
 from analyzer.clocks.fractions import along_a_line, bounds_of_stretches, slope_of, slopes_agree, stretches
 from analyzer.clocks.labels import read_labels, validation_labels_elsewhere
@@ -132,7 +132,7 @@ def _explained_fractions(
     return None if found is None else _clock(timeline, labels, found, slope, crossings)
 
 
-def _solve_fractions(timeline: Timeline, bounds: Bounds, slope: Slope, crossings: int) -> Explanation | None:
+def _solve_fractions(timeline: Timeline, bounds: Bounds, slope: Slope, crossings: int) -> EpochExplanation | None:
     starts = bounds.low
     follows = (np.diff(bounds.low_label) == 1) & (np.diff(bounds.session) == 0) & (np.diff(starts) > 0)
     whole = np.round(np.diff(starts)[follows]).astype(np.int64)
@@ -142,7 +142,9 @@ def _solve_fractions(timeline: Timeline, bounds: Bounds, slope: Slope, crossings
     return explain(bounds, lengths, anchor=None, slope=slope, planned=read_planned(timeline), crossings=crossings)
 
 
-def _clock(timeline: Timeline, labels: Labels, found: Explanation, slope: Slope | None, crossings: int) -> EpochClock:
+def _clock(
+    timeline: Timeline, labels: Labels, found: EpochExplanation, slope: Slope | None, crossings: int
+) -> EpochClock:
     pieces = found.pieces
     first_label = int(np.floor(labels.value[0] + labels.half[0]))
     base = first_label if first_label in (0, 1) else 0
@@ -182,7 +184,7 @@ def _clock(timeline: Timeline, labels: Labels, found: Explanation, slope: Slope 
     )
 
 
-def _as_ramp(found: Explanation, breaks: list[Break]) -> list[Break]:
+def _as_ramp(found: EpochExplanation, breaks: list[Break]) -> list[Break]:
     """Lengths that change where epochs end, in one direction and for two epochs or more each, are a ramp.
 
     Nothing that goes wrong with labels or data leaves that: a label that is skipped or given twice, or data that begin

@@ -11,14 +11,14 @@ from msgspec.structs import replace
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.epoch_bounds import Bounds, label_runs
 from analyzer.clocks.epoch_clock import Break, BreakKind, Labels
-from analyzer.clocks.epoch_explanation import Explanation
-from analyzer.clocks.epoch_search import DIFFERENT_STEPS, Piece
+from analyzer.clocks.epoch_explanation import EpochExplanation
+from analyzer.clocks.epoch_search import DIFFERENT_STEPS, EpochPiece
 from analyzer.clocks.session_map import Join
 from analyzer.model import Row
 from analyzer.timeline import Timeline
 
 
-def breaks_between(timeline: Timeline, labels: Labels, found: Explanation) -> list[Break]:
+def breaks_between(timeline: Timeline, labels: Labels, found: EpochExplanation) -> list[Break]:
     """One break for each change of piece; a clock that returns ends the break before it."""
     breaks: list[Break] = []
     pieces = found.pieces
@@ -39,7 +39,9 @@ def breaks_between(timeline: Timeline, labels: Labels, found: Explanation) -> li
     return breaks
 
 
-def _shifted(timeline: Timeline, labels: Labels, found: Explanation, number: int, low: float, high: float) -> Break:
+def _shifted(
+    timeline: Timeline, labels: Labels, found: EpochExplanation, number: int, low: float, high: float
+) -> Break:
     """Labels or data that moved between a piece and the next by an interval of steps."""
     after = found.pieces[number + 1]
     S = float(after.S)
@@ -85,7 +87,7 @@ def whole_laps(low: float, high: float, S: float) -> int:
     return inward if inward and low <= inward * S <= high else 0
 
 
-def _another_length(timeline: Timeline, labels: Labels, found: Explanation, number: int) -> Break:
+def _another_length(timeline: Timeline, labels: Labels, found: EpochExplanation, number: int) -> Break:
     """Epochs of another length from a piece on: at a join, from a boundary on, or from inside an epoch."""
     before, after = found.pieces[number - 1], found.pieces[number]
     start = int(found.bounds.start[after.bound])
@@ -126,7 +128,7 @@ def _beyond_the_plan(timeline: Timeline, labels: Labels) -> int:
     return max(0, beyond) if totals and last <= max(totals) + 1 else 0
 
 
-def changed_inside(labels: Labels, begin: int, before: Piece, after: Piece) -> int:
+def changed_inside(labels: Labels, begin: int, before: EpochPiece, after: EpochPiece) -> int:
     """The row inside an epoch, whose rows begin at ``begin``, from which the later length holds.
 
     The epoch went on from the share of it that was done, or began again if it is longer than both lengths.
@@ -166,7 +168,7 @@ def _began_again(labels: Labels, position: int, late: float, S: float) -> int | 
     return None if jumped else again
 
 
-def _position(labels: Labels, bounds: Bounds, piece: Piece) -> int:
+def _position(labels: Labels, bounds: Bounds, piece: EpochPiece) -> int:
     """The row at which a piece begins to show."""
     position = int(bounds.position[piece.bound])
     if piece.due is not None:
@@ -209,7 +211,7 @@ def anchor_of(timeline: Timeline, labels: Labels) -> tuple[int, int, int] | None
     return low, high, label
 
 
-def shifted_origin(timeline: Timeline, labels: Labels, found: Explanation) -> list[Break]:
+def shifted_origin(timeline: Timeline, labels: Labels, found: EpochExplanation) -> list[Break]:
     """The labels are sound among themselves, but their first boundary is not where the run began."""
     anchor = anchor_of(timeline, labels)
     piece = found.pieces[0]

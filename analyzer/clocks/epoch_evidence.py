@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from analyzer.clocks.epoch_explanation import Explanation, Planned
+from analyzer.clocks.epoch_explanation import EpochExplanation, Planned
 from analyzer.clocks.epoch_search import DIFFERENT_STEPS
 
 LAPS_A_BREAK = 2
@@ -26,7 +26,7 @@ ANCHORED_FIRST = 2
 """The last bound of the first epoch in a log that shows its beginning."""
 
 
-def borne_out(found: Explanation, planned: Planned) -> bool:
+def borne_out(found: EpochExplanation, planned: Planned) -> bool:
     """Whether the epochs that have the clock's length outnumber its free values, or the plan gives the length."""
     inside = [k for k, piece in enumerate(found.pieces) if k and not (piece.at_join or piece.returns)]
     pieces = [found.pieces[k] for k in inside]
@@ -54,14 +54,14 @@ def one_way_only(lengths: Sequence[Fraction]) -> bool:
     return all(a > b for a, b in pairwise(lengths)) or all(a < b for a, b in pairwise(lengths))
 
 
-def _size_of_shift(found: Explanation, number: int) -> float:
+def _size_of_shift(found: EpochExplanation, number: int) -> float:
     """Steps by which a piece's clock lies off the one before it, at most."""
     before, after = found.pieces[number - 1], found.pieces[number]
     sizes = [abs(after.low - before.high), abs(after.high - before.low)]
     return max((size for size in sizes if math.isfinite(size)), default=0.0)
 
 
-def _rows_apart_at_ends(found: Explanation) -> float:
+def _rows_apart_at_ends(found: EpochExplanation) -> float:
     """Steps that the bounds leave open at the usual end of an epoch: 0 where it is known to the step."""
     begin = 1 if found.anchored else 0
     low, high = found.bounds.low[begin + 1 : -1 : 2], found.bounds.high[begin + 2 :: 2]
@@ -71,7 +71,7 @@ def _rows_apart_at_ends(found: Explanation) -> float:
     return float(np.median(apart)) if len(apart) else 0.0
 
 
-def laps_of(found: Explanation, number: int) -> float:
+def laps_of(found: EpochExplanation, number: int) -> float:
     """Complete epochs of a piece, as far as the labels show their ends."""
     bounds, pieces = found.bounds, found.pieces
     stop = pieces[number + 1].bound if number + 1 < len(pieces) else len(bounds)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from analyzer.clocks import prices
 from analyzer.clocks.epoch_bounds import Bounds, feasible_lengths, inside_updates, whole_lengths
 from analyzer.clocks.epoch_clock import Slope
-from analyzer.clocks.epoch_search import Path, Piece, cheapest_paths
+from analyzer.clocks.epoch_search import EpochPiece, Path, cheapest_paths
 
 LAST_BOUNDARIES = 3
 """Boundaries that a ratio must pass through: two can be hit by choosing offset and slope."""
@@ -40,12 +40,12 @@ class Planned(Struct, frozen=True, kw_only=True):
         return not self.lengths or any(_holds(low, high, S) for S in self.lengths)
 
 
-class Explanation(Struct, frozen=True, kw_only=True):
+class EpochExplanation(Struct, frozen=True, kw_only=True):
     """What makes the labels true. With an anchor, bound 0 of ``bounds`` is the origin."""
 
     low: Fraction  # steps per epoch of the first piece, at least
     high: Fraction | None  # at most; None where nothing bounds them
-    pieces: tuple[Piece, ...]
+    pieces: tuple[EpochPiece, ...]
     bounds: Bounds
     cost: float = 0.0
     anchored: bool = False
@@ -61,7 +61,7 @@ def explain(
     slope: Slope | None,
     planned: Planned,
     crossings: int,
-) -> Explanation | None:
+) -> EpochExplanation | None:
     """The cheapest explanation of the bounds; None where labels follow no clock.
 
     Args:
@@ -87,13 +87,13 @@ def explain(
     return replace(best, ratios=ratios, anchored=anchor is not None and best.bounds is not bounds)
 
 
-def _priced(found: Explanation, planned: Planned) -> Explanation:
+def _priced(found: EpochExplanation, planned: Planned) -> EpochExplanation:
     """With what it costs that the plan, or other witnesses, say otherwise."""
     known = planned.knows(found.low, found.high)
     return _against(replace(found, cost=found.cost + (0 if known else prices.UNDECLARED)), planned)
 
 
-def _against(found: Explanation, planned: Planned) -> Explanation:
+def _against(found: EpochExplanation, planned: Planned) -> EpochExplanation:
     lengths = {piece.S for piece in found.pieces}
     borne_out = any(_holds(found.low, found.high, S) or S in lengths for S in planned.confirmed)
     against = bool(planned.confirmed) and not borne_out
@@ -107,7 +107,7 @@ def _of_one_piece(
     planned: Planned,
     ratios: tuple[Fraction, Fraction | None] | None,
     crossings: int,
-) -> list[Explanation]:
+) -> list[EpochExplanation]:
     """One clock from the known origin, one from elsewhere, one of laps that alternate."""
     found = []
     whole = _sound(rooted, slope, planned)
@@ -145,7 +145,7 @@ def _of_one_piece(
     return found
 
 
-def _price_elsewhere(found: Explanation, rooted: Bounds) -> float:
+def _price_elsewhere(found: EpochExplanation, rooted: Bounds) -> float:
     """A few steps early or late everywhere, or a first label that lasts for several epochs."""
     S, piece = float(found.pieces[0].S), found.pieces[0]
     origin = float(rooted.high[0] - S * rooted.high_label[0])
@@ -158,7 +158,7 @@ def _price_elsewhere(found: Explanation, rooted: Bounds) -> float:
 
 def _of_pieces(
     bounds: Bounds, lengths: Mapping[int, int], slope: Slope | None, planned: Planned, crossings: int
-) -> list[Explanation]:
+) -> list[EpochExplanation]:
     """Clocks with breaks: of those that come as cheap, the plan's, or the one that most laps measure."""
     others = () if slope is None or slope.ratio.denominator == 1 else (slope.ratio,)
     paths = cheapest_paths(bounds, lengths, others, laps=crossings, planned=planned.known)
@@ -179,12 +179,12 @@ def _of_pieces(
     return [replace(_along(best, bounds), low=low, high=high)]
 
 
-def _along(path: Path, bounds: Bounds) -> Explanation:
+def _along(path: Path, bounds: Bounds) -> EpochExplanation:
     S = path.pieces[0].S
-    return Explanation(low=S, high=S, pieces=path.pieces, bounds=bounds, cost=path.cost)
+    return EpochExplanation(low=S, high=S, pieces=path.pieces, bounds=bounds, cost=path.cost)
 
 
-def _sound(bounds: Bounds, slope: Slope | None, planned: Planned) -> Explanation | None:
+def _sound(bounds: Bounds, slope: Slope | None, planned: Planned) -> EpochExplanation | None:
     """One S for everything, without a break: a whole one, or for fractions a ratio."""
     exact = feasible_lengths(bounds)
     if exact is None:
@@ -206,7 +206,7 @@ def _with_slope(
     planned: Planned,
     exact: tuple[Fraction, Fraction | None],
     whole: tuple[int, int | None] | None,
-) -> Explanation | None:
+) -> EpochExplanation | None:
     """Laps of a fractional label: whole, within a step of the slope, or the ratio that the slope is."""
     low, high = exact
     near = math.floor(slope.low - 1) + 1, math.ceil(slope.high + 1) - 1
@@ -242,16 +242,16 @@ def _ratios(bounds: Bounds, slope: Slope | None, planned: Planned) -> tuple[Frac
     return next(iter([*confirmed, *found]), None)
 
 
-def _narrowed(found: Explanation, S: Fraction) -> Explanation:
+def _narrowed(found: EpochExplanation, S: Fraction) -> EpochExplanation:
     return _single(found.bounds, S, S, S)
 
 
-def _single(bounds: Bounds, S: Fraction, low: Fraction, high: Fraction | None) -> Explanation:
+def _single(bounds: Bounds, S: Fraction, low: Fraction, high: Fraction | None) -> EpochExplanation:
     """The one piece under an S that is known to be feasible."""
     least, most = float(bounds.lows(float(S)).max()), float(bounds.highs(float(S)).min())
     if least > most:  # a ratio, whose boundaries lie inside updates
         least = most = (least + most) / 2
-    return Explanation(low=low, high=high, pieces=(Piece(bound=0, S=S, low=least, high=most),), bounds=bounds)
+    return EpochExplanation(low=low, high=high, pieces=(EpochPiece(bound=0, S=S, low=least, high=most),), bounds=bounds)
 
 
 def _simplest(low: Fraction, high: Fraction | None) -> Fraction | None:

@@ -46,7 +46,7 @@ FEWEST_LAPS = 2
 Measured = dict[int, tuple[int, int | None, float] | None]  # what ``measured_from`` found, by bound
 
 
-class Piece(Struct, frozen=True, kw_only=True):
+class EpochPiece(Struct, frozen=True, kw_only=True):
     """A stretch of bounds under one clock: S, and the offset in [low, high]."""
 
     bound: int  # index of the first bound
@@ -63,7 +63,7 @@ class Piece(Struct, frozen=True, kw_only=True):
 class Path(Struct, frozen=True, kw_only=True):
     """Pieces in written order and what they cost."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[EpochPiece, ...]
     cost: float
 
 
@@ -77,8 +77,8 @@ class _Any:
 class _Stage(Struct, frozen=True, kw_only=True):
     """A path that has come to a bound at which its next piece begins, with the offsets that are left to it there."""
 
-    before: tuple[Piece, ...]
-    piece: Piece
+    before: tuple[EpochPiece, ...]
+    piece: EpochPiece
     cost: float
 
 
@@ -102,7 +102,7 @@ def cheapest_paths(
     limit += prices.AT_JOIN * int(np.count_nonzero(np.diff(bounds.session)))
     order = count()
     tried = [Fraction(length) for length in sorted(lengths, key=lambda one: -lengths[one])[:MOST_LENGTHS]]
-    start = [Piece(bound=0, S=S, low=-math.inf, high=math.inf) for S in (*tried, *others)]
+    start = [EpochPiece(bound=0, S=S, low=-math.inf, high=math.inf) for S in (*tried, *others)]
     known: Container[Fraction] = planned or _Any()
     queue = [
         (cost, 0, next(order), _Stage(before=(), piece=piece, cost=cost))
@@ -126,7 +126,7 @@ def cheapest_paths(
             continue
         kept[place] = kept.get(place, 0) + 1
         reach, low, high = _reach(bounds, piece)
-        done = Piece(**{**{f: getattr(piece, f) for f in piece.__struct_fields__}, "low": low, "high": high})
+        done = EpochPiece(**{**{f: getattr(piece, f) for f in piece.__struct_fields__}, "low": low, "high": high})
         if reach == len(bounds):
             if all(first != path.pieces[0].S for path in found):
                 found.append(Path(pieces=(*stage.before, done), cost=cost))
@@ -162,7 +162,7 @@ def candidate_lengths(laps: tuple[Ints, Ints], extra: tuple[int, ...] = ()) -> d
     return found
 
 
-def _reach(bounds: Bounds, piece: Piece) -> tuple[int, float, float]:
+def _reach(bounds: Bounds, piece: EpochPiece) -> tuple[int, float, float]:
     """The first bound that leaves the piece no offset, and the offsets up to it."""
     S, k = float(piece.S), piece.bound
     low = np.maximum.accumulate(np.maximum(bounds.low[k:] - S * bounds.low_label[k:], piece.low))
@@ -176,19 +176,19 @@ def _reach(bounds: Bounds, piece: Piece) -> tuple[int, float, float]:
 
 def _following(
     bounds: Bounds,
-    before: tuple[Piece, ...],
-    piece: Piece,
+    before: tuple[EpochPiece, ...],
+    piece: EpochPiece,
     reach: int,
     measured: Measured,
     known: Container[Fraction],
-) -> Iterator[tuple[Piece, float]]:
+) -> Iterator[tuple[EpochPiece, float]]:
     """Pieces that may follow where a piece ends, each with its price."""
     S = float(piece.S)
     own_low = float(bounds.low[reach] - S * bounds.low_label[reach])
     own_high = float(bounds.high[reach] - S * bounds.high_label[reach])
     opening = _last_opening(bounds.session, piece.bound, reach)
     if opening is not None:
-        yield Piece(bound=opening, S=piece.S, low=-math.inf, high=math.inf, at_join=True), prices.AT_JOIN
+        yield EpochPiece(bound=opening, S=piece.S, low=-math.inf, high=math.inf, at_join=True), prices.AT_JOIN
         yield from _another_length(bounds, piece, opening, measured, known, at_join=True)
     if opening == reach:
         return
@@ -198,7 +198,7 @@ def _following(
         if due is not None
         else -math.ceil((piece.low - own_high) / S - CLOSE)
     )
-    moved = Piece(bound=reach, S=piece.S, low=piece.low + laps * S, high=piece.high + laps * S, laps=laps, due=due)
+    moved = EpochPiece(bound=reach, S=piece.S, low=piece.low + laps * S, high=piece.high + laps * S, laps=laps, due=due)
     if max(moved.low, own_low) <= min(moved.high, own_high) + CLOSE:
         again = any(one.laps == laps and not one.at_join for one in (*before, piece))
         price = prices.AGAIN if again else prices.INSIDE + prices.FURTHER_LAP * (abs(laps) - 1)
@@ -206,20 +206,21 @@ def _following(
     since = -math.inf
     if due is None and bounds.low[reach - 1] > -math.inf and bounds.high_label[reach] >= bounds.low_label[reach - 1]:
         since = float(bounds.low[reach - 1]) - S * float(bounds.high_label[reach])  # the label changes at the boundary
-    within = Piece(bound=reach, S=piece.S, low=max(since, piece.low - S), high=piece.high + S, due=due)
+    within = EpochPiece(bound=reach, S=piece.S, low=max(since, piece.low - S), high=piece.high + S, due=due)
     if within.low <= own_high and own_low <= within.high:
         yield within, prices.INSIDE
     if before and before[-1].S == piece.S and not (piece.at_join or piece.laps or piece.returns):
         back = before[-1]
         if max(back.low, own_low) <= min(back.high, own_high) + CLOSE:
-            yield Piece(bound=reach, S=piece.S, low=back.low, high=back.high, returns=True, due=due), prices.RETURNS
+            returned = EpochPiece(bound=reach, S=piece.S, low=back.low, high=back.high, returns=True, due=due)
+            yield returned, prices.RETURNS
     for k in range(max(piece.bound + 2, reach - 3), reach + 1):
         if k == reach and bounds.start[k] != bounds.start[k - 1]:
             continue  # the boundary at which the length changes is one of both lengths
         yield from _another_length(bounds, piece, k, measured, known, at_join=False)
 
 
-def _ends_at(bounds: Bounds, piece: Piece, k: int) -> bool:
+def _ends_at(bounds: Bounds, piece: EpochPiece, k: int) -> bool:
     """Whether the piece's clock ends an epoch between the row before bound k and the row of bound k."""
     S, label = float(piece.S), float(bounds.low_label[k - 1])
     return piece.low + S * label <= bounds.high[k] and piece.high + S * label >= bounds.low[k - 1]
@@ -231,8 +232,8 @@ def _last_opening(session: Ints, begin: int, reach: int) -> int | None:
 
 
 def _another_length(
-    bounds: Bounds, piece: Piece, k: int, measured: Measured, known: Container[Fraction], *, at_join: bool
-) -> Iterator[tuple[Piece, float]]:
+    bounds: Bounds, piece: EpochPiece, k: int, measured: Measured, known: Container[Fraction], *, at_join: bool
+) -> Iterator[tuple[EpochPiece, float]]:
     """The piece that begins at bound k under the S that the labels behind it measure, where they do."""
     at_boundary = not at_join and bounds.start[k] != bounds.start[k - 1]
     if at_boundary and not (math.isfinite(bounds.low[k - 1]) and math.isfinite(bounds.high[k])):
@@ -254,7 +255,7 @@ def _another_length(
     price = prices.AT_JOIN if at_join else prices.AGAIN if again else prices.ANOTHER_LENGTH
     price += 0 if at_join or at_boundary else prices.MIXED_LAP
     price += 0 if at_join or S in known else prices.UNDECLARED
-    yield Piece(bound=k, S=S, low=low, high=math.inf, at_join=at_join, another_length=True), price
+    yield EpochPiece(bound=k, S=S, low=low, high=math.inf, at_join=at_join, another_length=True), price
 
 
 def measured_from(bounds: Bounds, k: int, *, opened: bool) -> tuple[int, int | None, float] | None:

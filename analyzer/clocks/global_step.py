@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 import numpy as np
 
 from analyzer.clocks.axes import axis_of
 from analyzer.clocks.cadence import distinct_steps, is_rounded_share, usual_cadence
-from analyzer.clocks.step_axis import KnownBy, RunEnd, StepAxis
-from analyzer.model import NO_STEP, Ints, Row, Series, View
+from analyzer.clocks.step_axis import KnownBy, StepAxis
+from analyzer.model import NO_STEP, Ints, Series, View
 from analyzer.timeline import Timeline
-
-FEWEST_ROWS = 3
-"""Training rows that show how often rows are written; fewer say nothing about what came behind the last."""
 
 ZERO_BASED = ("pytorch-lightning", "lightning", "detectron2")  # loggers that write the first update as step 0
 ONE_BASED = ("transformers", "megatron", "mmengine", "olmo")  # reference: how each framework counts, in the docs
@@ -116,57 +112,7 @@ def last_step(timeline: Timeline) -> int | None:
 
 
 
-def updates_done(timeline: Timeline) -> RunEnd | None:
-    """Updates at the end of the log; None when the axis counts something whose size in updates is not known."""
-    series, axis = main_series(timeline), timeline.step_axis
-    last = last_step(timeline)
-    if series is None or last is None:
-        return None
-    if axis.per_update is None and axis.unit in ("sample", "token"):  # no batch is larger than rows are apart
-        fewest = last // max(1, int(np.gcd.reduce(distinct_steps(series.step))))
-        return RunEnd(last_step=last, low=fewest, seen=fewest, high=None, evidence=_row_at(timeline, last))
-    if axis.per_update is None:
-        return None
-    if axis.unit != "update":
-        done, unseen = round(last / axis.per_update), math.ceil(axis.cadence / axis.per_update) - 1
-        return RunEnd(last_step=last, low=done, seen=done, high=done + unseen, evidence=_row_at(timeline, last))
-    distinct = distinct_steps(series.step)
-    spacing = max(1, axis.cadence, *np.diff(distinct[-2:]).tolist())
-    enough = len(distinct) >= FEWEST_ROWS
-    closing = [
-        int(one.step.max())
-        for one in timeline.view.series.values()
-        if len(one) and last < int(one.step.max()) <= last + spacing
-    ]
-    closed = any(re.search(r"(?:^|/)train_runtime$", tag) for tag in timeline.view.series)
-    end = max(closing, default=last)
-    counted = _counter_saved(timeline)
-    if counted is not None and end <= counted < end + spacing:  # the state file's own counter, behind the last row
-        evidence = _row_at(timeline, end)
-        return RunEnd(last_step=counted, low=counted, seen=counted, high=counted, evidence=evidence)
-    earliest = end - 1 if closing and end - last > 1 else last
-    base_low, base_high = (1, 0) if axis.base is None else (axis.base, axis.base)
-    seen = end - base_high + 1
-    unseen = 0 if closed else last + spacing - 1 - end
-    return RunEnd(
-        last_step=end,
-        low=earliest - base_low + 1,
-        seen=seen,
-        high=seen + max(0, unseen) if closed or enough else None,
-        evidence=_row_at(timeline, end),
-    )
 
 
-def _counter_saved(timeline: Timeline) -> int | None:
-    """``global_step`` of the Trainer's state file: updates done when it was written."""
-    found = [fact.value for fact in timeline.run.facts if fact.key == "global_step"]
-    return int(found[0]) if found and isinstance(found[0], int) else None
 
 
-def _row_at(timeline: Timeline, step: int) -> Row:
-    """The last row that was written at a step, of the main series where it has one."""
-    main = main_series(timeline)
-    candidates = [main] if main is not None and bool(np.any(main.step == step)) else list(timeline.view.series.values())
-    found = [(one, int(np.nonzero(one.step == step)[0][-1])) for one in candidates if bool(np.any(one.step == step))]
-    series, index = max(found, key=lambda one: int(one[0].row[one[1]]))
-    return timeline.row(series, index, "last row of the run")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from analyzer.clocks.closing_rows import closing_rows_fit
 from analyzer.clocks.epoch_clock import EpochClock
-from analyzer.clocks.global_step import updates_done
 from analyzer.clocks.planned_epochs import planned_steps_per_epoch
+from analyzer.clocks.run_end import updates_done
 from analyzer.timeline import Timeline
 
 

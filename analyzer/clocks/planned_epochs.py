@@ -8,7 +8,7 @@ from fractions import Fraction
 from analyzer.clocks.closing_rows import closing_lengths, closing_rows_fit
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.epoch_explanation import Planned
-from analyzer.clocks.global_step import updates_done
+from analyzer.clocks.run_end import updates_done
 from analyzer.timeline import Timeline
 
 OPEN, OPEN_SHARE = Fraction(2), Fraction(1, 20)

@@ -16,7 +16,7 @@ from analyzer.clocks.traces import beside, starts_in
 from analyzer.model import NO_STEP, Run, Series, View
 
 
-class Mark(Struct, frozen=True, kw_only=True):
+class LifeMark(Struct, frozen=True, kw_only=True):
     """A place in one view where a new life begins."""
 
     cut: Cut
@@ -24,7 +24,7 @@ class Mark(Struct, frozen=True, kw_only=True):
     marked: bool = False
 
 
-def marks_of(view: View, run: Run) -> list[Mark]:
+def marks_of(view: View, run: Run) -> list[LifeMark]:
     """All places of a view where a new life begins, in written order."""
     marks = _new_files(view, run)
     starts = {mark.cut[0] for mark in marks}
@@ -43,9 +43,9 @@ def marks_of(view: View, run: Run) -> list[Mark]:
     return _near_ones_joined(marks, references)
 
 
-def _near_ones_joined(marks: list[Mark], references: Sequence[Series]) -> list[Mark]:
+def _near_ones_joined(marks: list[LifeMark], references: Sequence[Series]) -> list[LifeMark]:
     """Marks without a training row between them are one place."""
-    kept: list[Mark] = []
+    kept: list[LifeMark] = []
     for mark in marks:
         if kept and kept[-1].cut[0] == mark.cut[0] and references:
             between = (kept[-1].cut[1], mark.cut[1])
@@ -57,9 +57,9 @@ def _near_ones_joined(marks: list[Mark], references: Sequence[Series]) -> list[M
     return kept
 
 
-def _new_files(view: View, run: Run) -> list[Mark]:
+def _new_files(view: View, run: Run) -> list[LifeMark]:
     """Files whose writer started when the one before had ended; siblings that wrote side by side are one life."""
-    marks: list[Mark] = []
+    marks: list[LifeMark] = []
     if len(view.sources) < 2:
         return marks
     seen: set[str] = set()
@@ -77,7 +77,7 @@ def _new_files(view: View, run: Run) -> list[Mark]:
         if seen and shared and not side_by_side:
             first = _first_row(view, source)
             kind: Sign = "new event file" if run.sources[source].format == "tfevents" else "new file"
-            marks.append(Mark(cut=(source, first), how_known=kind))
+            marks.append(LifeMark(cut=(source, first), how_known=kind))
             life_ends = float(times.max()) if len(times) else -np.inf
         elif len(times):
             life_ends = max(life_ends, float(times.max()))
@@ -90,13 +90,13 @@ def _first_row(view: View, source: int) -> int:
     return min((int(rows[0]) for rows in parts if len(rows)), default=0)
 
 
-def _inside_a_file(view: View, run: Run, source: int, references: Sequence[Series]) -> list[Mark]:
+def _inside_a_file(view: View, run: Run, source: int, references: Sequence[Series]) -> list[LifeMark]:
     marks = [
-        Mark(cut=(source, row), how_known=why, marked=why == "session marker")
+        LifeMark(cut=(source, row), how_known=why, marked=why == "session marker")
         for row, why in starts_in(view, run, source).items()
     ]
     counters = [(one, beside(view, run, one, source)) for one in references]
-    marks += [Mark(cut=(source, row), how_known="step falls back") for row in falls_agreed_on(counters, source)]
+    marks += [LifeMark(cut=(source, row), how_known="step falls back") for row in falls_agreed_on(counters, source)]
     return marks
 
 

@@ -114,7 +114,7 @@ class Copies(Struct, frozen=True, kw_only=True, eq=False):
     second: Ints  # and of their copies
 
 
-class Account(Struct, frozen=True, kw_only=True, eq=False):
+class LivesOfView(Struct, frozen=True, kw_only=True, eq=False):
     """One view, its joins, and where another run begins in the same place: every clock and the loss start over."""
 
     view: View  # of one run's rows, each once: the longest run that the view holds

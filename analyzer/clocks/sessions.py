@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.rows import rows_of, training_series
 from analyzer.clocks.session_cuts import habit_of_falls, marks_of
-from analyzer.clocks.session_map import Account, Cut, Join, Session, SessionMap, StepChange
+from analyzer.clocks.session_map import Cut, Join, LivesOfView, Session, SessionMap, StepChange
 from analyzer.clocks.tellings import copies_of
 from analyzer.clocks.witnesses import step_went_back, witnesses_at
 from analyzer.clocks.writers import without_repeated_rows
@@ -32,18 +32,18 @@ PRECEDENCE: tuple[StepChange, ...] = ("reset", "replayed", "skipped", "fresh", "
 
 
 
-def account_of(view: View, run: Run) -> Account:
+def account_of(view: View, run: Run) -> LivesOfView:
     """Cut one view into lives, and leave out second copies of rows and the lives of other runs."""
     account = _lives_of(view, run)
     return replace(account, copies=tuple(copies_of(account)))
 
 
-def _lives_of(view: View, run: Run) -> Account:
+def _lives_of(view: View, run: Run) -> LivesOfView:
     whole, view = view, without_repeated_rows(_with_steps(view))
     joins = _joins_of_view(view, run)
     others = tuple(join for join, _ in joins if join.step in OTHER_RUN)
     if not others:
-        return Account(view=view, whole=whole, joins=tuple(joins), begins_again=habit_of_falls(view, run))
+        return LivesOfView(view=view, whole=whole, joins=tuple(joins), begins_again=habit_of_falls(view, run))
     begins = [cut for join, cut in joins if join.step in OTHER_RUN]
     runs = SessionMap(sessions=_no_sessions(len(begins) + 1),
                       starts=_starts(view, [(cut, number + 1) for number, cut in enumerate(begins)]))
@@ -51,7 +51,7 @@ def _lives_of(view: View, run: Run) -> Account:
     longest = len(rows) - 1 - int(np.argmax(rows[::-1]))  # the last of equals: what a user would call the run
     series = {tag: rows_of(one, runs.of(one) == longest) for tag, one in view.series.items()}
     kept = replace(view, series={tag: one for tag, one in series.items() if len(one)})
-    return Account(view=kept, whole=whole, joins=tuple(_joins_of_view(kept, run)), other_runs=others)
+    return LivesOfView(view=kept, whole=whole, joins=tuple(_joins_of_view(kept, run)), other_runs=others)
 
 
 def _with_steps(view: View) -> View:

@@ -1,4 +1,4 @@
-"""The nouns of the step axis: what it counts, where it ends, and where it runs ahead of the rows."""
+"""The nouns of the step axis: what it counts, and where it runs ahead of the rows."""
 
 from __future__ import annotations
 
@@ -21,18 +21,6 @@ class StepAxis(Axis, frozen=True, kw_only=True):
     cadence: int = 1  # usual difference of two logged steps of the main series
 
 
-class RunEnd(Struct, frozen=True, kw_only=True):
-    """How many updates the log shows, as an interval: rows every c steps leave up to c - 1 of them unseen."""
-
-    last_step: int
-    low: int
-    seen: int  # at most so many, if nothing came behind the last row
-    high: int | None  # None: nothing says how many may have come behind it
-    evidence: Row
-
-    def holds(self, total: int) -> bool:
-        """Whether the run can have had so many updates."""
-        return self.low <= total and (self.high is None or total <= self.high)
 
 
 class StepJump(Struct, frozen=True, kw_only=True):

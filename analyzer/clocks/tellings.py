@@ -8,7 +8,7 @@ from itertools import zip_longest
 import numpy as np
 
 from analyzer.clocks.rows import place_of
-from analyzer.clocks.session_map import Account, Copies
+from analyzer.clocks.session_map import Copies, LivesOfView
 from analyzer.clocks.wall_time import times_of
 from analyzer.model import Ints
 
@@ -34,7 +34,7 @@ class Tellings:
 
 
 
-def copies_of(account: Account) -> Iterator[Copies]:
+def copies_of(account: LivesOfView) -> Iterator[Copies]:
     """Joins of a view at which rows were copied, not trained again."""
     lives = [
         (account.view, [join for join, _ in account.joins]),

@@ -12,7 +12,7 @@ from analyzer.roles import role_of_tag
 from analyzer.timeline import Timeline
 
 
-class Beside(Struct, frozen=True, kw_only=True, eq=False):
+class BesideTraining(Struct, frozen=True, kw_only=True, eq=False):
     """Points of a series with the main counter around them; arrays of shape (n,)."""
 
     series: Series
@@ -38,7 +38,7 @@ def training_rows(timeline: Timeline, view: View) -> Series | None:
     return None
 
 
-def beside_training(timeline: Timeline, main: Series, series: Series) -> Beside | None:
+def beside_training(timeline: Timeline, main: Series, series: Series) -> BesideTraining | None:
     """Place a series among the training rows: by rows in one file, by time in two; None without either."""
     if series is main or (len(series) == len(main) and np.array_equal(series.step, main.step)):
         return None
@@ -60,7 +60,9 @@ def beside_training(timeline: Timeline, main: Series, series: Series) -> Beside 
     before, after = np.clip(at - 1, 0, len(main) - 1), np.clip(at, 0, len(main) - 1)
     before = np.where(session[before] == same_session, before, after)
     after = np.where(session[after] == same_session, after, before)
-    return Beside(series=series, index=mine, step=series.step[mine], before=main.step[before], after=main.step[after])
+    return BesideTraining(
+        series=series, index=mine, step=series.step[mine], before=main.step[before], after=main.step[after]
+    )
 
 
 def sources_of(series: Series) -> list[int]:

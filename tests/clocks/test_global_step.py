@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analyzer.clocks.cadence import is_rounded_share, usual_cadence
-from analyzer.clocks.global_step import updates_done
+from analyzer.clocks.run_end import updates_done
 from analyzer.config.declared import checked_fact, merge
 from analyzer.discovery import discover
 from analyzer.reconstruction import reconstruct

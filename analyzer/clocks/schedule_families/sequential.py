@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from msgspec.structs import replace
 
-from analyzer.clocks.claim import Claim, first_number, number
+from analyzer.clocks.claim import Claim, finite_number, first_number
 from analyzer.clocks.schedule_families.conventions import Extras
 from analyzer.clocks.schedules import Family, Schedule
 from analyzer.model import Floats
@@ -42,7 +42,7 @@ def admitted(
     chained = "chain" in claim.name.lower()
     if len(known) != len(children) or (not chained and len(marks) != len(children) - 1):
         return
-    places = () if chained else tuple(float(mark) for mark in marks if number(mark) is not None)
+    places = () if chained else tuple(float(mark) for mark in marks if finite_number(mark) is not None)
     end = known[-1].total + (places[-1] if places else 0.0)
     yield replace(blank, parts=tuple(known), milestones=places, total=end, warmup=0.0)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from msgspec.structs import replace
 
-from analyzer.clocks.claim import Claim, first_number, number
+from analyzer.clocks.claim import Claim, finite_number, first_number
 from analyzer.clocks.schedule_families.conventions import Extras, warmed
 from analyzer.clocks.schedules import Family, Schedule
 from analyzer.model import Floats
@@ -30,7 +30,7 @@ def admitted(
     gamma = first_number(params, "gamma", "decay_rate", "factor")
     gamma = 0.1 if gamma is None else gamma
     marks = params.get("milestones") or params.get("boundaries") or params.get("steps")
-    if isinstance(marks, list) and all(number(mark) is not None for mark in marks):
+    if isinstance(marks, list) and all(finite_number(mark) is not None for mark in marks):
         places, values = tuple(float(mark) for mark in marks), params.get("values")
         levels: tuple[float, ...] = ()
         if isinstance(values, list) and len(values) == len(places) + 1 and values[0]:

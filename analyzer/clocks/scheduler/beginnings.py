@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify
-from analyzer.clocks.scheduler.breaks import Change
+from analyzer.clocks.scheduler.breaks import CounterChange
 from analyzer.clocks.scheduler.tied import Tied, stated
 
 FEWEST_BEFORE = 8  # rows that a schedule nobody declared must explain before it is left
@@ -25,7 +25,7 @@ class Left(Struct, frozen=True, kw_only=True, eq=False):
     """A reference and its breaks."""
 
     tied: Tied
-    found: tuple[Change, ...]
+    found: tuple[CounterChange, ...]
     declared: bool
 
 
@@ -61,7 +61,7 @@ def by_increments(claim: Claim, rows: Observed) -> Left | None:
         if fit.family != "step" and agrees(fit, counted.axes["step"], y, tolerance).all():
             ends = np.append(odd[1:], len(y) - 1)
             found = tuple(
-                Change(place=int(k) + 1, rows=int(end - k), how="shift", size=float(extra[k + 1]))
+                CounterChange(place=int(k) + 1, rows=int(end - k), how="shift", size=float(extra[k + 1]))
                 for k, end in zip(odd, ends, strict=True)
             )
             return Left(tied=Tied(schedule=fit, axis="step", unit="step"), found=found, declared=False)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from analyzer.clocks.scheduler.counters import Table, counters_of
+from analyzer.clocks.scheduler.counters import CounterTable, counters_of
 from analyzer.distinct import distinct
 from analyzer.model import Floats
 
@@ -33,7 +33,7 @@ VAGUE = 0.1  # relative; a rate printed with one digit tells no factor
 FACTOR = 1e-3  # relative; a smaller one is an estimate's own error
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class CounterChange(Struct, frozen=True, kw_only=True):
     """From row ``place`` on, for ``rows`` rows, the log follows the schedule in another way."""
 
     place: int
@@ -44,15 +44,15 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 def changes(
-    value: Value, table: Table, x: Floats, y: Floats, tolerance: Floats, *, most: int, counter_only: bool
-) -> list[Change] | None:
+    value: Value, table: CounterTable, x: Floats, y: Floats, tolerance: Floats, *, most: int, counter_only: bool
+) -> list[CounterChange] | None:
     """The fewest changes that pass through every row, by always taking what lasts longest; None when nothing does.
 
     Args:
         most: changes, after which it is given up.
         counter_only: the counter alone may change (it waits, jumps, stands still), not the rate beside it.
     """
-    found: list[Change] = []
+    found: list[CounterChange] = []
     shift, factor = 0.0, 1.0
     place = kept_until(value, x, y, tolerance, 0)
     while place < len(x):
@@ -78,11 +78,11 @@ def changes(
     return found
 
 
-def _near(change: Change, shift: float) -> float:
+def _near(change: CounterChange, shift: float) -> float:
     return -abs(change.size - shift) if change.how == "shift" else 0.0
 
 
-def _lasts(change: Change, shift: float, count: int) -> bool:
+def _lasts(change: CounterChange, shift: float, count: int) -> bool:
     """Whether a change is more than the row that it begins with: a wait may be followed by another at once."""
     if change.how == "shift":
         waits = 0 < shift - change.size <= LONGEST_WAIT
@@ -90,7 +90,7 @@ def _lasts(change: Change, shift: float, count: int) -> bool:
     return change.rows >= FEWEST_AFTER or change.how == "single"
 
 
-def single_rows(good: NDArray[np.bool_]) -> list[Change] | None:
+def single_rows(good: NDArray[np.bool_]) -> list[CounterChange] | None:
     """Misses that come one or two at a time beside a schedule that passes through most rows; None for others."""
     if good.all() or not good[-1] or good.sum() < max(FEWEST_GOOD, GOOD_SHARE * len(good)):
         return None
@@ -100,34 +100,34 @@ def single_rows(good: NDArray[np.bool_]) -> list[Change] | None:
         return None
     ends = np.append(begins[1:], len(good))
     return [
-        Change(place=int(at), rows=int(end - at), how="single", size=float(length))
+        CounterChange(place=int(at), rows=int(end - at), how="single", size=float(length))
         for at, end, length in zip(begins, ends, lengths, strict=True)
     ]
 
 
 def _counters_on(
-    value: Value, table: Table, x: Floats, y: Floats, tolerance: Floats, place: int, shift: float, *, away: bool
-) -> Iterator[Change]:
+    value: Value, table: CounterTable, x: Floats, y: Floats, tolerance: Floats, place: int, shift: float, *, away: bool
+) -> Iterator[CounterChange]:
     """Every counter with which the rows from a place on may follow the schedule, with how long each lasts."""
     for c in _shifts(value, table, x, y, tolerance, place, shift, away=away):
         end = kept_until(lambda at, c=c: value(at + c), x, y, tolerance, place)  # type: ignore[misc]
-        yield Change(place=place, rows=end - place, how="shift", size=c)
+        yield CounterChange(place=place, rows=end - place, how="shift", size=c)
     level = float(y[place])
     end = kept_until(lambda at: np.full_like(at, level), x, y, tolerance, place, slack=2.0)
-    yield Change(place=place, rows=end - place, how="level", size=level)
+    yield CounterChange(place=place, rows=end - place, how="level", size=level)
 
 
 def _rates_on(
     value: Value, x: Floats, y: Floats, tolerance: Floats, place: int, shift: float, factor: float
-) -> Iterator[Change]:
+) -> Iterator[CounterChange]:
     """Single rows beside the schedule, or all further rows a multiple of it."""
     for skip in range(1, SINGLE_ROWS + 1):
         if place + skip == len(x):
-            yield Change(place=place, rows=skip, how="single", size=skip)
+            yield CounterChange(place=place, rows=skip, how="single", size=skip)
         elif place + skip < len(x):
             end = kept_until(lambda at: factor * value(at + shift), x, y, tolerance, place + skip)
             if end - place - skip >= min(FEWEST_AFTER, len(x) - place - skip):  # they come back
-                yield Change(place=place, rows=end - place, how="single", size=skip)
+                yield CounterChange(place=place, rows=end - place, how="single", size=skip)
                 break
     ahead = slice(place, place + FEWEST_AFTER)
     now = value(x[ahead] + shift)
@@ -137,11 +137,11 @@ def _rates_on(
     other = float(np.sum(weight * y[ahead]) / np.sum(weight * now))
     if other > 0 and abs(other - 1) > FACTOR:
         end = kept_until(lambda at: other * value(at + shift), x, y, tolerance, place, slack=2.0)
-        yield Change(place=place, rows=end - place, how="scale", size=other)
+        yield CounterChange(place=place, rows=end - place, how="scale", size=other)
 
 
 def _shifts(
-    value: Value, table: Table, x: Floats, y: Floats, tolerance: Floats, place: int, near: float, *, away: bool
+    value: Value, table: CounterTable, x: Floats, y: Floats, tolerance: Floats, place: int, near: float, *, away: bool
 ) -> list[float]:
     """Counters, beyond each row's own, with which the schedule passes longest through the next rows.
 

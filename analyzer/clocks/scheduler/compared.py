@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks import prices
-from analyzer.clocks.claim import Claim, number
+from analyzer.clocks.claim import Claim, finite_number
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_families.conventions import USUAL_FLOORS
 from analyzer.clocks.schedule_fit import Fit, agrees, identified
@@ -115,7 +115,7 @@ def whole_fits(claim: Claim, rows: Observed, sample: Observed, axis: str) -> Ite
         fits = identified(
             sample.axes[axis], sample.rate, sample.tolerance,
             families=families, peaks=stated(claim.base_lr), floors=stated(claim.min_lr),
-            power=number(claim.params.get("power")),
+            power=finite_number(claim.params.get("power")),
         )  # fmt: skip
         for fit in fits:
             if agrees(fit, x, rows.rate, rows.tolerance).all() and not _only_at_joins(rows, fit):
@@ -164,7 +164,7 @@ def same_family(claim: Claim, fit: Fit, rows: Observed, axis: str) -> bool:
     declared, read = claim.family, fit.family
     if declared in (None, "plateau", read) or still_rising(rows, fit):
         return True
-    power = number(claim.params.get("power"))
+    power = finite_number(claim.params.get("power"))
     return (
         (declared == "wsd" and read in ("linear", "cosine", "polynomial", "1-sqrt", "constant"))
         or (declared == "polynomial" and read == "linear" and power in (None, 1))

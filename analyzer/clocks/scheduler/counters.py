@@ -23,7 +23,7 @@ BISECTIONS = 50
 FIRST_CHUNK = 256  # rows looked at together; four times as many after each
 
 
-class Table(Struct, frozen=True, kw_only=True, eq=False):
+class CounterTable(Struct, frozen=True, kw_only=True, eq=False):
     """A schedule at the whole counters ``first``, ``first + 1``, ...; stretches share their turning points."""
 
     first: int
@@ -43,7 +43,7 @@ class Course(Struct, frozen=True, kw_only=True, eq=False):
     refuted: int | None = None
 
 
-def tabled(value: Callable[[Floats], Floats], highest: float) -> Table | None:
+def tabled(value: Callable[[Floats], Floats], highest: float) -> CounterTable | None:
     """A schedule at every whole counter up to ``highest``; None where these are too many."""
     if not highest < LONGEST_TABLE:
         return None
@@ -57,7 +57,7 @@ def tabled(value: Callable[[Floats], Floats], highest: float) -> Table | None:
     turns = turns[way[turns - 1] != 0]
     if len(turns) > MOST_STRETCHES:
         return None
-    return Table(
+    return CounterTable(
         first=LOWEST,
         rate=rate,
         starts=np.concatenate([[0], turns]).astype(np.int64),
@@ -65,7 +65,9 @@ def tabled(value: Callable[[Floats], Floats], highest: float) -> Table | None:
     )
 
 
-def inverted(table: Table, stretch: int, low: Floats, high: Floats, *, whole: bool = True) -> tuple[Floats, Floats]:
+def inverted(
+    table: CounterTable, stretch: int, low: Floats, high: Floats, *, whole: bool = True
+) -> tuple[Floats, Floats]:
     """First and last counter of one stretch whose rates lie in [low, high]; last < first where there is none.
 
     Args:
@@ -88,7 +90,7 @@ def inverted(table: Table, stretch: int, low: Floats, high: Floats, *, whole: bo
     return table.first + start + at_least.astype(np.float64), table.first + start + at_most.astype(np.float64)
 
 
-def counters_of(table: Table, low: float, high: float) -> Floats:
+def counters_of(table: CounterTable, low: float, high: float) -> Floats:
     """Every whole counter whose rate lies in [low, high], ascending; the first thousands of a level."""
     found = []
     for stretch in range(len(table.starts)):
@@ -98,7 +100,7 @@ def counters_of(table: Table, low: float, high: float) -> Floats:
     return distinct(np.concatenate(found)) if found else np.zeros(0)
 
 
-def course_through(table: Table, rate: Floats, tolerance: Floats, *, whole: bool = True) -> Course:
+def course_through(table: CounterTable, rate: Floats, tolerance: Floats, *, whole: bool = True) -> Course:
     """The lowest path through the counters that every row admits.
 
     A row that a stretch does not reach sends the path into the next one: it never comes back, and to leave a stretch
@@ -127,7 +129,8 @@ def course_through(table: Table, rate: Floats, tolerance: Floats, *, whole: bool
 
 
 def _over_the_turns(
-    table: Table, stretch: int, rows: slice, below: Floats, above: Floats, low: Floats, high: Floats, *, whole: bool
+    table: CounterTable, stretch: int, rows: slice, below: Floats, above: Floats, low: Floats, high: Floats, *,
+    whole: bool,
 ) -> None:
     """Ranges that touch a turning point go on behind it."""
     first, last = table.first + float(table.starts[stretch]), table.first + float(table.ends[stretch])

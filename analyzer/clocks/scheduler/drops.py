@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.claim import Claim, first_number, number
+from analyzer.clocks.claim import Claim, finite_number, first_number
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit
 from analyzer.clocks.scheduler.explanations import whole
@@ -81,7 +81,7 @@ def _declared_places(claim: Claim, last: float) -> tuple[float, ...] | None:
     """Counters at which a declared schedule drops, in its own unit, up to one; None where nobody says."""
     marks = next((claim.params[name] for name in MARKS if isinstance(claim.params.get(name), list)), None)
     if marks is not None:
-        told = tuple(float(mark) for mark in marks if number(mark) is not None)
+        told = tuple(float(mark) for mark in marks if finite_number(mark) is not None)
         return told if len(told) == len(marks) else None
     size = first_number(claim.params, *SIZES)
     if not size or size <= 0 or last / size > MOST_DROPS:

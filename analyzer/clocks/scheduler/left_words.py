@@ -11,7 +11,7 @@ from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.scheduler.beginnings import Left
-from analyzer.clocks.scheduler.breaks import Change
+from analyzer.clocks.scheduler.breaks import CounterChange
 from analyzer.clocks.scheduler.tied import Tied, row_of
 from analyzer.clocks.scheduler_clock import Deviation
 from analyzer.model import Floats, Ints, Row, View
@@ -28,7 +28,7 @@ BESIDE = 0.01  # and this share of its value
 STILL_AT_LEAST = 3  # rows
 
 
-def throughout(timeline: Timeline, rows: Observed, left: Left, change: Change) -> tuple[float, Deviation | None]:
+def throughout(timeline: Timeline, rows: Observed, left: Left, change: CounterChange) -> tuple[float, Deviation | None]:
     """Another counter from the first row to the last: the log begins with a state that was brought back."""
     now = float(left.tied.counter(rows.axes[left.tied.axis][:1] + change.size)[0])
     return prices.CONVENTION, Deviation(
@@ -38,7 +38,7 @@ def throughout(timeline: Timeline, rows: Observed, left: Left, change: Change) -
     )  # fmt: skip
 
 
-def join_at(rows: Observed, change: Change) -> int | None:
+def join_at(rows: Observed, change: CounterChange) -> int | None:
     """The row at which a session begins and this change may have come in; the optimizer may bring back one rate."""
     first = change.place - 1 if change.since < 0 else min(change.since, change.place - 1)
     near = np.flatnonzero(np.diff(rows.session[max(first - 1, 0) : change.place + 1])) + max(first - 1, 0) + 1
@@ -51,7 +51,7 @@ def join_at(rows: Observed, change: Change) -> int | None:
 
 def begins_session(rows: Observed, place: int) -> bool:
     """Whether a session begins at this row, or at the one before, whose rate was brought back by the optimizer."""
-    return join_at(rows, Change(place=place, rows=1, how="shift", size=0.0)) is not None
+    return join_at(rows, CounterChange(place=place, rows=1, how="shift", size=0.0)) is not None
 
 
 def join_of(rows: Observed, place: int) -> int | None:
@@ -67,7 +67,7 @@ def _evidence(timeline: Timeline, rows: Observed, left: Left, places: list[int])
 
 
 def singles_told(
-    timeline: Timeline, claim: Claim, rows: Observed, left: Left, singles: list[Change]
+    timeline: Timeline, claim: Claim, rows: Observed, left: Left, singles: list[CounterChange]
 ) -> Iterator[tuple[float, Deviation | None]]:
     value = left.tied.on(rows)
     wrong = np.concatenate([np.arange(c.place, c.place + int(c.size)) for c in singles])
@@ -104,7 +104,7 @@ def _in_warmup(claim: Claim, rows: Observed, tied: Tied, place: int) -> bool:
 
 
 def join_told(
-    timeline: Timeline, rows: Observed, left: Left, change: Change, before: float
+    timeline: Timeline, rows: Observed, left: Left, change: CounterChange, before: float
 ) -> tuple[float, Deviation | None]:
     place, tied = change.place, left.tied
     x, join = rows.axes[tied.axis], join_of(rows, join_at(rows, change) or 0)
@@ -164,7 +164,7 @@ def scale_fell(view: View, steps: Ints) -> bool:
 
 
 def shifts_told(
-    timeline: Timeline, claim: Claim, rows: Observed, left: Left, waits: list[Change], before: dict[int, float]
+    timeline: Timeline, claim: Claim, rows: Observed, left: Left, waits: list[CounterChange], before: dict[int, float]
 ) -> Iterator[tuple[float, Deviation | None]]:
     """Counters that differ from the updates by whole steps inside a session: skipped, late, one more every epoch."""
     x = rows.axes[left.tied.axis]
@@ -236,7 +236,7 @@ def at_lap_ends(rows: Observed, places: list[int]) -> bool:
 
 
 def away_told(
-    timeline: Timeline, claim: Claim, rows: Observed, left: Left, change: Change
+    timeline: Timeline, claim: Claim, rows: Observed, left: Left, change: CounterChange
 ) -> tuple[float, Deviation | None]:
     """Inside a session the rate is multiplied, set to a value, or stands still."""
     place, expected = change.place, left.tied.on(rows)
@@ -262,7 +262,7 @@ def away_told(
     )  # fmt: skip
 
 
-def _held_still(rows: Observed, expected: Floats, change: Change) -> bool:
+def _held_still(rows: Observed, expected: Floats, change: CounterChange) -> bool:
     """Whether a level lies between the row before and where the schedule would have gone: it stopped on the way."""
     if change.place == 0:
         return True

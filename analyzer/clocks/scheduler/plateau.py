@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from analyzer.clocks.claim import Claim, number
+from analyzer.clocks.claim import Claim, finite_number
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.scheduler.tied import row_of
 from analyzer.clocks.scheduler_clock import Deviation, SchedulerClock
@@ -60,7 +60,7 @@ def read_drops(claim: Claim, rows: Observed) -> Drops | None:
         return None
     places = np.flatnonzero(change < -slack) + 1
     ratios = rows.rate[places] / rows.rate[places - 1]
-    known = number(claim.params.get("factor"))
+    known = finite_number(claim.params.get("factor"))
     factor = known if known is not None and 0 < known < 1 else float(ratios.max()) if len(ratios) > 1 else 0.1
     times = np.maximum(np.round(np.log(np.maximum(ratios, 1e-300)) / np.log(factor)), 1.0)
     unsure = SAME_FACTOR + 2 * rows.tolerance[places] / np.maximum(rows.rate[places], 1e-300)
@@ -83,7 +83,7 @@ def replays(
     Args:
         anew: steps at which the scheduler's own state starts again.
     """
-    told = number(claim.params.get("cooldown"))
+    told = finite_number(claim.params.get("cooldown"))
     cooldowns = COOLDOWNS if told is None else tuple(dict.fromkeys((int(told), max(int(told) - 1, 0))))
     for series in metrics_of(timeline, rows):
         step = series.step
@@ -172,7 +172,7 @@ def watching_a_metric(
     drops = read_drops(claim, rows)
     if drops is None:
         return None
-    told = number(claim.params.get("patience"))
+    told = finite_number(claim.params.get("patience"))
     found = list(replays(timeline, claim, rows, drops))
     deviations: tuple[Deviation, ...] = ()
     if claim.unit == "epoch":

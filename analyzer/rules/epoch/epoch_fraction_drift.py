@@ -24,12 +24,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.epoch_clock import EpochClock
-from analyzer.clocks.global_step import updates_done
 from analyzer.clocks.laps import divisor_is_wrong, slope_disagrees
 from analyzer.clocks.planned_epochs import planned_steps_per_epoch
+from analyzer.clocks.run_end import updates_done
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import either, interval, number, uncounted
+from analyzer.rules.epoch.wording import amount, either, interval, uncounted
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
@@ -55,7 +55,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         if not why or labels is None or slope is None or any(one.kind == "geometry" for one in account.breaks):
             continue
         planned = planned_steps_per_epoch(timeline)
-        says = f"{number(slope.ratio)} steps per epoch"
+        says = f"{amount(slope.ratio)} steps per epoch"
         against = (
             f"its laps have {interval(account.low, account.high)}"
             if slope_disagrees(account)

@@ -29,17 +29,15 @@ from fractions import Fraction
 
 import numpy as np
 
-from analyzer.clocks.closing_rows import closing_lengths
-from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.epoch_rows import relabelled_epochs
-from analyzer.clocks.global_step import main_series, updates_done
-from analyzer.clocks.laps import divisor_is_wrong
+from analyzer.clocks.global_step import main_series
+from analyzer.clocks.planned_end import admitted_totals, rows_past_the_end
 from analyzer.clocks.planned_epochs import measured_totals, planned_steps_per_epoch
-from analyzer.clocks.step_axis import RunEnd
+from analyzer.clocks.run_end import RunEnd, updates_done
 from analyzer.distinct import distinct
 from analyzer.model import Finding, Row, Severity
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import either, number, uncounted
+from analyzer.rules.epoch.wording import amount, either, uncounted
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
@@ -63,7 +61,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if done is None:
         yield Unchecked(reason=uncounted(timeline.step_axis))
         return
-    longest = max(totals) + _rows_past_the_end(timeline)
+    longest = max(totals) + rows_past_the_end(timeline)
     if any(done.holds(total) for total in totals) or max(totals) < done.low <= longest:
         yield from _sized_by_whole_updates(timeline, done)
         return
@@ -80,14 +78,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 def _announced(timeline: Timeline) -> Iterator[Finding]:
     """The Trainer's state file announces more epochs than max_steps can reach."""
     plan, series = timeline.plan, main_series(timeline)
-    saved = next(
-        (
-            fact
-            for fact in timeline.run.facts
-            if fact.key in ("num_train_epochs", "epochs") and "num_train_epochs" in fact.found_in
-        ),
-        None,
-    )
+    announced = (fact for fact in timeline.run.facts if fact.key in ("num_train_epochs", "epochs"))
+    saved = next((fact for fact in announced if "num_train_epochs" in fact.found_in), None)
     U = plan.steps_per_epoch
     if saved is None or not plan.max_steps or len(U) != 1 or series is None or not isinstance(saved.value, int):
         return
@@ -95,9 +87,8 @@ def _announced(timeline: Timeline) -> Iterator[Finding]:
     if saved.value == needed + 1:
         yield Finding(
             severity="note",
-            message=f"num_train_epochs says {saved.value}, max_steps = {plan.max_steps} at {number(U[0])} steps "
-            f"per epoch needs {needed}: "
-            "the last announced epoch has no steps",
+            message=f"num_train_epochs says {saved.value}, max_steps = {plan.max_steps} at {amount(U[0])} steps "
+            f"per epoch needs {needed}: the last announced epoch has no steps",
             first_step=int(series.step[-1]),
             numbers={"announced": saved.value, "needed": needed},
             evidence=(timeline.row(series, len(series) - 1, "last row"),),
@@ -123,8 +114,8 @@ def _sized_by_whole_updates(timeline: Timeline, done: RunEnd) -> Iterator[Findin
     yield Finding(
         severity="note",
         message=f"the run ends at step {done.last_step}, in epoch {float(done.high / carried[0]):.4g} of "
-        f"{number(epochs)}: its length is {math.floor(carried[0])} whole updates per epoch, and "
-        f"{number(carried[0])} are trained",
+        f"{amount(epochs)}: its length is {math.floor(carried[0])} whole updates per epoch, and "
+        f"{amount(carried[0])} are trained",
         first_step=done.last_step,
         last_step=done.last_step,
         numbers={"epochs": float(done.high / carried[0]), "declared": float(epochs)},
@@ -132,48 +123,10 @@ def _sized_by_whole_updates(timeline: Timeline, done: RunEnd) -> Iterator[Findin
     )
 
 
-def admitted_totals(timeline: Timeline) -> tuple[int, ...]:
-    """Updates that the readings give whose steps per epoch the labels have confirmed; empty when none says."""
-    clock, plan = timeline.epoch, timeline.plan
-    if measured := measured_totals(timeline, clock):
-        return measured
-    if (
-        clock is None
-        or clock.labels is None
-        or clock.crossings < 1
-        or clock.source == "declared"
-        or divisor_is_wrong(timeline, clock)
-    ):
-        return plan.total_steps
-    scale = Fraction(timeline.step_axis.per_update or 1).limit_denominator(10**6)
-    fits = {
-        r.total_steps
-        for r in plan.readings
-        if r.total_steps and (r.steps_per_epoch is None or clock.admits(r.steps_per_epoch * scale) or r.laps)
-    }
-    if not fits and plan.max_steps:
-        fits = {plan.max_steps}
-    return tuple(sorted(fits))
 
 
-def _rows_past_the_end(timeline: Timeline) -> int:
-    """A loop that counts from 0 and ends with `iter > max_iters` writes a row at step T: one more than declared."""
-    axis, clock = timeline.step_axis, timeline.epoch
-    if axis.unit != "update" or axis.base not in (0, None) or (axis.base == 0 and axis.base_known_by == "framework"):
-        return 0
-    return 0 if clock is not None and _counts_from_zero(timeline, clock) else 1
 
 
-def _counts_from_zero(timeline: Timeline, clock: EpochClock) -> bool:
-    """Whether the epochs show that step 0 is an update: a fraction above 0 there, or rows that close epochs at k S - 1.
-
-    Then a row at step T is one update more than T; else step 0 may be what was logged before training.
-    """
-    if not clock.exact or clock.labels is None or clock.breaks:
-        return False
-    if clock.source == "fractions":
-        return clock.origin == -1
-    return clock.origin == 0 and closing_lengths(timeline, last_update=True) == [clock.low]
 
 
 def _may_be_short(timeline: Timeline) -> bool:
@@ -209,11 +162,8 @@ def _too_short(done: RunEnd, most: int, totals: tuple[int, ...], timeline: Timel
     severity, why = _gravity_of_short(timeline)
     planned = planned_steps_per_epoch(timeline)
     missing = min((total - most for total in totals if total > most), default=0)
-    laps = (
-        f" ({number(Fraction(most) / planned[0])} epochs)"
-        if len(planned) == 1 and timeline.step_axis.unit == "update"
-        else ""
-    )
+    counted = len(planned) == 1 and timeline.step_axis.unit == "update"
+    laps = f" ({amount(Fraction(most) / planned[0])} epochs)" if counted else ""
     return Finding(
         severity=severity,
         message=f"the run ends at step {done.last_step} after {_updates(done)} updates{laps}, {either(totals)} "
@@ -240,30 +190,22 @@ def _by_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
     if relabelled_epochs(timeline) is not None:
         return
-    where = int(np.nonzero(series.step == last)[0][-1])
-    end = timeline.row(series, where, "last epoch in the log")
+    end = timeline.row(series, int(np.nonzero(series.step == last)[0][-1]), "last epoch in the log")
+    numbers = {"epochs": done, "declared": float(epochs)}
     if done > epochs:
         beyond = int(np.argmax(series.step >= base + math.ceil(epochs)))
         row = timeline.row(series, beyond, "first epoch beyond the declared")
         yield Finding(
             severity="error",
-            message=f"{done} epochs are in the log, {number(epochs)} are declared: epoch {last} is the last",
-            tag=series.tag,
-            first_step=int(series.step[beyond]),
-            last_step=last,
-            numbers={"epochs": done, "declared": float(epochs)},
-            evidence=(row, end),
+            message=f"{done} epochs are in the log, {amount(epochs)} are declared: epoch {last} is the last",
+            tag=series.tag, first_step=int(series.step[beyond]), last_step=last, numbers=numbers, evidence=(row, end),
         )
     elif not _may_be_short(timeline):
         severity, why = _gravity_of_short(timeline)
         yield Finding(
             severity=severity,
-            message=f"the log ends with epoch {last} after {done} epochs, {number(epochs)} are declared{why}",
-            tag=series.tag,
-            first_step=last,
-            last_step=last,
-            numbers={"epochs": done, "declared": float(epochs)},
-            evidence=(end,),
+            message=f"the log ends with epoch {last} after {done} epochs, {amount(epochs)} are declared{why}",
+            tag=series.tag, first_step=last, last_step=last, numbers=numbers, evidence=(end,),
         )
 
 
@@ -307,13 +249,8 @@ RULE = Rule(
         Example(
             title="sized by whole updates, though the rest is carried over",
             files=csv_log(HEADER, lambda: _carried(24)),
-            declared={
-                "dataset_size": 55,
-                "batch_size": 5,
-                "grad_accumulation": 4,
-                "accumulation_remainder": "carry",
-                "epochs": 12,
-            },
+            declared={"dataset_size": 55, "batch_size": 5, "grad_accumulation": 4, "accumulation_remainder": "carry",
+                      "epochs": 12},
         ),
         Example(
             title="fewer epochs than declared, at the length that the labels show",

@@ -27,14 +27,14 @@ from fractions import Fraction
 import numpy as np
 
 from analyzer.clocks.epoch_clock import EpochClock, Labels
-from analyzer.clocks.global_step import updates_done
 from analyzer.clocks.laps import divisor_is_wrong
 from analyzer.clocks.planned_epochs import counts_batches_first, planned_steps_per_epoch
+from analyzer.clocks.run_end import updates_done
 from analyzer.config.declared import Declared
 from analyzer.model import Fact, Finding, Row
 from analyzer.planning import plan_of
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import either, interval, number, uncounted
+from analyzer.rules.epoch.wording import amount, either, interval, uncounted
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
@@ -96,8 +96,8 @@ def _in_two_units(timeline: Timeline, clock: EpochClock) -> Finding:
     batches, updates = sorted((changed.low, changed.high), reverse=True)
     return Finding(
         severity="error",
-        message=f"epochs have {number(changed.low)} steps up to step {changed.step - 1}, {number(changed.high)} "
-        f"behind it: an epoch has {number(batches)} batches and {number(updates)} updates as declared, and the counter "
+        message=f"epochs have {amount(changed.low)} steps up to step {changed.step - 1}, {amount(changed.high)} "
+        f"behind it: an epoch has {amount(batches)} batches and {amount(updates)} updates as declared, and the counter "
         f"counts {'batches first' if batches_first else 'updates first, then batches'}",
         tag=clock.tag,
         first_step=int(clock.labels.step[0]) if batches_first and clock.labels is not None else changed.step,

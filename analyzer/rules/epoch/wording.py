@@ -18,7 +18,7 @@ SIZES = {
 """What makes the size of a unit in updates known."""
 
 
-def number(value: Fraction | float) -> str:
+def amount(value: Fraction | float) -> str:
     """A count of steps as people write it: 469, 31.5, 23.33."""
     return f"{int(value)}" if float(value).is_integer() else f"{float(value):.4g}"
 
@@ -26,16 +26,16 @@ def number(value: Fraction | float) -> str:
 def interval(low: Fraction | float, high: Fraction | float | None) -> str:
     """One number, the two ends of what is known, or the one end."""
     if high is None:
-        return f"at least {number(low)}"
-    return number(low) if low == high else f"{number(low)}..{number(high)}"
+        return f"at least {amount(low)}"
+    return amount(low) if low == high else f"{amount(low)}..{amount(high)}"
 
 
 def either(values: Iterable[Fraction | int]) -> str:
     """The readings of a plan: 31, 31.5 or 32."""
     values = sorted(values)
     if len(values) > 3 and values[-1] - values[0] == len(values) - 1:
-        return f"{number(values[0])} to {number(values[-1])}"
-    words = [number(value) for value in values]
+        return f"{amount(values[0])} to {amount(values[-1])}"
+    words = [amount(value) for value in values]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 

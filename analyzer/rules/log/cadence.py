@@ -24,7 +24,7 @@ from analyzer.clocks.global_step import main_series
 from analyzer.clocks.planned_epochs import planned_steps_per_epoch
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import number, uncounted
+from analyzer.rules.epoch.wording import amount, uncounted
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
@@ -50,7 +50,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return  # a row at every epoch's end
     yield Finding(
         severity="note",
-        message=f"a row every {axis.cadence} steps, {number(min(planned))} steps per epoch: the boundaries of "
+        message=f"a row every {axis.cadence} steps, {amount(min(planned))} steps per epoch: the boundaries of "
         "epochs are not seen",
         tag=series.tag,
         first_step=int(series.step[0]),

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.accounts import Comparison, comparisons
+from analyzer.clocks.accounts import PairedViews, comparisons
 from analyzer.distinct import distinct
 from analyzer.model import Finding, Problem
 from analyzer.rules import Example, Rule, Unchecked
@@ -48,7 +48,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             yield _told_otherwise(timeline, pair)
 
 
-def _told_otherwise(timeline: Timeline, pair: Comparison) -> Finding:
+def _told_otherwise(timeline: Timeline, pair: PairedViews) -> Finding:
     """Two logs of the run agree everywhere but in a few rows: one of them was altered."""
     at, at_other = (int(index) for index in pair.differs[0])
     step, count = int(pair.one.step[at]), len(pair.differs)

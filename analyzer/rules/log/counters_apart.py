@@ -1,4 +1,4 @@
-"""Counters of one run that do not count the same: a column beside the step, a second log, a step that stands still."""
+"""Counters that do not count the run: a step that starts again, counts calls or stands still; a second one apart."""
 
 from __future__ import annotations
 
@@ -6,30 +6,101 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analyzer.clocks.cadence import distinct_steps, usual_cadence
 from analyzer.clocks.counters import Paired, Relation, paired, relate
 from analyzer.clocks.falls import explain_falls
-from analyzer.clocks.global_step import main_series
 from analyzer.clocks.traces import beside
+from analyzer.clocks.written_order import sources_of
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Series
-from analyzer.rules.epoch.wording import number
+from analyzer.rules.epoch.wording import amount
 from analyzer.timeline import Timeline
 
 PLAIN = ("step", "global_step", "iteration", "iter")  # the names of the run's own counter
 ROWS_THAT_STAND_STILL = 10  # of one tag, with values that differ
+MOST_CALLS = 8  # log calls for each update that are told from a cadence
+SAWTEETH = 3  # falls of the step to one start in one session
+BATCHES_OF_THE_EPOCH = ("mmcv", "mmengine")  # write the batch of the epoch as their step
 
 
-def counters_apart(timeline: Timeline) -> Iterator[Finding]:
-    """Findings of severity warning or note, one for each pair of counters at most."""
-    yield from _stands_still(timeline)
+def counters_apart(timeline: Timeline, main: Series) -> Iterator[Finding]:
+    """Findings of severity warning or note, one for each pair of counters at most; ``main`` has the axis' steps."""
+    yield from _starts_again(timeline, main)
+    yield from _counts_calls(timeline, main)
+    yield from _stands_still(timeline, main)
     yield from _second_counter(timeline)
     yield from _second_log(timeline)
 
 
-def _stands_still(timeline: Timeline) -> Iterator[Finding]:
+def _starts_again(timeline: Timeline, main: Series) -> Iterator[Finding]:
+    """The training step starts again and again at one place, in one process: it counts batches of the epoch."""
+    usable = np.nonzero(main.step != NO_STEP)[0]
+    step = main.step[usable]
+    session = timeline.session_map.of(main)[usable]
+    falls = np.nonzero((np.diff(step) < 0) & (np.diff(session) == 0))[0] + 1
+    frameworks = {timeline.run.sources[int(index)].framework for index in sources_of(main)}
+    if len(falls) < SAWTEETH or frameworks & set(BATCHES_OF_THE_EPOCH):
+        return
+    starts, ends = step[falls], step[falls - 1]
+    spacing = usual_cadence(step)
+    if (
+        len(distinct(starts)) > 1
+        or int(ends[1:].max() - ends[1:].min()) > spacing
+        or int(ends[-1]) - int(starts[0]) < 2
+    ):
+        return
+    first = int(falls[0])
+    yield Finding(
+        severity="warning",
+        message=f"{main.tag}: the step goes back to {int(starts[0])} behind step {int(ends[-1])}, "
+        f"{len(falls)} {'times' if len(falls) > 1 else 'time'}, without a new process: it counts "
+        "the batches of an epoch, not the run's steps",
+        first_step=int(starts[0]),
+        last_step=int(ends.max()),
+        tag=main.tag,
+        numbers={"tags": [main.tag]},
+        evidence=(
+            timeline.row(main, int(usable[first - 1]), "last row of a lap"),
+            timeline.row(main, int(usable[first]), "starts again"),
+        ),
+    )
+
+
+def _counts_calls(timeline: Timeline, main: Series) -> Iterator[Finding]:
+    """Two tags of every training row that share no step: the step counts log calls."""
+    spacing = usual_cadence(main.step)
+    if not 2 <= spacing <= MOST_CALLS:
+        return
+    step = distinct_steps(main.step)
+    if len(step) < 20 or np.mean(np.diff(step) == spacing) < 0.9:
+        return
+    if any(len(one) >= 20 and np.array_equal(one.value, one.step) for one in timeline.view.series.values()):
+        return  # another counter says the same as the step
+    for role in ("learning_rate", "grad_norm"):
+        other = timeline.roles.first(role)
+        if other is None or abs(len(other) - len(main)) > 2:
+            continue
+        theirs = distinct_steps(other.step)
+        if len(theirs) < 20 or usual_cadence(theirs) != spacing or len(np.intersect1d(step, theirs)):
+            continue
+        if int(np.min(np.abs(theirs[: len(step)] - step[: len(theirs)]))) != 1:
+            continue
+        yield Finding(
+            severity="warning",
+            message=f"{main.tag} stands on steps {int(step[0])}, {int(step[1])}, .. only and {other.tag} on "
+            f"{int(theirs[0])}, "
+            f"{int(theirs[1])}, ..: the step counts log calls, {spacing} for each update",
+            first_step=int(step[0]),
+            last_step=int(step[-1]),
+            tag=main.tag,
+            numbers={"tags": [main.tag, other.tag]},
+            evidence=(timeline.row(main, 0), timeline.row(other, 0)),
+        )
+
+
+def _stands_still(timeline: Timeline, main: Series) -> Iterator[Finding]:
     """A training series all of whose rows have one step; or a column of steps that is the same in all rows."""
-    main = main_series(timeline)
-    if main is None or len(main) < ROWS_THAT_STAND_STILL or len(distinct(main.value)) < 2:
+    if len(main) < ROWS_THAT_STAND_STILL or len(distinct(main.value)) < 2:
         return
     told = [(main, main.step[main.step != NO_STEP].astype(np.float64))]
     told += [(series, series.value) for series in timeline.roles.all("step") if series.tag in PLAIN]
@@ -91,8 +162,8 @@ def _leaves(timeline: Timeline, series: Series, usable: np.ndarray, found: Relat
     return Finding(
         severity="warning",
         message=f"{series.tag} goes from {series.value[before]:.0f} to {series.value[after]:.0f} where step goes from "
-        f"{series.step[before]} to {series.step[after]}{more}: they differ by {number(round(-found.offset, 3))} before "
-        f"and by {number(round(-offset, 3))} behind it; one of them counts log calls, or was not restored",
+        f"{series.step[before]} to {series.step[after]}{more}: they differ by {amount(round(-found.offset, 3))} before "
+        f"and by {amount(round(-offset, 3))} behind it; one of them counts log calls, or was not restored",
         tag=series.tag, first_step=int(series.step[after]), last_step=int(series.step[usable[-1]]),
         numbers={"before": found.offset, "after": offset, "places": len(found.breaks)},
         evidence=(timeline.row(series, before, "last row before"), timeline.row(series, after, "first row behind")),
@@ -116,9 +187,9 @@ def _second_log(timeline: Timeline) -> Iterator[Finding]:
 def _apart(timeline: Timeline, pair: Paired, found: Relation, name: str) -> Finding:
     at = found.breaks[0][0] if found.breaks else 0
     one, other = int(pair.at_one[at]), int(pair.at_other[at])
-    how = f"{number(round(found.ratio, 4))} times the step" if found.ratio != 1 else "the step"
+    how = f"{amount(round(found.ratio, 4))} times the step" if found.ratio != 1 else "the step"
     if found.offset:
-        how += f" {'plus' if found.offset > 0 else 'less'} {number(round(abs(found.offset), 3))}"
+        how += f" {'plus' if found.offset > 0 else 'less'} {amount(round(abs(found.offset), 3))}"
     where = f" up to step {pair.one.step[pair.at_one[at - 1]]}, and another number behind it" if found.breaks else ""
     return Finding(
         severity="warning",

@@ -22,19 +22,18 @@ What to do
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
 import numpy as np
-from msgspec import Struct
 
-from analyzer.clocks.cadence import distinct_steps, usual_cadence
+from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.global_step import main_series
-from analyzer.clocks.written_order import Beside, beside_training, sources_of, training_rows
-from analyzer.distinct import distinct
-from analyzer.model import NO_STEP, Finding, Row, Series, Severity, View
+from analyzer.clocks.written_order import BesideTraining, beside_training, sources_of, training_rows
+from analyzer.model import Finding, Row, Series, View
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import number
+from analyzer.rules.epoch.wording import amount
 from analyzer.rules.examples import csv_log, falling_loss, table
 from analyzer.rules.log.counters_apart import counters_apart
 from analyzer.timeline import Timeline
@@ -45,23 +44,11 @@ CONVENTION = re.compile(
 NAMED_BY_EPOCH = re.compile(r"(?:^|[/_. -])epochs?(?:$|[/_. -])", re.I)
 FRAMEWORKS = ("mmengine", "stable-baselines3", "keras")  # document another axis for some of their tags
 OFF_AXIS = 0.7  # share of a tag's points outside the training rows around them; the first few may agree by chance
-MOST_CALLS = 8  # log calls for each update that are told from a cadence
-SAWTEETH = 3  # falls of the step to one start in one session
-BATCHES_OF_THE_EPOCH = ("mmcv", "mmengine")  # write the batch of the epoch as their step
 HEADER = ("step", "epoch", "loss", "val_loss")
 
 
-class _Mixed(Struct, frozen=True, kw_only=True):
-    tags: tuple[str, ...]
-    what: str
-    first_step: int
-    last_step: int
-    rows: tuple[Row, ...]
-    severity: Severity = "warning"
-
-
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    """Yield one finding for each way in which the tags' axes differ."""
+    """Yield the first way in which the tags' axes differ."""
     main = main_series(timeline)
     if main is None or len(main) < 3:
         yield Unchecked(reason="no series with steps")
@@ -71,62 +58,16 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
     counts = timeline.step_axis.unit != "unknown"  # what it counts itself is needed to say that others count else
     units = (_other_unit(timeline, view) for view in (timeline.view, *timeline.views) if view.series and counts)
-    for found in (_restarts(timeline, main), *units, _calls(timeline, main)):
-        if found is None:
-            continue
-        yield Finding(
-            severity=found.severity,
-            message=found.what,
-            tag=found.tags[0],
-            first_step=found.first_step,
-            last_step=found.last_step,
-            numbers={"tags": list(found.tags)},
-            evidence=found.rows,
-        )
-        return
-    for other in counters_apart(timeline):
-        yield other
-        return
+    found = itertools.chain((one for one in units if one is not None), counters_apart(timeline, main))
+    yield from itertools.islice(found, 1)
 
 
-def _restarts(timeline: Timeline, main: Series) -> _Mixed | None:
-    """The training step starts again and again at one place, in one process: it counts batches of the epoch."""
-    usable = np.nonzero(main.step != NO_STEP)[0]
-    step = main.step[usable]
-    session = timeline.session_map.of(main)[usable]
-    falls = np.nonzero((np.diff(step) < 0) & (np.diff(session) == 0))[0] + 1
-    frameworks = {timeline.run.sources[int(index)].framework for index in sources_of(main)}
-    if len(falls) < SAWTEETH or frameworks & set(BATCHES_OF_THE_EPOCH):
-        return None
-    starts, ends = step[falls], step[falls - 1]
-    spacing = usual_cadence(step)
-    if (
-        len(distinct(starts)) > 1
-        or int(ends[1:].max() - ends[1:].min()) > spacing
-        or int(ends[-1]) - int(starts[0]) < 2
-    ):
-        return None
-    first = int(falls[0])
-    return _Mixed(
-        tags=(main.tag,),
-        what=f"{main.tag}: the step goes back to {int(starts[0])} behind step {int(ends[-1])}, "
-        f"{len(falls)} {'times' if len(falls) > 1 else 'time'}, without a new process: it counts "
-        "the batches of an epoch, not the run's steps",
-        first_step=int(starts[0]),
-        last_step=int(ends.max()),
-        rows=(
-            timeline.row(main, int(usable[first - 1]), "last row of a lap"),
-            timeline.row(main, int(usable[first]), "starts again"),
-        ),
-    )
-
-
-def _other_unit(timeline: Timeline, view: View) -> _Mixed | None:
+def _other_unit(timeline: Timeline, view: View) -> Finding | None:
     main = training_rows(timeline, view)
     if main is None or len(main) < 3:
         return None
     frameworks = {timeline.run.sources[int(index)].framework for index in sources_of(main)}
-    found: list[tuple[Beside, float]] = []
+    found: list[tuple[BesideTraining, float]] = []
     slack = usual_cadence(main.step)
     for tag, series in view.series.items():
         if len(series) < 3 or (CONVENTION.search(tag) and not _breaks_convention(timeline, series)):
@@ -150,14 +91,16 @@ def _other_unit(timeline: Timeline, view: View) -> _Mixed | None:
     unit = _unit_of(timeline, ratio)
     at = int(np.argmax(beside.off_axis(slack)))
     row = timeline.row(beside.series, int(beside.index[at]), "its own step")
-    return _Mixed(
-        tags=tags,
-        what=f"{_list(tags)} count{'s' if len(tags) == 1 else ''} {unit}, {main.tag} counts updates: step "
+    return Finding(
+        severity="warning",
+        message=f"{_list(tags)} count{'s' if len(tags) == 1 else ''} {unit}, {main.tag} counts updates: step "
         f"{int(beside.step[at])} of "
         f"{tags[0]} was written at step {int(beside.before[at])} of {main.tag}",
         first_step=int(beside.step.min()),
         last_step=int(beside.step.max()),
-        rows=(row, *_main_row(timeline, main, int(beside.before[at]))),
+        tag=tags[0],
+        numbers={"tags": list(tags)},
+        evidence=(row, *_main_row(timeline, main, int(beside.before[at]))),
     )
 
 
@@ -173,7 +116,7 @@ def _breaks_convention(timeline: Timeline, series: Series) -> bool:
     )
 
 
-def _ratio(beside: Beside) -> float | None:
+def _ratio(beside: BesideTraining) -> float | None:
     """Steps of the tag per training step, where it is constant over the second half as over the first."""
     x, m = beside.step.astype(np.float64), beside.before.astype(np.float64)
     if x[-1] <= x[0] or m[-1] <= m[0] or np.any(np.diff(x) < 0) or np.any(np.diff(m) < 0):
@@ -194,38 +137,7 @@ def _unit_of(timeline: Timeline, ratio: float) -> str:
     samples = timeline.plan.samples_per_update
     if samples and 0.8 < ratio / samples < 1.25:
         return "examples"
-    return "epochs or calls" if ratio < 0.5 else f"about {number(round(ratio, 1))} per update"
-
-
-def _calls(timeline: Timeline, main: Series) -> _Mixed | None:
-    """Two tags of every training row that share no step: the step counts log calls."""
-    spacing = usual_cadence(main.step)
-    if not 2 <= spacing <= MOST_CALLS:
-        return None
-    step = distinct_steps(main.step)
-    if len(step) < 20 or np.mean(np.diff(step) == spacing) < 0.9:
-        return None
-    if any(len(one) >= 20 and np.array_equal(one.value, one.step) for one in timeline.view.series.values()):
-        return None  # another counter says the same as the step
-    for role in ("learning_rate", "grad_norm"):
-        other = timeline.roles.first(role)
-        if other is None or abs(len(other) - len(main)) > 2:
-            continue
-        theirs = distinct_steps(other.step)
-        if len(theirs) < 20 or usual_cadence(theirs) != spacing or len(np.intersect1d(step, theirs)):
-            continue
-        if int(np.min(np.abs(theirs[: len(step)] - step[: len(theirs)]))) != 1:
-            continue
-        return _Mixed(
-            tags=(main.tag, other.tag),
-            what=f"{main.tag} stands on steps {int(step[0])}, {int(step[1])}, .. only and {other.tag} on "
-            f"{int(theirs[0])}, "
-            f"{int(theirs[1])}, ..: the step counts log calls, {spacing} for each update",
-            first_step=int(step[0]),
-            last_step=int(step[-1]),
-            rows=(timeline.row(main, 0), timeline.row(other, 0)),
-        )
-    return None
+    return "epochs or calls" if ratio < 0.5 else f"about {amount(round(ratio, 1))} per update"
 
 
 def _main_row(timeline: Timeline, main: Series, step: int) -> tuple[Row, ...]:
@@ -284,10 +196,6 @@ RULE = Rule(
     ),
     bad=(
         Example(title="validation written at the epoch", files=csv_log(HEADER, lambda: _rows(True))),
-        Example(
-            title="a step that is never incremented",
-            files=csv_log(("step", "loss"), lambda: [(0, falling_loss(step)) for step in range(100)]),
-        ),
         Example(
             title="the step counts calls: the iteration goes back at a resume and the step does not",
             files=csv_log(("step", "iteration", "loss"), _called_again),

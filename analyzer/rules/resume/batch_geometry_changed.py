@@ -31,7 +31,7 @@ from analyzer.clocks.epoch_clock import Break, EpochClock, Labels
 from analyzer.clocks.planned_epochs import counts_batches_first, planned_steps_per_epoch
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import either, interval, number
+from analyzer.rules.epoch.wording import amount, either, interval
 from analyzer.rules.examples import falling_loss, table
 from analyzer.timeline import Timeline
 
@@ -65,7 +65,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             severity="error",
             message=f"{interval(account.low, account.high)} steps per epoch up to step "
             f"{int(labels.step[max(changed.position - 1, 0)])}, "
-            f"{number(account.laps[1][1])} from step {changed.step} on: the batch (size, devices or "
+            f"{amount(account.laps[1][1])} from step {changed.step} on: the batch (size, devices or "
             "accumulation) changed" + (" at the resume" if changed.join is not None else ""),
             tag=account.tag,
             first_step=changed.step,
@@ -99,8 +99,8 @@ def _by_a_count_of_data(timeline: Timeline) -> Iterator[Finding]:
         step, first = int(series.step[found.last]), int(series.step[found.first])
         yield Finding(
             severity="error" if contradicted else "note" if grows else "warning",
-            message=f"{series.tag} rises by {number(found.before)} for each {timeline.step_axis.unit} up to step "
-            f"{step} and by {number(found.after)} from step {first} on: the batch (size, devices or accumulation) "
+            message=f"{series.tag} rises by {amount(found.before)} for each {timeline.step_axis.unit} up to step "
+            f"{step} and by {amount(found.after)} from step {first} on: the batch (size, devices or accumulation) "
             "changed" + (f"; the declaration gives {declared} throughout" if contradicted else ""),
             tag=series.tag,
             first_step=first,
@@ -117,11 +117,11 @@ def _by_a_count_of_data(timeline: Timeline) -> Iterator[Finding]:
 def _by_stretches(timeline: Timeline, account: EpochClock, ramp: list[Break]) -> Finding:
     """Epochs of one length per stretch: a ramp, which only a declaration of something else contradicts."""
     (_, first), *later = account.laps
-    lengths = ", ".join(f"{number(length)} from step {step} on" for step, length in later)
+    lengths = ", ".join(f"{amount(length)} from step {step} on" for step, length in later)
     planned = planned_steps_per_epoch(timeline)
     return Finding(
         severity="error" if planned else "note",
-        message=f"{number(first)} steps per epoch, {lengths}: the lengths change where an epoch ends, as a batch size "
+        message=f"{amount(first)} steps per epoch, {lengths}: the lengths change where an epoch ends, as a batch size "
         "that grows by design makes them"
         + (f"; the declaration gives {either(planned)} throughout" if planned else ""),
         tag=account.tag,
