@@ -49,7 +49,7 @@ class Roles(Struct, frozen=True, kw_only=True):
 
 
 _VALIDATION = (
-    r"(?:^|[/_. -])(?:val|valid|validation|eval|evaluation|test|dev|holdout|heldout|predict)(?:[/_. -]|$|(?=loss))"
+    r"(?:^|[/_. -])(?:val|valid|validation|eval|evaluation|test|dev|holdout|heldout|predict|cv)(?:[/_. -]|$|(?=loss))"
 )
 # Tried in this order; the first that fits decides.
 _PATTERNS: tuple[tuple[Role, str], ...] = (

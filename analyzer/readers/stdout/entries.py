@@ -8,7 +8,17 @@ from collections.abc import Iterator, Sequence
 
 from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.columns.wall_time import seconds_of_stamp
-from analyzer.readers.stdout.general import COUNTERS, PLACES, Block, bar_of, counters_of, entry_of, may_tell, rank_of
+from analyzer.readers.stdout.general import (
+    COUNTERS,
+    PLACES,
+    Block,
+    bar_of,
+    counters_of,
+    entry_of,
+    may_tell,
+    phase_of_a_bar,
+    rank_of,
+)
 from analyzer.readers.stdout.laps import BAR, BARS, HEADING
 from analyzer.readers.stdout.patterns import (
     ASSIGNED,
@@ -29,6 +39,7 @@ _STAMP = re.compile(r"\s*+\[?(\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)
 FIRST_COLUMNS = 80  # of a line, in which its time stands
 _NUMERIC = re.compile(r"\d|\bnan\b|\binf", re.I)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_PAINTED_OVER = re.compile(r"[\r\x08]+")
 _KERAS_EPOCH = re.compile(r"^\s*+Epoch (\d{1,15})/(\d{1,15})\s*+$")
 _KERAS_BAR = re.compile(r"^\s*+(\d{1,15})/(\d{1,15}) (?:\[[=>.\s]++\]|[━\s]++|-) ?.*?(?:s|step|-)\b")
 _BOX_NAME = re.compile(r"[\w./@ -]+")
@@ -81,7 +92,9 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
                 yield index + 1, "olmo", {"step": int(opened[1]), **label, **values}
                 index = end - 1
             continue
-        painted = bar_of(complete[index]) if "%|" in complete[index] else None
+        if "%|" in complete[index]:
+            yield from _earlier_states(complete[index], index + 1)
+        painted = bar_of(complete[index]) if "%|" in complete[index] and not phase_of_a_bar(line) else None
         rank, line = rank_of(line)
         stamp = _STAMP.search(line, 0, FIRST_COLUMNS)
         text = line[stamp.end() :].lstrip(" -:|,") if stamp else line
@@ -98,6 +111,20 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
         if hits[name] == 1000:  # most lines of one log are alike: try that pattern first
             patterns.sort(key=lambda one: -(hits[one.name] // 1000))
         yield index + 1, name, told
+
+
+def _earlier_states(raw: str, row: int) -> Iterator[tuple[int, str, Entry]]:
+    """What the states of a bar said that a line painted over: numbers at a place, in the phase of training."""
+    if "\r" not in raw:
+        return
+    states = [state for state in _PAINTED_OVER.split(raw) if state.strip()]
+    for state in states[:-1]:
+        place = bar_of(state)
+        if place is None or len(state) > LONGEST_LINE or phase_of_a_bar(state):
+            continue
+        told = entry_of(_ANSI.sub("", state))
+        if told is not None:
+            yield row, "general", {**told, BAR: place[0], BARS: place[1]}
 
 
 def _counts(text: str) -> bool:
@@ -131,7 +158,7 @@ def _of_all_ranks(key: str) -> bool:
 def shown(raw: str) -> str:
     """A line as a terminal shows it at last, without colours."""
     if "\r" in raw or "\b" in raw:
-        states = [state for state in re.split(r"[\r\x08]+", raw) if state.strip()]
+        states = [state for state in _PAINTED_OVER.split(raw) if state.strip()]
         raw = states[-1] if states else ""
     return (_ANSI.sub("", raw) if "\x1b" in raw else raw).rstrip()
 

@@ -92,11 +92,14 @@ _LETTERS = re.compile(r"[A-Za-z]{2,}+")
 WORDS_BESIDE_A_COUNTER = 2  # of a headline; more of them are a sentence
 LINES_OF_A_BLOCK = 40  # below a headline; what stands further down is another matter
 _PHASE_IN_FRONT = re.compile(
-    r"^\W{0,4}(train(?:ing)?|valid(?:ation)?|val|eval(?:uation)?|test|dev)\b(?! ?[=:/]?\s?[\d.-])", re.I
+    r"^\W{0,4}(train(?:ing)?|valid(?:ation)?|val|eval(?:uation)?|test|dev|cv)\b(?! ?[=:/]?\s?[\d.-])", re.I
 )
 _PHASE_OF_A_COUNTER = re.compile(
-    r"(?:^|[\s:\[(>-])(valid(?:ation)?|val|eval(?:uation)?|test(?:ing)?|dev)[\])]?:?\s{1,3}(?:epoch|step|iter|batch)",
+    r"(?:^|[\s:\[(>-])(valid(?:ation)?|val|eval(?:uation)?|test(?:ing)?|dev|cv)[\])]?:?\s{1,3}(?:epoch|step|iter|batch)",
     re.I,
+)
+_PHASE_OF_A_BAR = re.compile(
+    r"(?<![A-Za-z])(valid(?:at(?:ion|ing|e))?|val|eval(?:uation|uating)?|test(?:ing)?|dev|cv)(?![A-Za-z])", re.I
 )
 # batches of a phase of its own: Test: [ 10/196]
 _PLACE_OF_ANOTHER = re.compile(r"\[\s{0,6}\d{1,9}/\d{1,9}\s{0,2}[\](]|%\|")
@@ -118,7 +121,8 @@ def entry_of(text: str) -> Entry | None:
         values = {said["name"]: float(said["number"].replace(",", ""))}
     if not values:
         return None
-    if (phase := _phase_before_a_counter(text)) is not None:
+    phase = _phase_before_a_counter(text) or (phase_of_a_bar(text) if "%|" in text else None)
+    if phase is not None:
         values = _prefixed(values, phase)
     return {**counters, **{name: value for name, value in values.items() if name not in counters}}
 
@@ -233,6 +237,12 @@ def _spoken(text: str, match: re.Match[str], name: str) -> str:
 def tells(name: str) -> bool:
     """Whether a name is one of a figure of training."""
     return role_of_tag(name) is not None or _NAMES_WITHOUT_A_ROLE.search(name) is not None
+
+
+def phase_of_a_bar(text: str) -> str | None:
+    """The phase other than training that stands before a bar: ``Validating:  40%|``, ``Epoch 3 [val]: 100%|``."""
+    found = _PHASE_OF_A_BAR.search(text, 0, max(0, text.find("%|")))
+    return found[1] if found else None
 
 
 def bar_of(raw: str) -> tuple[int, int] | None:

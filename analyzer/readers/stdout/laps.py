@@ -24,10 +24,13 @@ Found = tuple[int, str, Entry]  # line number, name of the pattern, what the lin
 STEP = "step of the run"  # the derived counter, in the entries
 HEADING = "heading"  # the epoch that stands alone above a line, in the entries
 BAR, BARS = "bar", "bars"  # place and total of a progress bar, in the entries
+PLACES_AND_TOTALS = (("batch", "batches"), ("samples", "of"), ("step", "total"), ("iter", "total"))
 TOTALS = ("epochs", "batches", "of", "total", BAR, BARS)  # of an entry that are no series
+LIGHTNING = "v_num"  # its bar went on over the batches of validation, which the total then holds too
 SHARE_WITH_A_TOTAL = 0.5  # of the rows with an epoch; fewer are those of another phase
 BEYOND_ITS_SHARE = 1.5  # a place that far in the first epoch is none in a total of all epochs
 GLOBAL = frozenset({"global_step", "num_updates", "total_step", "total_timesteps"})  # counters of the run by their name
+ROWS_OF_A_LIFE = 3  # fewer between two breaks are a label that is wrong
 EVENLY = 0.8  # share of equal distances between rows that a cadence of logging has
 
 
@@ -53,12 +56,14 @@ def axis_of(found: list[Found]) -> tuple[list[Found], Axis]:
     of_bars = sum(BAR in entry for entry in entries)
     if of_bars > len(entries) // 2:
         total = _one_bar(entries)
-        if total is None:
+        if total is not None:
+            for entry in entries:
+                if BAR in entry:
+                    entry[STEP] = entry[BAR]
+            return found, Axis(column=STEP, counts="step", max_steps=total)
+        if LIGHTNING in {key for entry in entries for key in entry} or not _bars_with_steps(entries):
             return found, Axis(redraws=True)
-        for entry in entries:
-            if BAR in entry:
-                entry[STEP] = entry[BAR]
-        return found, Axis(column=STEP, counts="step", max_steps=total)
+        return found, Axis(column=STEP, counts="batch")
     laps = with_steps(entries)
     if laps is not None:
         return found, Axis(column=STEP, counts=laps.counts)
@@ -111,6 +116,25 @@ def _one_bar(entries: Sequence[Entry]) -> int | None:
     return states[0][1] if once and not any("epoch" in entry for entry in entries) else None
 
 
+def _bars_with_steps(entries: Sequence[Entry]) -> bool:
+    """Add the step of the run to the states of bars that go through one epoch each; whether they say enough for it.
+
+    Bars without a label count laps where each goes to its total before the next begins.
+    """
+    bars = [entry for entry in entries if BAR in entry]
+    if not any("epoch" in entry for entry in bars):
+        totals = {entry[BARS] for entry in bars}
+        falls = [before for before, after in itertools.pairwise(bars) if after[BAR] < before[BAR]]
+        if len(totals) > 1 or any(entry[BAR] != entry[BARS] for entry in falls):
+            return False
+        lap = -1
+        for before, entry in zip([None, *bars], bars, strict=False):
+            lap += before is None or entry[BAR] < before[BAR]
+            entry[STEP] = lap * entry[BARS] + entry[BAR]
+        return True
+    return _laps(entries, BAR, BARS) is not None
+
+
 def _under_bars(found: Sequence[Found]) -> int | None:
     """Give printed dictionaries the place of the bar above them, where it goes on as evenly as a cadence of logging.
 
@@ -152,19 +176,58 @@ class Laps(Struct, frozen=True, kw_only=True):
 def with_steps(entries: Sequence[Entry]) -> Laps | None:
     """Add the step of the run to every entry that has an epoch, where places and totals determine it; else None.
 
-    They do when all epochs have one length and (epoch, place) goes on without a fall or a label left out: a label that
-    is wrong, an epoch that begins again or a length that changes are for the clocks to find, and a step made of them
-    would hide them.
+    They do when all epochs have one length and (epoch, place) goes on, or breaks off inside an epoch. A label that is
+    wrong, an epoch that is done twice or left out whole, and a length that changes are for the clocks to find, and a
+    step made of them would hide them.
     Entries without a counter have the step at which they were printed: the lap's end, where they close one.
     """
     if sum(not GLOBAL.isdisjoint(entry) for entry in entries) >= len(entries) / 2:
         return None
-    for place, total in (("batch", "batches"), ("samples", "of"), ("step", "total"), ("iter", "total")):
+    _call_labels(entries)
+    for place, total in PLACES_AND_TOTALS:
         found = _laps(entries, place, total)
         if found is not None:
             return found
     _count_whole_laps(entries)
-    return _laps(entries, "batch", "batches")
+    for place, total in PLACES_AND_TOTALS:
+        _lengths_by_cadence(entries, place, total)
+        found = _laps(entries, place, total)
+        if found is not None:
+            return found
+    return None
+
+
+def _call_labels(entries: Sequence[Entry]) -> None:
+    """Tell ``Batch 3/100`` of WeNet from a place with its total: the first goes up by one where the second falls."""
+    for place, total in (("batch", "batches"), ("step", "total"), ("iter", "total")):
+        rows = [entry for entry in entries if place in entry and total in entry]
+        pairs = list(itertools.pairwise((entry[place], entry[total]) for entry in rows))
+        inside = [after[1] > before[1] for before, after in pairs if after[0] == before[0]]
+        seams = [after[1] < before[1] for before, after in pairs if after[0] == before[0] + 1]
+        if seams and all(inside) and all(seams) and len(inside) >= len(seams):
+            for entry in rows:
+                entry["epoch"], entry["batch"] = entry.pop(place), entry.pop(total)
+
+
+def _lengths_by_cadence(entries: Sequence[Entry], place: str, total: str) -> None:
+    """Give places their total where rows go on at one distance over the ends of epochs, at other places in each.
+
+    CycleGAN prints every 100 images of the run: epoch 1 ends with 1300, epoch 2 begins with 66, so there are 1334.
+    """
+    rows = [entry for entry in entries if place in entry and _whole(entry.get("epoch"))]
+    if len(rows) < 4 or any(total in entry for entry in rows):
+        return
+    epoch, at = (np.array([int(entry[name]) for entry in rows]) for name in ("epoch", place))
+    rise, along = np.diff(epoch), np.diff(at)
+    spacing = float(np.median(along[rise == 0])) if (rise == 0).any() else 0.0
+    seams = np.flatnonzero(rise == 1)
+    length = at[seams] + spacing - at[seams + 1]
+    if len(seams) < 2 or spacing <= 0 or (along[rise == 0] == spacing).mean() < EVENLY:
+        return
+    if (length != length[0]).any() or len(set(at[seams + 1].tolist())) < 2 or length[0] < at.max():
+        return
+    for entry in rows:
+        entry[total] = int(length[0])
 
 
 def _count_whole_laps(entries: Sequence[Entry]) -> None:
@@ -193,8 +256,7 @@ def _laps(entries: Sequence[Entry], place: str, total: str) -> Laps | None:
         return None
     epoch, at, of = (np.array([float(entries[row][name]) for row in rows]) for name in ("epoch", place, total))
     length = int(of[0])
-    along = np.diff(epoch * (length + 1) + at)
-    if length < 2 or (of != length).any() or (at > length).any() or (along < 0).any() or (np.diff(epoch) > 1).any():
+    if length < 2 or (of != length).any() or (at > length).any() or not _goes_on(epoch, at, length):
         return None
     if total == "total":
         of_all = [entries[row].get("epochs") for row in rows]
@@ -207,6 +269,20 @@ def _laps(entries: Sequence[Entry], place: str, total: str) -> Laps | None:
     return Laps(place=place, total=length, counts="samples" if place == "samples" else "batch")
 
 
+def _goes_on(epoch: Floats, at: Floats, length: int) -> bool:
+    """Whether (epoch, place) goes on, or breaks off where no wrong label would: inside an epoch, for several rows."""
+    rise = np.diff(epoch)
+    back = np.diff(epoch * (length + 1) + at) < 0
+    breaks = np.flatnonzero(back | (rise > 1))
+    if not len(breaks):
+        return True
+    steps = np.diff(at)[(rise == 0) & ~back]
+    cadence = float(np.median(steps)) if len(steps) else length
+    ends, begins = at[breaks] + cadence >= length, at[breaks + 1] <= cadence
+    whole = ends & begins & (rise[breaks] >= 0)  # a lap more or less, or a label that is wrong
+    return not whole.any() and int(np.diff([-1, *breaks, len(at) - 1]).min()) >= ROWS_OF_A_LIFE
+
+
 def _close_laps(entries: Sequence[Entry], rows: Sequence[int], lap: Floats, length: int) -> None:
     """Give entries without a counter the step at which they were printed, whatever label they carry.
 
@@ -214,7 +290,7 @@ def _close_laps(entries: Sequence[Entry], rows: Sequence[int], lap: Floats, leng
     the place before. ``lap`` counts from 0 at ``rows``.
     """
     for at, entry in enumerate(entries):
-        if STEP in entry or not COUNTERS.isdisjoint(entry) or "batch" in entry:
+        if STEP in entry or not COUNTERS.isdisjoint(entry) or "batch" in entry or BAR in entry:
             continue
         after = bisect.bisect_left(rows, at)
         if after == 0:
