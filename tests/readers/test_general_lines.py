@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,13 @@ def printed(line: str, epochs: range, places: range) -> str:
     return "".join(line.format(e=e, i=i, loss=f"{9 / (10 * e + i + 1):.4f}") + "\n" for e in epochs for i in places)
 
 
+def broken(rate: Callable[[int, int, int], int]) -> str:
+    """An epoch, 60 of 100 batches of the next, and that one from its beginning."""
+    places = [(e, i) for e, n in ((1, 100), (2, 60), (2, 100)) for i in range(10, n + 1, 10)]
+    line = "Epoch {e}:  10%|█  | {i}/100 [00:01<00:11,  8.01it/s, loss={loss:.4f}, lr={rate:.3e}]\n"
+    return "".join(line.format(e=e, i=i, loss=9 / (r + 1), rate=1 / rate(e, i, r + 1)) for r, (e, i) in enumerate(places))
+
+
 TUTORIAL = "Epoch [{e}/3], Step [{i}/600], Loss: {loss}"
 # what counts, the text, the axis, the first and last steps, declared facts
 AXES = [
@@ -99,7 +107,9 @@ AXES = [
     ("a bar of Lightning, which may hold batches of validation", printed("Epoch {e}:  10%|█         | {i}/100 [00:01<00:11,  8.01it/s, loss={loss}, v_num=0]", range(3), range(1, 100, 9)), "redraw", (1, 33), {}),
     ("states that were painted over", "".join("".join(f"\rEpoch {e}:  10%|█  | {i}/100 [00:01<00:11,  8.01it/s, loss={9 / (10 * e + i):.4f}]" for i in (4, 50, 100, 100)) + "\n\rValidating: 100%|█| 9/9 [00:01, loss=7.1]\n" for e in (1, 2, 3)), "batch", (4, 300), {}),
     ("bars without a label, one after another", "".join(f"\r 10%|█  | {i}/100 [00:01<00:11,  8.01it/s, loss={9 / (10 * e + i):.4f}]\n" for e in range(3) for i in (4, 50, 100)), "batch", (4, 300), {}),
-    ("a bar that broke off and began again", "".join(f"Epoch {e}:  10%|█  | {i}/100 [00:01<00:11,  8.01it/s, loss={9 / (10 * e + i):.4f}]\n" for e, n in ((1, 100), (2, 60), (2, 100)) for i in range(10, n + 1, 10)), "batch", (10, 200), {}),
+    ("an epoch that breaks off and begins again under a rate that goes on", broken(lambda e, i, row: row), "batch", (10, 260), {}),
+    ("an epoch that breaks off and is logged twice", broken(lambda e, i, row: 100 * e + i), "batch", (10, 200), {}),
+    ("an epoch that breaks off, and no rate tells what goes on", broken(lambda e, i, row: 1), "redraw", (1, 26), {}),
     ("an epoch and its batch with a slash between them", "".join(f"DEBUG TRAIN Batch {e}/{i} loss {9 / (9 * e + i + 1):.6f} lr 0.00000133 rank 0\n" for e in range(3) for i in range(0, 900, 100)), "row", (1, 27), {}),
     ("places that go on over the ends of epochs", "".join(f"(epoch: {1 + s // 1334}, iters: {s % 1334}) G_A: {9 / s:.3f} loss: {9 / s:.3f}\n" for s in range(100, 5000, 100)), "batch", (100, 4900), {}),
     ("dictionaries under a bar", "".join(f" 10%|#     | {s}/100 [00:10<01:30,  1.0s/it]\n{{'loss': {9 / s:.4f}, 'learning_rate': 5e-05, 'epoch': {s / 50}}}\n" for s in range(10, 101, 10)), "step", (10, 100), {"max_steps": 100}),

@@ -19,7 +19,7 @@ from analyzer.readers.stdout.general import (
     phase_of_a_bar,
     rank_of,
 )
-from analyzer.readers.stdout.laps import BAR, BARS, HEADING
+from analyzer.readers.stdout.laps import HEADING
 from analyzer.readers.stdout.patterns import (
     ASSIGNED,
     LINES,
@@ -31,6 +31,7 @@ from analyzer.readers.stdout.patterns import (
     number_of,
     pairs_of,
 )
+from analyzer.readers.stdout.places import BAR, BARS
 from analyzer.readers.text_file import Lines
 from analyzer.written_numbers import MOST_DIGITS, holds_a_number_beyond_a_double
 
@@ -82,7 +83,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
         if keras_epoch is not None and (bar := _KERAS_BAR.match(line)) and bar[1] == bar[2]:
             values = pairs_of(ASSIGNED, line[bar.end() - 1 :], {})
             if values:
-                yield index + 1, "keras", {"epoch": keras_epoch, **values}
+                yield index + 1, "keras", {"epoch": keras_epoch, **values, "=steps_per_epoch": int(bar[2])}
             continue
         opened = _OLMO.search(line) if "[step=" in line else None
         if opened:

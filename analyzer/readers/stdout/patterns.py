@@ -27,8 +27,8 @@ _END = r"(?!\d|\.\d|[eE][+-]?\d|:\d|,\d{3}\b)"  # a number ends where no more of
 _WORD = r"[A-Za-z][\w@/.%^-]*+"
 _NAME = rf"{_WORD}(?:[ ][A-Za-z@(][\w@/.)-]*+){{0,3}}"
 # A word that no number follows is passed over whole: the second alternative, whose groups are empty.
-ASSIGNED = re.compile(rf"(?<![\w.])(?:({_NAME})\s*+[:=]\s*+\[?({_N}){_END}|{_WORD})")  # loss: 0.5, Val Loss=0.5
-_SPOKEN = re.compile(rf"(?<![\w.])(?:({_NAME})[ \t:=]++({_N}){_END}|{_WORD})")  # loss 0.5, Loss 6.9e+00 (7.0e+00)
+ASSIGNED = re.compile(rf"(?<![\w./])(?:({_NAME})\s*+[:=]\s*+\[?({_N}){_END}|{_WORD})")  # loss: 0.5, Val Loss=0.5
+_SPOKEN = re.compile(rf"(?<![\w./])(?:({_NAME})[ \t:=]++({_N}){_END}|{_WORD})")  # loss 0.5, Loss 6.9e+00 (7.0e+00)
 _QUOTED = re.compile(rf"['\"]([^'\"]+)['\"]:\s*+['\"]?({_N})['\"]?\s*+[,}}]")  # {'loss': 0.5, 'lr': '1e-05'}
 _NO_TAGS = {
     "eta",
@@ -223,6 +223,11 @@ LINES: tuple[Line, ...] = (
         name="pytorch example",
         pairs=ASSIGNED,
         starts=re.compile(r"\bTrain Epoch: (?P<epoch>\d+) \[\s*(?P<samples>\d+)/(?P<of>\d+) \(\s*\d+%\)\]"),
+    ),
+    Line(  # pytorch-CycleGAN-and-pix2pix, util/visualizer.py: the count goes up by the batch size
+        name="cyclegan",
+        framework="cyclegan",
+        starts=re.compile(r"^\(epoch: (?P<epoch>\d+), iters: (?P<samples>\d+), time: [\d.]+, data: [\d.]+\) "),
     ),
     Line(
         name="openclip evaluation",  # its label counts the epochs done: no label of an epoch, which training has

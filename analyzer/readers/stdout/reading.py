@@ -23,16 +23,19 @@ from analyzer.readers.columns.reading import interpret
 from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.json_lines import TELLING_ROLES
 from analyzer.readers.stdout.entries import entries_of
-from analyzer.readers.stdout.laps import BAR, TOTALS, axis_of
+from analyzer.readers.stdout.laps import TOTALS, axis_of
 from analyzer.readers.stdout.patterns import GENERIC, LINES, WALL, Entry
+from analyzer.readers.stdout.places import BAR
 from analyzer.readers.text_file import Lines, decode, lines_of, unpack, unreadable, why_not_text
 from analyzer.readers.whole_end import with_a_whole_end
 from analyzer.roles import role_of_tag
 
+_PLACES = frozenset({"batch", "step", "iter", "iteration", "samples", BAR})
 _NUMBERS = re.compile(r"\d[\d.,:+-]*+(?:e[+-]?\d++)?+")
 SHAPES_COMPARED = 20  # of the last rows: a cut line begins like one of them
 SHORTEST_BEGINNING = 8  # signs; fewer begin lines of any kind
 LINES_NEEDED = 3  # fewer lines that look like a step of training are chance
+LINES_OF_PLACES = 5  # lines that name an epoch and a place in it are of a training, whatever else they call
 LINES_OF_A_PROGRAM = 2  # lines of a shape that one program prints
 
 
@@ -142,12 +145,16 @@ def tells_of_training(lines: Lines) -> bool:
     """Whether some lines count steps or epochs and name a loss, a learning rate or another figure of training."""
     telling: Counter[bool] = Counter()  # by a program's own pattern, by a generic one
     counted = False
+    placed = 0
     for _, pattern, entry in entries_of(lines):
         keys = [key for key in entry if key[:1] != "="]
+        placed += "epoch" in entry and not _PLACES.isdisjoint(keys)
         counted = counted or any(names_an_axis(key) or key == BAR for key in keys)
         telling[pattern not in GENERIC] += any(
             role_of_tag(key) in TELLING_ROLES or "acc" in key.lower() for key in keys
         )
         if telling[True] >= LINES_OF_A_PROGRAM or (telling[False] >= LINES_NEEDED and counted):
+            return True
+        if placed >= LINES_OF_PLACES:
             return True
     return False
