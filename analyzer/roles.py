@@ -87,7 +87,7 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (
     (
         "elapsed",
         r"^(?:elapsed(?:[_ ]time)?|wall(?:[_ ]?(?:time|clock))?|time[_ ]elapsed|time/time_elapsed|elapsed_s|seconds"
-        r"|_runtime)$",
+        r"|_runtime|total[_ ]time)$",
     ),
     ("epoch", r"^(?:(?:train|training|trainer|time|progress)[/_.])?(?:current_)?epochs?(?:_num|_idx|_float)?$"),
     (
@@ -96,6 +96,8 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (
         r"|num_updates|update|n_iter|itr|n_updates)s?$",
     ),
 )
+# nanochat's lrm, llama.cpp's sched: the rate as a share of its peak, which the log does not tell
+_SHARE_OF_A_RATE = re.compile(r"^(?:.*/)?(?:lrm|sched|lr_(?:multiplier|factor))$", re.I)
 _NOT_LEARNING_RATE = re.compile(
     r"lr_?(?:scale|decay|mult|warmup|step|scheduler|ratio)|(?:^|[/_ -])(?:min|max|base|initial|init|target)_?lr"
     r"|lr_(?:min|max)|weight|momentum|betas?",
@@ -139,11 +141,18 @@ def role_of_tag(tag: str) -> str | None:
             if role == "learning_rate" and _NOT_LEARNING_RATE.search(name):
                 continue
             return role
+    if is_share_of_a_rate(name):
+        return "learning_rate"
     if _LOSS.search(name) and not _NOT_LOSS.search(name):
         if _VALIDATION_RE.search(name):
             return "validation_loss"
         return "epoch_loss" if _EPOCH_MEAN.search(name) else "loss"
     return None
+
+
+def is_share_of_a_rate(tag: str) -> bool:
+    """Whether a tag is a learning rate divided by its peak: no declared peak or floor can be held against it."""
+    return _SHARE_OF_A_RATE.search(tag) is not None
 
 
 def assign_roles(view: View, sources: Sequence[Source], overrides: Mapping[str, str] | None = None) -> Roles:

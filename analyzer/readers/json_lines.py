@@ -45,6 +45,8 @@ _COMPOSER = re.compile(r"\[[\w ]+\](?:\[(?P<unit>step|batch|epoch)=(?P<step>[0-9
 _KEY = re.compile(r'"([^"\\]{1,120})"\s*:')
 _STEPS_OF_FAIRSEQ = ("num_updates", "train_num_updates")
 
+# torch_utils/training_stats.py of StyleGAN2-ADA and 3: {"num", "mean", "std"} of each figure since the last tick
+_STYLEGAN = frozenset({"Progress/tick/mean", "Progress/kimg/mean"})
 # keys that the entries of a writer have together -> what is known of it; the first that fits
 _DIALECTS: tuple[tuple[frozenset[str], Dialect], ...] = (
     (
@@ -86,6 +88,15 @@ _DIALECTS: tuple[tuple[frozenset[str], Dialect], ...] = (
 
 def dialect_of(keys: frozenset[str]) -> Dialect:
     """What is known of the writer of entries with these keys."""
+    if keys >= _STYLEGAN:
+        return Dialect(
+            framework="stylegan",
+            step_columns=("Progress/kimg/mean",),
+            counts="samples",
+            scaled={"Progress/kimg/mean": 1000.0},
+            tags={key: key.removesuffix("/mean") for key in keys if key.endswith("/mean")},
+            ignored=tuple(key for key in keys if key.endswith(("/num", "/std"))),
+        )
     return next((dialect for known, dialect in _DIALECTS if known <= keys), Dialect())
 
 

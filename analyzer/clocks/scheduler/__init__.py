@@ -19,6 +19,7 @@ from analyzer.clocks.declared_schedule import read_claim, without_steps
 from analyzer.clocks.learning_rate import Observed, observe, rates_of
 from analyzer.clocks.scheduler.search import read_clock
 from analyzer.clocks.scheduler_clock import Fact, SchedulerClock
+from analyzer.roles import is_share_of_a_rate
 from analyzer.timeline import Timeline
 
 SAME_PEAK = 1e-3  # relative; printed rates have three digits at least
@@ -34,6 +35,8 @@ def read_scheduler_clocks(timeline: Timeline) -> tuple[SchedulerClock, ...]:
     groups = [one for series in rates_of(timeline) if (one := observe(timeline, series)) is not None]
     if not all(rows.sized for rows in groups):
         claim = without_steps(claim)
+    if groups and all(is_share_of_a_rate(rows.series.tag) for rows in groups):
+        claim = replace(claim, base_lr=None, min_lr=None)
     bound = group_of(claim.base_lr, groups)
     facts = frozenset(facts_of(claim))
     clocks = []

@@ -41,6 +41,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     elapsed_columns: tuple[str, ...] = ()  # times that are never absolute
     exported: bool = False  # an export that a viewer samples: told by the gaps between its steps
     tags: Mapping[str, str] = field(default_factory=dict)  # column name -> tag
+    scaled: Mapping[str, float] = field(default_factory=dict)  # column of a count in thousands -> how many each is
     facts: Mapping[str, str] = field(default_factory=dict)  # column name -> key of a declared fact (a constant column)
     ignored: tuple[str, ...] = ()
 

@@ -20,6 +20,7 @@ from analyzer.roles import role_of_tag
 
 NO_LOG = "not a training log: no column counts steps or epochs, and none is a loss or a learning rate"
 SHARE_OF_NUMBERS = 0.5  # a column is numeric when at least this share of its cells are numbers
+OFF_A_UNIT = 0.05  # a count that was divided by 1000 is off by rounding only
 _NAMES_OF_A_ROW = re.compile(
     r"^(?:model(?:[_ ]?(?:name|id|path))?|name|run(?:[_ ]?(?:name|id))?|experiment|exp|method|architecture|arch|"
     r"backbone|config|checkpoint|dataset|task|metric|benchmark|seed|fold|hyperparameters?|params?|file(?:name)?|id|"
@@ -92,6 +93,7 @@ def _interpret_run(
 ) -> Reading:
     rows = len(row_numbers)
     columns = split_phases([one for one in columns if one.name not in dialect.ignored], rows)
+    columns = [_scaled(one, dialect.scaled[one.name]) if one.name in dialect.scaled else one for one in columns]
     axis = choose_axis(columns, rows, dialect)
     source = replace(
         source,
@@ -130,6 +132,13 @@ def _interpret_run(
         problems=(*problems, *step_problems, *_text_among_numbers(kept, row_numbers, source)),
         facts=(*facts, *found_facts),
     )
+
+
+def _scaled(column: Column, times: float) -> Column:
+    """A count that was written in thousands, in units again; one that is no whole number of them stays as it is."""
+    units = np.round(column.value * times)
+    whole = np.abs(units - column.value * times) < OFF_A_UNIT
+    return replace(column, value=units) if whole.all() else column
 
 
 class _RowArrays(Struct, frozen=True, kw_only=True, eq=False):

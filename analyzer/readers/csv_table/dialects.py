@@ -58,16 +58,33 @@ def _of(framework: str, **known: object) -> Callable[[Sequence[str], str], Diale
     return lambda header, file_name: Dialect(framework=framework, **known)  # type: ignore[arg-type]
 
 
+_TIMES_OF_A_SERIES = {"timestamp", "time", "wall_time", "wall time", "relative_time", "date"}
 _Recognises = Callable[[set[str], list[str], str], bool]
 _DIALECTS: tuple[tuple[_Recognises, Callable[[Sequence[str], str], Dialect]], ...] = (
     (lambda names, lower, file: lower == ["wall time", "step", "value"], _tensorboard_export),
     (lambda names, lower, file: any(name.endswith("__MIN") for name in names), _wandb_chart),
+    (  # Neptune's download of a series, and others that name their tag by the file only
+        lambda names, lower, file: {"step", "value"} <= set(lower) <= {"step", "value", *_TIMES_OF_A_SERIES},
+        lambda header, file: Dialect(
+            tags={name.strip(): Path(file).stem for name in header if name.strip().lower() == "value"}
+        ),
+    ),
     (lambda names, lower, file: len(lower) == 2 and lower[0] == "step" and file.startswith("Train_"), _deepspeed),
     (  # dvclive/plots/metric.py: `timestamp` (optional), `step`, the last part of the name; a tag a file
         lambda names, lower, file: (
             file.endswith(".tsv") and lower[-2:-1] == ["step"] and len(names) <= 3 and file[:-4] in names
         ),
         _of("dvclive", step_columns=("step",), counts="call", wall_column="timestamp"),
+    ),
+    (  # spinup/utils/logx.py: Time is counted from the start of the process
+        lambda names, lower, file: {"Epoch", "TotalEnvInteracts", "EpLen"} <= names,
+        _of(
+            "spinningup",
+            step_columns=("TotalEnvInteracts",),
+            counts="samples",
+            elapsed_columns=("Time",),
+            tags={"Time": "time_elapsed"},
+        ),
     ),
     (
         lambda names, lower, file: "time/total_timesteps" in names,

@@ -35,6 +35,7 @@ from analyzer.readers.stdout.places import BAR, BARS
 from analyzer.readers.text_file import Lines
 from analyzer.written_numbers import MOST_DIGITS, holds_a_number_beyond_a_double
 
+OVERWRITTEN = "with NUL bytes, which the file system left where a write was not finished"
 LONGEST_LINE = 10_000  # characters; nothing that people read is longer
 _STAMP = re.compile(r"\s*+\[?(\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?)\]?")
 FIRST_COLUMNS = 80  # of a line, in which its time stands
@@ -66,6 +67,14 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
         if (len(line) > MOST_DIGITS or "\0" in line) and (reason := _left_out(line)):
             if odd is not None and (len(line) <= LONGEST_LINE or _counts(line[:LONGEST_LINE])):
                 odd.append((index + 1, reason))
+            continue
+        if "\0" in line:
+            if odd is not None:
+                odd.append((index + 1, OVERWRITTEN))
+            line = line[line.rindex("\0") + 1 :]  # what stands behind them, and has a counter of its own, is whole
+            told = entry_of(line) if counters_of(line)[0] else None
+            if told is not None:
+                yield index + 1, "general", told
             continue
         if not _NUMERIC.search(line):
             if _BOX_EDGE.match(line):

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from analyzer.roles import role_of_tag
+from analyzer.written_numbers import number_written
 
 Entry = dict[str, Any]
 
@@ -70,6 +71,7 @@ _PAIR = re.compile(
     re.I,
 )
 _SHAPES = (_PAIR_OF_BRACKETS, _SAMPLES, _EPOCH_AND_BATCH, _AT_THE_END)
+LONGEST_LIST = 1_000  # characters
 _LAST_WORD = re.compile(r"[A-Za-z]{1,12}\s?$")
 _OF_A_SETTING = frozenset({
     "num", "number", "max", "per", "every", "n", "warmup", "save", "until", "before",
@@ -212,13 +214,24 @@ def _pairs(text: str) -> Iterator[tuple[str, float, bool]]:
     for match in _PAIR.finditer(text):
         name = match["name"].strip()
         minutes = match["rounded"] == "m" and _OF_TIME.search(name) is not None
-        if (match["rounded"] and not minutes) or (match["open"] and _MORE_OF_A_LIST.match(text, match.end())):
-            continue  # 13K: nobody knows which; the first of a list has no name of its own
+        if match["rounded"] and not minutes:
+            continue  # 13K: nobody knows which
+        if match["open"] and _MORE_OF_A_LIST.match(text, match.end()):
+            yield from _numbered(name, text, match)
+            continue
         assigned = bool(match["sep"].strip())
         if not assigned:
             name = _spoken(text, match, name)
         if name:
             yield name, float(match["number"].replace(",", "")) * (60 if minutes else 1), assigned
+
+
+def _numbered(name: str, text: str, match: re.Match[str]) -> Iterator[tuple[str, float, bool]]:
+    """``Losses: [2.4, 4.0, 10.7]``: the numbers of a list that is closed, each by its place."""
+    end = text.find("]" if match["open"] == "[" else ")", match.end(), match.end() + LONGEST_LIST)
+    found = [number_written(cell.strip()) for cell in text[match.start("number") : max(end, 0)].split(",")]
+    if tells(name) and match["sep"].strip() and None not in found:
+        yield from ((f"{name}[{at}]", number, True) for at, number in enumerate(found) if number is not None)
 
 
 def _spoken(text: str, match: re.Match[str], name: str) -> str:

@@ -78,6 +78,12 @@ def _under_headings(entries: Sequence[Entry]) -> None:
 
 def _call_places(entries: Sequence[Entry]) -> None:
     """Call a counter that starts over with the label by what it is, where its steps could not be told."""
+    rows = [entry for entry in entries if "batch" in entry and is_whole(entry.get("epoch"))]
+    seams = [after["batch"] < one["batch"] for one, after in itertools.pairwise(rows) if after["epoch"] > one["epoch"]]
+    if seams and all(seams):
+        for entry in entries:
+            if "batch" in entry:
+                entry["batch_in_epoch"] = entry.pop("batch")
     for name in ("step", "iter"):
         rows = [entry for entry in entries if name in entry and "total" in entry and is_whole(entry.get("epoch"))]
         epoch, at = (np.array([float(entry[key]) for entry in rows]) for key in ("epoch", name))

@@ -22,7 +22,7 @@ from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.json_lines import TELLING_ROLES
-from analyzer.readers.stdout.entries import entries_of
+from analyzer.readers.stdout.entries import OVERWRITTEN, entries_of
 from analyzer.readers.stdout.laps import TOTALS, axis_of
 from analyzer.readers.stdout.patterns import GENERIC, LINES, WALL, Entry
 from analyzer.readers.stdout.places import BAR
@@ -110,7 +110,7 @@ def _left_out(odd: Sequence[tuple[int, str]], name: str) -> list[Problem]:
     return [
         Problem(
             source=name,
-            kind="row",
+            kind="corrupt" if reason == OVERWRITTEN and row > 1 else "row",
             row=row,
             message=f"{count[reason]} line{'s' if count[reason] > 1 else ''} {reason}, first line {row}: left out",
         )
