@@ -87,7 +87,13 @@ def check(
     known = read_baseline(request.baseline) if request.baseline else None
     if request.config is not None:
         checked_settings(settings_for(Path(), request.config))  # a bad file is told even when there is no run
-    found = find_groups(request.paths, include=request.include, exclude=request.exclude)
+    found = find_groups(
+        request.paths,
+        include=request.include,
+        exclude=request.exclude,
+        config=request.config,
+        isolated=request.isolated,
+    )
     runs: list[RunReport] = []
     uses: list[Use] = []
     unreadable = list(found.unreadable)
@@ -213,7 +219,13 @@ def _uniquely_named(reports: list[RunReport]) -> Iterator[RunReport]:
 
 def find_all(request: Request) -> Discovered:
     """Runs with numbers at the requested paths, what could not be read, and what is no log."""
-    found = discover(request.paths, include=request.include, exclude=request.exclude)
+    found = discover(
+        request.paths,
+        include=request.include,
+        exclude=request.exclude,
+        config=request.config,
+        isolated=request.isolated,
+    )
     empty = [without_numbers(run) for run in found.runs if not has_numbers(run)]
     told = tuple(run for run in found.runs if has_numbers(run))
     return replace(found, runs=told, unreadable=(*found.unreadable, *empty))

@@ -16,11 +16,13 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.config.files import BadConfig, settings_for
+from analyzer.config.own_lines import OwnLine
 from analyzer.config.sidecars import is_sidecar, read_beside
 from analyzer.grouping import CONFIG_FOLDERS, Group, copies_named, each_once, groups_of, own_name
 from analyzer.joining import Piece, join
 from analyzer.model import Problem, Run
-from analyzer.readers import all_readers, reader_for, standard_input
+from analyzer.readers import all_readers, own_lines, reader_for, standard_input
 from analyzer.regular_files import text_of
 from analyzer.remote import Mirrored, mirror, url_of
 from analyzer.walking import could_be_log, folders_of, matches, unreadable_path
@@ -54,6 +56,8 @@ def discover(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     progress: Progress | None = None,
+    config: Path | None = None,
+    isolated: bool = False,
 ) -> Discovered:
     """Read every log below the given paths and group them into runs.
 
@@ -61,8 +65,10 @@ def discover(
         include: globs on the path below a given root, or on the file name; only files that match one are read.
         exclude: globs; a file or folder that matches one is left out.
         progress: called after every group with the files read so far and the files in all.
+        config: the file whose ``[[line]]`` expressions count, instead of those beside and above the logs.
+        isolated: none of them count.
     """
-    found = find_groups(paths, include=include, exclude=exclude)
+    found = find_groups(paths, include=include, exclude=exclude, config=config, isolated=isolated)
     runs: list[Run] = []
     unreadable = list(found.unreadable)
     done = 0
@@ -78,8 +84,25 @@ def discover(
     )
 
 
-def find_groups(paths: Iterable[Path], *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Found:
-    """List the logs below the given paths and group them, by names and first bytes only."""
+def find_groups(
+    paths: Iterable[Path],
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    config: Path | None = None,
+    isolated: bool = False,
+) -> Found:
+    """List the logs below the given paths and group them, by names and first bytes only; arguments as ``discover``."""
+
+    bad: list[str] = []  # configurations that cannot be followed: told with the runs that they cost, if there are any
+
+    def configured(folder: Path) -> tuple[OwnLine, ...]:
+        try:
+            return () if isolated else settings_for(folder, config).lines
+        except BadConfig as error:
+            bad.append(str(error))
+            return ()
+
     roots = [Path(path) for path in paths]
     groups: list[Group] = []
     problems: list[Problem] = []
@@ -94,13 +117,13 @@ def find_groups(paths: Iterable[Path], *, include: Sequence[str] = (), exclude: 
                 mirrored = _mirrored(url, include, exclude)
                 root = mirrored.root
                 problems += mirrored.problems
-            folders, left = folders_of(root, include, exclude, problems)
+            folders, left = folders_of(root, include, exclude, problems, configured)
             found = [replace(group, url=url) for group in groups_of(root, folders)]
         except Exception as error:  # one path must never cost the others
             problems.append(unreadable_path(url or root, error))
             continue
         if not found and not any(problem.source.startswith((str(root), url or str(root))) for problem in problems):
-            nothing = _nothing_found(root, len(left))
+            nothing = f"no training log could be recognised: {bad[-1]}" if bad else _nothing_found(root, len(left))
             problems.append(Problem(source=url or str(root), kind="unreadable", message=nothing))
         if not root.is_file():
             left_alone += [_by_url(problem, url, root) for problem in left]
@@ -119,7 +142,7 @@ def read_group(group: Group) -> Discovered:
     unreadable: list[Problem] = []
     for log in group.logs:
         try:
-            reading = readers[log.reader].read(log.path)
+            reading = own_lines.read(log.path, log.lines) if log.lines else readers[log.reader].read(log.path)
         except Exception as error:  # a bad file must never cost the rest of the folder
             unreadable.append(unreadable_path(log.path, error))
             continue

@@ -84,7 +84,7 @@ def digest_of(group: Group, asked: str) -> str | None:
     states = [_state(path) for path in files_of(group)]
     if group.url or time.time() - _newest(states) < SECONDS_TO_SETTLE:
         return None
-    logs = [(str(log.path), log.reader) for log in group.logs]
+    logs = [(str(log.path), log.reader, log.lines) for log in group.logs]
     known = (_program(), os.getcwd(), asked, group.name, str(group.root), group.notes, logs, states)
     return hashlib.sha256(repr(known).encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -6,12 +6,13 @@ import contextlib
 import fnmatch
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
 
 from analyzer.accidents import told
+from analyzer.config.own_lines import OwnLine, lines_for
 from analyzer.config.sidecars import is_sidecar
 from analyzer.model import Problem
 from analyzer.peek import Peek, peek
@@ -46,6 +47,7 @@ class Log(Struct, frozen=True, kw_only=True):
     reader: str
     size: int
     peek: Peek = field(default_factory=Peek)
+    lines: tuple[OwnLine, ...] = ()  # of the configuration, that read it
 
 
 class Folder(Struct, kw_only=True):
@@ -56,14 +58,22 @@ class Folder(Struct, kw_only=True):
 
 
 def folders_of(
-    root: Path, include: Sequence[str], exclude: Sequence[str], problems: list[Problem]
+    root: Path,
+    include: Sequence[str],
+    exclude: Sequence[str],
+    problems: list[Problem],
+    own_lines: Callable[[Path], tuple[OwnLine, ...]] = lambda folder: (),
 ) -> tuple[list[Folder], list[Problem]]:
-    """Every folder below the root with its logs and sidecars, and the files that were opened and are no logs."""
+    """Every folder below the root with its logs and sidecars, and the files that were opened and are no logs.
+
+    Args:
+        own_lines: the ``[[line]]`` expressions that are configured for a folder.
+    """
     left: list[Problem] = []
     if root.is_file():
         beside = [path for path in listed(root.parent) if is_sidecar(path.name) and path != root and path.is_file()]
         folder = Folder(parts=(), path=root.parent, sidecars=beside)
-        log = _look(root, problems, left)
+        log = _look(root, problems, left, own_lines(root.parent))
         if log is not None:
             folder.logs.append(log)
         return [folder], left
@@ -72,6 +82,7 @@ def folders_of(
         raise OSError("neither a file nor a folder; pipes, devices and sockets are never opened")
     folders: list[Folder] = []
     for folder, files, has_metrics in _walk(root, exclude, problems):
+        own = own_lines(folder.path) if files else ()
         for entry in files:
             name, below = entry.name, "/".join((*folder.parts, entry.name))
             if is_sidecar(name) and not (has_metrics and name == "meta.yaml"):
@@ -79,7 +90,7 @@ def folders_of(
                 continue
             if matches(below, exclude) or (include and not matches(below, include)):
                 continue
-            log = _look(Path(entry.path), problems, left)
+            log = _look(Path(entry.path), problems, left, own)
             if log is not None:
                 folder.logs.append(log)
         if folder.logs or folder.sidecars:
@@ -181,12 +192,17 @@ def could_be_log(name: str) -> bool:
     return suffix.lower() in LOG_SUFFIXES or suffix[1:].isdecimal()  # train.log.1, job.12345
 
 
-def _look(path: Path, problems: list[Problem], left: list[Problem]) -> Log | None:
+def _look(path: Path, problems: list[Problem], left: list[Problem], own: tuple[OwnLine, ...] = ()) -> Log | None:
     """What reader knows a file by its name and first bytes. Whatever goes wrong costs this file, and is named."""
     try:
         with opened(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             head = stream.read(HEAD_BYTES)
+        if own and (lines := lines_for(own, path.name)):
+            from analyzer.readers import own_lines  # a package that most projects have no use for
+
+            if own_lines.takes(path, head, lines):
+                return Log(path=path, reader=own_lines.NAME, size=size, lines=lines)
         reader: Reader | None = reader_for(path, head)
         seen = Peek() if reader is None else peek(reader.name, head)
         if reader is None:

@@ -73,7 +73,13 @@ def follow(
 
 def signature(request: Request) -> Signature:
     """Size and time of change of every log: what tells that one has grown."""
-    found = find_groups(request.paths, include=request.include, exclude=request.exclude)
+    found = find_groups(
+        request.paths,
+        include=request.include,
+        exclude=request.exclude,
+        config=request.config,
+        isolated=request.isolated,
+    )
     stamps = []
     for group in found.groups:
         for log in group.logs:

@@ -59,11 +59,14 @@ def _explained(path: Path, *, as_json_too: bool) -> str:
 
     import msgspec
 
+    from analyzer.config.files import BadConfig
     from analyzer.console import CannotAudit
     from analyzer.readers.explained import explain
 
     try:
         found = explain(path)
+    except BadConfig as error:
+        raise CannotAudit(str(error)) from error
     except OSError as error:
         raise CannotAudit(f"{path}: {(error.strerror or str(error)).lower()}") from error
     if as_json_too:

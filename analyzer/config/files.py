@@ -1,8 +1,8 @@
 """The project's own configuration: ``analyzer.toml`` beside or above a run, or ``[tool.analyzer]`` in pyproject.toml.
 
 All files from the run's folder upwards count, the nearest the strongest: its facts and roles win, its ``select``
-replaces those above, while ``ignore``, ``[[expect]]`` and ``[[silence]]`` add up. The search ends at a folder that
-holds ``.git``, or at a file that says ``root = true``.
+replaces those above, while ``ignore``, ``[[expect]]``, ``[[silence]]`` and ``[[line]]`` add up. The search ends at
+a folder that holds ``.git``, or at a file that says ``root = true``.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any
 from msgspec import Struct, field
 
 from analyzer.config.declared import checked_fact, scalar
+from analyzer.config.own_lines import OwnLine, own_line_of
 from analyzer.config.silences import BadConfig, Silence, known_keys, silence_of
 from analyzer.model import Expectation, Fact
 from analyzer.regular_files import text_of
 from analyzer.roles import ROLES, SHORT_ROLES
 
-TABLES = ("declared", "rules", "roles", "expect", "silence", "against", "root")
+TABLES = ("declared", "rules", "roles", "expect", "silence", "line", "against", "root")
 NAMES = ("analyzer.toml", "pyproject.toml")  # in one folder, the first that configures the analyzer counts
 MOST_BYTES = 4_000_000  # nobody writes so much; what is called so in a folder of logs may be anything
 RULES_KEYS = ("select", "ignore")
@@ -36,6 +37,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     roles: Mapping[str, str] = field(default_factory=dict)  # role -> tag
     expectations: tuple[Expectation, ...] = ()
     silences: tuple[Silence, ...] = ()
+    lines: tuple[OwnLine, ...] = ()  # how programs of one's own print, nearest file first
     against: Path | None = None  # a reference run, or a folder of reference runs by name
     files: tuple[str, ...] = ()  # all of them, nearest first
 
@@ -95,6 +97,7 @@ def combined(layers: Iterable[Settings]) -> Settings:
         roles=roles,
         expectations=tuple(expectation for one in layers for expectation in one.expectations),
         silences=tuple(silence for one in layers for silence in one.silences),
+        lines=tuple(line for one in layers for line in one.lines),
         against=next((one.against for one in layers if one.against is not None), None),
         files=tuple(file for one in layers for file in one.files),
     )
@@ -174,6 +177,7 @@ def parsed(table: Mapping[str, Any], name: str) -> Settings:
         roles=dict(roles),
         expectations=tuple(_expectation(entry, name) for entry in _entries(table, "expect", name)),
         silences=tuple(silence_of(entry, name) for entry in _entries(table, "silence", name)),
+        lines=tuple(own_line_of(entry, name) for entry in _entries(table, "line", name)),
         against=_against(table, name),
         files=(name,),
     )

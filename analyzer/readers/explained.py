@@ -8,8 +8,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from analyzer.config.files import settings_for
+from analyzer.config.own_lines import lines_for
 from analyzer.model import Fact, Problem, Source
-from analyzer.readers import Reading, reader_for
+from analyzer.readers import Reading, own_lines, reader_for
 from analyzer.readers.stdout.general import may_tell
 from analyzer.readers.text_file import decode, lines_of, unpack, why_not_text
 from analyzer.regular_files import content_of, opened
@@ -54,18 +56,25 @@ def explain(path: Path) -> Explained:
 
     Raises:
         OSError: when it cannot be opened.
+        BadConfig: when the configuration beside or above it cannot be followed.
     """
     with opened(path) as stream:
         head = stream.read(HEAD_BYTES)
+    lines = lines_for(settings_for(path.parent).lines, path.name)
+    if own_lines.takes(path, head, lines):
+        return _explained(path, own_lines.NAME, own_lines.read(path, lines), by_line=True)
     reader = reader_for(path, head)
     if reader is None:
         return Explained(reader=None, passed_over=_kinds(path, set()))
     reading = reader.read(path)
+    return _explained(path, reader.name, reading, by_line=reading.source.format == "stdout")
+
+
+def _explained(path: Path, reader: str, reading: Reading, *, by_line: bool) -> Explained:
     readings = [reading, *reading.runs]
-    by_line = reading.source.format == "stdout"
     rows = {int(row) for one in readings for series in one.series for row in series.row.tolist()} if by_line else set()
     return Explained(
-        reader=reader.name,
+        reader=reader,
         sources=tuple(one.source for one in readings),
         columns=tuple(column for one in readings for column in _columns(one)),
         facts=tuple(fact for one in readings for fact in one.facts),
