@@ -35,7 +35,7 @@ from analyzer.readers.text_file import (
     utf8,
     why_not_text,
 )
-from analyzer.regular_files import content_of
+from analyzer.regular_files import content_of, opened
 from analyzer.roles import role_of_tag
 from analyzer.written_numbers import loads_json
 
@@ -272,7 +272,7 @@ def recognises(path: Path, head: bytes) -> bool:
     if len(head) < HEAD_BYTES or not _NAMED_AS_A_LOG.search(path.name):
         return False
     try:
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             more = stream.read(BYTES_LOOKED_AT)
     except OSError:
         return False

@@ -30,6 +30,7 @@ from analyzer.readers.text_file import (
     unreadable,
     why_not_text,
 )
+from analyzer.regular_files import content_of, opened
 from analyzer.roles import role_of_tag
 
 SUFFIXES = (".md", ".markdown")
@@ -156,7 +157,7 @@ def _arguments(lines: Sequence[str], file_name: str) -> tuple[Fact, ...]:
 
 def read(path: Path) -> Reading:
     """Read one page."""
-    return parse(path.read_bytes(), str(path))
+    return parse(content_of(path), str(path))
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -166,7 +167,7 @@ def recognises(path: Path, head: bytes) -> bool:
         return False
     if page and len(head) >= 4096:
         try:
-            with path.open("rb") as stream:
+            with opened(path) as stream:
                 head = stream.read(BYTES_LOOKED_AT)
         except OSError:
             return False

@@ -21,6 +21,7 @@ from analyzer.readers.columns.step_axis import LARGEST_STEP
 from analyzer.readers.columns.wall_time import seconds_of_stamp
 from analyzer.readers.text_file import compressed, decode, lines_of, unpack, unreadable, why_not_text
 from analyzer.readers.whole_end import with_a_whole_end
+from analyzer.regular_files import content_of, opened
 from analyzer.written_numbers import number_written
 
 NAME = "own-lines"
@@ -34,7 +35,7 @@ def takes(path: Path, head: bytes, lines: Sequence[OwnLine]) -> bool:
     if not lines:
         return False
     if len(head) >= 4096:
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             head = stream.read(BYTES_LOOKED_AT)
     text = unpack(head, "", most=BYTES_LOOKED_AT).data if compressed(head) else head
     if not text or why_not_text(text):
@@ -114,7 +115,7 @@ def _entry(
 
 def read(path: Path, lines: Sequence[OwnLine] = ()) -> Reading:
     """Read the output in one file."""
-    return parse(path.read_bytes(), str(path), lines)
+    return parse(content_of(path), str(path), lines)
 
 
 READER = Reader(

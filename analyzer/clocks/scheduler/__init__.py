@@ -25,10 +25,6 @@ from analyzer.timeline import Timeline
 SAME_PEAK = 1e-3  # relative; printed rates have three digits at least
 
 
-
-
-
-
 def read_scheduler_clocks(timeline: Timeline) -> tuple[SchedulerClock, ...]:
     """Identify and invert the schedule of every learning-rate series of the view."""
     claim = read_claim(timeline)
