@@ -90,11 +90,11 @@ def parse(data: bytes, name: str) -> Reading:
 
 def _plain_list(data: bytes) -> tuple[int, Sequence[Column]] | None:
     """A document that is a list of objects, in pieces; None for any other."""
-    opened = _LIST.match(data)
-    if opened is None or _INNER_ENTRIES.search(data, 0, HEAD_BYTES):
+    begun = _LIST.match(data)
+    if begun is None or _INNER_ENTRIES.search(data, 0, HEAD_BYTES):
         return None
     try:
-        count, columns, end = table_of_list(data, opened.end())
+        count, columns, end = table_of_list(data, begun.end())
     except (ValueError, RecursionError):
         return None
     return (count, columns) if count and data[end:].rstrip(b" \t\r\n") == b"]" else None
