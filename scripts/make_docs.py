@@ -2,7 +2,7 @@
 
 python scripts/make_docs.py            write docs/ and the generated part of README.md
 python scripts/make_docs.py --check    exit 1 when something is stale, and say what
-python scripts/make_docs.py --figures  also redraw the figure of every rule
+python scripts/make_docs.py --figures  also redraw the figures of the README and of every rule
 """
 
 from __future__ import annotations
@@ -241,8 +241,12 @@ def readme_output() -> str:
 
 
 def draw_figures() -> None:
-    """The figure of every rule: the charts of its first bad example."""
+    """The figure of the README, and of every rule: the charts of its first bad example."""
+    import analyzer
     from analyzer.renderers.figures import KINDS, NothingToDraw, draw
+
+    shown = analyzer.check(ROOT / "fixtures" / "runs" / "accelerate-scheduler-stepped-twice").runs[0]
+    (DOCS / "img" / "readme.png").write_bytes(draw(shown, kind="overview", output="png", dots_per_inch=130))
 
     kinds = {"EPO": "epoch", "SCH": "schedule", "LOS": "loss", "GRD": "loss"}
     for rule in catalogue():

@@ -11,7 +11,7 @@ from analyzer.renderers import Look
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.json_report import plain, timeline_json
 from analyzer.renderers.lines import labelled, paint, width_of
-from analyzer.renderers.wording import counted, duration, interval, place_of, reconstruction, rounded
+from analyzer.renderers.wording import counted, duration, interval, parameter, place_of, reconstruction, rounded
 
 FILES_SHOWN = 20
 TAGS_SHOWN = 12  # that play no role
@@ -153,20 +153,13 @@ def _schedulers(timeline: Any) -> Iterator[tuple[str, str]]:
         if clock.parameters:
             yield (
                 "parameters",
-                ", ".join(f"{visible(key)} {_parameter(value)}" for key, value in clock.parameters.items()),
+                ", ".join(f"{visible(key)} {parameter(value)}" for key, value in clock.parameters.items()),
             )
         for alias in clock.aliases[:3]:
             yield "or", visible(alias)
         for deviation in clock.deviations[:10]:
             size = f", by {rounded(deviation.size)} positions" if deviation.size else ""
             yield deviation.kind, f"at step {deviation.step}{size}"
-
-
-def _parameter(value: Any) -> str:
-    if isinstance(value, (tuple, list)):
-        shown = ", ".join(_parameter(one) for one in value[:6])
-        return f"({shown}{', ...' if len(value) > 6 else ''})"
-    return visible(rounded(value))
 
 
 def _declared(timeline: Any) -> Iterator[tuple[str, str]]:

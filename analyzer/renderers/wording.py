@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -169,9 +169,25 @@ def _schedule(clock: Any, last_step: int) -> str:
         parts.append(f"floor {rounded(clock.min_lr)}")
     if clock.rate != 1:
         parts.append(f"{rounded(clock.rate)} scheduler steps an update")
+    parts += _shape(clock.parameters)
     if clock.explained and clock.explained < 1:
         parts.append(f"{100 * clock.explained:.3g} % of the rows")
-    return f"{clock.family} ({visible(clock.series.tag)}): {', '.join(parts)}"
+    also = f"; or {visible(clock.aliases[0])}" if clock.aliases else ""
+    return f"{clock.family} ({visible(clock.series.tag)}): {', '.join(parts)}{also}"
+
+
+def _shape(parameters: Mapping[str, Any]) -> list[str]:
+    """What makes the curve of a family besides peak, warmup, horizon and floor: ``gamma 0.1, step_size 30``."""
+    covered = {"slope", "intercept", *(("milestones",) if "step_size" in parameters else ())}
+    return [f"{visible(key)} {parameter(value)}" for key, value in parameters.items() if key not in covered]
+
+
+def parameter(value: Any) -> str:
+    """A parameter of a schedule, of a list its first few values."""
+    if isinstance(value, (tuple, list)):
+        shown = ", ".join(parameter(one) for one in value[:6])
+        return f"({shown}{', ...' if len(value) > 6 else ''})"
+    return visible(rounded(value))
 
 
 def _only_rises(clock: Any, last_step: int) -> bool:
