@@ -12,7 +12,9 @@ import pytest
 
 from analyzer.readers import Reading
 from analyzer.readers.stdout import parse, recognises
+from analyzer.readers.stdout.entries import entries_of
 from analyzer.readers.stdout.general import entry_of
+from analyzer.readers.text_file import lines_of
 
 # where from, the line, what it says
 LINES = [
@@ -49,6 +51,39 @@ LINES = [
     ("another phase", "INFO:root:Evaluation Epoch 3 - Average Loss: 1.5558, Average Accuracy: 0.3043", {"epoch": 3, "Evaluation Average Loss": 1.5558, "Evaluation Average Accuracy": 0.3043}),
     ("a bar", "Epoch 3:  10%|█         | 10/100 [00:01<00:11,  8.01it/s, train_loss=0.512]", {"epoch": 3, "train_loss": 0.512}),
 ]  # fmt: skip
+# lines that count by what stands above them, and what the rows say
+TABLES = [
+    ("spaCy", """E    #       LOSS TOK2VEC  LOSS NER  ENTS_F  SCORE
+---  ------  ------------  --------  ------  ------
+  0       0          3.22      7.37    0.30    0.00
+  0     200        533.51   1569.15   14.83    0.15
+  1     400        361.56   1063.40   42.92    0.43
+""", [{"epoch": 0, "step": 0, "LOSS TOK2VEC": 3.22, "LOSS NER": 7.37, "ENTS_F": 0.3, "SCORE": 0.0},
+      {"epoch": 0, "step": 200, "LOSS TOK2VEC": 533.51, "LOSS NER": 1569.15, "ENTS_F": 14.83, "SCORE": 0.15},
+      {"epoch": 1, "step": 400, "LOSS TOK2VEC": 361.56, "LOSS NER": 1063.4, "ENTS_F": 42.92, "SCORE": 0.43}]),
+    ("DeePMD-kit", """#  step      rmse_val    rmse_trn         lr
+# If there is no available reference data, rmse_*_{val,trn} will print nan
+      0      2.86e+01    2.75e+01    1.0e-03
+   1000           nan    5.05e+01    9.5e-04
+""", [{"step": 0, "rmse_val": 28.6, "rmse_trn": 27.5, "lr": 1e-3}, {"step": 1000, "rmse_trn": 50.5, "lr": 9.5e-4}]),
+    ("ParlAI", """10:31:21 | time:24s total_exs:3200
+    clip   loss     lr  total_train_updates   ups
+      .9  5.048  2e-05                  100  4.23
+
+10:31:45 | time:48s total_exs:6400
+    clip  loss     lr  total_train_updates   ups
+      .9  4.86  4e-05                  200  4.23
+""", [{"clip": 0.9, "loss": 5.048, "lr": 2e-5, "total_train_updates": 100, "ups": 4.23},
+      {"clip": 0.9, "loss": 4.86, "lr": 4e-5, "total_train_updates": 200, "ups": 4.23}]),
+    ("Detectron", 'json_stats: {"eta": "1:01:30", "iter": 20, "loss": "1.590359", "lr": 0.0009, "time": "0.41"}\n',
+     [{"iter": 20, "loss": 1.590359, "lr": 0.0009, "time": 0.41}]),
+    ("DLLogger", 'DLLL {"timestamp": "1700168795.92", "datetime": "2023-11-16 21:06:35", "step": [0, 20], "data": {"train.loss": 6.7}}\n',
+     [{"timestamp": 1700168795.92, "data/train.loss": 6.7, "epoch": 0, "batch": 20}]),
+    ("a table of results", "model  size  params\nresnet  25  4.1\n  18   25  4.1\n", []),
+    ("numbers of another table", "step  loss  lr\n1 2\n1 2 3 4\n", []),
+    ("names that count nothing", "loss  lr  acc\n 0.5 0.1 0.2\n", []),
+    ("a configuration in one object", 'INFO config {"batch_size": 32, "epochs": 10}\n', []),
+]  # fmt: skip
 NOTHING = [
     "We trained step 3 of the pipeline and found 7 errors",
     "Num epochs = 3, batch size = 32",
@@ -64,6 +99,12 @@ NOTHING = [
 @pytest.mark.parametrize(("line", "said"), [(line, said) for _, line, said in LINES], ids=[name for name, _, _ in LINES])
 def test_what_a_line_says(line: str, said: dict[str, float]) -> None:
     assert entry_of(line) == said
+
+
+@pytest.mark.parametrize(("text", "said"), [(text, said) for _, text, said in TABLES], ids=[row[0] for row in TABLES])
+def test_what_lines_say_by_the_names_above_them(text: str, said: list[dict[str, float]]) -> None:
+    found = [entry for _, _, entry in entries_of(lines_of(text))]
+    assert [{key: value for key, value in entry.items() if value == value} for entry in found] == said
 
 
 @pytest.mark.parametrize("line", NOTHING)

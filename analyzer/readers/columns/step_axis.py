@@ -24,7 +24,7 @@ _AXES: tuple[tuple[Counts, str, bool], ...] = (
     ("step", _PREFIX + r"global[_ ]?steps?$", False),
     (
         "step",
-        _PREFIX + r"(?:num_updates|n_updates|optimi[sz]er_steps?|opt_steps?|update_steps?|gradient_steps?)$",
+        _PREFIX + r"(?:(?:(?:num|n|total|train|training)_){1,3}updates?|(?:optimi[sz]er|opt|update|gradient)_steps?)$",
         False,
     ),
     (

@@ -20,6 +20,7 @@ from analyzer.readers.text_file import (
 from analyzer.regular_files import content_of, opened
 
 SUFFIXES = (".log", ".txt", ".out", ".err", ".stdout", ".stderr", "")
+OF_OBJECTS = (".json", ".jsonl")  # whose lines may begin with a word of their own: ``DLLL {"step": [0, 20], ...}``
 MLPERF = b":::MLP"
 BYTES_LOOKED_AT = 1 << 19  # of a file whose first lines tell nothing: some programs print their own source first
 
@@ -38,9 +39,12 @@ def read(path: Path) -> Reading:
 
 def recognises(path: Path, head: bytes) -> bool:
     """Text in which at least a few lines match; programs that print their source first are looked at further down."""
-    if not (plain_suffix(path) in SUFFIXES or plain_suffix(path)[1:].isdigit()):
-        return False
+    suffix = plain_suffix(path)
     start = plain_head(head)
+    if suffix in OF_OBJECTS and start.lstrip()[:1] in (b"{", b"["):
+        return False
+    if not (suffix in (*SUFFIXES, *OF_OBJECTS) or suffix[1:].isdigit()):
+        return False
     if len(start) < 20 or why_not_text(start) or b"\0" in start:
         return False
     if MLPERF in start:

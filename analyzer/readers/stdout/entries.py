@@ -32,6 +32,7 @@ from analyzer.readers.stdout.patterns import (
     pairs_of,
 )
 from analyzer.readers.stdout.places import BAR, BARS
+from analyzer.readers.stdout.tables import Tables
 from analyzer.readers.text_file import Lines
 from analyzer.written_numbers import MOST_DIGITS, holds_a_number_beyond_a_double
 
@@ -60,6 +61,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     hits: Counter[str] = Counter()
     keras_epoch: int | None = None
     block = Block()
+    tables = Tables()
     complete = lines.lines if lines.complete else lines.lines[:-1]
     index = -1
     while (index := index + 1) < len(complete):
@@ -75,6 +77,10 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             told = entry_of(line) if counters_of(line)[0] else None
             if told is not None:
                 yield index + 1, "general", told
+            continue
+        row = tables.entry_of(line)
+        if row:
+            yield index + 1, "table", row
             continue
         if not _NUMERIC.search(line):
             if _BOX_EDGE.match(line):
@@ -106,7 +112,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             yield from _earlier_states(complete[index], index + 1)
         painted = bar_of(complete[index]) if "%|" in complete[index] and not phase_of_a_bar(line) else None
         rank, line = rank_of(line)
-        stamp = _STAMP.search(line, 0, FIRST_COLUMNS)
+        stamp = _STAMP.search(line, 0, min(FIRST_COLUMNS, line.find("{")) if "{" in line else FIRST_COLUMNS)
         text = line[stamp.end() :].lstrip(" -:|,") if stamp else line
         name, told = _told(patterns, block, text)
         if painted is not None:

@@ -15,10 +15,11 @@ from typing import Any
 from msgspec import Struct
 
 from analyzer.readers.columns.entries import flatten
-from analyzer.readers.columns.step_axis import LARGEST_STEP
+from analyzer.readers.columns.step_axis import LARGEST_STEP, names_an_axis
+from analyzer.readers.stdout.general import tells
 from analyzer.written_numbers import DECIMAL, loads_json, number_written
 
-GENERIC = ("general", "block")  # shapes that a line of source code or of prose may match by chance
+GENERIC = ("general", "block", "json", "table")  # shapes that a line of source code or of prose may match by chance
 WALL = "timestamp"
 
 Entry = dict[str, Any]
@@ -68,6 +69,33 @@ def _json_after(found: re.Match[str], line: str) -> Entry | None:
     except (ValueError, RecursionError):
         return None
     return flatten(value) if isinstance(value, dict) else None
+
+
+def _json_in_a_line(found: re.Match[str], line: str) -> Entry | None:
+    """A JSON object that a program prints behind words of its own: ``json_stats: {"iter": 20, "loss": "1.59"}``.
+
+    DLLogger writes a step as a list: epoch, iteration of the epoch, and that of its validation.
+    """
+    if ":::ML" in line[: found.start()]:
+        return None  # of MLPerf, whose keys have meanings of their own
+    try:
+        value = loads_json(line[found.end() - 1 :])
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    place = value.get("step")
+    if isinstance(place, list) and place and all(type(one) is int for one in place):
+        value = {**value, "step": None, **dict(zip(("epoch", "batch", "validation_batch"), place, strict=False))}
+    entry = {key: number for key, cell in flatten(value).items() if (number := _cell(cell)) is not None}
+    return entry if any(tells(key) for key in entry if not names_an_axis(key)) else None
+
+
+def _cell(value: Any) -> float | int | None:
+    """A number, also one in quotes; None for any other cell."""
+    if isinstance(value, str):
+        return number_of(value)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 _MLPERF_METRIC = re.compile(
@@ -170,6 +198,12 @@ LINES: tuple[Line, ...] = (
         pairs=None,
         entry=_json_after,
         starts=re.compile(r"\| (?:INFO \| )?(?:train_inner|train|valid|test)\w* \| \{(?=\")"),
+    ),
+    Line(
+        name="json",
+        pairs=None,
+        entry=_json_in_a_line,
+        starts=re.compile(r"\{(?=\"[\w./ -]{1,80}\": )"),
     ),
     Line(
         name="fairseq",

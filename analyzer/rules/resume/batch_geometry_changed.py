@@ -61,6 +61,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         labels = account.labels
         if changed is None or labels is None or len(account.laps) < 2:
             continue
+        if changed.join is None and _grows(account):
+            yield _by_stretches(timeline, account, list(account.breaks))
+            return
         yield Finding(
             severity="error",
             message=f"{interval(account.low, account.high)} steps per epoch up to step "
@@ -114,6 +117,12 @@ def _by_a_count_of_data(timeline: Timeline) -> Iterator[Finding]:
         return
 
 
+def _grows(account: EpochClock) -> bool:
+    """Whether lengths change again and again in one direction without a resume: a schedule of the batch size."""
+    change = np.sign(np.diff([float(length) for _, length in account.laps]))
+    return len(change) > 1 and bool((change == change[0]).all()) and all(one.join is None for one in account.breaks)
+
+
 def _by_stretches(timeline: Timeline, account: EpochClock, ramp: list[Break]) -> Finding:
     """Epochs of one length per stretch: a ramp, which only a declaration of something else contradicts."""
     (_, first), *later = account.laps
@@ -161,6 +170,13 @@ def _counted(after: int, ragged: int = 0) -> dict[str, str]:
     return {"log.csv": table(("step", "loss", "samples_seen"), rows)}
 
 
+def _compounding() -> dict[str, str]:
+    lengths = [1000, 830, 690, 570, 480, 400, 330, 270, 230, 190, *[170] * 24]
+    epochs = [epoch for epoch, length in enumerate(lengths) for _ in range(length)]
+    rows = [(step, epoch, falling_loss(step)) for step, epoch in enumerate(epochs) if step % 200 == 0]
+    return {"log.csv": table(HEADER, rows)}
+
+
 RULE = Rule(
     code="RES009",
     name="batch-geometry-changed",
@@ -204,6 +220,11 @@ RULE = Rule(
             title="a batch size that doubles twice by design",
             files=_grown,
             why="the lengths change where epochs end and stay for two epochs or more: a note, nothing was declared",
+        ),
+        Example(
+            title="a batch size that grows with every epoch",
+            files=_compounding,
+            why="the lengths change again and again in one direction: a note, as above",
         ),
     ),
 )
