@@ -55,7 +55,7 @@ RIM = ("cli/", "console/", "callbacks/", "tensorboard_plugin/", "__init__.py", "
 """Commands, and what other programs load: they import what a call needs when it is called, so that starting is fast."""
 HEAVY = {
     "distributed", "fsspec", "google_crc32c", "jinja2", "markupsafe", "matplotlib", "pandas", "platformdirs", "PIL",
-    "pyarrow", "tensorboard", "google.protobuf", "yaml", "zstandard",
+    "pyarrow", "re2", "tensorboard", "google.protobuf", "yaml", "zstandard",
 }  # fmt: skip
 """Libraries of which most audits need nothing: they cost more than the audit of a small run."""
 SELDOM = {
@@ -67,6 +67,7 @@ LATE: Mapping[str, str | tuple[str, ...]] = {
     "readers/stdout/__init__.py": "analyzer.readers.stdout",  # some hundred patterns to compile
     "readers/csv_table/__init__.py": "analyzer.readers.csv_table",  # pyarrow
     "readers/tfevents/__init__.py": "analyzer.readers.tfevents",
+    "walking.py": "analyzer.readers",  # the reader of a project's own lines, which most have none of
     "config/keys.py": "analyzer.clocks.schedules",  # names of schedules stand with their families, which need numpy
     "rules/examples.py": ("analyzer.auditing", "analyzer.discovery"),  # an example is run by tests and the docs alone
 }
