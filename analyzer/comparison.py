@@ -178,7 +178,7 @@ def positions(timeline: Timeline, series: Series, axis: Axis) -> Floats | str:
     needed = (
         "batch_size (and grad_accumulation, world_size)" if axis == "samples" else "tokens_per_step or sequence_length"
     )
-    return f"no {role} counter in the log; declare {needed}"
+    return f"no {role} counter in the log; declare {needed}, where runs differ each in its own analyzer.toml"
 
 
 def _updates(timeline: Timeline, series: Series) -> Floats | str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from analyzer.comparison import Axis, Curve, curve_of
 from analyzer.renderers.chart_data import keep_extremes
-from analyzer.renderers.figures import COLOURS, DASHES, PAGE_INCHES, PANEL_INCHES, STYLE, NothingToDraw
+from analyzer.renderers.figures import COLOURS, DASHES, PAGE_INCHES, PANEL_INCHES, STYLE, NothingToDraw, literal
 from analyzer.timeline import Timeline
 
 POINTS_PER_LINE = 2000
+BLOCKS = 60  # of a noisy curve whose medians are drawn over it: a block is wider than a dash
 SECONDS_PER_HOUR = 3600.0
 
 
@@ -38,30 +42,38 @@ def draw(
         places = figure.subplots(lines, columns, squeeze=False).ravel()
         for place, (axis, curves) in zip(places, panels.items(), strict=False):
             for number, curve in enumerate(curves):
-                scale = SECONDS_PER_HOUR if axis == "time" else 1.0
-                kept = keep_extremes(curve.y, POINTS_PER_LINE)
-                colours = COLOURS["observed"]
-                place.plot(
-                    curve.x[kept] / scale,
-                    curve.y[kept],
-                    color=colours[number % len(colours)],
-                    linestyle=DASHES[number % len(DASHES)],
-                    linewidth=0.9,
-                    label=curve.run.replace("$", r"\$"),
-                    gid=f"run-{number + 1}",
-                )
+                _curve(place, curve, number, SECONDS_PER_HOUR if axis == "time" else 1.0)
             place.locator_params(axis="x", nbins=6)
             place.set_xlabel("hours of work" if axis == "time" else axis)
-            place.set_ylabel(curves[0].tag.replace("$", r"\$"))
+            place.set_ylabel(literal(curves[0].tag))
             place.spines[["top", "right"]].set_visible(False)
             place.grid(True, linewidth=0.3, color="#dddddd")
         for place in places[len(panels) :]:
             place.set_axis_off()
-        places[0].legend(fontsize=6, frameon=False, loc="best", handlelength=2.6)
+        places[0].legend(fontsize=6, loc="best", handlelength=2.6, framealpha=0.8, edgecolor="none")
+        first = next(iter(panels.values()))
+        figure.suptitle(literal(f"{first[0].tag}: {' and '.join(one.run for one in first)}"), fontsize=8.5)
         buffer = io.BytesIO()
         metadata = {"Date": None} if output == "svg" else {"CreationDate": None} if output == "pdf" else None
         figure.savefig(buffer, format=output, dpi=dots_per_inch, metadata=metadata)
     return buffer.getvalue()
+
+
+def _curve(place: Any, curve: Curve, number: int, scale: float) -> None:
+    """One run: every point pale, and over them the medians of blocks, which are read by their dashes too."""
+    kept = keep_extremes(curve.y, POINTS_PER_LINE)
+    colour, dashes = COLOURS["observed"][number % len(COLOURS["observed"])], DASHES[number % len(DASHES)]
+    noisy = len(curve.y) >= 2 * BLOCKS
+    place.plot(
+        curve.x[kept] / scale, curve.y[kept], color=colour, linestyle="-" if noisy else dashes,
+        linewidth=0.4 if noisy else 0.9, alpha=0.35 if noisy else 1.0, zorder=2,
+        label=None if noisy else literal(curve.run), gid=f"run-{number + 1}",
+    )  # fmt: skip
+    if noisy:
+        order = np.argsort(curve.x, kind="stable")
+        blocks = [block for block in np.array_split(order, BLOCKS) if np.isfinite(curve.y[block]).any()]
+        x, y = ([np.nanmedian(values[block]) for block in blocks] for values in (curve.x / scale, curve.y))
+        place.plot(x, y, color=colour, linestyle=dashes, linewidth=1.3, zorder=3, label=literal(curve.run))
 
 
 def _curves(timelines: Sequence[Timeline], axis: Axis, tag: str | None) -> list[Curve]:

@@ -140,10 +140,10 @@ def _title(report: RunReport, charts: list[Chart], width: int) -> str:
     """The run, and in a sentence the gravest finding that the charts mark."""
     marked = {mark.code for chart in charts for mark in chart.marks}
     finding = next((one for one in report.findings if one.code in marked), None)
-    name = _literal(report.run.name, width)
+    name = literal(report.run.name, width)
     if finding is None:
         return name
-    lines = textwrap.wrap(f"{finding.code}: {_literal(finding.message, 10 * width)}", width)
+    lines = textwrap.wrap(f"{finding.code}: {literal(finding.message, 10 * width)}", width)
     cut = (
         lines[:TITLE_LINES] if len(lines) <= TITLE_LINES else [*lines[: TITLE_LINES - 1], f"{lines[TITLE_LINES - 1]} …"]
     )
@@ -178,8 +178,8 @@ def _curve(panel: Any, line: Line, x_axis: str, number: int) -> None:
 def _label(name: str, part: int, parts: list[int], apart: bool) -> str | None:
     """The entry of the legend; of a curve in parts that are not told apart, the first part stands for all."""
     if apart:
-        return f"{_literal(name, 30)}, session {part + 1}"
-    return _literal(name) if part == parts[0] else None
+        return f"{literal(name, 30)}, session {part + 1}"
+    return literal(name) if part == parts[0] else None
 
 
 def _annotate(panel: Any, chart: Chart) -> None:
@@ -221,7 +221,7 @@ def _annotate(panel: Any, chart: Chart) -> None:
             )
 
 
-def _literal(text: str, longest: int = 60) -> str:
+def literal(text: str, longest: int = 60) -> str:
     """Text of a log as it stands: no mathematics, no control characters, not too long."""
     clean = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text).replace("$", r"\$")
     return clean if len(clean) <= longest else f"…{clean[-longest:]}"
