@@ -103,7 +103,10 @@ _NOT_LEARNING_RATE = re.compile(
     r"|lr_(?:min|max)|weight|momentum|betas?",
     re.I,
 )
-_LOSS = re.compile(r"loss|(?:^|[/_ ])nll(?:[/_ ]|$)|cross[_ ]?entropy|(?:^|[/_])xent|(?:^|[/_])mse$|objective$", re.I)
+_LOSS = re.compile(
+    r"loss|(?:^|[/_ ])(?:nll|cost)(?:[/_ ]|$)|cross[_ ]?entropy|(?:^|[/_])xent|(?:^|[/_])mse$|objective$",
+    re.I,
+)
 _NOT_LOSS = re.compile(
     r"loss(?:es)?[_ -]?(?:scale|scaling|weight|coef|ratio|mask|count|smooth|fn|type|name)|scaler|lossless"
     r"|(?:^|[/_ .-])(?:best|lowest)(?:[/_ .-]|loss)",

@@ -16,7 +16,7 @@ from analyzer.config.own_lines import OwnLine, lines_for
 from analyzer.config.sidecars import is_sidecar
 from analyzer.model import Problem
 from analyzer.peek import Peek, peek
-from analyzer.readers import Reader, reader_for
+from analyzer.readers import Reader, all_readers, reader_for
 from analyzer.readers.text_file import COMPRESSED_SUFFIXES, plain_head, plain_suffix, why_not_text
 from analyzer.regular_files import opened
 from analyzer.remote import NotReachable
@@ -96,7 +96,9 @@ def folders_of(
         if folder.logs or folder.sidecars:
             folders.append(folder)
     _drop_links_to_logs(folders)
-    return folders, left
+    readers = {reader.name: reader for reader in all_readers()}
+    told = {str(path) for folder in folders for log in folder.logs for path in readers[log.reader].also_reads(log.path)}
+    return folders, [problem for problem in left if problem.source not in told]
 
 
 def _drop_links_to_logs(folders: list[Folder]) -> None:

@@ -24,8 +24,8 @@ def with_a_whole_end(data: bytes) -> bytes:
     if found is None:
         return data
     shape = _NUMBERS.sub(b"0", last)
-    alike = [line.rstrip(b"\r") for line in before[1:][-LINES_OF_A_FORMAT:]]
-    decimals = [m[1] for line in alike if _NUMBERS.sub(b"0", line) == shape and (m := _LAST_NUMBER.search(line))]
+    alike = [line for line in (one.rstrip(b"\r") for one in before[1:]) if _NUMBERS.sub(b"0", line) == shape]
+    decimals = [m[1] for line in alike[-LINES_OF_A_FORMAT:] if (m := _LAST_NUMBER.search(line))]
     enough = len(decimals) >= LINES_OF_A_FORMAT or (
         len(decimals) >= FEWEST_OF_A_FORMAT and any(one.endswith(b"0") for one in decimals)
     )

@@ -85,6 +85,7 @@ TABLES = [
     ("a configuration in one object", 'INFO config {"batch_size": 32, "epochs": 10}\n', []),
 ]  # fmt: skip
 NOTHING = [
+    "Total Epoch:300 Image_size:(256, 256) Training num:288  Validation num:72",
     "We trained step 3 of the pipeline and found 7 errors",
     "Num epochs = 3, batch size = 32",
     "epochs: 10, lr: 0.001, batch_size: 32",
@@ -153,6 +154,11 @@ AXES = [
     ("an epoch that breaks off, and no rate tells what goes on", broken(lambda e, i, row: 1), "redraw", (1, 26), {}),
     ("an epoch and its batch with a slash between them", "".join(f"DEBUG TRAIN Batch {e}/{i} loss {9 / (9 * e + i + 1):.6f} lr 0.00000133 rank 0\n" for e in range(3) for i in range(0, 900, 100)), "row", (1, 27), {}),
     ("places that go on over the ends of epochs", "".join(f"(epoch: {1 + s // 1334}, iters: {s % 1334}) G_A: {9 / s:.3f} loss: {9 / s:.3f}\n" for s in range(100, 5000, 100)), "batch", (100, 4900), {}),
+    ("a place that is always the first", "".join(f"[train] epoch:{e} iter:0/18 0.00% lr:0.001 loss:{9 / (e + 1):.6f}\n" for e in range(6)), "epoch", (0, 5), {}),
+    ("bars of two phases that take turns", "".join("".join(f"loss: {9 / (10 * e + i):.4f} ||: 10%|#  | {i}/{n} [00:01<00:11,  8.01it/s]\n" for i in range(n // 10, n + 1, n // 10)) for e in range(4) for n in (100, 10)), "batch", (10, 400), {}),
+    ("bars below the line that closed the epoch before", "".join("".join(f"\r 10%|█  | {i}/100 [00:01<00:11,  8.01it/s, loss={9 / (10 * e + i):.4f}]" for i in (4, 50, 100)) + f"\nepoch {e} val_acc 0.5{e}\n" for e in (1, 2, 3)), "batch", (4, 300), {}),
+    ("the two phases of AllenNLP", "".join(f"2022-09-19 20:3{e}:43,879 - INFO - allennlp.training.trainer - Epoch {e}/9\n2022-09-19 20:3{e}:49,622 - INFO - allennlp.training.tensorboard_writer -                   Training |  Validation\n2022-09-19 20:3{e}:49,623 - INFO - allennlp.training.tensorboard_writer - loss          |     0.51{e}  |     0.543\n2022-09-19 20:3{e}:49,623 - INFO - allennlp.training.tensorboard_writer - memory        |    1580.6  |       N/A\n" for e in range(5)), "epoch", (0, 4), {}),
+    ("dictionaries under the bar of a notebook", "".join(f" 10% {s}/100 [00:10<01:30,  1.0s/it]\n{{'loss': {9 / s:.4f}, 'learning_rate': 5e-05, 'epoch': {s / 50}}}\n" for s in range(10, 101, 10)), "step", (10, 100), {"max_steps": 100}),
     ("dictionaries under a bar", "".join(f" 10%|#     | {s}/100 [00:10<01:30,  1.0s/it]\n{{'loss': {9 / s:.4f}, 'learning_rate': 5e-05, 'epoch': {s / 50}}}\n" for s in range(10, 101, 10)), "step", (10, 100), {"max_steps": 100}),
     ("dictionaries that come late", " 99%|#     | 99/100 [00:10<01:30,  1.0s/it]\n" + "".join(f"{{'loss': {9 / s:.4f}, 'learning_rate': 5e-05, 'epoch': {s / 50}}}\n" for s in range(10, 101, 10)), "row", (1, 10), {}),
     ("a headline and numbers below it", "".join(f"Epoch {e}/24\n----------\ntrain Loss: {1 / (e + 1):.4f} Acc: 0.7{e}\nval Loss: 0.5 Acc: 0.8{e}\n\n" for e in range(5)), "epoch", (0, 4), {"epochs": 24}),

@@ -47,7 +47,7 @@ step:125/1480 val_loss:4.3812 train_time:18478ms step_avg:160.68ms
     ("trainer", """{'loss': 2.5, 'grad_norm': 1.25, 'learning_rate': 5e-05, 'epoch': 0.5}
  10%|#         | 10/100 [00:10<01:30,  1.0s/it]{'loss': nan, 'grad_norm': nan, 'learning_rate': 4e-05, 'epoch': 1.0}
 {'eval_loss': '2.25', 'eval_runtime': '1.5', 'epoch': '1'}
-""", "transformers", {"learning_rate": [(1, 5e-5, 1), (2, 4e-5, 2)], "eval_loss": [(3, 2.25, 3)]}),
+""", "transformers", {"learning_rate": [(1, 5e-5, 1), (2, 4e-5, 2)], "eval_loss": [(2, 2.25, 3)]}),
     ("keras 2", """Epoch 1/2
 100/100 [==============================] - 1s 2ms/step - loss: 0.5 - accuracy: 0.90 - val_loss: 0.6 - val_accuracy: 0.85
 Epoch 2/2

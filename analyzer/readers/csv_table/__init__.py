@@ -117,8 +117,11 @@ def looks_like_a_log_table(lines: Sequence[str]) -> bool:
     if comments and number_of(split_row(lines[0], delimiter)[0] if lines[0].strip() else "") is not None:
         lines = [comments[-1].lstrip("# "), *lines]
     header = unique_names(split_row(lines[0], delimiter))
-    if len(header) < 2 or not looks_like_header(header) or not any(names_an_axis(name) for name in header):
+    losses = sum(role_of_tag(name) in ("loss", "validation_loss", "epoch_loss") for name in header)
+    if len(header) < 2 or not looks_like_header([name for name in header if name]):
         return False
+    if not any(map(names_an_axis, header)) and 2 * losses < len(header):
+        return False  # without a counter it must be a table of losses
     rows = [split_row(line, delimiter) for line in lines[1:-1]]
     even = [cells for cells in rows if len(cells) == len(header)]
     numeric = sum(number_of(cell) is not None for cells in even for cell in cells)

@@ -15,6 +15,7 @@ from analyzer.readers.stdout.general import (
     bar_of,
     counters_of,
     entry_of,
+    may_hold_a_bar,
     may_tell,
     phase_of_a_bar,
     rank_of,
@@ -47,6 +48,9 @@ _KERAS_EPOCH = re.compile(r"^\s*+Epoch (\d{1,15})/(\d{1,15})\s*+$")
 _KERAS_BAR = re.compile(r"^\s*+(\d{1,15})/(\d{1,15}) (?:\[[=>.\s]++\]|[━\s]++|-) ?.*?(?:s|step|-)\b")
 _BOX_NAME = re.compile(r"[\w./@ -]+")
 _BOX_EDGE = re.compile(r"^-{8,}$")
+# allennlp/training/util.py and tensorboard_writer.py: a figure a line, its value in training and in validation
+_TWO_PHASES = re.compile(r"(?:^|\s)Training \|\s{1,9}Validation\s*+$")
+_OF_TWO_PHASES = re.compile(r"(?:^|\s)([\w/@-]{1,80})\s{1,80}\|\s{1,9}(\S{1,40})\s{1,9}\|\s{1,9}(\S{1,40})\s*+$")
 _OLMO = re.compile(r"\[step=(\d{1,15})(?:/(\d+))?(?:,epoch=(\d+)(?:/\d+)?)?\]\s*+$")
 _OLMO_VALUE = re.compile(r"^\s{2,}+([\w./-]++(?: [\w./-]++)*+)=([-+\w.,]++)\s*+$")
 
@@ -100,6 +104,13 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             if values:
                 yield index + 1, "keras", {"epoch": keras_epoch, **values, "=steps_per_epoch": int(bar[2])}
             continue
+        if block.counters and line.rstrip().endswith("Validation") and _TWO_PHASES.search(line):
+            end, values = _two_phases(complete, index + 1)
+            if values:
+                label = {"epoch": block.counters["epoch"]} if "epoch" in block.counters else {}
+                yield index + 2, "allennlp", {**label, **values}  # its total is the number of the last epoch
+                index = end - 1
+            continue
         opened = _OLMO.search(line) if "[step=" in line else None
         if opened:
             end, values = _indented(complete, index + 1)
@@ -108,9 +119,10 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
                 yield index + 1, "olmo", {"step": int(opened[1]), **label, **values}
                 index = end - 1
             continue
-        if "%|" in complete[index]:
+        painted = None
+        if may_hold_a_bar(complete[index]):
             yield from _earlier_states(complete[index], index + 1)
-        painted = bar_of(complete[index]) if "%|" in complete[index] and not phase_of_a_bar(line) else None
+            painted = bar_of(complete[index]) if not phase_of_a_bar(line) else None
         rank, line = rank_of(line)
         stamp = _STAMP.search(line, 0, min(FIRST_COLUMNS, line.find("{")) if "{" in line else FIRST_COLUMNS)
         text = line[stamp.end() :].lstrip(" -:|,") if stamp else line
@@ -159,11 +171,11 @@ def _told(patterns: Sequence[Line], block: Block, text: str) -> tuple[str, Entry
     if entry is None:
         return "block", block.entry_of(text)
     counters = {key: value for key, value in entry.items() if key in COUNTERS or key in PLACES}
-    heading = block.counters.get("epoch")
-    if "epoch" not in counters and heading is not None:
-        entry[HEADING] = counters["epoch"] = heading
-    if counters:
-        block.open(counters)  # what the next lines say without a counter belongs to this one
+    if "epoch" not in counters and block.heading is not None:
+        entry[HEADING] = block.heading
+        block.open({"epoch": block.heading, **counters})
+    elif counters:
+        block.open(counters, alone=False)  # what the next lines say without a counter belongs to this one
     return "general", entry
 
 
@@ -223,4 +235,18 @@ def _indented(lines: Sequence[str], index: int) -> tuple[int, Entry]:
         number = number_of(found[2].replace(",", ""))
         if number is not None:
             entry[found[1]] = number
+    return len(lines), entry
+
+
+def _two_phases(lines: Sequence[str], index: int) -> tuple[int, Entry]:
+    """The figures of training and validation side by side that start at a line."""
+    entry: Entry = {}
+    for end in range(index, len(lines)):
+        found = _OF_TWO_PHASES.search(lines[end]) if len(lines[end]) <= LONGEST_LINE else None
+        if not found:
+            return end, entry
+        for phase, said in (("training", found[2]), ("validation", found[3])):
+            number = number_of(said)
+            if number is not None:
+                entry[f"{phase}_{found[1]}"] = number
     return len(lines), entry

@@ -51,7 +51,8 @@ _PAIR_OF_BRACKETS = re.compile(
     r"\[\s{0,6}(?P<batch>\d{1,15})\s{0,2}/\s{0,6}(?P<batches>\d{1,15})\]"
 )
 # a bar of tqdm: what stands before it, the place and the total
-_BAR = re.compile(r"\d{1,3}%\|[^|]{0,400}\|\s{0,8}(?P<at>\d{1,15})/(?P<of>\d{1,15})\s\[")
+# and as notebooks keep it: 100% 1330/1330 [14:55<00:00
+_BAR = re.compile(r"\d{1,3}%(?:\|[^|]{0,400}\|\s{0,8}|\s{1,2})(?P<at>\d{1,15})/(?P<of>\d{1,15})\s\[")
 # a place in the epoch behind its label, in examples where a share follows it
 _SAMPLES = re.compile(
     r"\bTrain Epoch: (?P<epoch>\d{1,9})\s{0,3}\[\s{0,9}(?P<samples>\d{1,15})/(?P<of>\d{1,15})\s{0,2}"
@@ -74,7 +75,7 @@ _SHAPES = (_PAIR_OF_BRACKETS, _SAMPLES, _EPOCH_AND_BATCH, _AT_THE_END)
 LONGEST_LIST = 1_000  # characters
 _LAST_WORD = re.compile(r"[A-Za-z]{1,12}\s?$")
 _OF_A_SETTING = frozenset({
-    "num", "number", "max", "per", "every", "n", "warmup", "save", "until", "before",
+    "num", "number", "max", "total", "per", "every", "n", "warmup", "save", "until", "before",
 })
 _NEVER_IN_A_NAME = frozenset({
     "from", "to", "at", "of", "by", "in", "is", "was", "with", "and", "than", "improved", "improve", "below",
@@ -91,6 +92,10 @@ _NAMES_WITHOUT_A_ROLE = re.compile(
     r"acc|ppl|perplexity|norm|dt|mfu|reward|score|f1|dice|iou|bleu|wer|cer|auc|map", re.I
 )
 _LETTERS = re.compile(r"[A-Za-z]{2,}+")
+# what Python's logging puts before a message: its level, and the name of the logger
+_OF_A_LOGGER = re.compile(
+    r".{0,80}?\b(?:DEBUG|INFO|WARNING)\b[\]):]{0,2}\s{0,9}(?:[-|:]\s{0,3}[\w.]{1,80}\s{0,3}[-|:]\s)?"
+)
 WORDS_BESIDE_A_COUNTER = 2  # of a headline; more of them are a sentence
 LINES_OF_A_BLOCK = 40  # below a headline; what stands further down is another matter
 _PHASE_IN_FRONT = re.compile(
@@ -116,14 +121,14 @@ def may_tell(text: str) -> bool:
 def entry_of(text: str) -> Entry | None:
     """Counters and numbers of a line; None where it has not both. A bar of tqdm is a counter by itself."""
     counters, rest = counters_of(text)
-    if not counters and "%|" not in text:
+    if not counters and not may_hold_a_bar(text):
         return None
     values = values_of(rest)
     if not values and (said := _SAID_AT.search(text)) and tells(said["name"]):
         values = {said["name"]: float(said["number"].replace(",", ""))}
     if not values:
         return None
-    phase = _phase_before_a_counter(text) or (phase_of_a_bar(text) if "%|" in text else None)
+    phase = _phase_before_a_counter(text) or (phase_of_a_bar(text) if may_hold_a_bar(text) else None)
     if phase is not None:
         values = _prefixed(values, phase)
     return {**counters, **{name: value for name, value in values.items() if name not in counters}}
@@ -136,7 +141,7 @@ def counters_of(text: str) -> tuple[Entry, str]:
     its name, and its total is ``total``.
     """
     found: Entry = {}
-    bar = _BAR.search(text) if "%|" in text else None
+    bar = _BAR.search(text) if may_hold_a_bar(text) else None
     if bar:
         text = f"{text[: bar.start()]} | {text[bar.end() :]}"
     for shape in _SHAPES:
@@ -252,15 +257,20 @@ def tells(name: str) -> bool:
     return role_of_tag(name) is not None or _NAMES_WITHOUT_A_ROLE.search(name) is not None
 
 
+def may_hold_a_bar(text: str) -> bool:
+    """Whether a line has the signs of a progress bar; most lines have none."""
+    return "%|" in text or ("% " in text and "/" in text and "[" in text)
+
+
 def phase_of_a_bar(text: str) -> str | None:
     """The phase other than training that stands before a bar: ``Validating:  40%|``, ``Epoch 3 [val]: 100%|``."""
-    found = _PHASE_OF_A_BAR.search(text, 0, max(0, text.find("%|")))
+    found = _PHASE_OF_A_BAR.search(text, 0, max(text.find("%|"), text.find("% ")))
     return found[1] if found else None
 
 
 def bar_of(raw: str) -> tuple[int, int] | None:
     """Place and total of the last bar in a line, also of one that the line painted over."""
-    at = raw.rfind("%|")
+    at = raw.rfind("%|") if "%|" in raw else raw.rfind("% ")
     found = _BAR.search(raw, max(0, at - 3)) if at >= 0 else None
     return (int(found["at"]), int(found["of"])) if found else None
 
@@ -274,9 +284,12 @@ class Block:
     def __init__(self) -> None:
         self.counters: Entry = {}
         self.lines = 0
+        self.heading: Any = None  # the label of an epoch that stood alone, until a line of numbers has another
 
-    def open(self, counters: Entry) -> None:
+    def open(self, counters: Entry, *, alone: bool = True) -> None:
         """Begin below another counter; a step that stands alone stays inside the epoch that stood above it."""
+        if "epoch" in counters:
+            self.heading = counters["epoch"] if alone else None
         outer: Entry = {name: self.counters[name] for name in ("epoch", "epochs") if name in self.counters}
         self.counters, self.lines = (counters if "epoch" in counters else {**outer, **counters}), 0
 
@@ -295,7 +308,8 @@ class Block:
 
 
 def _stands_alone(rest: str) -> bool:
-    return len(_LETTERS.findall(rest)) <= WORDS_BESIDE_A_COUNTER
+    logger = _OF_A_LOGGER.match(rest)
+    return len(_LETTERS.findall(rest, logger.end() if logger else 0)) <= WORDS_BESIDE_A_COUNTER
 
 
 def _of_one_phase(values: dict[str, float], text: str) -> dict[str, float]:

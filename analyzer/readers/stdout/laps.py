@@ -16,6 +16,7 @@ from analyzer.readers.stdout.places import BAR, BARS, EVENLY, STEP, is_whole, la
 
 Entry = dict[str, Any]
 Found = tuple[int, str, Entry]  # line number, name of the pattern, what the line says
+ROW = "row of training"  # a count of them, in the entries
 HEADING = "heading"  # the epoch that stands alone above a line, in the entries
 TOTALS = ("epochs", "batches", "of", "total", BAR, BARS)  # of an entry that are no series
 LIGHTNING = "v_num"  # its bar went on over the batches of validation, which the total then holds too
@@ -35,7 +36,7 @@ def axis_of(found: list[Found]) -> tuple[list[Found], Axis]:
     bars = sum(BAR in entry for _, _, entry in found)
     under = _under_bars(found) if bars else None
     if bars:
-        found = _last_states([one for one in found if set(one[2]) - {BAR, BARS}])
+        found = _last_states(_of_one_phase([one for one in found if set(one[2]) - {BAR, BARS}]))
     entries = [entry for _, _, entry in found]
     _under_headings(entries)
     if under is not None:
@@ -55,7 +56,20 @@ def axis_of(found: list[Found]) -> tuple[list[Found], Axis]:
     if laps is not None:
         return found, Axis(column=STEP, counts=laps.counts)
     _call_places(entries)
+    if not any(COUNTERS & entry.keys() for entry in entries) and _rows_of_training(found):
+        return found, Axis(column=ROW, counts="row")
     return found, Axis(max_steps=total_of_the_run(entries))
+
+
+def _rows_of_training(found: Sequence[Found]) -> bool:
+    """Count the Trainer's dictionaries that have a loss; those of evaluation stand where they were printed."""
+    if not any(pattern == "trainer" and "loss" in entry for _, pattern, entry in found):
+        return False
+    count = 0
+    for _, _, entry in found:
+        count += "loss" in entry
+        entry[ROW] = max(count, 1)
+    return True
 
 
 def _under_headings(entries: Sequence[Entry]) -> None:
@@ -76,6 +90,9 @@ def _under_headings(entries: Sequence[Entry]) -> None:
                     entry["batch"] = entry.pop(name)
 
 
+FEWEST_TURNS = 4  # of two bars; fewer are a length that changed
+
+
 def _call_places(entries: Sequence[Entry]) -> None:
     """Call a counter that starts over with the label by what it is, where its steps could not be told."""
     rows = [entry for entry in entries if "batch" in entry and is_whole(entry.get("epoch"))]
@@ -84,6 +101,12 @@ def _call_places(entries: Sequence[Entry]) -> None:
         for entry in entries:
             if "batch" in entry:
                 entry["batch_in_epoch"] = entry.pop("batch")
+    for name in ("step", "iter", "iteration"):  # the first place of each epoch alone
+        rows = [entry for entry in entries if name in entry and is_whole(entry.get("epoch"))]
+        if len({entry["epoch"] for entry in rows}) > 2 and len({entry[name] for entry in rows}) == 1:
+            for entry in rows:
+                entry["batch_in_epoch"] = entry.pop(name)
+                entry.pop("total", None)
     for name in ("step", "iter"):
         rows = [entry for entry in entries if name in entry and "total" in entry and is_whole(entry.get("epoch"))]
         epoch, at = (np.array([float(entry[key]) for entry in rows]) for key in ("epoch", name))
@@ -91,6 +114,14 @@ def _call_places(entries: Sequence[Entry]) -> None:
             for entry in rows:
                 entry["batch_in_epoch"] = entry.pop(name)
                 del entry["total"]
+
+
+def _of_one_phase(found: list[Found]) -> list[Found]:
+    """The lines without the bars of another phase: where bars of several totals take turns, most are of training."""
+    totals = [entry[BARS] for _, _, entry in found if BAR in entry]
+    turns = sum(one != after for one, after in itertools.pairwise(totals))
+    main = Counter(totals).most_common(1)[0][0] if turns >= FEWEST_TURNS else None
+    return [one for one in found if main is None or one[2].get(BARS, main) == main]
 
 
 def _last_states(found: list[Found]) -> list[Found]:
@@ -167,6 +198,6 @@ def total_of_the_run(entries: Sequence[Entry]) -> int | None:
     labels = [entry["epoch"] for entry in rows if "epoch" in entry]
     counts = [next(entry[name] for name in entry if name in COUNTERS) for entry in rows if COUNTERS & entry.keys()]
     falls = any(b < a for a, b in itertools.pairwise(counts))
-    if labels and (len(set(labels)) == 1 or falls):
-        return None  # one epoch shows nothing; a counter that falls was none of the run
+    if labels and (len(set(labels)) == 1 or falls or len(set(counts)) == 1):
+        return None  # one epoch shows nothing; a counter that falls, or stands still, was none of the run
     return int(totals.pop())
