@@ -24,7 +24,7 @@ from analyzer.renderers.wording import number as as_logged
 from analyzer.rules import catalogue
 
 RUNS_WITH_CHARTS = 200  # a page of thousands of runs keeps charts for the worst of them
-RUNS_WITH_FIGURES = 3  # static pictures (half a second and 40 kB each) for the worst of the runs with findings
+RUNS_WITH_FIGURES = 1  # static pictures (a third of a second and 30 kB each): paper shows the curves of other open runs
 TITLE = "Training-log audit"
 SCRIPTS = ("charts.js", "page.js")
 

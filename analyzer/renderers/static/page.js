@@ -5,6 +5,7 @@ globalThis.analyzerPage = (() => {
   const root = document.documentElement, byId = (id) => document.getElementById(id);
   root.classList.add("scripted");
   const drawn = new Map(); // run anchor -> what its reader sees
+  const DRAWN_AHEAD = 10; // runs
   const UNITS = { updates: "updates", samples: "samples", tokens: "tokens", epoch: "epochs", time: "time" };
   const option = (select, value, text, off = "") => {
     const one = document.createElement("option");
@@ -193,6 +194,13 @@ globalThis.analyzerPage = (() => {
     document.querySelectorAll("section.run").forEach(adopt);
     if (laid) { document.querySelectorAll("#index input.lay:enabled").forEach((tick) => { tick.checked = true; }); overlay(); }
     goTo(location.hash.slice(1));
+    if (globalThis.requestIdleCallback) requestIdleCallback(drawOpen);
+  }
+  // Open runs are drawn before they come into view as well, the first few: paper shows them.
+  async function drawOpen() {
+    for (const holder of [...document.querySelectorAll("section.run > details[open] .charts")].slice(0, DRAWN_AHEAD)) {
+      if (!drawn.has(holder.dataset.run)) await draw(holder.dataset.run);
+    }
   }
   return { start, adopt, tabled, filtered, restrict, goTo, setTheme };
 })();
