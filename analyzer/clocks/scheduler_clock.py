@@ -42,6 +42,7 @@ class Deviation(Struct, frozen=True, kw_only=True):
     what: str = ""  # the fault in words, with its numbers
     numbers: Mapping[str, Any] = field(default_factory=dict)
     evidence: tuple[Row, ...] = ()
+    shown_by: int | None = None  # the row of the evidence that a message adds; None: ``what`` names its own place
     severity: Severity = "error"
 
 

@@ -25,7 +25,7 @@ from analyzer.clocks.scheduler.mismatch import (
     height_is_seen,
     still_rising,
 )
-from analyzer.clocks.scheduler.tied import Tied, evidence_against, references, stated
+from analyzer.clocks.scheduler.tied import evidence_against, references, stated
 from analyzer.clocks.scheduler_clock import Deviation
 from analyzer.distinct import distinct
 from analyzer.model import Row, Severity
@@ -62,22 +62,17 @@ def with_own_parameters(
     deviations: tuple[Deviation, ...] = ()
     if told:
         reference = next(iter(references(claim, sample, 1)), None)
-        first, evidence = _against(timeline, claim, rows, fit, axis, reference)
-        deviations = (_deviation(claim, rows, told, first, evidence),)
+        first, evidence = evidence_against(timeline, rows, reference)
+        shown_by = 0 if evidence and reference is not None else None
+        deviations = (_deviation(claim, rows, told, first, evidence, shown_by),)
     yield Explanation(
         price=price if claim.family is None or wrong else prices.CONVENTION,
         clock=clock_of_fit(rows, fit, deviations, axis=axis),
     )
 
 
-def _against(
-    timeline: Timeline, claim: Claim, rows: Observed, fit: Fit, axis: str, reference: Tied | None
-) -> tuple[int, tuple[Row, ...]]:
-    return evidence_against(timeline, rows, reference)
-
-
 def _deviation(
-    claim: Claim, rows: Observed, told: list[Mismatch], first: int, evidence: tuple[Row, ...]
+    claim: Claim, rows: Observed, told: list[Mismatch], first: int, evidence: tuple[Row, ...], shown_by: int | None
 ) -> Deviation:
     """The dearest mismatch, the others beside it."""
     main = told[0]
@@ -92,6 +87,7 @@ def _deviation(
         numbers=main.numbers,
         size=float(main.numbers.get("rate", 0.0)),
         evidence=evidence,
+        shown_by=shown_by,
         severity=severity,
     )
 

@@ -129,7 +129,7 @@ def join_told(
         return prices.AT_JOIN, None
     return prices.AT_JOIN, Deviation(
         kind="restart", step=step, last_step=last, join=join, what=what, evidence=evidence, numbers=numbers,
-        size=change.size,
+        size=change.size, shown_by=None if change.how == "level" else len(evidence) - 1,
     )  # fmt: skip
 
 

@@ -210,6 +210,7 @@ def _told(
         what=f"the scheduler is {why}" + (f", or {also}: without a warmup the two are one" if also else ""),
         numbers={"rate": k, "cause": why},
         evidence=evidence,
+        shown_by=0 if evidence and reference is not None else None,
     )
     known = k in counts_of(claim) or line.axis != plain or k.is_integer()  # a call in two places is a count too
     price = prices.PARAMETER - prices.KNOWN_COUNT if known else prices.PARAMETER + prices.ONCE_MORE

@@ -60,6 +60,7 @@ def first_value_twice(timeline: Timeline, claim: Claim, rows: Observed, tied: Ti
             row_of(timeline, rows, k, f"should be {on_time[k]:.6g}")
             for k in dict.fromkeys((int(wrong[0]), int(wrong[-1])))
         ),
+        shown_by=0,
         severity="error" if unit == "epoch" else "note",
     )
 
@@ -87,6 +88,7 @@ def other_peak(timeline: Timeline, claim: Claim, rows: Observed, tied: Tied) -> 
             row_of(timeline, rows, place, f"should be {rows.rate[place] * declared / height:.6g}"),
             row_of(timeline, rows, top, f"highest; {declared:.6g} is declared"),
         ),
+        shown_by=0,
         what=f"the rate peaks at {height:.6g}, {declared:.6g} is declared ({height / declared:.4g} times)",
         numbers={"observed": height, "declared": declared},
     )

@@ -47,6 +47,7 @@ def frozen(
         step=int(rows.step[first]),
         last_step=int(rows.step[-1]),
         evidence=evidence,
+        shown_by=0 if evidence and reference is not None else None,
         what=f"the rate is {level:.6g} in all {len(rows)} rows{height}, though {claim.name} is declared",
         numbers={"level": level, "rows": len(rows)},
         severity="error" if level else "warning",  # zeros may be rates that were written with too few digits

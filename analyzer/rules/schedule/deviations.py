@@ -73,9 +73,9 @@ def finding(timeline: Timeline, clock: SchedulerClock, deviation: Deviation) -> 
 
 
 def _first_place(deviation: Deviation) -> str:
-    """The first row of the evidence in words, where the deviation names no step."""
-    row = next((row for row in deviation.evidence if row.why.startswith("should be")), None)
-    if row is None or row.step is None or not isinstance(row.value, (int, float)) or "step " in deviation.what:
+    """The row that shows a deviation, in words, where the deviation names no step."""
+    row = None if deviation.shown_by is None else deviation.evidence[deviation.shown_by]
+    if row is None or row.step is None or not isinstance(row.value, (int, float)):
         return ""
     return f"; step {row.step} logs {row.value:.6g}, {row.why}"
 
