@@ -16,7 +16,7 @@ from analyzer.renderers.wording import counted, grouped_reasons, totals
 
 UNREAD_SHOWN = 5  # of the files that could not be read, where others could
 NAMES_SHOWN = 3  # of the runs that share a note
-NAMED_IN_SUMMARY = 12  # runs with errors; more of them are counted
+NAMED_IN_SUMMARY = 12  # runs with errors, and with warnings; more of them are counted
 LEFT_SHOWN = 3  # of the files that are no logs
 RUNS_IN_FULL = 5  # of many, the worst: what fits a few screens; of the others a line a finding
 
@@ -46,7 +46,7 @@ def _lines(report: Report, look: Look) -> Iterator[str]:
         yield from wrapped(f"note: {visible(note)}", look, style="note", label=5)
     if not look.quiet and report.runs:
         yield from wrapped(_summary(report, look), look, style="title", label=None)
-        yield from _runs_with_errors(report, look)
+        yield from _runs_by_gravity(report, look)
 
 
 def _in_full(one: RunReport, look: Look) -> Iterator[str]:
@@ -155,15 +155,19 @@ def _summary(report: Report, look: Look) -> str:
     return "; ".join(parts)
 
 
-def _runs_with_errors(report: Report, look: Look) -> Iterator[str]:
-    """The names of the runs with errors, where there are several runs: what to open first."""
-    names = [one.run.name for one in worst_first(report.runs) if any(f.severity == "error" for f in serious(one))]
-    if not names or len(report.runs) < 2 or look.statistics:
+def _runs_by_gravity(report: Report, look: Look) -> Iterator[str]:
+    """The names of the runs with errors, and of those with warnings alone: none is missed."""
+    if len(report.runs) < 2 or look.statistics:
         return
-    told = ", ".join(visible(name) for name in names[:NAMED_IN_SUMMARY])
-    rest = f" and {len(names) - NAMED_IN_SUMMARY} more" if len(names) > NAMED_IN_SUMMARY else ""
-    lead = "errors in: "
-    yield from wrapped(f"{lead}{told}{rest}", look, style="error", label=len(lead), indent=" " * len(lead))
+    gravest = {one.run.name: {finding.severity for finding in serious(one)} for one in worst_first(report.runs)}
+    for lead, style, names in (
+        ("errors in: ", "error", [name for name, found in gravest.items() if "error" in found]),
+        ("warnings in: ", "warning", [name for name, found in gravest.items() if found == {"warning"}]),
+    ):
+        if names:
+            told = ", ".join(visible(name) for name in names[:NAMED_IN_SUMMARY])
+            rest = f" and {len(names) - NAMED_IN_SUMMARY} more" if len(names) > NAMED_IN_SUMMARY else ""
+            yield from wrapped(f"{lead}{told}{rest}", look, style=style, label=len(lead), indent=" " * len(lead))
 
 
 def _unread(problem: Problem, look: Look) -> Iterator[str]:

@@ -71,10 +71,11 @@ def test_notes_take_a_line_for_each_rule() -> None:
     assert text_of(Look(notes=True), *runs).count("LOG008") == 30
 
 
-def test_the_last_line_names_the_runs_with_errors() -> None:
-    text = text_of(Look(), named("sound"), named("bad/1", ERROR), named("warned", WARNING))
-    assert text.splitlines()[-1] == "errors in: bad/1"
+def test_the_last_lines_name_the_runs_with_errors_and_those_with_warnings() -> None:
+    runs = [named("sound"), named("bad/1", ERROR, WARNING), named("warned", WARNING), named("too", WARNING)]
+    assert text_of(Look(), *runs).splitlines()[-2:] == ["errors in: bad/1", "warnings in: warned, too"]
     assert "errors in" not in text_of(Look(), named("sound"), named("warned", WARNING))
+    assert " in: " not in text_of(Look(), named("sound"), named("noted", NOTE))
 
 
 def test_findings_are_not_lost_between_the_groups() -> None:
