@@ -44,6 +44,7 @@ ProblemKind = Literal[
 Unit = Literal[
     "update",  # of the optimizer
     "micro-batch",
+    "place",  # in an epoch whose length is known to a cadence only
     "sample",
     "token",
     "environment step",
@@ -81,8 +82,10 @@ class Source(Struct, frozen=True, kw_only=True):
     pid: int | None = None
     records: int = 0  # records or rows read
     step_column: str | None = None  # which column became `Series.step` (None: the format has a step of its own)
-    # what `Series.step` counts: "step" updates, "batch" those of the loader, "redraw" the states of a progress bar
-    step_axis: Literal["step", "batch", "samples", "tokens", "epoch", "row", "call", "redraw"] = "step"
+    # what `Series.step` counts: "step" updates, "batch" those of the loader, "place" those in epochs whose length no
+    # line tells, "redraw" the states of a progress bar
+    step_axis: Literal["step", "batch", "place", "samples", "tokens", "epoch", "row", "call", "redraw"] = "step"
+    places: int | None = None  # of one epoch, by which steps were made of labels and places
     sampled: bool = False  # a down-sampled export
     unfinished: bool = False  # a state saved on the way: the run may have gone on behind it
     line_numbers: bool = False  # `Series.row` is a line number of a text file that an editor can open

@@ -13,7 +13,8 @@ from analyzer.planning import Plan
 
 ENVIRONMENT = re.compile(r"timesteps$|env_?steps?$|frames$", re.I)
 NAMED: dict[str, Unit] = {
-    "samples": "sample", "tokens": "token", "epoch": "epoch", "row": "row", "call": "call", "redraw": "redraw",
+    "place": "place", "samples": "sample", "tokens": "token", "epoch": "epoch", "row": "row", "call": "call",
+    "redraw": "redraw",
 }  # fmt: skip
 OVER_SAMPLES = re.compile(r"/Samples/|[ _]vs[ _]samples$", re.I)
 """Tags of DeepSpeed and Megatron that say that their step counts samples."""
@@ -45,7 +46,8 @@ def axis_of(
     column, said = source.step_column, f"the {source.format} log counts {source.step_axis}"
     if unit == "sample" and (ENVIRONMENT.search(column or "") or source.framework == "stable-baselines3"):
         return Axis(unit="environment step", column=column, why=said)
-    if source.step_axis == "batch":
+    in_batches = source.places is not None and source.places in {one.batches_per_epoch for one in plan.readings}
+    if source.step_axis == "batch" or (source.step_axis == "place" and in_batches):
         if accumulation and accumulation > 1:
             return Axis(unit="micro-batch", column=column, per_update=float(accumulation), why=said)
         return Axis(

@@ -166,9 +166,11 @@ def _of_pieces(
         return []
     values = {path.pieces[0].S for path in paths}
 
-    def rank(path: Path) -> tuple[bool, int, Fraction]:
+    def rank(path: Path) -> tuple[bool, int, int, Fraction]:
         S = path.pieces[0].S
-        return S not in planned.lengths, -lengths.get(int(S), 0) if S.denominator == 1 else 0, S
+        moved = [piece for piece in path.pieces[1:] if not (piece.at_join or piece.another_length or piece.returns)]
+        free = sum(not piece.laps for piece in moved)  # a boundary moves by any number of steps, a label by whole laps
+        return S not in planned.lengths, free, -lengths.get(int(S), 0) if S.denominator == 1 else 0, S
 
     best = min(paths, key=rank)
     low = high = best.pieces[0].S

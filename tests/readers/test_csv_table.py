@@ -81,7 +81,7 @@ AXES = [
         None,
         "row",
     ),  # steps of each iteration, no counter
-    ("epoch,step,loss", "0,0,3\n0,1,2\n1,0,2\n1,1,2\n2,0,1\n2,1,1\n", None, "row"),  # the batch within its epoch
+    ("epoch,step,loss", "0,0,3\n0,1,2\n1,0,2\n1,1,2\n2,0,1\n2,1,1\n", "place in the epoch", "batch"),
     ("epoch,loss", "0,3\n0,2\n0,2\n1,1\n1,1\n1,1\n", None, "row"),  # a label, several rows an epoch
     ("epoch,loss", "0.1,3\n0.2,2\n0.3,1\n", None, "row"),
     ("val_loss,loss", "3,3\n2,2\n1,1\n", None, "row"),

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from analyzer.model import Floats, Ints
 
-Counts = Literal["step", "batch", "samples", "tokens", "epoch", "row", "call"]
+Counts = Literal["step", "batch", "place", "samples", "tokens", "epoch", "row", "call"]
 
 
 class Column(Struct, frozen=True, kw_only=True, eq=False):

@@ -66,6 +66,17 @@ _AXES: tuple[tuple[Counts, str, bool], ...] = (
 _COMPILED_AXES = tuple((counts, re.compile(pattern, re.I), strict) for counts, pattern, strict in _AXES)
 
 
+_PLACES = re.compile(
+    r"^(?:(?:mini_?)?batch(?:es|_idx|_index|_num|_in_epoch|_id)?|i|(?:inner_)?(?:step|iter|iteration|it|itr)s?(?:_in_epoch)?)$"
+)
+_PLACES_BY_NAME = re.compile(r"batch|inner|_in_epoch")
+
+
+def names_a_place(name: str) -> bool:
+    """Whether a column of this name may count inside the epoch."""
+    return _PLACES.search(normal(name)) is not None
+
+
 def normal(name: str) -> str:
     """A column name as the axis table spells it: ``globalStep`` and ``Global Step`` are ``global_step``."""
     return re.sub(r"[ \-.]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())).lower()
@@ -155,7 +166,8 @@ def _laps_with_epoch(column: Column, epochs: Sequence[Column], columns: Sequence
         return False
     rises = np.floor(labels[1:]) > np.floor(labels[:-1])
     both = int(np.count_nonzero(falls & rises))
-    return both >= 2 and both >= 0.9 * int(np.count_nonzero(falls)) and both >= 0.5 * int(np.count_nonzero(rises))
+    needed = 1 if _PLACES_BY_NAME.search(normal(column.name)) else 2  # one fall may be a step that was not restored
+    return both >= needed and both >= 0.9 * int(np.count_nonzero(falls)) and both >= 0.5 * int(np.count_nonzero(rises))
 
 
 def _repeats_in_a_series(axis: Column, columns: Sequence[Column], rows: int) -> bool:

@@ -16,7 +16,9 @@ from msgspec import Struct
 
 from analyzer.model import Floats
 from analyzer.readers.columns import Counts
+from analyzer.readers.columns.places import laps_of_rows
 from analyzer.readers.stdout.general import COUNTERS
+from analyzer.readers.stdout.patterns import WALL
 from analyzer.roles import role_of_tag
 
 Entry = dict[str, Any]
@@ -26,6 +28,7 @@ PLACES_AND_TOTALS = (("batch", "batches"), ("samples", "of"), ("step", "total"),
 SHARE_WITH_A_TOTAL = 0.5  # of the rows with an epoch; fewer are those of another phase
 BEYOND_ITS_SHARE = 1.5  # a place that far in the first epoch is none in a total of all epochs
 GLOBAL = frozenset({"global_step", "num_updates", "total_step", "total_timesteps"})  # counters of the run by their name
+LENGTHS_AT_MOST = 3  # changes of the total; epochs that differ all the time have no length
 ROWS_OF_A_LIFE = 3  # fewer between two breaks are a label that is wrong
 EVENLY = 0.8  # share of equal distances between rows that a cadence of logging has
 
@@ -41,9 +44,9 @@ class Laps(Struct, frozen=True, kw_only=True):
 def with_steps(entries: Sequence[Entry]) -> Laps | None:
     """Add the step of the run to every entry that has an epoch, where places and totals determine it; else None.
 
-    They do when all epochs have one length and (epoch, place) goes on, or breaks off inside an epoch. A label that is
-    wrong, an epoch that is done twice or left out whole, and a length that changes are for the clocks to find, and a
-    step made of them would hide them.
+    They do when all epochs have one length, or another one from some epoch on, and (epoch, place) goes on, or breaks
+    off inside an epoch. Where a label does not follow the one before although the places go on, laps are counted, so
+    that the label is left for the clocks to judge.
     Entries without a counter have the step at which they were printed: the lap's end, where they close one.
     """
     if sum(not GLOBAL.isdisjoint(entry) for entry in entries) >= len(entries) / 2:
@@ -120,21 +123,38 @@ def laps_of(entries: Sequence[Entry], place: str, total: str) -> Laps | None:
     if len(rows) < 2 or len(rows) < SHARE_WITH_A_TOTAL * labelled:
         return None
     epoch, at, of = (np.array([float(entries[row][name]) for row in rows]) for name in ("epoch", place, total))
-    length = int(of[0])
-    if length < 2 or (of != length).any() or (at > length).any():
+    if of.min() < 2 or (at > of).any():
         return None
-    behind = _behind(epoch, at, length, _rates([entries[row] for row in rows]))
-    if behind is None:
+    length = int(of[0])
+    told = [entries[row] for row in rows]
+    before = _before(epoch, at, of, _rates(told), np.array([float(one.get(WALL, np.nan)) for one in told]))
+    if before is None:
         return None
     if total == "total":
         of_all = [entries[row].get("epochs") for row in rows]
         if not of_the_epoch(epoch, at, length, max((e for e in of_all if e), default=1)):
             return None
-    begin = (epoch - (0 if (epoch == 0).any() else 1)) * length + behind
+    begin = before - (0 if (epoch == 0).any() else length)
     for row, start, where in zip(rows, begin.tolist(), at.tolist(), strict=True):
         entries[row][STEP] = int(start + where)
-    _close_laps(entries, rows, begin, length)
+    _close_laps(entries, rows, begin, of)
     return Laps(place=place, total=length, counts="samples" if place == "samples" else "batch")
+
+
+def _before(epoch: Floats, at: Floats, of: Floats, rate: Floats, wall: Floats) -> Floats | None:
+    """The steps before the epoch of each row, counted from label 0, shape (rows,); None where they are not known."""
+    rises, along, length = np.diff(epoch), np.diff(at), int(of[0])
+    if (of != length).any():  # another length from some epoch on
+        changes = np.diff(of) != 0
+        sound = (rises[changes] == 1).all() and ((rises == 1) | ((rises == 0) & (along >= 0))).all()
+        if not sound or np.count_nonzero(changes) > LENGTHS_AT_MOST:
+            return None
+        return epoch[0] * length + np.concatenate([[0.0], np.cumsum(rises * of[:-1])])
+    behind = _behind(epoch, at, length, rate) if (along[rises == 1] <= 0).all() else None
+    if behind is not None:
+        return epoch * length + behind
+    laps = laps_of_rows(epoch.astype(np.int64), at.astype(np.int64), wall, length)
+    return None if laps is None else laps[0].astype(np.float64) * length
 
 
 def _behind(epoch: Floats, at: Floats, length: int, rate: Floats) -> Floats | None:
@@ -177,11 +197,11 @@ def _rates(entries: Sequence[Entry]) -> Floats:
     return np.array([float(entry.get(name, np.nan)) for entry in entries])
 
 
-def _close_laps(entries: Sequence[Entry], rows: Sequence[int], begin: Floats, length: int) -> None:
+def _close_laps(entries: Sequence[Entry], rows: Sequence[int], begin: Floats, of: Floats) -> None:
     """Give entries without a counter the step at which they were printed, whatever label they carry.
 
     Between the last place of a lap and the first of the next it is the lap's end; between two places of one lap that of
-    the place before. ``begin`` is the step at which the lap of each row begins.
+    the place before. ``begin`` is the step at which the lap of each row begins, ``of`` its length.
     """
     for at, entry in enumerate(entries):
         if STEP in entry or not COUNTERS.isdisjoint(entry) or "batch" in entry or BAR in entry:
@@ -189,8 +209,8 @@ def _close_laps(entries: Sequence[Entry], rows: Sequence[int], begin: Floats, le
         after = bisect.bisect_left(rows, at)
         if after == 0:
             entry[STEP] = int(begin[0])
-        elif after == len(rows) or begin[after] - begin[after - 1] >= length:
-            entry[STEP] = int(begin[after - 1] + length)
+        elif after == len(rows) or begin[after] - begin[after - 1] >= of[after - 1]:
+            entry[STEP] = int(begin[after - 1] + of[after - 1])
         else:
             entry[STEP] = entries[rows[after - 1]][STEP]
 

@@ -29,6 +29,7 @@ from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
 HEADER = ("step", "epoch", "loss")
+BY_WHOLE_LAPS = ("sample", "token", "place")  # whole epochs are whole, whatever the size of the unit in updates
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -37,7 +38,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         yield from _in_rows_of_epochs(timeline)
         return
     clock = timeline.epoch
-    reason = uncounted(timeline.step_axis) or unresolved(clock, bool(timeline.roles.all("epoch")))
+    counted = timeline.step_axis.unit in BY_WHOLE_LAPS or not uncounted(timeline.step_axis)
+    reason = "" if counted else uncounted(timeline.step_axis)
+    reason = reason or unresolved(clock, bool(timeline.roles.all("epoch")))
     if reason or clock is None:
         yield Unchecked(reason=reason)
         return

@@ -12,6 +12,7 @@ SIZES = {
     "sample": "declare batch_size (with world_size and grad_accumulation)",
     "token": "declare tokens_per_step, or sequence_length and batch_size",
     "micro-batch": "declare grad_accumulation",
+    "place": "declare dataset_size and batch_size, or log the step",
     "call": "declare logging_steps, or log the step",
     "row": "declare logging_steps, or print the step",
 }

@@ -178,8 +178,8 @@ def _only_in_the_other_account(timeline: Timeline) -> Iterator[Finding]:
 def _starts_late(timeline: Timeline) -> Iterator[Finding]:
     """The first row of every series lies far behind the beginning of the axis."""
     references = [series for series in training_series(timeline.view) if series.step[0] != NO_STEP]
-    if not references or timeline.session_map.concurrent:
-        return
+    if not references or timeline.session_map.concurrent or timeline.step_axis.unit == "place":
+        return  # places are counted from label 0, whichever is the first
     main = references[0]
     found = regular_cadence(main.step, timeline.session_map.of(main))
     first = min(int(series.step.min()) for view in timeline.views for series in view.series.values()
