@@ -14,7 +14,6 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from analyzer.clocks.cadence import usual_cadence
 from analyzer.distinct import distinct
 from analyzer.model import Floats, Ints
 from analyzer.readers.columns import Column
@@ -79,7 +78,7 @@ def laps_of_rows(epoch: Ints, place: Ints, wall: Floats, total: int | None = Non
     inside = (laps == 0) & (rises > 0)
     if not falls.any() or np.count_nonzero(inside) < np.count_nonzero(falls) or not (laps > 0).any():
         return None
-    cadence = usual_cadence(np.concatenate([[0], np.cumsum(rises[inside])]))
+    cadence = _usual(rises[inside])
     length = total or _usual(cadence - rises[falls])
     begins = place[1:] <= _usual(place[1:][falls])
     goes_on = falls & (rises + length == cadence)
