@@ -85,6 +85,7 @@ TABLES = [
     ("a configuration in one object", 'INFO config {"batch_size": 32, "epochs": 10}\n', []),
 ]  # fmt: skip
 NOTHING = [
+    "Number of train images: 49,400, iters: 6,175",
     "Total Epoch:300 Image_size:(256, 256) Training num:288  Validation num:72",
     "We trained step 3 of the pipeline and found 7 errors",
     "Num epochs = 3, batch size = 32",
@@ -177,6 +178,12 @@ def test_the_axis_as_it_is_written(text: str, axis: str, ends: tuple[int, int], 
 def test_the_phase_in_front_belongs_to_every_number_of_its_line() -> None:
     reading = read("".join(f"Epoch {e}/9\ntrain Loss: 0.5 Acc: 0.7\nval Loss: 0.4 Acc: 0.8\n" for e in range(3)))
     assert {one.tag for one in reading.series} == {"epoch", "train Loss", "train Acc", "val Loss", "val Acc"}
+
+
+def test_a_phase_behind_the_name_of_a_logger() -> None:
+    reading = read("".join(f"INFO:root:\nEpoch: {e} | Epoch Time: 13.63 s\nINFO:root:\tTrain: loss = 0.{9 - e}\nINFO:root:\tTest: loss = 0.5\n" for e in range(4)))
+    assert (reading.source.step_axis, points(reading, "Train loss")[1]) == ("epoch", (1, 0.8))
+    assert {one.tag for one in reading.series} == {"epoch", "Epoch Time", "Train loss", "Test loss"}
 
 
 def test_lines_below_a_counter_belong_to_it() -> None:

@@ -61,7 +61,7 @@ _AXES: tuple[tuple[Counts, str, bool], ...] = (
     ),
     ("call", r"^_step$", False),
     ("epoch", _PREFIX + r"(?:(?:current|curr|cur)_?)?epochs?(?:_?(?:num|idx|index|no|number|id))?$", False),
-    ("epoch", r"^(?:round|cycle|generation|pass)$", True),
+    ("epoch", r"^(?:round|cycle|generation|pass|episodes?|epoch_id)$", True),
 )
 _COMPILED_AXES = tuple((counts, re.compile(pattern, re.I), strict) for counts, pattern, strict in _AXES)
 

@@ -19,6 +19,7 @@ from analyzer.readers.stdout.general import (
     may_tell,
     phase_of_a_bar,
     rank_of,
+    without_logger,
 )
 from analyzer.readers.stdout.laps import HEADING
 from analyzer.readers.stdout.patterns import (
@@ -167,6 +168,7 @@ def _told(patterns: Sequence[Line], block: Block, text: str) -> tuple[str, Entry
         return found[0].name, found[1]
     if not may_tell(text):
         return "general", None
+    text = without_logger(text)
     entry = entry_of(text)
     if entry is None:
         return "block", block.entry_of(text)

@@ -73,6 +73,7 @@ _PAIR = re.compile(
 )
 _SHAPES = (_PAIR_OF_BRACKETS, _SAMPLES, _EPOCH_AND_BATCH, _AT_THE_END)
 LONGEST_LIST = 1_000  # characters
+_IN_PLURAL = re.compile(r"\b(?:iters|iterations|steps|batches|updates)\b", re.I)
 _LAST_WORD = re.compile(r"[A-Za-z]{1,12}\s?$")
 _OF_A_SETTING = frozenset({
     "num", "number", "max", "total", "per", "every", "n", "warmup", "save", "until", "before",
@@ -94,7 +95,8 @@ _NAMES_WITHOUT_A_ROLE = re.compile(
 _LETTERS = re.compile(r"[A-Za-z]{2,}+")
 # what Python's logging puts before a message: its level, and the name of the logger
 _OF_A_LOGGER = re.compile(
-    r".{0,80}?\b(?:DEBUG|INFO|WARNING)\b[\]):]{0,2}\s{0,9}(?:[-|:]\s{0,3}[\w.]{1,80}\s{0,3}[-|:]\s)?"
+    r"[^\n]{0,80}?\b(?:DEBUG|INFO|WARNING)\b[\])]{0,2}\s{0,9}"
+    r"(?:[-|:]\s{0,3}(?:root|__main__|\w{1,40}(?:\.\w{1,40}){1,6})\s{0,3}[-|:]\s{0,9}|[-|:]?\s{0,9})"
 )
 WORDS_BESIDE_A_COUNTER = 2  # of a headline; more of them are a sentence
 LINES_OF_A_BLOCK = 40  # below a headline; what stands further down is another matter
@@ -131,6 +133,8 @@ def entry_of(text: str) -> Entry | None:
     phase = _phase_before_a_counter(text) or (phase_of_a_bar(text) if may_hold_a_bar(text) else None)
     if phase is not None:
         values = _prefixed(values, phase)
+    if _IN_PLURAL.search(text) and len(counters) == 1 and not any(map(tells, values)):
+        return None  # how many there are of something: 49,400 images, iters: 6,175
     return {**counters, **{name: value for name, value in values.items() if name not in counters}}
 
 
@@ -308,8 +312,7 @@ class Block:
 
 
 def _stands_alone(rest: str) -> bool:
-    logger = _OF_A_LOGGER.match(rest)
-    return len(_LETTERS.findall(rest, logger.end() if logger else 0)) <= WORDS_BESIDE_A_COUNTER
+    return len(_LETTERS.findall(rest)) <= WORDS_BESIDE_A_COUNTER
 
 
 def _of_one_phase(values: dict[str, float], text: str) -> dict[str, float]:
@@ -323,6 +326,14 @@ def _of_one_phase(values: dict[str, float], text: str) -> dict[str, float]:
 def _prefixed(values: dict[str, float], phase: str) -> dict[str, float]:
     own = phase.lower()[:3]
     return {name if name.lower().startswith(own) else f"{phase} {name}": value for name, value in values.items()}
+
+
+def without_logger(text: str) -> str:
+    """A line without what Python's logging puts before its message; a counter in front is no part of that."""
+    if "INFO" not in text and "DEBUG" not in text and "WARNING" not in text:
+        return text
+    found = _OF_A_LOGGER.match(text)
+    return text[found.end() :] if found and not counters_of(found[0])[0] else text
 
 
 def rank_of(text: str) -> tuple[int | None, str]:
