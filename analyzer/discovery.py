@@ -16,6 +16,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer import mlflow_server
 from analyzer.config.files import BadConfig, settings_for
 from analyzer.config.own_lines import OwnLine
 from analyzer.config.sidecars import is_sidecar, read_beside
@@ -222,6 +223,9 @@ def _url_for(path: str, group: Group) -> str:
 
 
 def _mirrored(url: str, include: Sequence[str], exclude: Sequence[str]) -> Mirrored:
+    if url.startswith("mlflow+"):
+        return mlflow_server.mirror_of(url)
+
     def wanted(below: str) -> bool:
         name = below.rsplit("/", 1)[-1]
         in_store = re.search(r"(^|/)(metrics|params|tags)/", below) is not None or name == "meta.yaml"

@@ -32,8 +32,10 @@ PACKAGES: dict[str, tuple[str | None, str]] = {
     "https": ("aiohttp", "https"),
     "http": ("aiohttp", "https"),
     "memory": (None, "remote"),
+    "mlflow+http": ("mlflow", "mlflow"),  # by `analyzer.mlflow_server`
+    "mlflow+https": ("mlflow", "mlflow"),
 }
-URL = re.compile(r"^(?P<scheme>[a-z][a-z0-9]+):/{1,2}(?P<rest>[^/].*|$)", re.I)
+URL = re.compile(r"^(?P<scheme>[a-z][a-z0-9+]+):/{1,2}(?P<rest>[^/].*|$)", re.I)
 STAMPS = (
     "ETag",
     "etag",
