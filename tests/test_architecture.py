@@ -54,8 +54,8 @@ def imports_of(path: Path) -> set[str]:
 RIM = ("cli/", "console/", "callbacks/", "tensorboard_plugin/", "__init__.py", "pytest_plugin.py")
 """Commands, and what other programs load: they import what a call needs when it is called, so that starting is fast."""
 HEAVY = {
-    "distributed", "fsspec", "google_crc32c", "jinja2", "markupsafe", "matplotlib", "pandas", "platformdirs", "PIL",
-    "pyarrow", "re2", "tensorboard", "google.protobuf", "yaml", "zstandard",
+    "distributed", "fsspec", "google_crc32c", "jinja2", "markupsafe", "matplotlib", "mlflow", "pandas", "platformdirs",
+    "PIL", "pyarrow", "re2", "tensorboard", "google.protobuf", "yaml", "zstandard",
 }  # fmt: skip
 """Libraries of which most audits need nothing: they cost more than the audit of a small run."""
 SELDOM = {
