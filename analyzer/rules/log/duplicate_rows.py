@@ -10,7 +10,8 @@ Why it matters
 When it is silent
     Rows of different tags share a step in every framework. A learning rate per micro-batch, the epoch told again at
     an evaluation and validation rows repeat a step by design and are not looked at. A loss that is logged several
-    times at every step with different values is a log per micro-batch. Steps told twice because a session was
+    times at every step with different values is a log per micro-batch. A row that tells the step again with other tags
+    (the time, beside the validation loss) is a row of its own. Steps told twice because a session was
     resumed are `steps-replayed`, by two processes `concurrent-writers`.
 
 What to do
@@ -21,18 +22,21 @@ What to do
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import EllipsisType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analyzer.clocks.rows import speaking_series
 from analyzer.distinct import distinct
-from analyzer.model import NO_STEP, Finding, Ints, Series
+from analyzer.model import NO_STEP, Finding, Ints, Series, View
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
 PER_MICRO_BATCH = 0.5  # share of rows: a loss that repeats its step this often with other values is logged so by design
 EVIDENCE_PAIRS = 2
+ROW_BITS = 44  # no file has as many rows
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -41,7 +45,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         series = speaking_series(account.whole, ("loss", "epoch_loss", "grad_norm"))
         if series is None or series.step[0] == NO_STEP:
             continue
-        twice = _repeated(timeline, series)
+        twice = _repeated(timeline, account.whole, series)
         if len(twice):
             found.append(_repeats(timeline, series, twice))
     if found:
@@ -81,11 +85,12 @@ def _two_loggers(timeline: Timeline) -> Iterator[Finding]:
             )
 
 
-def _repeated(timeline: Timeline, series: Series) -> Ints:
-    """Indices of rows that repeat the step of the row before them, in the same session and file."""
+def _repeated(timeline: Timeline, view: View, series: Series) -> Ints:
+    """Indices of rows that repeat the step of the row before them, in their session and file, with the same tags."""
     session = timeline.session_map.of(series)
     same = (np.diff(series.step) == 0) & (np.diff(session) == 0) & (np.diff(series.source) == 0)
     twice = np.flatnonzero(same) + 1
+    twice = twice[_of_one_kind(view, series, twice - 1, twice)]
     if not len(twice):
         return twice
     if np.count_nonzero((np.diff(series.step) < 0) & (np.diff(session) == 0)) > len(twice):
@@ -94,6 +99,24 @@ def _repeated(timeline: Timeline, series: Series) -> Ints:
     if len(twice) >= PER_MICRO_BATCH * len(distinct(series.step)) and np.count_nonzero(equal) < 0.5 * len(twice):
         return twice[:0]
     return twice
+
+
+def _of_one_kind(view: View, series: Series, first: Ints, second: Ints) -> NDArray[np.bool_]:
+    """Whether the rows of points ``first`` and ``second``, shape (n,), hold the same tags.
+
+    A row that tells the step again with its validation loss is not a second telling of the training row.
+    """
+    alike = np.ones(len(first), dtype=bool)
+    for other in view.series.values() if len(first) else ():
+        if other is not series:
+            here = [np.isin(_places(series, points), _places(other, ...)) for points in (first, second)]
+            alike &= here[0] == here[1]
+    return alike
+
+
+def _places(series: Series, points: Ints | EllipsisType) -> Ints:
+    """File and row of points as one number."""
+    return (series.source[points].astype(np.int64) << ROW_BITS) + series.row[points]
 
 
 def _repeats(timeline: Timeline, series: Series, twice: Ints) -> Finding:
@@ -134,6 +157,15 @@ def _with_validation() -> list[tuple[object, ...]]:
     return rows
 
 
+def _times_with_validation() -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for step in range(1, 61):
+        rows.append((step, 150.0 * step, None))
+        if step % 20 == 0:
+            rows.append((step, 150.0 * step + 65, falling_loss(step)))
+    return rows
+
+
 RULE = Rule(
     code="LOG003",
     name="duplicate-rows",
@@ -153,5 +185,8 @@ RULE = Rule(
         Example(title="validation rows at the step of the last training row",
                 files=csv_log(("step", "loss", "val_loss"), _with_validation),
                 why="two tags may share a step"),
+        Example(title="the time is told again beside the validation loss",
+                files=csv_log(("step", "train_time", "val_loss"), _times_with_validation),
+                why="a row of another kind, not a second telling"),
     ),
 )
