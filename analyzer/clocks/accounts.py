@@ -10,7 +10,6 @@ from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Series, View
 from analyzer.precision import half_width
 from analyzer.roles import role_of_tag
-from analyzer.timeline import Timeline
 
 COMMON_STEPS = 20  # fewer common steps do not show that two series tell the same quantity
 AGREEING = 0.9  # share of the common steps with equal values; below it they are two quantities of one name
@@ -31,12 +30,12 @@ class PairedViews(Struct, frozen=True, kw_only=True, eq=False):
     only_in_other: Ints
 
 
-def comparisons(timeline: Timeline) -> tuple[PairedViews, ...]:
+def comparisons(view: View, views: tuple[View, ...]) -> tuple[PairedViews, ...]:
     """The view that the clocks are read from against each other view, on one training series."""
     found = []
-    for view in timeline.views:
-        if view.name != timeline.view.name:
-            compared = _compared(timeline.view, view)
+    for other in views:
+        if other.name != view.name:
+            compared = _compared(view, other)
             if compared is not None:
                 found.append(compared)
     return tuple(found)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from msgspec import Struct
 
-from analyzer.clocks.session_map import Join
+from analyzer.clocks.session_map import Join, SessionMap
 from analyzer.model import Floats, Series
-from analyzer.timeline import Timeline
+from analyzer.roles import Roles
 
 ROWS = 60
 """Rows that both lives must have: a correlation of 0.5 over 60 rows of noise is a 4-sigma event."""
@@ -38,12 +38,12 @@ class Repeat(Struct, frozen=True, kw_only=True, eq=False):
     rows: int
 
 
-def repeated_pattern(timeline: Timeline, join: Join) -> Repeat | None:
+def repeated_pattern(roles: Roles, session_map: SessionMap, join: Join) -> Repeat | None:
     """The repeat that a join starts, if its session sees the data of the one before again while the steps go on."""
-    series = timeline.roles.first("loss")
+    series = roles.first("loss")
     if series is None or join.step != "continued":
         return None
-    before, after = timeline.session_map.slices(series)[join.before : join.after + 1]
+    before, after = session_map.slices(series)[join.before : join.after + 1]
     n = min(before.stop - before.start, after.stop - after.start)
     if n < ROWS:
         return None

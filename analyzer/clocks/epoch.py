@@ -25,7 +25,9 @@ from analyzer.clocks.epoch_search import MEASURED, candidate_lengths, measured_f
 from analyzer.clocks.fractions import along_a_line, bounds_of_stretches, slope_of, slopes_agree, stretches
 from analyzer.clocks.labels import read_labels, validation_labels_elsewhere
 from analyzer.clocks.planned_epochs import planned_lengths, read_planned
+from analyzer.clocks.step_axis import StepAxis
 from analyzer.distinct import distinct
+from analyzer.planning import Plan
 from analyzer.timeline import Timeline
 
 RAMP_LAPS = 2
@@ -57,22 +59,22 @@ def read_epoch_clock(timeline: Timeline) -> EpochClock | None:
 def _clock_of(timeline: Timeline, labels: Labels) -> EpochClock | None:
     if labels.kind == "fraction":
         return _from_fractions(timeline, labels) or from_whole_fractions(timeline, labels)
-    at_ends = from_whole_fractions(timeline, labels) if counts_in_fractions(timeline, labels) else None
+    at_ends = from_whole_fractions(timeline, labels) if counts_in_fractions(timeline.run, labels) else None
     at_ends = at_ends or from_rows_at_ends(timeline, labels)
     return at_ends or _from_labels(timeline, labels)
 
 
 def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
     whole = np.round(labels.value).astype(np.int64)
-    ramped = _along_ramp(timeline, labels)
+    ramped = _along_ramp(timeline.plan, timeline.step_axis, labels)
     if ramped is not None:
         return ramped
     runs = label_runs(labels.step, whole, labels.session)
     crossings = int(np.count_nonzero((np.diff(runs.label) != 0) & (np.diff(runs.session) == 0)))
     if not crossings and len(runs) == 1:
         return _single_lap(labels)
-    bounds = bounds_of_runs(runs, closing_steps(timeline))
-    anchor = anchor_of(timeline, labels)
+    bounds = bounds_of_runs(runs, closing_steps(timeline.view, timeline.roles))
+    anchor = anchor_of(timeline.step_axis, labels)
     rooted = bounds if anchor is None else bounds.opened(anchor[0], anchor[2], high=anchor[1], at=0)
     first = measured_from(rooted, 0, opened=False)
     narrow = first is not None and first[1] is not None and first[1] <= MEASURED * first[0]
@@ -137,7 +139,8 @@ def _solve_fractions(timeline: Timeline, bounds: Bounds, slope: Slope, crossings
     follows = (np.diff(bounds.low_label) == 1) & (np.diff(bounds.session) == 0) & (np.diff(starts) > 0)
     whole = np.round(np.diff(starts)[follows]).astype(np.int64)
     near = (math.floor(slope.middle), math.ceil(slope.middle))
-    given = planned_lengths(timeline) if crossings else ()  # a label that never reached 1 measures no lap
+    # a label that never reached 1 measures no lap
+    given = planned_lengths(timeline.plan, timeline.step_axis) if crossings else ()
     lengths = candidate_lengths((np.maximum(1, whole - 1), whole + 1), (*given, *near))
     return explain(bounds, lengths, anchor=None, slope=slope, planned=read_planned(timeline), crossings=crossings)
 
@@ -220,11 +223,11 @@ def _single_lap(labels: Labels) -> EpochClock:
     )
 
 
-def _along_ramp(timeline: Timeline, labels: Labels) -> EpochClock | None:
+def _along_ramp(plan: Plan, step_axis: StepAxis, labels: Labels) -> EpochClock | None:
     """A clock whose epochs have the lengths that a declared batch-size ramp gives, if the labels agree with it."""
     whole = np.round(labels.value).astype(np.int64)
-    base = timeline.step_axis.base
-    for reading in timeline.plan.readings:
+    base = step_axis.base
+    for reading in plan.readings:
         if not reading.laps:
             continue
         ends = np.cumsum(reading.laps)

@@ -14,7 +14,9 @@ from analyzer.clocks.epoch_clock import Break, BreakKind, Labels
 from analyzer.clocks.epoch_explanation import EpochExplanation
 from analyzer.clocks.epoch_search import DIFFERENT_STEPS, EpochPiece
 from analyzer.clocks.session_map import Join
+from analyzer.clocks.step_axis import StepAxis
 from analyzer.model import Row
+from analyzer.planning import Plan
 from analyzer.timeline import Timeline
 
 
@@ -47,7 +49,7 @@ def _shifted(
     S = float(after.S)
     position = _position(labels, found.bounds, after)
     shown: tuple[int, ...] = (position,)
-    join = join_at(timeline, labels, position) if after.at_join else None
+    join = join_at(timeline.joins, labels, position) if after.at_join else None
     laps = after.laps or whole_laps(low, high, S)
     kind: BreakKind
     if join is not None and join.step_jump and low <= join.step_jump <= high:
@@ -91,10 +93,10 @@ def _another_length(timeline: Timeline, labels: Labels, found: EpochExplanation,
     """Epochs of another length from a piece on: at a join, from a boundary on, or from inside an epoch."""
     before, after = found.pieces[number - 1], found.pieces[number]
     start = int(found.bounds.start[after.bound])
-    join = join_at(timeline, labels, start) if after.at_join else None
+    join = join_at(timeline.joins, labels, start) if after.at_join else None
     at_boundary = after.at_join or int(found.bounds.start[after.bound - 1]) != start
     at = start if at_boundary else changed_inside(labels, start, before, after)
-    ahead = _beyond_the_plan(timeline, labels)
+    ahead = _beyond_the_plan(timeline.plan, labels)
     if join is None and ahead and after.S < before.S:
         step, last = int(labels.step[at]), int(labels.step[-1])
         return Break(
@@ -121,9 +123,9 @@ def _another_length(timeline: Timeline, labels: Labels, found: EpochExplanation,
     )
 
 
-def _beyond_the_plan(timeline: Timeline, labels: Labels) -> int:
+def _beyond_the_plan(plan: Plan, labels: Labels) -> int:
     """Epochs by which the labels exceed the declared ones, in a run that is not longer than declared."""
-    epochs, totals, last = timeline.plan.epochs, timeline.plan.total_steps, int(labels.step.max())
+    epochs, totals, last = plan.epochs, plan.total_steps, int(labels.step.max())
     beyond = 0 if not epochs else math.floor(float(np.ptp(labels.value))) + 1 - math.ceil(epochs)
     return max(0, beyond) if totals and last <= max(totals) + 1 else 0
 
@@ -177,10 +179,10 @@ def _position(labels: Labels, bounds: Bounds, piece: EpochPiece) -> int:
     return int(bounds.start[piece.bound]) if piece.at_join else position
 
 
-def join_at(timeline: Timeline, labels: Labels, position: int) -> Join | None:
+def join_at(joins: tuple[Join, ...], labels: Labels, position: int) -> Join | None:
     """The join that opens the session of this row."""
     session = int(labels.session[position])
-    return next((join for join in timeline.joins if join.after == session), None)
+    return next((join for join in joins if join.after == session), None)
 
 
 def rows_around(timeline: Timeline, labels: Labels, position: int) -> tuple[Row, ...]:
@@ -192,12 +194,12 @@ def rows_around(timeline: Timeline, labels: Labels, position: int) -> tuple[Row,
     return tuple(rows)
 
 
-def anchor_of(timeline: Timeline, labels: Labels) -> tuple[int, int, int] | None:
+def anchor_of(step_axis: StepAxis, labels: Labels) -> tuple[int, int, int] | None:
     """(lowest, highest, label): where the first epoch begins, when the log shows the beginning of the run.
 
     A first label of 1 may be the second epoch of a count from 0, unless the epoch is longer than what came before it.
     """
-    axis = timeline.step_axis
+    axis = step_axis
     if axis.unit not in ("update", "micro-batch") or int(labels.session[0]) != 0:
         return None
     low, high = (0, 1) if axis.base is None else (axis.base, axis.base)
@@ -213,7 +215,7 @@ def anchor_of(timeline: Timeline, labels: Labels) -> tuple[int, int, int] | None
 
 def shifted_origin(timeline: Timeline, labels: Labels, found: EpochExplanation) -> list[Break]:
     """The labels are sound among themselves, but their first boundary is not where the run began."""
-    anchor = anchor_of(timeline, labels)
+    anchor = anchor_of(timeline.step_axis, labels)
     piece = found.pieces[0]
     if anchor is None or not (math.isfinite(piece.low) and math.isfinite(piece.high)):
         return []

@@ -14,7 +14,7 @@ from analyzer.clocks.global_step import last_step
 from analyzer.clocks.labels import validation_series
 from analyzer.clocks.planned_epochs import planned_lengths, planned_steps_per_epoch
 from analyzer.distinct import distinct
-from analyzer.model import Series
+from analyzer.model import Run, Series
 from analyzer.timeline import Timeline
 
 FEWEST_ENDS = 3
@@ -70,14 +70,14 @@ def from_rows_at_ends(timeline: Timeline, labels: Labels) -> EpochClock | None:
     if len(rises) < FEWEST_ROWS or rises[0] < 2 or np.any(rises != rises[0]):
         return None
     length, odd = int(rises[0]), np.flatnonzero(laps != 1)
-    if _is_chosen(length) and length not in planned_lengths(timeline):
+    if _is_chosen(length) and length not in planned_lengths(timeline.plan, timeline.step_axis):
         return None
     if len(odd) > ODD_LABELS or np.any(laps < 0):
         return None
     breaks = []
     for at in (odd + 1).tolist():
         moved = 1 - int(laps[at - 1])
-        join = join_at(timeline, labels, at) if labels.session[at] != labels.session[at - 1] else None
+        join = join_at(timeline.joins, labels, at) if labels.session[at] != labels.session[at - 1] else None
         breaks.append(
             Break(
                 kind="repeat" if moved > 0 else "skip",
@@ -109,12 +109,12 @@ def _is_chosen(cadence: int) -> bool:
     return cadence <= SMALL or cadence % 5 == 0 or cadence & (cadence - 1) == 0
 
 
-def counts_in_fractions(timeline: Timeline, labels: Labels) -> bool:
+def counts_in_fractions(run: Run, labels: Labels) -> bool:
     """Whether whole labels are fractions that were read at the ends of epochs: one step for each, and the writer's way.
 
     A label that merely changes once per row may change anywhere between two rows.
     """
-    framework = timeline.run.sources[int(labels.series.source[0])].framework or ""
+    framework = run.sources[int(labels.series.source[0])].framework or ""
     if framework.lower() not in FRACTIONAL:
         return False
     return len(distinct(labels.step)) == len(distinct(labels.value)) >= FEWEST_ENDS
@@ -122,8 +122,8 @@ def counts_in_fractions(timeline: Timeline, labels: Labels) -> bool:
 
 def from_closing_rows(timeline: Timeline) -> EpochClock | None:
     """Without labels: rows that an epoch's end writes, at one constant spacing that the plan confirms."""
-    means = epoch_means(timeline)
-    planned = planned_lengths(timeline)
+    means = epoch_means(timeline.roles)
+    planned = planned_lengths(timeline.plan, timeline.step_axis)
     last = last_step(timeline)
     for series in (*means, *validation_series(timeline.view)):
         spacing = _constant_spacing(series)
@@ -142,7 +142,7 @@ def from_closing_rows(timeline: Timeline) -> EpochClock | None:
                 crossings=len(series),
                 too_sparse=residue not in (0, spacing - 1),
             )
-    lengths = planned_steps_per_epoch(timeline)
+    lengths = planned_steps_per_epoch(timeline.plan, timeline.step_axis)
     if len(lengths) == 1 and timeline.step_axis.per_update is not None:
         return EpochClock(
             source="declared", low=lengths[0], high=lengths[0], origin=timeline.step_axis.base, base=0, too_sparse=True

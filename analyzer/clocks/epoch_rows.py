@@ -23,7 +23,7 @@ def relabelled_epochs(timeline: Timeline) -> RelabelledEpochs | None:
     As many rows as epochs and a label missing: the counter skipped it, no row was lost. A label twice: it was trained
     twice under one name, nothing was replayed.
     """
-    series, epochs = main_series(timeline), timeline.plan.epochs
+    series, epochs = main_series(timeline.view, timeline.roles), timeline.plan.epochs
     if series is None or epochs is None or epochs.denominator != 1:
         return None
     usable = np.nonzero(series.step != NO_STEP)[0]

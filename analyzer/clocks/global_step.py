@@ -10,6 +10,7 @@ from analyzer.clocks.axes import axis_of
 from analyzer.clocks.cadence import distinct_steps, is_rounded_share, usual_cadence
 from analyzer.clocks.step_axis import KnownBy, StepAxis
 from analyzer.model import NO_STEP, Ints, Series, View
+from analyzer.roles import Roles
 from analyzer.timeline import Timeline
 
 ZERO_BASED = ("pytorch-lightning", "lightning", "detectron2")  # loggers that write the first update as step 0
@@ -28,7 +29,7 @@ LIGHTNING_TAG = re.compile(r"^lr-[A-Z]\w+(?:/pg\d+)?$")
 
 def read_step_axis(timeline: Timeline) -> StepAxis:
     """Infer unit, size, base and cadence of the step axis."""
-    series = main_series(timeline)
+    series = main_series(timeline.view, timeline.roles)
     if series is None:
         return StepAxis(unit="unknown", why="no series with steps")
     steps = series.step[series.step != NO_STEP]
@@ -64,14 +65,13 @@ def second_counters(view: View) -> list[Series]:
     return [series for tag, series in view.series.items() if SECOND_COUNTER.search(tag)]
 
 
-def main_series(timeline: Timeline) -> Series | None:
+def main_series(view: View, roles: Roles) -> Series | None:
     """The series that the step axis is read from: the training loss, else the learning rate, else the longest."""
-    roles = timeline.roles
     for role in ("loss", "learning_rate", "epoch"):
         found = roles.first(role)
         if found is not None and np.any(found.step != NO_STEP):
             return found
-    stepped = [series for series in timeline.view.series.values() if np.any(series.step != NO_STEP)]
+    stepped = [series for series in view.series.values() if np.any(series.step != NO_STEP)]
     return max(stepped, key=len, default=None)
 
 
@@ -101,11 +101,10 @@ def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tupl
 
 def last_step(timeline: Timeline) -> int | None:
     """The highest step of the series that share the main series' axis."""
-    series = main_series(timeline)
+    series = main_series(timeline.view, timeline.roles)
     if series is None:
         return None
-    roles = timeline.roles
-    shared = [series, *roles.all("learning_rate"), *roles.all("grad_norm")]
+    shared = [series, *timeline.roles.all("learning_rate"), *timeline.roles.all("grad_norm")]
     highest = [int(one.step.max()) for one in shared if len(one) and int(one.step.max()) != NO_STEP]
     return max(highest, default=None)
 

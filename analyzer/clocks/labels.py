@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.clocks.epoch_clock import Labels
+from analyzer.clocks.session_map import SessionMap
 from analyzer.model import NO_STEP, Floats, Ints, Series, View
 from analyzer.precision import half_width
+from analyzer.roles import Roles
 from analyzer.timeline import Timeline
 
 VALIDATION_EPOCH = re.compile(r"^(?:val|valid|validation|eval|test)[/_]epoch(?:_idx|_num)?$", re.I)
@@ -35,14 +37,14 @@ def read_labels(timeline: Timeline) -> tuple[Labels, ...]:
     found: list[Labels] = []
     for tag, series in timeline.view.series.items():
         if VALIDATION_EPOCH.match(tag):
-            found += _labels(timeline, series, np.ones(len(series), dtype=bool))
+            found += _labels(timeline.session_map, series, np.ones(len(series), dtype=bool))
     for series in timeline.roles.all("epoch"):
         if VALIDATION_EPOCH.match(series.tag):
             continue
-        found += _labels(timeline, series, rows_of_validation(timeline, series))
+        found += _labels(timeline.session_map, series, rows_of_validation(timeline, series))
     for tag, series in timeline.view.series.items():
         if FRACTION_BY_ANOTHER_NAME.match(tag) and _counts_epochs(series):
-            found += _labels(timeline, series, np.zeros(len(series), dtype=bool))
+            found += _labels(timeline.session_map, series, np.zeros(len(series), dtype=bool))
     return tuple(sorted(found, key=lambda one: (one.rows_of != "training", -len(one))))
 
 
@@ -54,7 +56,7 @@ def validation_labels_elsewhere(timeline: Timeline) -> tuple[Labels, ...]:
             continue
         for tag, series in view.series.items():
             if VALIDATION_EPOCH.match(tag):
-                found += _labels(timeline, series, np.ones(len(series), dtype=bool))
+                found += _labels(timeline.session_map, series, np.ones(len(series), dtype=bool))
     return tuple(found)
 
 
@@ -85,7 +87,7 @@ def rows_of_validation(timeline: Timeline, series: Series) -> NDArray[np.bool_]:
     roles = timeline.roles
     training = _nearest(series, [*roles.all("loss"), *roles.all("learning_rate"), *roles.all("grad_norm")])
     other = _nearest(
-        series, [*roles.all("validation_loss"), *validation_series(timeline.view), *_true_epoch_means(timeline)]
+        series, [*roles.all("validation_loss"), *validation_series(timeline.view), *_true_epoch_means(timeline.roles)]
     )
     return other < training
 
@@ -96,9 +98,9 @@ def validation_series(view: View) -> list[Series]:
     return [series for tag, series in view.series.items() if pattern.match(tag) and not VALIDATION_EPOCH.match(tag)]
 
 
-def _true_epoch_means(timeline: Timeline) -> list[Series]:
-    main = timeline.roles.all("loss")
-    return [series for series in timeline.roles.all("epoch_loss") if series not in main]
+def _true_epoch_means(roles: Roles) -> list[Series]:
+    main = roles.all("loss")
+    return [series for series in roles.all("epoch_loss") if series not in main]
 
 
 def _nearest(series: Series, others: Sequence[Series]) -> NDArray[np.int64]:
@@ -154,7 +156,7 @@ def _steps_in_written_order(series: Series, validation: NDArray[np.bool_]) -> In
     return np.where(known, series.step[before], series.step)
 
 
-def _labels(timeline: Timeline, series: Series, validation: NDArray[np.bool_]) -> list[Labels]:
+def _labels(session_map: SessionMap, series: Series, validation: NDArray[np.bool_]) -> list[Labels]:
     step = _steps_in_written_order(series, validation)
     usable = np.isfinite(series.value) & (step != NO_STEP)
     if not usable.any():
@@ -163,7 +165,7 @@ def _labels(timeline: Timeline, series: Series, validation: NDArray[np.bool_]) -
     half = np.zeros(len(series)) if whole else half_width(series) + EXACT * np.maximum(1.0, np.abs(series.value))
     if not whole and series.written_as == "float32":
         half = half + rounded_before(series.value)
-    session = timeline.session_map.of(series)
+    session = session_map.of(series)
     groups: tuple[tuple[Literal["training", "validation"], NDArray[np.bool_]], ...] = (
         ("training", usable & ~validation),
         ("validation", usable & validation),

@@ -25,7 +25,7 @@ def divisor_is_wrong(timeline: Timeline, clock: EpochClock) -> str:
         return ""
     if slope_disagrees(clock):
         return "its laps and its slope disagree"
-    planned = planned_steps_per_epoch(timeline)
+    planned = planned_steps_per_epoch(timeline.plan, timeline.step_axis)
     if not planned or any(clock.admits(U) for U in planned):
         return ""
     if clock.slope.width < 0.5 and any(clock.slope.admits(U) for U in planned):
@@ -33,7 +33,7 @@ def divisor_is_wrong(timeline: Timeline, clock: EpochClock) -> str:
     done = updates_done(timeline)
     epochs = timeline.plan.epochs
     for U in planned:
-        if closing_rows_fit(timeline, U):
+        if closing_rows_fit(timeline.view, timeline.roles, U):
             return "validation runs at the planned epoch ends"
         totals = timeline.plan.totals_given(U)
         if done is not None and epochs and any(done.low <= total <= done.seen for total in totals):

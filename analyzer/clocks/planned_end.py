@@ -8,13 +8,15 @@ from analyzer.clocks.closing_rows import closing_lengths
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.laps import divisor_is_wrong
 from analyzer.clocks.planned_epochs import measured_totals
+from analyzer.model import View
+from analyzer.roles import Roles
 from analyzer.timeline import Timeline
 
 
 def admitted_totals(timeline: Timeline) -> tuple[int, ...]:
     """Updates that the readings give whose steps per epoch the labels have confirmed; empty when none says."""
     clock, plan = timeline.epoch, timeline.plan
-    if measured := measured_totals(timeline, clock):
+    if measured := measured_totals(timeline.plan, timeline.step_axis, clock):
         return measured
     if (
         clock is None
@@ -40,10 +42,10 @@ def rows_past_the_end(timeline: Timeline) -> int:
     axis, clock = timeline.step_axis, timeline.epoch
     if axis.unit != "update" or axis.base not in (0, None) or (axis.base == 0 and axis.base_known_by == "framework"):
         return 0
-    return 0 if clock is not None and _counts_from_zero(timeline, clock) else 1
+    return 0 if clock is not None and _counts_from_zero(timeline.view, timeline.roles, clock) else 1
 
 
-def _counts_from_zero(timeline: Timeline, clock: EpochClock) -> bool:
+def _counts_from_zero(view: View, roles: Roles, clock: EpochClock) -> bool:
     """Whether the epochs show that step 0 is an update: a fraction above 0 there, or rows that close epochs at k S - 1.
 
     Then a row at step T is one update more than T; else step 0 may be what was logged before training.
@@ -52,4 +54,4 @@ def _counts_from_zero(timeline: Timeline, clock: EpochClock) -> bool:
         return False
     if clock.source == "fractions":
         return clock.origin == -1
-    return clock.origin == 0 and closing_lengths(timeline, last_update=True) == [clock.low]
+    return clock.origin == 0 and closing_lengths(view, roles, last_update=True) == [clock.low]

@@ -9,6 +9,8 @@ from analyzer.clocks.closing_rows import closing_lengths, closing_rows_fit
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.epoch_explanation import Planned
 from analyzer.clocks.run_end import updates_done
+from analyzer.clocks.step_axis import StepAxis
+from analyzer.planning import Plan
 from analyzer.timeline import Timeline
 
 OPEN, OPEN_SHARE = Fraction(2), Fraction(1, 20)
@@ -17,22 +19,22 @@ MEASURED_ENDS = 2
 """Ends of epochs that measure a length: the first may be off by the origin of the count."""
 
 
-def planned_steps_per_epoch(timeline: Timeline) -> tuple[Fraction, ...]:
+def planned_steps_per_epoch(plan: Plan, step_axis: StepAxis) -> tuple[Fraction, ...]:
     """Steps per epoch of the plan, on the log's own axis; none where its size in updates is not known."""
-    size = timeline.step_axis.per_update
+    size = step_axis.per_update
     if size is None:
         return ()
     per_update = Fraction(size).limit_denominator(10**6)
-    return tuple(U * per_update for U in timeline.plan.steps_per_epoch)
+    return tuple(U * per_update for U in plan.steps_per_epoch)
 
 
-def measured_totals(timeline: Timeline, clock: EpochClock | None) -> tuple[int, ...]:
+def measured_totals(plan: Plan, step_axis: StepAxis, clock: EpochClock | None) -> tuple[int, ...]:
     """Updates of the declared epochs at the measured steps per epoch, where nothing else declares a length.
 
     Every whole number that the labels leave, ascending; empty where they leave the steps per epoch open.
     """
-    epochs, size = timeline.plan.epochs, timeline.step_axis.per_update
-    if timeline.plan.total_steps or not epochs or size is None:
+    epochs, size = plan.epochs, step_axis.per_update
+    if plan.total_steps or not epochs or size is None:
         return ()
     if clock is None or clock.labels is None or clock.high is None or clock.too_sparse or clock.breaks:
         return ()
@@ -44,34 +46,34 @@ def measured_totals(timeline: Timeline, clock: EpochClock | None) -> tuple[int, 
     return tuple(range(math.floor(clock.low * each), math.ceil(clock.high * each) + 1))
 
 
-def counts_batches_first(timeline: Timeline, clock: EpochClock) -> bool:
+def counts_batches_first(plan: Plan, clock: EpochClock) -> bool:
     """Whether epochs have the plan's batches up to some step and its updates behind it, or the other way round."""
     changed = [one for one in clock.breaks if one.kind == "geometry" and one.join is None]
     pairs = {
         (float(r.batches_per_epoch), float(r.steps_per_epoch))
-        for r in timeline.plan.readings
+        for r in plan.readings
         if r.batches_per_epoch and r.steps_per_epoch and r.accumulation > 1
     }
     return len(changed) == 1 and bool({(changed[0].low, changed[0].high), (changed[0].high, changed[0].low)} & pairs)
 
 
-def planned_lengths(timeline: Timeline) -> tuple[int, ...]:
-    return tuple(int(U) for U in planned_steps_per_epoch(timeline) if U.denominator == 1)
+def planned_lengths(plan: Plan, step_axis: StepAxis) -> tuple[int, ...]:
+    return tuple(int(U) for U in planned_steps_per_epoch(plan, step_axis) if U.denominator == 1)
 
 
 def read_planned(timeline: Timeline) -> Planned:
     """What the plan says, with the steps per epoch that closing rows or an exactly known end of the run bear out."""
-    lengths = planned_steps_per_epoch(timeline)
+    lengths = planned_steps_per_epoch(timeline.plan, timeline.step_axis)
     if timeline.step_axis.per_update is None:
         return Planned()
     done = updates_done(timeline)
     confirmed = []
     for U, on_axis in zip(timeline.plan.steps_per_epoch, lengths, strict=True):
         ends = done is not None and done.low == done.high and done.low in timeline.plan.totals_given(U)
-        if on_axis.denominator == 1 and (ends or closing_rows_fit(timeline, on_axis)):
+        if on_axis.denominator == 1 and (ends or closing_rows_fit(timeline.view, timeline.roles, on_axis)):
             confirmed.append(on_axis)
     if not lengths:
-        confirmed = [Fraction(length) for length in closing_lengths(timeline)]
+        confirmed = [Fraction(length) for length in closing_lengths(timeline.view, timeline.roles)]
     sized = [reading for reading in timeline.plan.readings if reading.batches_per_epoch]
     if not sized:
         return Planned(lengths=lengths, confirmed=tuple(confirmed))

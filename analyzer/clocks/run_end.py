@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from analyzer.clocks.cadence import distinct_steps
 from analyzer.clocks.global_step import last_step, main_series
-from analyzer.model import Row
+from analyzer.model import Row, Run
 from analyzer.timeline import Timeline
 
 FEWEST_ROWS = 3
@@ -33,7 +33,7 @@ class RunEnd(Struct, frozen=True, kw_only=True):
 
 def updates_done(timeline: Timeline) -> RunEnd | None:
     """Updates at the end of the log; None when the axis counts something whose size in updates is not known."""
-    series, axis = main_series(timeline), timeline.step_axis
+    series, axis = main_series(timeline.view, timeline.roles), timeline.step_axis
     last = last_step(timeline)
     if series is None or last is None:
         return None
@@ -55,7 +55,7 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
     ]
     closed = any(re.search(r"(?:^|/)train_runtime$", tag) for tag in timeline.view.series)
     end = max(closing, default=last)
-    counted = _counter_saved(timeline)
+    counted = _counter_saved(timeline.run)
     if counted is not None and end <= counted < end + spacing:  # the state file's own counter, behind the last row
         evidence = _row_at(timeline, end)
         return RunEnd(last_step=counted, low=counted, seen=counted, high=counted, evidence=evidence)
@@ -72,15 +72,15 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
     )
 
 
-def _counter_saved(timeline: Timeline) -> int | None:
+def _counter_saved(run: Run) -> int | None:
     """``global_step`` of the Trainer's state file: updates done when it was written."""
-    found = [fact.value for fact in timeline.run.facts if fact.key == "global_step"]
+    found = [fact.value for fact in run.facts if fact.key == "global_step"]
     return int(found[0]) if found and isinstance(found[0], int) else None
 
 
 def _row_at(timeline: Timeline, step: int) -> Row:
     """The last row that was written at a step, of the main series where it has one."""
-    main = main_series(timeline)
+    main = main_series(timeline.view, timeline.roles)
     candidates = [main] if main is not None and bool(np.any(main.step == step)) else list(timeline.view.series.values())
     found = [(one, int(np.nonzero(one.step == step)[0][-1])) for one in candidates if bool(np.any(one.step == step))]
     series, index = max(found, key=lambda one: int(one[0].row[one[1]]))

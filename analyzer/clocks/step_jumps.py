@@ -14,7 +14,7 @@ from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.rows import place_of, rows_of, rows_of_source, training_series
 from analyzer.clocks.step_axis import StepJump, Verdict
 from analyzer.distinct import distinct
-from analyzer.model import NO_STEP, Floats, Ints, Row, Series
+from analyzer.model import NO_STEP, Floats, Ints, Row, Series, View
 from analyzer.roles import role_of_tag
 from analyzer.timeline import Timeline
 
@@ -77,7 +77,7 @@ def find_step_jumps(timeline: Timeline) -> tuple[StepJump, ...]:
     main = references[0]
     session = timeline.session_map.of(main)
     found = regular_cadence(main.step, session)
-    columns = _witnesses(timeline)
+    columns = _witnesses(timeline.view)
     jumps: list[StepJump] = []
     if found is not None:
         cadence, gaps = found
@@ -104,10 +104,10 @@ def _others_go_on(others: list[Series], main: Series, gaps: Ints) -> NDArray[np.
     return go_on
 
 
-def _witnesses(timeline: Timeline) -> list[_Column]:
+def _witnesses(view: View) -> list[_Column]:
     """The columns that can say whether rows are missing."""
     columns = []
-    for tag, column in timeline.view.series.items():
+    for tag, column in view.series.items():
         role = role_of_tag(tag)
         if role not in ("epoch", "samples", "tokens", "learning_rate"):
             continue

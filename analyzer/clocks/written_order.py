@@ -7,6 +7,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.clocks.global_step import main_series
+from analyzer.clocks.session_map import SessionMap
 from analyzer.model import NO_STEP, Floats, Ints, Series, View
 from analyzer.roles import role_of_tag
 from analyzer.timeline import Timeline
@@ -30,7 +31,7 @@ class BesideTraining(Struct, frozen=True, kw_only=True, eq=False):
 def training_rows(timeline: Timeline, view: View) -> Series | None:
     """The series of a view that stands for its training rows."""
     if view is timeline.view:
-        return main_series(timeline)
+        return main_series(timeline.view, timeline.roles)
     for role in ("loss", "learning_rate", "grad_norm"):
         found = [series for tag, series in view.series.items() if role_of_tag(tag) == role]
         if found:
@@ -38,7 +39,7 @@ def training_rows(timeline: Timeline, view: View) -> Series | None:
     return None
 
 
-def beside_training(timeline: Timeline, main: Series, series: Series) -> BesideTraining | None:
+def beside_training(session_map: SessionMap, main: Series, series: Series) -> BesideTraining | None:
     """Place a series among the training rows: by rows in one file, by time in two; None without either."""
     if series is main or (len(series) == len(main) and np.array_equal(series.step, main.step)):
         return None
@@ -55,8 +56,8 @@ def beside_training(timeline: Timeline, main: Series, series: Series) -> BesideT
     if np.any(np.diff(theirs) < 0):
         return None
     at = np.searchsorted(theirs, ours)
-    same_session = timeline.session_map.of(series)[mine]
-    session = timeline.session_map.of(main)
+    same_session = session_map.of(series)[mine]
+    session = session_map.of(main)
     before, after = np.clip(at - 1, 0, len(main) - 1), np.clip(at, 0, len(main) - 1)
     before = np.where(session[before] == same_session, before, after)
     after = np.where(session[after] == same_session, after, before)

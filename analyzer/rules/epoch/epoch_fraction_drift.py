@@ -54,7 +54,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         labels, slope = account.labels, account.slope
         if not why or labels is None or slope is None or any(one.kind == "geometry" for one in account.breaks):
             continue
-        planned = planned_steps_per_epoch(timeline)
+        planned = planned_steps_per_epoch(timeline.plan, timeline.step_axis)
         says = f"{amount(slope.ratio)} steps per epoch"
         against = (
             f"its laps have {interval(account.low, account.high)}"

@@ -80,7 +80,7 @@ def _closing_rows(timeline: Timeline, clock: EpochClock) -> Iterator[Finding]:
     if not clock.exact or clock.low.denominator != 1 or clock.labels is None or timeline.joins or clock.breaks:
         return
     S = int(clock.low)
-    for series in epoch_means(timeline):
+    for series in epoch_means(timeline.roles):
         step = series.step
         if len(step) < CLOSING_ROWS or S < 2 or bool(np.any(np.diff(step) <= 0)):
             continue

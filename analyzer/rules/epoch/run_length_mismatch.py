@@ -77,7 +77,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 def _announced(timeline: Timeline) -> Iterator[Finding]:
     """The Trainer's state file announces more epochs than max_steps can reach."""
-    plan, series = timeline.plan, main_series(timeline)
+    plan, series = timeline.plan, main_series(timeline.view, timeline.roles)
     announced = (fact for fact in timeline.run.facts if fact.key in ("num_train_epochs", "epochs"))
     saved = next((fact for fact in announced if "num_train_epochs" in fact.found_in), None)
     U = plan.steps_per_epoch
@@ -97,10 +97,10 @@ def _announced(timeline: Timeline) -> Iterator[Finding]:
 
 def _shows_every_epoch(timeline: Timeline) -> bool:
     """Whether only the labels measure the length, and the last declared epoch has begun: it may be a shorter one."""
-    clock, epochs = timeline.epoch, timeline.plan.epochs
-    if clock is None or clock.labels is None or not epochs or not measured_totals(timeline, clock):
+    clock, plan = timeline.epoch, timeline.plan
+    if clock is None or clock.labels is None or not plan.epochs or not measured_totals(plan, timeline.step_axis, clock):
         return False
-    return math.floor(float(np.ptp(clock.labels.value))) + 1 >= epochs
+    return math.floor(float(np.ptp(clock.labels.value))) + 1 >= plan.epochs
 
 
 def _sized_by_whole_updates(timeline: Timeline, done: RunEnd) -> Iterator[Finding]:
@@ -108,7 +108,8 @@ def _sized_by_whole_updates(timeline: Timeline, done: RunEnd) -> Iterator[Findin
     clock, epochs = timeline.epoch, timeline.plan.epochs
     if clock is None or clock.source != "fractions" or clock.breaks or not epochs or done.high is None:
         return
-    carried = [U for U in planned_steps_per_epoch(timeline) if U.denominator > 1 and clock.admits(U)]
+    planned = planned_steps_per_epoch(timeline.plan, timeline.step_axis)
+    carried = [U for U in planned if U.denominator > 1 and clock.admits(U)]
     if len(carried) != 1 or done.high != math.floor(carried[0]) * epochs:
         return
     yield Finding(
@@ -160,7 +161,7 @@ def _too_long(timeline: Timeline, done: RunEnd, totals: tuple[int, ...]) -> Find
 
 def _too_short(done: RunEnd, most: int, totals: tuple[int, ...], timeline: Timeline) -> Finding:
     severity, why = _gravity_of_short(timeline)
-    planned = planned_steps_per_epoch(timeline)
+    planned = planned_steps_per_epoch(timeline.plan, timeline.step_axis)
     missing = min((total - most for total in totals if total > most), default=0)
     counted = len(planned) == 1 and timeline.step_axis.unit == "update"
     laps = f" ({amount(Fraction(most) / planned[0])} epochs)" if counted else ""
@@ -177,7 +178,7 @@ def _too_short(done: RunEnd, most: int, totals: tuple[int, ...], timeline: Timel
 
 def _by_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Count the rows of a log that has one row per epoch."""
-    epochs, series = timeline.plan.epochs, main_series(timeline)
+    epochs, series = timeline.plan.epochs, main_series(timeline.view, timeline.roles)
     if not epochs or series is None:
         yield Unchecked(reason="declare epochs")
         return
@@ -210,7 +211,7 @@ def _by_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 
 def _first_row_from(timeline: Timeline, step: int) -> Row | None:
-    series = main_series(timeline)
+    series = main_series(timeline.view, timeline.roles)
     if series is None:
         return None
     found = np.nonzero(series.step >= step)[0]

@@ -45,7 +45,7 @@ HEADER = ("step", "epoch", "loss")
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield a finding when no reading of the plan gives the log's steps per epoch."""
     clock = timeline.epoch
-    planned = planned_steps_per_epoch(timeline)
+    planned = planned_steps_per_epoch(timeline.plan, timeline.step_axis)
     if uncounted(timeline.step_axis):
         yield Unchecked(reason=uncounted(timeline.step_axis))
         return
@@ -58,7 +58,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if clock.crossings < 1:
         yield Unchecked(reason="the log shows no end of an epoch")
         return
-    if counts_batches_first(timeline, clock):
+    if counts_batches_first(timeline.plan, clock):
         yield _in_two_units(timeline, clock)
         return
     if any(clock.admits(U) for U in planned) or any(

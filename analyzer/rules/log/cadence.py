@@ -35,7 +35,8 @@ HEADER = ("step", "epoch", "loss")
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield a note when rows are further apart than half an epoch."""
-    planned, series, axis = planned_steps_per_epoch(timeline), main_series(timeline), timeline.step_axis
+    series, axis = main_series(timeline.view, timeline.roles), timeline.step_axis
+    planned = planned_steps_per_epoch(timeline.plan, axis)
     if not planned or series is None:
         yield Unchecked(reason=uncounted(axis) or "declare dataset_size and batch_size, or steps_per_epoch")
         return

@@ -43,7 +43,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             by_source.setdefault(problem.source, []).append(problem)
     for problems in by_source.values():
         yield _damaged(timeline, problems)
-    for pair in comparisons(timeline):
+    for pair in comparisons(timeline.view, timeline.views):
         if len(pair.differs):
             yield _told_otherwise(timeline, pair)
 

@@ -152,7 +152,7 @@ def _lost_tail(gap: StepJump) -> Finding:
 def _only_in_the_other_account(timeline: Timeline) -> Iterator[Finding]:
     """Rows that one of two accounts of the run lacks and the other has."""
     damaged = {problem.source for problem in timeline.run.problems}
-    for pair in comparisons(timeline):
+    for pair in comparisons(timeline.view, timeline.views):
         sides = (
             (pair.one, pair.only_in_one, pair.other, pair.other_view),
             (pair.other, pair.only_in_other, pair.one, pair.one_view),

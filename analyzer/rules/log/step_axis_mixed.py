@@ -49,7 +49,7 @@ HEADER = ("step", "epoch", "loss", "val_loss")
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield the first way in which the tags' axes differ."""
-    main = main_series(timeline)
+    main = main_series(timeline.view, timeline.roles)
     if main is None or len(main) < 3:
         yield Unchecked(reason="no series with steps")
         return
@@ -76,7 +76,7 @@ def _other_unit(timeline: Timeline, view: View) -> Finding | None:
             continue  # one row per epoch over the epoch's number, as its name says
         if frameworks & set(FRAMEWORKS) and not CONVENTION.search(tag):
             continue
-        beside = beside_training(timeline, main, series)
+        beside = beside_training(timeline.session_map, main, series)
         if beside is None:
             continue
         off = beside.off_axis(slack)

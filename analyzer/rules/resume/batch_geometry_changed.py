@@ -56,7 +56,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             yield _by_stretches(timeline, account, ramp)
             return
         changed = next((one for one in account.breaks if one.kind == "geometry"), None)
-        if changed is not None and counts_batches_first(timeline, account):
+        if changed is not None and counts_batches_first(timeline.plan, account):
             continue  # EPO002: the loop's own batches and updates
         labels = account.labels
         if changed is None or labels is None or len(account.laps) < 2:
@@ -127,7 +127,7 @@ def _by_stretches(timeline: Timeline, account: EpochClock, ramp: list[Break]) ->
     """Epochs of one length per stretch: a ramp, which only a declaration of something else contradicts."""
     (_, first), *later = account.laps
     lengths = ", ".join(f"{amount(length)} from step {step} on" for step, length in later)
-    planned = planned_steps_per_epoch(timeline)
+    planned = planned_steps_per_epoch(timeline.plan, timeline.step_axis)
     return Finding(
         severity="error" if planned else "note",
         message=f"{amount(first)} steps per epoch, {lengths}: the lengths change where an epoch ends, as a batch size "

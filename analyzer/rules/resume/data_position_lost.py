@@ -62,7 +62,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         yield from told
         return
     for join in timeline.joins:
-        repeat = repeated_pattern(timeline, join)
+        repeat = repeated_pattern(timeline.roles, timeline.session_map, join)
         if repeat is None:
             continue
         yield Finding(
