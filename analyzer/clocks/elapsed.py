@@ -15,15 +15,25 @@ NAMES_A_TIME = re.compile(
 PER_SOMETHING = re.compile(r"per[/_ .-]|/s(?:ec)?$|\beta\b|remaining|left", re.I)
 FEWEST = 8  # rows that show how a column goes
 RISING = 0.95  # share of the rows; a duration of each row rises in half of them
+OFTEN_FALLING = 0.2  # share of changes; a clock of each epoch falls once in five rows or more, a duration in half
 MANY_ROWS = 8.0  # usual rises that a column comes beyond: a clock, not a duration that creeps up
 FALLS_AT_MOST = 3  # a clock that falls more often is one of each epoch, or of each call
 NEAR_THE_START = 3.0  # usual rises: no further from zero, it began again with its process
 SAME_PACE = (0.5, 2.0)  # of the usual rise behind a fall to that before it
 
 
+def named_elapsed(series: Series) -> bool:
+    """Whether a column that is named as seconds from a start goes on as they do: seconds of each row fall in half."""
+    if role_of_tag(series.tag) != "elapsed" and series.tag.lower() != "_runtime":
+        return False
+    value = series.value[np.isfinite(series.value)]
+    changes = np.diff(value)[np.diff(value) != 0]
+    return len(changes) < FEWEST or float(np.mean(changes < 0)) <= OFTEN_FALLING
+
+
 def tells_elapsed_time(series: Series) -> bool:
     """Whether a column counts seconds from a start: by its role, or by a name of time and the way it rises."""
-    if role_of_tag(series.tag) == "elapsed":
+    if named_elapsed(series):
         return True
     if not NAMES_A_TIME.search(series.tag) or PER_SOMETHING.search(series.tag):
         return False

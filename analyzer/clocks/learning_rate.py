@@ -134,7 +134,8 @@ def _of_levels(rows: Observed) -> Floats:
     few = 1 < len(levels) <= FEW_LEVELS and held >= 2 and bool((levels[1:] / levels[:-1] >= APART).all())
     if rows.series.written_as == "float32" or not few:
         return rows.tolerance
-    return np.minimum(rows.tolerance, LEVEL_PRECISION * np.abs(rows.rate) + 1e-12)
+    as_written = np.minimum(rows.tolerance, LEVEL_PRECISION * np.abs(rows.rate) + 1e-12)
+    return np.where(rows.rate == 0, rows.tolerance, as_written)  # a zero may be a level below the last decimal
 
 
 def _updates_per_step(timeline: Timeline, rows: Observed) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.clocks.elapsed import named_elapsed
 from analyzer.clocks.falls import Beside, falls_of
 from analyzer.clocks.rows import rows_of_source, training_series
 from analyzer.clocks.session_map import Sign
@@ -56,8 +57,8 @@ def starts_in(view: View, run: Run, source: int) -> dict[int, Sign]:
     if run.sources[source].format != "tfevents" and view.series:  # each writer of those opens a file of its own
         longest = max(view.series.values(), key=lambda one: len(one.step[rows_of_source(one, source)]))
         found |= dict.fromkeys(_long_pauses(longest, source), "long pause")
-    for tag, series in view.series.items():
-        if role_of_tag(tag) == "elapsed":
+    for series in view.series.values():
+        if named_elapsed(series):
             found |= dict.fromkeys(_elapsed_restarts(series, source), TIMER)
     return found | {m.row: words[m.kind] for m in run.markers if m.source == source and m.kind in words}
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from analyzer.clocks.elapsed import named_elapsed
 from analyzer.clocks.rows import training_series
 from analyzer.clocks.wall_clock import WallClock
 from analyzer.model import NO_STEP, Floats, Ints, Series
-from analyzer.roles import role_of_tag
 from analyzer.timeline import Timeline
 
 TIMESTAMP = re.compile(r"^_?(?:(?:wall|unix|date)[_ ]?(?:time|clock)|time[_ ]?stamp|time)(?:_s|_ms)?$", re.I)
@@ -61,7 +61,7 @@ def times_of(series: Series, others: Mapping[str, Series]) -> tuple[Floats, str,
     if np.isfinite(series.wall_time).all():
         return series.wall_time, "1970", "s", "record times"
     for tag, column in others.items():
-        is_elapsed = role_of_tag(tag) == "elapsed" or tag.lower() == "_runtime"
+        is_elapsed = named_elapsed(column)
         if not is_elapsed and not TIMESTAMP.match(tag):
             continue
         time = at_rows_of(series, column)

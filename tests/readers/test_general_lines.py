@@ -277,3 +277,29 @@ def test_a_cut_last_line_is_named_where_it_begins_as_the_rows_do(end: str, cut: 
     rows = "".join(f"INFO:learning_rate = 0.05, loss = 0.{step}, step = {step} (12.0 sec)\n" for step in range(100, 900, 100))
     read = parse((rows + end).encode(), "train.log")
     assert [problem.kind for problem in read.problems] == ["truncated"] * cut
+
+
+HEADLINED = "".join(
+    f"Epoch {e} | Step {i}/60 | Loss: {9 / (e * 60 + i):.4f} | LR: 1.5e-04\n"
+    + ("INFO: Evaluation Results:\nINFO:    Loss: 0.5301\n" if i == 60 else "")
+    for e in range(3) for i in range(10, 61, 10)
+)  # fmt: skip
+BY_EPOCH = "".join(
+    f"Epoch {e} Batch {i}/60 Loss: {9 / (e * 60 + i):.4f}\n" + (f"Epoch {e} Loss: 0.53\n" if i == 60 else "")
+    for e in range(3) for i in range(10, 61, 10)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "other"), [(HEADLINED, "summary Loss"), (BY_EPOCH, "epoch Loss")])
+def test_lines_of_two_kinds_that_name_a_loss_alike_are_two_series(text: str, other: str) -> None:
+    reading = read(text)
+    assert len(points(reading, "Loss")) == 18
+    assert [value for _, value in points(reading, other)] == ([0.5301] * 3 if other == "summary Loss" else [0.53] * 3)
+
+
+def test_rows_of_an_evaluation_are_not_counted_as_steps() -> None:
+    train = "{'loss': 0.6935, 'learning_rate': 0.004, 'epoch': %s}\n"
+    text = "".join(train % e for e in (0.1, 0.2, 0.3)) + "{'eval_loss': 0.69, 'epoch': 0.3}\n" + train % 0.4
+    reading = read(text)
+    assert [step for step, _ in points(reading, "loss")] == [1, 2, 3, 4]
+    assert [step for step, _ in points(reading, "eval_loss")] == [3]

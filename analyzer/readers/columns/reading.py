@@ -188,7 +188,7 @@ def _steps(columns: Sequence[Column], axis: Axis, row_numbers: Ints, source: Sou
     rows = len(row_numbers)
     column = next((one for one in columns if one.name == axis.column), None)
     if column is None:
-        return np.arange(1, rows + 1, dtype=np.int64), []
+        return _ordinals(columns, rows), []
     whole = whole_steps(column.value)
     if column.at is None and whole.all():
         return column.value.astype(np.int64), []
@@ -204,6 +204,17 @@ def _steps(columns: Sequence[Column], axis: Axis, row_numbers: Ints, source: Sou
         f"first {float(column.value[bad[0]])!r}"
     )
     return step, [Problem(source=source.path, kind="row", message=message, row=int(row_numbers[at[bad[0]]]))]
+
+
+def _ordinals(columns: Sequence[Column], rows: int) -> Ints:
+    """Rows counted from 1: those of training where most are; an evaluation between them stays at the last one."""
+    of_training = [one for one in columns if role_of_tag(one.name) in ("loss", "learning_rate")]
+    most = max(of_training, key=lambda one: len(one.value), default=None)
+    if most is None or most.at is None or 2 * len(most.value) < rows:
+        return np.arange(1, rows + 1, dtype=np.int64)
+    counted = np.zeros(rows, dtype=np.int64)
+    counted[most.at] = 1
+    return np.maximum(np.cumsum(counted), 1)
 
 
 def _without_a_row_that_lacks_its_step(

@@ -44,7 +44,8 @@ _AXES: tuple[tuple[Counts, str, bool], ...] = (
     ),
     (
         "samples",
-        _PREFIX + r"(?:total_timesteps|num_timesteps|total_?env_?steps|env_steps?|frames|total_frames|timesteps)$",
+        _PREFIX
+        + r"(?:total_timesteps|num_timesteps|total_?env_?steps|env_steps?|frames|total_frames|timesteps|total/steps)$",
         True,
     ),
     ("step", r"^(?:batch|batch_idx|batch_index|batch_num|minibatch|mini_batch|i)$", True),

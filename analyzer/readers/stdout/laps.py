@@ -13,12 +13,14 @@ from msgspec import Struct
 from analyzer.readers.columns import Counts
 from analyzer.readers.stdout.general import COUNTERS
 from analyzer.readers.stdout.places import BAR, BARS, EVENLY, STEP, is_whole, laps_of, of_the_epoch, with_steps
+from analyzer.roles import role_of_tag
 
 Entry = dict[str, Any]
 Found = tuple[int, str, Entry]  # line number, name of the pattern, what the line says
-ROW = "row of training"  # a count of them, in the entries
 HEADING = "heading"  # the epoch that stands alone above a line, in the entries
 TOTALS = ("epochs", "batches", "of", "total", BAR, BARS)  # of an entry that are no series
+BELOW = ("block",)  # patterns of lines that count by what stands above them
+_OF_A_STEP = (*COUNTERS, "batch", "samples", BAR)
 LIGHTNING = "v_num"  # its bar went on over the batches of validation, which the total then holds too
 
 
@@ -39,6 +41,7 @@ def axis_of(found: list[Found]) -> tuple[list[Found], Axis]:
         found = _last_states(_of_one_phase([one for one in found if set(one[2]) - {BAR, BARS}]))
     entries = [entry for _, _, entry in found]
     _under_headings(entries)
+    _told_apart(found)
     if under is not None:
         return found, Axis(max_steps=under)
     of_bars = sum(BAR in entry for entry in entries)
@@ -56,20 +59,7 @@ def axis_of(found: list[Found]) -> tuple[list[Found], Axis]:
     if laps is not None:
         return found, Axis(column=STEP, counts=laps.counts)
     _call_places(entries)
-    if not any(COUNTERS & entry.keys() for entry in entries) and _rows_of_training(found):
-        return found, Axis(column=ROW, counts="row")
     return found, Axis(max_steps=total_of_the_run(entries))
-
-
-def _rows_of_training(found: Sequence[Found]) -> bool:
-    """Count the Trainer's dictionaries that have a loss; those of evaluation stand where they were printed."""
-    if not any(pattern == "trainer" and "loss" in entry for _, pattern, entry in found):
-        return False
-    count = 0
-    for _, _, entry in found:
-        count += "loss" in entry
-        entry[ROW] = max(count, 1)
-    return True
 
 
 def _under_headings(entries: Sequence[Entry]) -> None:
@@ -91,6 +81,22 @@ def _under_headings(entries: Sequence[Entry]) -> None:
 
 
 FEWEST_TURNS = 4  # of two bars; fewer are a length that changed
+
+
+def _told_apart(found: Sequence[Found]) -> None:
+    """Give a loss that lines of two kinds name alike a name for each: rows of steps, lines of an epoch, lines below.
+
+    What an epoch's line or a line without a counter calls ``Loss`` beside rows of steps is a mean, or of validation.
+    """
+    kinds = [
+        "summary" if pattern in BELOW else "" if any(name in entry for name in _OF_A_STEP) else "epoch"
+        for _, pattern, entry in found
+    ]
+    of_steps = {name for kind, (_, _, entry) in zip(kinds, found, strict=True) if not kind for name in entry}
+    shared = {name for name in of_steps if role_of_tag(name) == "loss"}
+    for kind, (_, _, entry) in zip(kinds, found, strict=True):
+        for name in shared.intersection(entry) if kind else ():
+            entry[f"{kind} {name}"] = entry.pop(name)
 
 
 def _call_places(entries: Sequence[Entry]) -> None:

@@ -227,7 +227,7 @@ LINES: tuple[Line, ...] = (
             rf"^\s*(?P<iteration>\d+)(?:/\d+)?: (?:loss=)?(?P<loss>{_N}), (?P<avg_loss>{_N}) avg(?: loss)?, "
             rf"(?P<rate>{_N}) rate, (?P<seconds>{_N}) seconds, (?P<images>\d+) images"
         ),
-        renamed={"rate": "lr"},
+        renamed={"rate": "lr", "seconds": "iteration_duration"},  # of the one iteration
     ),
     Line(
         name="mmengine",
@@ -241,7 +241,7 @@ LINES: tuple[Line, ...] = (
         framework="mmcv",
         starts=re.compile(r"\bEpoch \[(?P<epoch>\d+)\]\[(?P<batch>\d+)/(?P<batches>\d+)\]\s"),
     ),
-    Line(name="mmcv iterations", framework="mmcv", starts=re.compile(r"\bIter \[(?P<iter>\d+)/(?P<total>\d+)\]\s")),
+    Line(name="mmcv iterations", framework="mmcv", starts=re.compile(r"\bIter \[(?P<iter>\d+)/(?P<total>\d+)\]\t")),
     Line(
         name="timm",
         framework="timm",

@@ -102,6 +102,8 @@ def _stands_still(timeline: Timeline, main: Series) -> Iterator[Finding]:
     """A training series all of whose rows have one step; or a column of steps that is the same in all rows."""
     if len(main) < ROWS_THAT_STAND_STILL or len(distinct(main.value)) < 2:
         return
+    if timeline.step_axis.unit == "epoch":
+        return  # each row is at the last step of its epoch, which is the epoch's length
     told = [(main, main.step[main.step != NO_STEP].astype(np.float64))]
     told += [(series, series.value) for series in timeline.roles.all("step") if series.tag in PLAIN]
     for series, step in told:

@@ -215,6 +215,13 @@ RULE = Rule(
         Example(title="two logs, one a step later", files=lambda: _two_logs(1)),
     ),
     good=(
+        Example(
+            title="one row an epoch, at its last step",
+            files=lambda: {
+                "train.log": "".join(f"epoch: {e} step: 234, loss is {falling_loss(e):.5f}\n" for e in range(1, 40))
+            },
+            why="the step is the place in the epoch, which the epoch beside it tells apart",
+        ),
         Example(title="validation at the step", files=csv_log(HEADER, lambda: _rows(False)), why="one axis for both"),
         Example(
             title="the mean of an epoch over its number",

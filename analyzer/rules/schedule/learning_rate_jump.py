@@ -26,6 +26,7 @@ import numpy as np
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import falling_loss
 from analyzer.rules.schedule.deviations import rate_log, told
 from analyzer.timeline import Timeline
 
@@ -61,6 +62,23 @@ RULE = Rule(
         ),
     ),
     good=(
+        Example(
+            title="levels printed with six decimals",
+            files=lambda: {
+                "train.log": "".join(
+                    f"Epoch: [{step // 40}]  [{step % 40}/40]  lr: {1e-4 * 0.1 ** (step // 120):.6f}  "
+                    f"loss: {falling_loss(step):.4f}\n"
+                    for step in range(480)
+                )
+            },
+            declared={
+                "scheduler": "StepLR",
+                "scheduler_params": {"step_size": 3, "gamma": 0.1},
+                "scheduler_interval": "epoch",
+                "base_lr": 1e-4,
+            },
+            why="the rate of 1e-07 is printed as 0.000000",
+        ),
         Example(
             title="a step schedule",
             files=rate_log(Schedule(family="step", peak=1e-3, gamma=0.1, step_size=60), 200),
