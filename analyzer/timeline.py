@@ -8,12 +8,13 @@ from msgspec import Struct, field
 
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.loss_baseline import LossBaseline
+from analyzer.clocks.rows import evidence_row
 from analyzer.clocks.scheduler_clock import SchedulerClock
 from analyzer.clocks.session_map import Join, LivesOfView, Session, SessionMap, Simultaneous
 from analyzer.clocks.step_axis import StepAxis, StepJump
 from analyzer.clocks.wall_clock import WallClock
 from analyzer.config.declared import Declared
-from analyzer.model import NO_STEP, Expectation, Row, Run, Series, View
+from analyzer.model import Expectation, Row, Run, Series, View
 from analyzer.planning import Plan
 from analyzer.roles import Roles
 
@@ -66,13 +67,4 @@ class Timeline(Struct, frozen=True, kw_only=True, eq=False):
 
     def row(self, series: Series, index: int, why: str = "") -> Row:
         """Point ``index`` of a series as an evidence row."""
-        step = int(series.step[index])
-        value = float(series.value[index])
-        return Row(
-            source=self.run.sources[int(series.source[index])].path,
-            row=int(series.row[index]),
-            tag=series.tag,
-            step=None if step == NO_STEP else step,
-            value=int(value) if value.is_integer() and abs(value) < 1e15 else value,
-            why=why,
-        )
+        return evidence_row(self.run.sources, series, index, why)

@@ -51,6 +51,7 @@ def imports_of(path: Path) -> set[str]:
     return names
 
 
+LONGEST_FILE = 300  # lines
 RIM = ("cli/", "console/", "callbacks/", "tensorboard_plugin/", "__init__.py", "pytest_plugin.py")
 """Commands, and what other programs load: they import what a call needs when it is called, so that starting is fast."""
 HEAVY = {
@@ -150,3 +151,9 @@ def test_rules_never_see_a_path() -> None:
         if path.name != "examples.py" and imports_of(path) & {"pathlib", "os", "io"}
     ]
     assert not wrong
+
+
+@pytest.mark.parametrize("folder", ["clocks", "rules"])
+def test_files_are_short_enough_to_be_read_at_once(folder: str) -> None:
+    lines = {str(path.relative_to(PACKAGE)): path.read_text().count("\n") for path in (PACKAGE / folder).rglob("*.py")}
+    assert not {name: count for name, count in lines.items() if count > LONGEST_FILE}

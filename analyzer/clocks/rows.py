@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.distinct import distinct
-from analyzer.model import Series, View
+from analyzer.model import NO_STEP, Row, Series, Source, View
 from analyzer.roles import preference, role_of_tag
 
 TRAINING_ROLES = ("loss", "learning_rate", "grad_norm", "samples", "tokens", "epoch_loss")
@@ -55,3 +57,16 @@ def rows_of(series: Series, keep: NDArray[np.bool_]) -> Series:
     """The points of a series for which ``keep`` is true."""
     return replace(series, step=series.step[keep], value=series.value[keep], wall_time=series.wall_time[keep],
                    source=series.source[keep], row=series.row[keep])
+
+
+def evidence_row(sources: Sequence[Source], series: Series, index: int, why: str = "") -> Row:
+    """Point ``index`` of a series as an evidence row."""
+    step, value = int(series.step[index]), float(series.value[index])
+    return Row(
+        source=sources[int(series.source[index])].path,
+        row=int(series.row[index]),
+        tag=series.tag,
+        step=None if step == NO_STEP else step,
+        value=int(value) if value.is_integer() and abs(value) < 1e15 else value,
+        why=why,
+    )

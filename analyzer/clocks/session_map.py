@@ -119,7 +119,7 @@ class LivesOfView(Struct, frozen=True, kw_only=True, eq=False):
 
     view: View  # of one run's rows, each once: the longest run that the view holds
     whole: View  # of all rows
-    joins: tuple[tuple[Join, Cut], ...]
+    joins: tuple[Join, ...]
     other_runs: tuple[Join, ...] = ()  # indices of these joins count the sessions of the whole view
     begins_again: Literal["laps", "passes"] | None = None  # the habit by which the step of the training rows falls
     copies: tuple[Copies, ...] = ()  # joins at which rows were copied, not trained again

@@ -15,14 +15,14 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.clocks.cadence import usual_cadence
-from analyzer.clocks.rows import rows_of, training_series
+from analyzer.clocks.rows import evidence_row, rows_of, training_series
 from analyzer.clocks.session_cuts import habit_of_falls, marks_of
 from analyzer.clocks.session_map import Cut, Join, LivesOfView, Session, SessionMap, StepChange
 from analyzer.clocks.tellings import copies_of
 from analyzer.clocks.witnesses import step_went_back, witnesses_at
 from analyzer.clocks.writers import without_repeated_rows
 from analyzer.distinct import distinct
-from analyzer.model import NO_STEP, Ints, Row, Run, Series, View
+from analyzer.model import NO_STEP, Ints, Run, Series, View
 from analyzer.timeline import Timeline
 
 OTHER_RUN = ("fresh", "unknown")  # what stands before and behind such a join is not read as one run
@@ -41,17 +41,16 @@ def account_of(view: View, run: Run) -> LivesOfView:
 def _lives_of(view: View, run: Run) -> LivesOfView:
     whole, view = view, without_repeated_rows(_with_steps(view))
     joins = _joins_of_view(view, run)
-    others = tuple(join for join, _ in joins if join.step in OTHER_RUN)
+    others = tuple(join for join in joins if join.step in OTHER_RUN)
     if not others:
-        return LivesOfView(view=view, whole=whole, joins=tuple(joins), begins_again=habit_of_falls(view, run))
-    begins = [cut for join, cut in joins if join.step in OTHER_RUN]
-    runs = SessionMap(sessions=_no_sessions(len(begins) + 1),
-                      starts=_starts(view, [(cut, number + 1) for number, cut in enumerate(begins)]))
+        return LivesOfView(view=view, whole=whole, joins=joins, begins_again=habit_of_falls(view, run))
+    runs = SessionMap(sessions=_no_sessions(len(others) + 1),
+                      starts=_starts(view, [(join.cut, number) for number, join in enumerate(others, 1)]))
     rows = np.diff(runs.bounds(training_series(view)[0]))
     longest = len(rows) - 1 - int(np.argmax(rows[::-1]))  # the last of equals: what a user would call the run
     series = {tag: rows_of(one, runs.of(one) == longest) for tag, one in view.series.items()}
     kept = replace(view, series={tag: one for tag, one in series.items() if len(one)})
-    return LivesOfView(view=kept, whole=whole, joins=tuple(_joins_of_view(kept, run)), other_runs=others)
+    return LivesOfView(view=kept, whole=whole, joins=_joins_of_view(kept, run), other_runs=others)
 
 
 def _with_steps(view: View) -> View:
@@ -66,7 +65,7 @@ def _with_steps(view: View) -> View:
 def find_sessions(timeline: Timeline) -> SessionMap:
     """Cut every view into lives, put the joins of all views together and classify each."""
     run = timeline.run
-    found = {account.view.name: list(account.joins) for account in timeline.accounts}
+    found = {account.view.name: account.joins for account in timeline.accounts}
     main = timeline.view
     joins = _merged(found, main)
     starts: list[tuple[int, int, int]] = []
@@ -79,7 +78,7 @@ def find_sessions(timeline: Timeline) -> SessionMap:
     concurrent = tuple(
         (pair.kept, pair.other) for pairs in timeline.writers for pair in pairs if pair.kind == "processes"
     )
-    session_map = SessionMap(sessions=_no_sessions(len(joins) + 1), joins=tuple(join for join, _ in joins), cuts=cuts,
+    session_map = SessionMap(sessions=_no_sessions(len(joins) + 1), joins=joins, cuts=cuts,
                              concurrent=concurrent, starts=tuple(sorted(starts)))
     return replace(session_map, sessions=_described(session_map, main, run))
 
@@ -91,17 +90,17 @@ def _no_sessions(count: int) -> tuple[Session, ...]:
 # --- what happened at a join ---------------------------------------------------------------------------------------
 
 
-def _joins_of_view(view: View, run: Run) -> list[tuple[Join, Cut]]:
+def _joins_of_view(view: View, run: Run) -> tuple[Join, ...]:
     """The joins that one view shows, each classified from this view alone."""
     references = training_series(view)
     if not references or references[0].step[0] == NO_STEP:
-        return []
+        return ()
     marks = marks_of(view, run)
     if not marks:
-        return []
-    starts = _starts(view, [(mark.cut, n + 1) for n, mark in enumerate(marks)])
+        return ()
+    starts = _starts(view, [(mark.cut, number) for number, mark in enumerate(marks, 1)])
     whole = SessionMap(sessions=_no_sessions(len(marks) + 1), starts=starts)
-    joins: list[tuple[Join, Cut]] = []
+    joins = []
     main = references[0]
     parts = {series.tag: whole.bounds(series) for series in view.series.values() if len(series)}
     bounds = parts[main.tag]
@@ -112,9 +111,8 @@ def _joins_of_view(view: View, run: Run) -> list[tuple[Join, Cut]]:
         if begin == cut:  # nothing of this series in the life before: compare with the last that has some
             begin = int(bounds[: number + 1][bounds[: number + 1] < cut][-1])
         join = _classified(view, run, main, (begin, cut, end), parts, number)
-        join = replace(join, how_known=mark.how_known, marked=mark.marked, view=view.name, cut=mark.cut)
-        joins.append((join, mark.cut))
-    return joins
+        joins.append(replace(join, how_known=mark.how_known, marked=mark.marked, view=view.name, cut=mark.cut))
+    return tuple(joins)
 
 
 def _classified(
@@ -134,29 +132,24 @@ def _classified(
     elif first <= last:
         change = step_went_back(first, last, int(main.step[:cut].min()), cadence, witnesses)
     wall = float(main.wall_time[cut] - main.wall_time[cut - 1])
-    rows = [_row(run, main, cut - 1, "last row before"), _row(run, main, cut, "first row after")]
+    rows = [evidence_row(run.sources, main, cut - 1, "last row before"),
+            evidence_row(run.sources, main, cut, "first row after")]
     return Join(index=number, before=number, after=number + 1, last_step_before=last, first_step_after=first,
                 overlap=overlap, step_jump=jump, step=change, wall_gap=wall, evidence=tuple(rows), cadence=cadence,
                 tag=main.tag, witnesses=witnesses)
 
 
-def _row(run: Run, series: Series, index: int, why: str) -> Row:
-    step, value = int(series.step[index]), float(series.value[index])
-    return Row(source=run.sources[int(series.source[index])].path, row=int(series.row[index]), tag=series.tag,
-               step=None if step == NO_STEP else step, value=value, why=why)
-
-
 # --- all views together --------------------------------------------------------------------------------------------
 
 
-def _merged(found: Mapping[str, list[tuple[Join, Cut]]], main: View) -> list[tuple[Join, int]]:
+def _merged(found: Mapping[str, Sequence[Join]], main: View) -> tuple[Join, ...]:
     """The joins of all views in order: one that several views show is told by the view that shows most of it."""
-    merged: list[Join] = [join for join, _ in found[main.name]]
+    merged = list(found[main.name])
     for name, joins in found.items():
         if name == main.name:
             continue
         at = 0
-        for join, _ in joins:
+        for join in joins:
             same = next((n for n in range(at, len(merged)) if _same_place(merged[n], join)), None)
             if same is not None:
                 if PRECEDENCE.index(join.step) < PRECEDENCE.index(merged[same].step):
@@ -167,7 +160,7 @@ def _merged(found: Mapping[str, list[tuple[Join, Cut]]], main: View) -> list[tup
             place = next(later, len(merged))
             merged.insert(place, join)
             at = place + 1
-    return [(replace(join, index=n, before=n, after=n + 1), n + 1) for n, join in enumerate(merged)]
+    return tuple(replace(join, index=n, before=n, after=n + 1) for n, join in enumerate(merged))
 
 
 def _same_place(one: Join, other: Join) -> bool:
@@ -175,15 +168,15 @@ def _same_place(one: Join, other: Join) -> bool:
     return abs(one.first_step_after - other.first_step_after) <= slack
 
 
-def _projected(view: View, joins: Sequence[tuple[Join, int]], own: Sequence[tuple[Join, Cut]]) -> list[tuple[Cut, int]]:
+def _projected(view: View, joins: Sequence[Join], own: Sequence[Join]) -> list[tuple[Cut, int]]:
     """Where each session begins in a view: at its own cut, or where its main series reaches that step."""
     references = training_series(view)
     cuts: list[tuple[Cut, int]] = []
     used = 0
-    for join, session in joins:
-        match = next((n for n in range(used, len(own)) if _same_place(own[n][0], join)), None)
+    for join in joins:
+        match = next((n for n in range(used, len(own)) if _same_place(own[n], join)), None)
         if match is not None:
-            cuts.append((own[match][1], session))
+            cuts.append((own[match].cut, join.after))
             used = match + 1
             continue
         if not references or join.step in ("reset", *OTHER_RUN):
@@ -199,7 +192,7 @@ def _projected(view: View, joins: Sequence[tuple[Join, int]], own: Sequence[tupl
             reached &= (main.source > source) | ((main.source == source) & (main.row > row))
         if reached.any():
             at = int(np.argmax(reached))
-            cuts.append(((int(main.source[at]), int(main.row[at])), session))
+            cuts.append(((int(main.source[at]), int(main.row[at])), join.after))
     return cuts
 
 

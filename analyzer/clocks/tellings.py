@@ -37,8 +37,8 @@ class Tellings:
 def copies_of(account: LivesOfView) -> Iterator[Copies]:
     """Joins of a view at which rows were copied, not trained again."""
     lives = [
-        (account.view, [join for join, _ in account.joins]),
-        (account.whole, list(account.other_runs)),
+        (account.view, account.joins),
+        (account.whole, account.other_runs),
     ]
     for view, joins in lives:
         tellings: dict[str, Tellings] = {}
