@@ -40,7 +40,7 @@ class CounterChange(Struct, frozen=True, kw_only=True):
     rows: int
     how: How
     size: float  # rows, counters beyond the row's own, the factor, or the level
-    since: int = -1  # first row from which on this explains the rows as well: where nothing moves no row tells
+    since: int | None = None  # first row from which on this explains the rows as well: where nothing moves no row tells
 
 
 def changes(

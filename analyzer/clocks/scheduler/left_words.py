@@ -40,7 +40,7 @@ def throughout(timeline: Timeline, rows: Observed, left: Left, change: CounterCh
 
 def join_at(rows: Observed, change: CounterChange) -> int | None:
     """The row at which a session begins and this change may have come in; the optimizer may bring back one rate."""
-    first = change.place - 1 if change.since < 0 else min(change.since, change.place - 1)
+    first = change.place - 1 if change.since is None else min(change.since, change.place - 1)
     near = np.flatnonzero(np.diff(rows.session[max(first - 1, 0) : change.place + 1])) + max(first - 1, 0) + 1
     if len(near):
         return int(near[-1])
