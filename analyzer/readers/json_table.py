@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from analyzer.model import NO_STEP, Floats, Ints, Problem, Series, Source
 from analyzer.readers import Reader, Reading
 from analyzer.readers.columns import Column, Dialect
-from analyzer.readers.columns.entries import columns_of_entries
+from analyzer.readers.columns.entries import column_of_values, columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.csv_table.dialects import dialect_of as dialect_of_table
@@ -41,6 +41,7 @@ from analyzer.written_numbers import loads_json
 
 _LIST = re.compile(rb"[ \t\r\n]*\[")
 HEAD_BYTES = 4096  # that a reader is shown
+MOST_TABLES = 2_000  # of one document; sacred has one for each metric
 BYTES_LOOKED_AT = 1 << 17  # of a document named as a log: some begin with their configuration
 _INNER_ENTRIES = re.compile(rb'"\s*:\s*\[\s*\{')
 _NAMED_AS_A_LOG = re.compile(r"histor|metric|(?<![a-z])logs?(?![a-z])|result|stats|train|loss|curve", re.I)
@@ -172,6 +173,10 @@ def _trains(table: Table) -> bool:
 
 def _read_tables(tables: Sequence[Table], name: str, problems: list[Problem], cut: bool) -> Reading:
     """All tables of a document; its axis is the first one's, and a series on another axis has no step on this one."""
+    if len(tables) > MOST_TABLES:
+        message = f"{len(tables):,} tables in one document, as no log has: the first {MOST_TABLES:,} are read"
+        problems.append(Problem(source=name, kind="row", message=message))
+        tables = tables[:MOST_TABLES]
     if len(tables) == 1 and tables[0].entries:
         return _read_entries(tables[0], name, problems, cut)
     readings = [
@@ -251,7 +256,8 @@ def _counted_in_epochs(reading: Reading) -> Reading:
 
 
 def _column(key: str, values: Sequence[Any]) -> Column:
-    return columns_of_entries([{key: None if isinstance(value, dict | list) else value} for value in values])[0]
+    cells = [None if isinstance(value, dict | list) else value for value in values]
+    return column_of_values(key, np.arange(len(cells)), cells, len(cells))
 
 
 def read(path: Path) -> Reading:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from analyzer.readers.columns.step_axis import names_an_axis
@@ -24,12 +23,10 @@ from analyzer.readers.stdout.general import (
 from analyzer.readers.stdout.laps import HEADING
 from analyzer.readers.stdout.patterns import (
     ASSIGNED,
-    LINES,
     WALL,
     Entry,
-    Line,
+    Patterns,
     begins_as_known,
-    first_match,
     number_of,
     pairs_of,
 )
@@ -62,8 +59,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     Keys that begin with ``=`` are declarations. Lines that begin as one that counts and are left out for their length
     go to ``odd``, each with the reason.
     """
-    patterns = list(LINES)
-    hits: Counter[str] = Counter()
+    patterns = Patterns()
     keras_epoch: int | None = None
     block = Block()
     tables = Tables()
@@ -136,9 +132,6 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             told = {key if _of_all_ranks(key) else f"rank{rank}/{key}": value for key, value in told.items()}
         if stamp and WALL not in told and (seconds := seconds_of_stamp(stamp[1])) is not None:
             told[WALL] = seconds
-        hits[name] += 1
-        if hits[name] == 1000:  # most lines of one log are alike: try that pattern first
-            patterns.sort(key=lambda one: -(hits[one.name] // 1000))
         yield index + 1, name, told
 
 
@@ -161,11 +154,11 @@ def _counts(text: str) -> bool:
     return begins_as_known(text) or bool(counters_of(text)[0])
 
 
-def _told(patterns: Sequence[Line], block: Block, text: str) -> tuple[str, Entry | None]:
+def _told(patterns: Patterns, block: Block, text: str) -> tuple[str, Entry | None]:
     """What a line says by a program's own pattern, by the general grammar, or below a counter that stands alone."""
-    found = first_match(patterns, text)
+    found = patterns.first_match(text)
     if found is not None:
-        return found[0].name, found[1]
+        return found
     if not may_tell(text):
         return "general", None
     text = without_logger(text)

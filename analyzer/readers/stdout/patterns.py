@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -280,6 +281,8 @@ LINES: tuple[Line, ...] = (
     ),
 )
 
+_DIGITS = re.compile(r"\d{1,15}")  # longer numbers are none to some patterns: their shape is another
+LONGEST_SHAPE, MOST_SHAPES = 1_000, 4_000  # signs, and how many are remembered
 # Every pattern above needs one of these words; most lines of prose and source have none.
 _ANY_WORD = re.compile(r"step|iter|epoch|batch|update|:::ML|train|valid|^s:\d|\{'|, \S+ avg", re.I)
 
@@ -289,20 +292,40 @@ def begins_as_known(text: str) -> bool:
     return _ANY_WORD.search(text) is not None and any(line.starts.search(text) for line in LINES)
 
 
-def first_match(patterns: Sequence[Line], text: str) -> tuple[Line, Entry] | None:
-    if not _ANY_WORD.search(text):
+class Patterns:
+    """The table of patterns, tried on lines one after another: most lines of a log differ in their digits only.
+
+    Whether a pattern begins in a line does not depend on its digits, so a shape that none began is not tried again.
+    """
+
+    def __init__(self) -> None:
+        self._order = list(LINES)
+        self._hits: Counter[str] = Counter()
+        self._of_no_program: set[str] = set()
+
+    def first_match(self, text: str) -> tuple[str, Entry] | None:
+        """Name of the pattern, and what the line says by it; None where none knows it."""
+        shape = _DIGITS.sub("0", text)
+        if shape in self._of_no_program:
+            return None
+        begun = False
+        for pattern in self._order if _ANY_WORD.search(text) else ():
+            found = pattern.starts.search(text)
+            if not found or (pattern.behind and text.find(pattern.behind, found.end()) < 0):
+                continue
+            begun = True
+            entry = pattern.entry(found, text) if pattern.entry is not None else _entry(pattern, found, text)
+            if entry:
+                self._count(pattern.name)
+                return pattern.name, entry
+        if not begun and len(text) <= LONGEST_SHAPE and len(self._of_no_program) < MOST_SHAPES:
+            self._of_no_program.add(shape)
         return None
-    for pattern in patterns:
-        found = pattern.starts.search(text)
-        if not found or (pattern.behind and text.find(pattern.behind, found.end()) < 0):
-            continue
-        if pattern.entry is not None:
-            entry = pattern.entry(found, text)
-        else:
-            entry = _entry(pattern, found, text)
-        if entry:
-            return pattern, entry
-    return None
+
+    def _count(self, name: str) -> None:
+        self._hits[name] += 1
+        if self._hits[name] == 1000:  # most lines of one log are alike: try that pattern first
+            self._order.sort(key=lambda one: -(self._hits[one.name] // 1000))
 
 
 def _entry(pattern: Line, found: re.Match[str], text: str) -> Entry | None:
