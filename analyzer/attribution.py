@@ -37,7 +37,7 @@ _IN_EPOCHS = ("labels", "fractions", "run length", "horizon", "epoch means")
 _IN_STEPS = ("batch", "epoch length", *_IN_EPOCHS, "restored labels", "restored schedule", "schedule", "replay")
 HANGS_ON: dict[str, tuple[str, ...]] = {
     # a clock: those that hang on it
-    "writers": ("rows", "steps", "jump", *_IN_STEPS, "axis", "wall", "pace", "divergence", "not finite", "loss"),
+    "writers": ("rows", "steps", "jump", *_IN_STEPS, "axis", "wall", "pace", "divergence", "loss"),
     "rows": ("rows", "jump", "replay", "pace", "epoch length", "labels", "run length"),
     "wall": ("pace",),
     "axis": ("rows", "steps", "jump", "data", *_IN_STEPS),

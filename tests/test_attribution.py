@@ -64,10 +64,10 @@ def test_fold(said: list[Finding], left: list[str]) -> None:
 
 
 def test_consequences_of_consequences_reach_the_root() -> None:
-    chain = [finding("RES008", 1), finding("LOS003", 5), finding("LOS001", 7)]
+    chain = [finding("RES008", 1), finding("LOS002", 5), finding("LOS003", 7)]
     (root,) = fold_consequences(chain)
     assert root.code == "RES008"
-    assert [line.split()[0] for line in root.consequences] == ["LOS003", "LOS001"]
+    assert [line.split()[0] for line in root.consequences] == ["LOS002", "LOS003"]
 
 
 def test_nothing_is_lost() -> None:

@@ -39,14 +39,14 @@ def is_rounded_share(steps: Ints) -> bool:
     by whatever passes between two rows, but not by two neighbouring sizes in the one order that rounding gives.
     """
     rises = np.diff(steps)
-    rises = rises[rises > 0]
-    if len(rises) < FEWEST_RISES:
+    forward = rises[rises > 0]
+    if len(forward) < FEWEST_RISES:
         return False
-    low = int(np.median(rises))
+    low = int(np.median(forward))
     low -= int(np.count_nonzero(rises == low - 1) > np.count_nonzero(rises == low + 1))
     near = (rises == low) | (rises == low + 1)
-    upper = np.count_nonzero(rises == low + 1) / len(rises)
-    if low < 2 or near.mean() < MOST or not LEAST < upper < 1 - LEAST:
+    upper = np.count_nonzero(rises == low + 1) / len(forward)
+    if low < 2 or np.count_nonzero(near) < MOST * len(forward) or not LEAST < upper < 1 - LEAST:
         return False
     edges = np.flatnonzero(np.diff(np.concatenate(([0], near.view(np.int8), [0]))))
     begins, ends = edges[::2], edges[1::2]

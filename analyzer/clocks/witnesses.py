@@ -18,6 +18,7 @@ ROWS_REMEMBERED = 200_000  # of the lives before a join, for comparing equal ste
 GOES_ON = 0.35  # position of the second life's first loss: 0 is the end of the first life, 1 its start
 STARTS_OVER = 0.65
 MID_RUN = 20  # times the first step of the second life: where the first life's log begins
+OTHER_NAMES = 12  # series that are asked in a log that names no loss
 LOSS_ROWS = 5  # rows whose median is a level at the edge of a session
 PAIRS_NEEDED = 8  # rows of equal step that both lives told
 ROWS_OF_A_COUNT = 2000  # the last of the first life
@@ -48,7 +49,29 @@ def witnesses_at(view: View, parts: Mapping[str, Ints], number: int) -> dict[str
         if role == "elapsed" and not _restored(series, cut, said):
             continue
         found[name] = said
+    if "loss" not in found:
+        unnamed = _losses_by_other_names(view, parts, number)
+        if unnamed is not None:
+            found["loss"] = unnamed
     return found
+
+
+def _counts(value: Floats) -> bool:
+    """Whether a column holds a count of some kind, and no measure of the model."""
+    return counts_evenly(value) or not np.any(value != np.round(value))
+
+
+def _losses_by_other_names(view: View, parts: Mapping[str, Ints], number: int) -> Witness | None:
+    """What series that are no role's did, where all that say something say the same: a log may name no loss."""
+    said: set[Witness] = set()
+    for series in training_series(view)[:OTHER_NAMES]:
+        begin, cut, end = (int(parts[series.tag][number + k]) for k in (0, 1, 2))
+        before, after = slice(max(begin, cut - ROWS_REMEMBERED), cut), slice(cut, end)
+        if role_of_tag(series.tag) is not None or cut < 2 or cut == end or _counts(series.value[before]):
+            continue
+        said.add(loss_witness(series.step[before], series.value[before], series.step[after], series.value[after]))
+    said.discard("unknown")
+    return said.pop() if len(said) == 1 else None
 
 
 def _restored(series: Series, cut: int, said: Witness) -> bool:

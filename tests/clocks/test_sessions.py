@@ -261,3 +261,18 @@ def test_a_loss_at_its_level_at_step_1_was_never_new(first: int, level: float, s
     noise = np.random.default_rng(0).normal(size=(2, 200)) * 0.02
     steps = np.arange(200)
     assert loss_witness(first + steps, 1.0 + noise[0], 1 + steps, level + noise[1]) == said
+
+
+@pytest.mark.parametrize(
+    ("goes_on", "codes"), [(True, ["RES001"]), (False, [])], ids=["the losses go on", "they start over: another run"]
+)
+def test_losses_by_other_names_bear_witness(goes_on: bool, codes: list[str], tmp_path: Path) -> None:
+    rows = []
+    for n, step in enumerate((*range(10, 801, 10), *range(10, 601, 10))):
+        age = n if goes_on else n % 80
+        G_A, cycle_A = 0.4 + np.exp(-age / 40) + 0.01 * np.sin(7 * n), 0.2 + np.exp(-age / 50)
+        rows.append(f"{step},{G_A:.4f},{cycle_A:.4f},{n % 7}")
+    (tmp_path / "log.csv").write_text("step,G_A,cycle_A,queue\n" + "\n".join(rows) + "\n")
+    (run,) = discover([tmp_path]).runs
+    report = audit_run(run, merge((), run.facts), select=RULES)
+    assert [one.code for one in report.findings if one.severity != "note"] == codes

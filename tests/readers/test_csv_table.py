@@ -443,3 +443,18 @@ def test_a_large_data_set_is_told_by_its_header() -> None:
     reading = read("pixel0,pixel1,label\n" + "0,255,7\n" * 150_000)
     assert kinds(reading) == ["unreadable"]
     assert "not a training log" in reading.problems[0].message
+
+
+def test_a_validation_row_stands_at_the_step_that_its_own_column_tells() -> None:
+    rows = "1,0.9,,\n2,0.8,,\n,,2,0.85\n3,0.7,,\n4,0.6,,\n,,4,0.65\n"
+    reading = read("num_updates,loss,valid_num_updates,valid_loss\n" + rows)
+    steps = {one.tag: one.step.tolist() for one in reading.series}
+    assert steps["valid_loss"] == [2, 4] and steps["loss"] == [1, 2, 3, 4]
+
+
+def test_an_export_whose_step_is_never_raised_is_a_log() -> None:
+    rows = "".join(f"{name},{1 / n:.3f},1\n" for n in range(1, 13) for name in ("train_loss", "val_loss"))
+    reading = read("metric,value,step\n" + rows)
+    assert {"train_loss", "val_loss"} <= {one.tag for one in reading.series}
+    results = "".join(f"{name},{n}\n" for n, name in enumerate(("acc", "f1", "loss", "auc")))
+    assert not read("metric,value\n" + results).series, "a table of results has no step"

@@ -214,3 +214,19 @@ def _handled(twice_from: int, *, names: str = "step,l_pix,lr", ranks: bool = Fal
 def test_rows_of_two_handlers(text: str, codes: list[str], tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(text)
     assert loud(tmp_path) == codes
+
+
+@pytest.mark.parametrize(("spacing", "lost", "codes"), [
+    pytest.param((62, 63), range(40, 55), ["LOG004"], id="batches of 64 to the nearest four thousand, rows lost"),
+    pytest.param((62, 63), range(0), [], id="the same, no row lost"),
+    pytest.param((40, 70), range(40, 55), [], id="rows at any distance: nothing can be said to be missing"),
+])
+def test_cadences_that_are_nearly_even(
+    spacing: tuple[int, int], lost: range, codes: list[str], tmp_path: Path
+) -> None:
+    random = np.random.default_rng(1)
+    even = spacing[1] - spacing[0] == 1
+    steps = np.cumsum([spacing[n % 2] if even else random.integers(*spacing) for n in range(90)])
+    rows = [f"{64 * step},{falling_loss(int(step))!r}" for n, step in enumerate(steps.tolist()) if n not in lost]
+    (tmp_path / "log.csv").write_text("step,loss\n" + "\n".join(rows) + "\n")
+    assert loud(tmp_path) == codes

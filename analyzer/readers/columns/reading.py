@@ -15,11 +15,12 @@ from analyzer.readers import Reading
 from analyzer.readers.columns import Axis, Column, Dialect
 from analyzer.readers.columns.long_table import pivot, split_phases
 from analyzer.readers.columns.places import PLACE, places_of
-from analyzer.readers.columns.step_axis import choose_axis, gaps_look_random, whole_steps
+from analyzer.readers.columns.step_axis import choose_axis, gaps_look_random, names_an_axis, whole_steps
 from analyzer.readers.columns.wall_time import wall_times
 from analyzer.roles import role_of_tag
 
 NO_LOG = "not a training log: no column counts steps or epochs, and none is a loss or a learning rate"
+_OF_VALIDATION = re.compile(r"(?:valid(?:ation)?|val|eval|test|dev)[/_. ](.+)$")
 SHARE_OF_NUMBERS = 0.5  # a column is numeric when at least this share of its cells are numbers
 OFF_A_UNIT = 0.05  # a count that was divided by 1000 is off by rounding only
 _NAMES_OF_A_ROW = re.compile(
@@ -56,7 +57,8 @@ def interpret(
         _, table, own = runs[0]
         if own is not None:
             row_numbers, incomplete = row_numbers[own], _place_among(own, incomplete)
-        if table != list(columns) and choose_axis(table, len(row_numbers), dialect).column is None:
+        stands = any(names_an_axis(one.name) and len(one.value) == len(row_numbers) for one in table)  # of all rows
+        if table != list(columns) and not stands and choose_axis(table, len(row_numbers), dialect).column is None:
             reason = "not a training log: a table of results, one value for each name, without a step or epoch"
             return Reading(
                 source=source, problems=(*problems, Problem(source=source.path, kind="unreadable", message=reason))
@@ -193,6 +195,10 @@ def _steps(columns: Sequence[Column], axis: Axis, row_numbers: Ints, source: Sou
     if column.at is None and whole.all():
         return column.value.astype(np.int64), []
     step = np.full(rows, NO_STEP, dtype=np.int64)
+    for other in columns:  # valid_num_updates of a row that has no num_updates
+        if (found := _OF_VALIDATION.match(other.name)) and found[1] == axis.column:
+            told = whole_steps(other.value)
+            step[other.positions(rows)[told]] = other.value[told].astype(np.int64)
     at = column.positions(rows)
     if whole.all():
         step[at] = column.value.astype(np.int64)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
+from analyzer.distinct import distinct
 from analyzer.readers.columns import Counts
 from analyzer.readers.stdout.general import COUNTERS
 from analyzer.readers.stdout.places import BAR, BARS, EVENLY, STEP, is_whole, laps_of, of_the_epoch, with_steps
@@ -166,9 +167,10 @@ def _bars_with_steps(entries: Sequence[Entry]) -> bool:
 
 
 def _under_bars(found: Sequence[Found]) -> int | None:
-    """Give printed dictionaries the place of the bar above them, where it goes on as evenly as a cadence of logging.
+    """Give printed dictionaries the place of the bar above them, where places lie as evenly as a cadence of logging.
 
-    The Trainer's bar counts updates and its dictionaries have none. Returns the bar's total; None where none is sure.
+    The Trainer's bar counts updates and its dictionaries have none. A place may come again: a process was started
+    again, or two write. Returns the bar's total; None where none is sure.
     """
     last: dict[int, int] = {}  # total -> place
     latest = 0
@@ -184,8 +186,10 @@ def _under_bars(found: Sequence[Found]) -> int | None:
         return None
     total = max(totals, key=lambda one: (totals[one], one))
     places = np.array([of_bar.get(total, -1) for _, of_bar in told])
-    rises = np.diff(places)
-    if (places < 0).any() or (rises <= 0).any() or (rises == np.median(rises)).mean() < EVENLY:
+    rises = np.diff(distinct(places))
+    if (places < 0).any() or not len(rises) or (np.diff(places) == 0).any():
+        return None
+    if (rises == np.median(rises)).mean() < EVENLY:
         return None
     place = None
     for _, pattern, entry in found:

@@ -32,7 +32,7 @@ from analyzer.roles import role_of_tag
 
 _PLACES = frozenset({"batch", "step", "iter", "iteration", "samples", BAR})
 _NUMBERS = re.compile(r"\d[\d.,:+-]*+(?:e[+-]?\d++)?+")
-SHAPES_COMPARED = 20  # of the last rows: a cut line begins like one of them
+SHAPES_COMPARED = 20  # of the last rows, and the last of each kind: a cut line begins like one of them
 SHORTEST_BEGINNING = 8  # signs; fewer begin lines of any kind
 LINES_NEEDED = 3  # fewer lines that look like a step of training are chance
 LINES_OF_PLACES = 5  # lines that name an epoch and a place in it are of a training, whatever else they call
@@ -64,7 +64,7 @@ def parse(data: bytes, name: str) -> Reading:
         declared.setdefault("max_steps", []).append(axis.max_steps)
     rows = [row for row, _, _ in found]
     entries = [{key: value for key, value in entry.items() if key not in TOTALS} for _, _, entry in found]
-    problems = [*unpacked.problems, *_left_out(odd, name), *_cut(lines, rows, name)]
+    problems = [*unpacked.problems, *_left_out(odd, name), *_cut(lines, found, name)]
     if not entries:
         return unreadable(name, "stdout", "no line that tells of training", problems)
     if "rounded" in declared:
@@ -118,14 +118,16 @@ def _left_out(odd: Sequence[tuple[int, str]], name: str) -> list[Problem]:
     ]
 
 
-def _cut(lines: Lines, rows: Sequence[int], name: str) -> list[Problem]:
+def _cut(lines: Lines, found: Sequence[tuple[int, str, Entry]], name: str) -> list[Problem]:
     """The end of the output is named only where it is in the middle of a line that would have counted."""
-    if lines.complete or not lines.lines or not rows:
+    if lines.complete or not lines.lines or not found:
         return []
     ended = Lines(lines=lines.lines[-1:], complete=True)
     row = len(lines.lines)
     begun = _shape(lines.lines[-1]).rstrip("#")
-    before = (_shape(lines.lines[one - 1]) for one in rows[-SHAPES_COMPARED:] if one < row)
+    of_each_kind = {frozenset(entry): one for one, _, entry in found}.values()
+    rows = (*(one for one, _, _ in found[-SHAPES_COMPARED:]), *of_each_kind)
+    before = (_shape(lines.lines[one - 1]) for one in rows if one < row)
     alike = len(begun) >= SHORTEST_BEGINNING and any(shape.startswith(begun) for shape in before)
     if not alike and not any(True for _ in entries_of(ended)):
         return []
