@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from analyzer.model import NO_STEP
 from analyzer.readers import Reading
 from analyzer.readers.csv_table import parse, recognises
-from analyzer.readers.csv_table.cells import number_of, sniff_delimiter
+from analyzer.readers.csv_table.cells import number_of, plain_numbers, sniff_delimiter
 
 
 def read(text: str | bytes, name: str = "log.csv") -> Reading:
@@ -458,3 +458,24 @@ def test_an_export_whose_step_is_never_raised_is_a_log() -> None:
     assert {"train_loss", "val_loss"} <= {one.tag for one in reading.series}
     results = "".join(f"{name},{n}\n" for n, name in enumerate(("acc", "f1", "loss", "auc")))
     assert not read("metric,value\n" + results).series, "a table of results has no step"
+
+
+@pytest.mark.parametrize(
+    ("cells", "plain"),
+    [
+        (["1", " 2.5", "3e-4\t", "-.5", "+7."], [1.0, 2.5, 3e-4, -0.5, 7.0]),
+        ([], None),
+        (["1", ""], None),
+        (["1", "nan"], None),
+        (["1,5", "2,5"], None),
+        (["1\n2", "3"], None),
+        (["1", "1e999"], None),  # beyond a double
+        (["1_000"], None),
+        (["\u0661"], None),  # a digit of another script
+    ],
+)
+def test_a_column_of_plain_numbers_is_told_at_once(cells: list[str], plain: list[float] | None) -> None:
+    found = plain_numbers(cells)
+    assert (found if found is None else found.tolist()) == plain
+    if plain is not None:
+        assert plain == [number_of(cell) for cell in cells]

@@ -8,14 +8,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from analyzer.model import Floats
 from analyzer.readers.columns import Column
 from analyzer.readers.columns.wall_time import seconds_of_stamp
-from analyzer.written_numbers import number_written
+from analyzer.written_numbers import DECIMAL, number_written
 
 LINES_SNIFFED = 30
 QUOTED_LINES = 100  # lines that one quoted cell may span; beyond, the quote is a stray one
 MISSING = frozenset(("", "NA", "N/A", "n/a", "na", "null", "NULL", "Null", "None", "none", "-", "--", "<NA>", "#N/A"))
 _TENSOR = re.compile(r"tensor\(\s*+([^\s,)]++)\s*+(?:,.*)?\)", re.S)
+_PLAIN = re.compile(rf"(?:[ \t]*+{DECIMAL}[ \t]*+\n)*+")
 _WINDOWS = {
     "1.#INF": "inf",
     "-1.#INF": "-inf",
@@ -115,8 +117,21 @@ def looks_like_header(cells: Sequence[str]) -> bool:
     )
 
 
+def plain_numbers(cells: Sequence[str]) -> Floats | None:
+    """The numbers of cells that all are digits, point and exponent, by one match over all of them; else None."""
+    whole = "\n".join(cells)
+    if not cells or whole.count("\n") >= len(cells) or not _PLAIN.fullmatch(whole + "\n"):
+        return None
+    values = np.array(list(map(float, cells)), dtype=np.float64)
+    return values if np.isfinite(values).all() else None  # a number beyond a double is none
+
+
 def column_of_cells(name: str, at: Sequence[int], cells: Sequence[str], rows: int, *, decimal_comma: bool) -> Column:
     """Numbers and texts of one column apart; missing cells are neither."""
+    plain = plain_numbers(cells)
+    if plain is not None:
+        kept = None if len(plain) == rows else np.array(at, dtype=np.int64)
+        return Column(name=name, value=plain, at=kept, text_at=[], text=[])
     numbers: list[float] = []
     number_at: list[int] = []
     text_at: list[int] = []
