@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--figures/--no-figures",
     default=None,
-    help="Static pictures for readers without scripts, of all runs or of none.  [default: of the worst]",
+    help="Static pictures for readers without scripts, of all runs or of none.  [default: of a single run]",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing.")
 def command(request: Request, output: Path, title: str | None, figures: bool | None, quiet: bool) -> None:

@@ -24,7 +24,6 @@ from analyzer.renderers.wording import number as as_logged
 from analyzer.rules import catalogue
 
 RUNS_WITH_CHARTS = 200  # a page of thousands of runs keeps charts for the worst of them
-RUNS_WITH_FIGURES = 1  # static pictures (a third of a second and 30 kB each): paper shows the curves of other open runs
 TITLE = "Training-log audit"
 SCRIPTS = ("charts.js", "page.js")
 
@@ -36,7 +35,7 @@ def render(
 
     Args:
         figures: a static picture beside the charts, for readers without scripts: of every charted run (True), of none
-            (False), or of the only run and of the worst of those with findings (None).
+            (False), or of a run that is alone on its page (None).
         comparison: what stands above the runs, which are laid over each other then; see ``comparison_page``.
     """
     entries = sorted(
@@ -44,16 +43,14 @@ def render(
         key=lambda entry: (-entry[1].badness, entry[1].name),
     )
     entries = [(one, replace(s, charted=place < RUNS_WITH_CHARTS)) for place, (one, s) in enumerate(entries)]
-    pictured = {s.anchor for _, s in entries[:RUNS_WITH_FIGURES] if len(entries) == 1 or s.errors or s.warnings}
-    if figures is not None:
-        pictured = {s.anchor for _, s in entries if s.charted} if figures else set()
+    pictured = figures if figures is not None else len(entries) == 1  # a picture takes half a second and 30 kB
     summaries = [summary for _, summary in entries]
     return template("page.html.j2").render(
         title=title,
         comparison=comparison,
         version=report.version,
         summaries=summaries,
-        sections=[section_of(one, s, figure=s.anchor in pictured) for one, s in entries],
+        sections=[section_of(one, s, figure=pictured) for one, s in entries],
         columns=differing_columns(summaries),
         codes=rules_found(report.runs),
         rules=cards(report.runs),
