@@ -83,11 +83,35 @@ def codes_of(run: SimulatedRun, *, notes: bool = False) -> list[tuple[str, int |
     return [(f.code, f.first_step, f.last_step, f.message) for f in report.findings if notes or f.severity != "note"]
 
 
-def chance_of_a_change(loss: Floats) -> float:
-    """The p-value of the scan of levels: the smallest at which it would tell a change."""
-    scan = Scan(np.log(loss), first=burn_in_of(loss), floor=1e-3)
-    scan.changes(P_LEVEL)
-    return scan.least
+FLAT: dict[str, Callable[[np.random.Generator, int], Floats]] = {
+    "white": lambda rng, n: rng.standard_normal(n),
+    "Student t, 3 degrees of freedom": lambda rng, n: rng.standard_t(3.0, n),
+    "log-normal, 60 %": lambda rng, n: (np.exp(0.6 * rng.standard_normal(n)) - 1) / 0.6,
+    "autoregression of 0.5": lambda rng, n: simulate.autoregressive(rng.standard_normal(n), 0.5),
+    "autoregression of 0.97": lambda rng, n: simulate.autoregressive(0.24 * rng.standard_normal(n), 0.97),
+    "real residuals, resampled": lambda rng, n: simulate.unit_noise(rng, "real", n),
+    "white and an autoregression of 0.99": lambda rng, n: (
+        rng.standard_normal(n) + 0.3 * simulate.autoregressive(0.14 * rng.standard_normal(n), 0.99)
+    ),
+    "white and a random walk of 0.3 units": lambda rng, n: rng.standard_normal(n) + 0.3 * _walk(rng, n),
+    "white and a random walk of 1 unit": lambda rng, n: rng.standard_normal(n) + _walk(rng, n),
+    "white and a random walk of 3 units": lambda rng, n: rng.standard_normal(n) + 3 * _walk(rng, n),
+}
+
+
+def _walk(rng: np.random.Generator, n: int) -> Floats:
+    """A random walk that is one unit away at the end of the run."""
+    return np.asarray(np.cumsum(rng.standard_normal(n)) / np.sqrt(n))
+
+
+def chances_of_a_change(results: Results, runs: int) -> None:
+    """P-values of the scan of levels on sound noise without a descent: the smallest at which it would tell a change."""
+    for noise, make in FLAT.items():
+        for seed in range(runs):
+            rng = np.random.default_rng(4_000_000 + seed)
+            scan = Scan(0.05 * make(rng, int(np.exp(rng.uniform(np.log(200), np.log(6000))))), floor=1e-3)
+            scan.changes(P_LEVEL)
+            results.p_values[noise].append(scan.least)
 
 
 def audit_healthy(results: Results, runs: int, longest: int) -> None:
@@ -97,8 +121,6 @@ def audit_healthy(results: Results, runs: int, longest: int) -> None:
         run = simulate.healthy_run(rng, n=n)
         found = codes_of(run)
         results.healthy.add(bool(found))
-        if run.shape == "flat" and run.logged != "running mean":
-            results.p_values[run.noise].append(chance_of_a_change(run.loss))
         kinds = (run.noise, run.shape, run.logged, f"{10 ** int(math.log10(n))} rows and more")
         for kind in kinds:
             results.by_kind[kind].add(bool(found))
@@ -240,7 +262,7 @@ def our_level_score(loss: Floats) -> Floats:
     """Minus the logarithm of the chance of a rise of level, at its row; 0 elsewhere: a loss falls by itself."""
     score = np.zeros(len(loss))
     scan = Scan(np.log(loss), first=burn_in_of(loss), floor=1e-3)
-    for change in scan.changes(0.1):
+    for change in scan.changes(1.1):
         if change.rise < 0:
             continue
         score[change.row] = max(score[change.row], -math.log10(max(change.p_value, 1e-300)))
@@ -273,9 +295,10 @@ def run_part(options: argparse.Namespace, part: str) -> tuple[Results, str]:
         lines += [f"  {code} {tally}" for code, tally in sorted(results.by_rule.items())]
         lines += [f"    {kind:22s} {tally}  of {tally.of}" for kind, tally in results.by_kind.items()]
         lines += results.alarms[:40]
+        chances_of_a_change(results, max(options.runs // 10, 20))
         for noise, values in results.p_values.items():
             shares = " ".join(f"{np.mean(np.array(values) < q):.4f}" for q in LEVELS)
-            lines.append(f"p-values {noise:15s} {shares}")
+            lines.append(f"p-values {noise:36s} {shares}")
     elif part == "faulty":
         audit_faulty(results, options.faulty, options.rows)
         for title, sizes in results.recall.items():

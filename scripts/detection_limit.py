@@ -60,3 +60,21 @@ FOUND = {
     "log-normal": [_log_normal(spread) for spread in (0.25, 0.35, 0.45, 0.55)],
     "autocorrelated": [_gaussian(math.sqrt((1 + rho**2) / (1 - rho**2))) for rho in (0.5, 0.8, 0.95, 0.97)],
 }
+
+
+def share_of_shifts_found(errors: float, chance: float, rows: tuple[int, int] = (300, 3000), runs: int = 2000) -> float:
+    """Share of lasting shifts of so many standard errors found by whoever knows that the noise is white, its scale, and
+    that the loss does not descend, and only has to look for the place; with such a chance of an alarm in a sound run.
+    """
+    rng, found = np.random.default_rng(0), []
+    for n in np.exp(np.linspace(math.log(rows[0]), math.log(rows[1]), 4)).astype(int).tolist():
+        row, places = n // 2, np.arange(n // 20, n - n // 20)
+        scale = np.sqrt(places * (n - places) / n)
+        noise = rng.standard_normal((runs, n))
+        highest = []
+        for shift in (0.0, errors * math.sqrt(1 / row + 1 / (n - row))):
+            total = np.cumsum(noise + shift * (np.arange(n) >= row), axis=1)
+            before, after = total[:, places - 1] / places, (total[:, -1:] - total[:, places - 1]) / (n - places)
+            highest.append(np.abs((after - before) * scale).max(axis=1))
+        found.append(float(np.mean(highest[1] > np.quantile(highest[0], 1 - chance))))
+    return float(np.mean(found))

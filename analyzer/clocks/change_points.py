@@ -35,7 +35,7 @@ RATIO_ERRORS = 3.0  # standard errors within which the ratio is an integer
 GOOD_RATIO_ERROR, GOOD_INTEGER_ERROR = 0.03, 0.1  # of the ratio, of an integer: with one there is no need for more rows
 WORST_RATIO_ERROR = 0.17  # of the ratio: with more an integer means nothing
 # With a larger error, in integers, any ratio is near one, and the step itself must be beyond doubt.
-TELLING_ERROR, SURE_STEP = 0.25, 1e-5
+TELLING_ERROR, SURE_STEP = 0.25, 1e-4
 LEAST_RATIO_ERROR = 0.03  # in logs: what a loss does from one row to the next
 LEAST_RATIO = 1.7  # nearer to 1 no integer is meant
 EDGE_ERRORS, LEAST_EDGE = 5.0, 0.65  # an edge is looked at on rows that show it with so many errors; share of the step

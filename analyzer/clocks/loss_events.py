@@ -34,7 +34,7 @@ from analyzer.timeline import Timeline
 # The budget of false alarms is eight runs in a thousand over all rules of the loss: half for single rows and blocks
 # (P_VALUE of loss_spikes.py, whose chances are twice too high), a quarter for the scan, and the rest for joins, the
 # validation loss and epoch means. docs/detection.md has what healthy runs really give.
-P_LEVEL = 5e-3  # chance of any change of level in a sound run; factors, divergence, stretches and shifts share it
+P_LEVEL = 1e-2  # chance of any change of level in a sound run; factors, divergence, stretches and shifts share it
 LOG_NOISE = 0.6  # scatter of the log-loss from which a row of three times the loss is nothing special
 RATIO_ERROR_AT_JOIN = 0.08  # of the ratio: with more, what a lost state does to the loss looks like a factor
 LARGEST_FALL = 0.8  # of the level, that is told although it is no factor: a loss falls by itself
@@ -43,6 +43,7 @@ RATIO_ERROR_OF_INTERVAL = 0.06  # an integer lies within three such errors of on
 LEAST_INTERVAL = 20  # rows that show whether the relative noise is the same
 LEAST_FACTOR_AT_JOIN = 3  # a lost state may well double the loss for a while
 LEAST_DOWN_UNKNOWN = 4  # where epochs are unknown a smaller fall may be samples seen again
+ERROR_OF_EXACT_FALL = 0.01  # of the ratio: a fall by chance lies so near to an integer once in twenty
 SHARE_OF_NEW = 0.5  # of its height that a peak in replayed steps adds to what stood there before
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
 STRETCH_UNITS = 1.5  # noise units of single rows that a raised stretch stands high: less is not seen in the curve
@@ -222,4 +223,5 @@ def _explains(shift: LevelShift, loss: LossBaseline, timeline: Timeline) -> bool
     if not shift.down:
         return False
     again = starts_an_epoch(timeline, loss, shift.row)
-    return again is True or (again is None and shift.factor < LEAST_DOWN_UNKNOWN)
+    by_chance = shift.factor < LEAST_DOWN_UNKNOWN and shift.error > ERROR_OF_EXACT_FALL
+    return again is True or (again is None and by_chance)

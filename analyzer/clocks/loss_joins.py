@@ -19,6 +19,7 @@ from analyzer.clocks.loss_scan import Scan
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.clocks.tellings import Tellings
 from analyzer.model import Floats, Ints
+from analyzer.precision import half_width
 from analyzer.timeline import Timeline
 
 ROWS_BEFORE = 25  # whose median is the level that the session before had reached
@@ -31,8 +32,9 @@ FEW_ROWS = 60  # with fewer other rows to compare with, noise units alone must d
 FEW_ROWS_FACTOR = 1.2  # and be so many times as many
 
 MOST_LOSSES = 5  # series looked at beside the main one
-SHORTEST, LONGEST = 16, 400  # rows on either side that a scan compares
-P_JOIN = 3e-3  # chance of such a difference at a join, all lengths together
+SHORTEST, LONGEST = 5, 400  # rows on either side that a scan compares
+P_JOIN = 8e-3  # chance of such a difference at a join, either way, all lengths together: only rises are told
+LOOKS = 0.5  # independent looks for each length at a known place, two lengths to an octave: simulated p-values are uniform
 LEAST_LONG_RISE = 0.03  # in log-loss
 LONG_NOISE_UNITS = 3.0  # of single rows: a level that lies so much higher is seen, though it be less than a tenth
 
@@ -41,6 +43,7 @@ ROWS_OF_A_SCATTER = 40_000  # whose 5,000 levels tell it to 2 %
 PAIR_OFFSET = 0.05  # in log-loss
 PAIR_UNITS = 6.0  # standard errors of the mean difference of rows at the same step
 IDENTICAL = 1e-6  # relative difference of rows that are the same number
+ROUNDED_APART = 4.0  # half units of the last digit: two roundings of what is nearly one number lie two apart
 
 
 
@@ -91,8 +94,10 @@ def _by_pairs(loss: LossBaseline, position: int, end: int, join: int) -> JoinCha
         return None
     if same.sum() >= max(3, 0.5 * len(same)):
         other = np.flatnonzero(~same)
-        if same[other[-1] + 1 :].sum() < 2 or np.abs(difference[other]).max() < 0.02:
-            return None  # drifts apart: rounding that grows, not another state
+        apart = np.abs(loss.value[late] - loss.value[early])[other]
+        written = half_width(loss.series)[loss.rows[late[other]]]
+        if same[other[-1] + 1 :].sum() < 2 or np.all(apart <= ROUNDED_APART * written):
+            return None  # drifts apart: rounding that grows, not another state; or a digit that falls either way
         worst = int(other[np.abs(difference[other]).argmax()])
         return _change(
             loss, late, early, worst, join, "row", units=np.inf, pairs=(pairs[worst],), last=int(late[other[-1]])
@@ -168,12 +173,13 @@ def _by_level(loss: LossBaseline, position: int, end: int, join: int) -> JoinCha
     after = log[position : min(end, position + LENGTHS[-1])]
     if len(before) < 5 or len(after) < 2:
         return None
-    steps = np.diff(before)
+    level_rows = before - _line(before)  # a descent is no scatter
     noise = max(
-        MAD_TO_SIGMA * float(np.median(np.abs(steps))) / np.sqrt(2), loss.floor / float(np.exp(np.median(before))), 1e-3
+        MAD_TO_SIGMA * float(np.median(np.abs(np.diff(level_rows)))) / np.sqrt(2),
+        MAD_TO_SIGMA * float(np.median(np.abs(level_rows))),
+        loss.floor / float(np.exp(np.median(before))),
+        1e-3,
     )
-    scatter = MAD_TO_SIGMA * float(np.median(np.abs(before - np.median(before))))
-    noise = max(noise, scatter)
     level = float(np.median(before))
     best: tuple[float, int, float] | None = None
     for length in LENGTHS:
@@ -202,6 +208,14 @@ def _by_level(loss: LossBaseline, position: int, end: int, join: int) -> JoinCha
     )
 
 
+def _line(values: Floats) -> Floats:
+    """The straight line through the medians of both halves, shape (n,)."""
+    half = len(values) // 2
+    first, second = float(np.median(values[:half])), float(np.median(values[-half:]))
+    slope = (second - first) / (len(values) - half)
+    return (first + second) / 2 + slope * (np.arange(len(values)) - (len(values) - 1) / 2)
+
+
 class KnownLevel(Struct, frozen=True, kw_only=True):
     """How the level differs at a known row: on ``length`` rows on either side, all lengths corrected for."""
 
@@ -225,7 +239,7 @@ def level_at(scan: Scan, position: int, first: int, end: int) -> KnownLevel | No
         ((scan.at(position, length, noise), length) for length in lengths), key=lambda one: one[0][2]
     )
     single = max(float(noise.error[0]) / math.sqrt(2), 1e-12) * scan.noise_at(position)
-    return KnownLevel(length=length, rise=rise, units=units, p_value=min(chance * len(lengths), 1.0), noise=single)
+    return KnownLevel(length=length, rise=rise, units=units, p_value=min(chance * max(LOOKS * len(lengths), 1.0), 1.0), noise=single)
 
 
 def _by_scan(loss: LossBaseline, scan: Scan | None, position: int, end: int, join: int) -> JoinChange | None:

@@ -27,10 +27,12 @@ SHORTEST = 5  # rows of a window: single rows are what spikes are judged by
 CLEANED = 5  # rows of the running median that wild rows are cut off around: two in a row do not move it
 WILD = 3.0  # noise units from which on they are
 PHASES = 4  # places looked at in each window's length
-PLACES = 2.2  # independent looks at each window's length of a curve: with it simulated p-values are uniform
+PLACES = 1.3  # independent looks at each window's length of a curve: with it simulated p-values are uniform
 # Models of the noise and their odds before the run has said anything: white noise of a share w and an autoregression.
 CORRELATION = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.985, 0.993, 0.997, 0.999)  # of neighbouring rows
 WHITE = {0.0: 1.0, 0.5: 0.02, 0.8: 0.004}  # share of the variance: odds
+# A random walk beside them: times the variance of white noise that it adds to differences of the longest windows, odds.
+WALK = {0.0: 1.0} | dict.fromkeys((0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3), 0.01)
 KNOWN_TO = 1 / 6  # a scale is measured on windows of at most this share of the run
 LARGEST_FREEDOM = 60.0
 ASKED = 2.5  # standard errors below which no chance is small
@@ -277,9 +279,11 @@ def models(lengths: int) -> tuple[Floats, Floats, Floats]:
         alone = 2 * (total - side) / L**2
         apart = side * (2 * rho**L - 1 - rho ** (2 * L)) / L**2
         for white, odd in WHITE.items() if rho else ((0.0, 4.0),):
-            expected.append(white * 2 / L + (1 - white) * alone)
-            measured.append(white * 2 / L + (1 - white) * (alone - apart))
-            odds.append(odd)
+            for walk, of_walk in WALK.items():
+                wandered = walk * (2 * L * L + 1) / L / L[-1] ** 2
+                expected.append(white * 2 / L + (1 - white) * alone + wandered)
+                measured.append(white * 2 / L + (1 - white) * (alone - apart) + wandered)
+                odds.append(odd * of_walk)
     return np.log(expected), np.log(measured), np.array(odds)
 
 
