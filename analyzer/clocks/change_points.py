@@ -22,8 +22,10 @@ from analyzer.model import Floats
 LEAST_RISE = 1.3  # of the lowest level: a restart or a new mixture of data may cost 10..20 %
 RISE_BEFORE = 2.0  # times the largest rise before the lowest level: a curve that wanders has risen before
 LEAST_SHARE = 0.02  # of the run that the lowest level holds: less is a dip
+LOWEST_ROWS = 25  # at least, whose median is a lowest level
 LEAST_ROWS = 5  # that must lie behind an onset
 PART_OF_WAY = 0.1  # of a rise: a second change that adds so much makes it gradual
+OWN = 0.4  # of a change of the other sign behind it that a change at least is: else both are events of their own
 UNDONE = 0.6  # of a change that a later one takes back: it was a stretch
 
 FACTORS = tuple(range(2, 65))  # what a forgotten division multiplies a loss by: accumulation, devices, logging steps
@@ -96,7 +98,7 @@ def shifts_of(log: Floats, changes: Sequence[Change], first: int = 0) -> list[Le
         level, last = change.rise, len(log) - 1
         for k, later in enumerate(changes[index + 1 :], start=index + 1):
             level += later.rise
-            if abs(later.rise) * UNDONE > abs(change.rise) and later.rise * change.rise < 0:
+            if abs(later.rise) * OWN > abs(change.rise) and later.rise * change.rise < 0:
                 break  # an event of its own
             if level * np.sign(change.rise) < (1 - UNDONE) * abs(change.rise):
                 last = later.row - 1
@@ -201,7 +203,7 @@ def find_divergence(log: Floats, changes: Sequence[Change], first: int) -> Diver
     if not wide:
         return None
     k = min(wide, key=lambda one: levels[one])
-    lowest = float(np.median(log[max(rows[k], rows[k + 1] - max(25, n // 20)) : rows[k + 1]]))
+    low, lowest = _lowest(log[rows[k] : rows[k + 1]], max(LOWEST_ROWS, n // 20))
     tail = log[-max(LEAST_ROWS, min(n // 20, n - rows[-2])) :]
     final, rise = float(np.median(tail)), float(np.median(tail)) - lowest
     up = [change for change in changes[k:] if change.rise > 0]
@@ -216,12 +218,12 @@ def find_divergence(log: Floats, changes: Sequence[Change], first: int) -> Diver
     # To the row: the last one, before the change has come, that lies in the band of the lowest level.
     noise = row_noise(log[rows[k] : up[0].row])
     band = lowest + min(max(3 * noise, 0.1), 0.5 * rise)
-    low = max(rows[k], up[0].row - up[0].length)
-    quiet = np.flatnonzero(log[low : up[0].row + up[0].length // 2] <= band)
+    low += rows[k]
+    quiet = np.flatnonzero(log[low : up[0].row + 1] <= band)
     onset = low + int(quiet[-1]) + 1 if len(quiet) else up[0].row
     if n - onset < LEAST_ROWS:
         return None
-    where = max(rows[k], onset - max(25, n // 20))
+    where = max(rows[k], onset - max(LOWEST_ROWS, n // 20))
     lowest_row = where + int(np.abs(log[where:onset] - lowest).argmin())
     return Divergence(
         onset=onset,
@@ -231,6 +233,13 @@ def find_divergence(log: Floats, changes: Sequence[Change], first: int) -> Diver
         units=max(change.units for change in up),
         p_value=min(change.p_value for change in up),
     )
+
+
+def _lowest(log: Floats, length: int) -> tuple[int, float]:
+    """First row and level of the lowest block of so many rows, counted from the end: a level may rise to its change."""
+    length = min(length, len(log))
+    blocks = np.median(log[len(log) % length :].reshape(-1, length), axis=1)
+    return len(log) % length + int(blocks.argmin()) * length, float(blocks.min())
 
 
 def common_slope(left: Floats, right: Floats) -> float:

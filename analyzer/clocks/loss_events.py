@@ -38,7 +38,7 @@ P_LEVEL = 1e-2  # chance of any change of level in a sound run; factors, diverge
 LOG_NOISE = 0.6  # scatter of the log-loss from which a row of three times the loss is nothing special
 RATIO_ERROR_AT_JOIN = 0.08  # of the ratio: with more, what a lost state does to the loss looks like a factor
 LARGEST_FALL = 0.8  # of the level, that is told although it is no factor: a loss falls by itself
-RATIO_ERROR_OF_FALL = 0.05  # a loss falls by itself, and then by any ratio
+RATIO_ERROR_OF_FALL = 0.05  # a loss falls by itself, and then by any ratio; by a third or less in one row hardly ever
 RATIO_ERROR_OF_INTERVAL = 0.06  # an integer lies within three such errors of one ratio in three
 LEAST_INTERVAL = 20  # rows that show whether the relative noise is the same
 LEAST_FACTOR_AT_JOIN = 3  # a lost state may well double the loss for a while
@@ -197,7 +197,7 @@ def _is_factor(
 ) -> bool:
     if not (shift.sharp and is_integer_like(shift) and same_noise(shift)) or is_ramp(log, shift, loss.burn_in):
         return False
-    if shift.down and shift.error > RATIO_ERROR_OF_FALL:
+    if shift.down and shift.error > RATIO_ERROR_OF_FALL * max(1.0, shift.factor / LEAST_FACTOR_AT_JOIN):
         return False
     back = shift.back
     if back is not None:  # as an interval: it goes as it came, and the integer is no chance

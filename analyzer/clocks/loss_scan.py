@@ -23,7 +23,7 @@ from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.clocks.row_medians import row_medians
 from analyzer.model import Floats, Ints
 
-SHORTEST = 5  # rows of a window: single rows are what spikes are judged by
+SHORTEST = 4  # rows of a window: single rows are what spikes are judged by
 CLEANED = 5  # rows of the running median that wild rows are cut off around: two in a row do not move it
 WILD = 3.0  # noise units from which on they are
 PHASES = 4  # places looked at in each window's length
