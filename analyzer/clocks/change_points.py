@@ -151,9 +151,7 @@ def _measured(log: Floats, changes: Sequence[Change], index: int, first: int, la
         step = float(np.median(right) - np.median(left)) - descent
         error = related * float(np.hypot(noise[0] / np.sqrt(len(left)), noise[1] / np.sqrt(len(right)))) * MEDIAN_ERROR
         error = max(float(np.hypot(error, 0.25 * descent)), 1e-4)
-        if error >= best[0] or any(
-            abs(step - other) > BEND_ERRORS * e + LEAST_RATIO_ERROR for e, other in tried
-        ):
+        if error >= best[0] or any(abs(step - other) > BEND_ERRORS * e + LEAST_RATIO_ERROR for e, other in tried):
             break  # over more rows it bends (Lepski 1990)
         tried.append((error, step))
         best, steady = (error, step), rows >= enough

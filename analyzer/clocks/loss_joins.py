@@ -34,7 +34,7 @@ FEW_ROWS_FACTOR = 1.2  # and be so many times as many
 MOST_LOSSES = 5  # series looked at beside the main one
 SHORTEST, LONGEST = 5, 400  # rows on either side that a scan compares
 P_JOIN = 8e-3  # chance of such a difference at a join, either way, all lengths together: only rises are told
-LOOKS = 0.5  # independent looks for each length at a known place, two lengths to an octave: simulated p-values are uniform
+LOOKS = 0.5  # independent looks at a known place for each length, of which two make an octave: p-values are uniform
 LEAST_LONG_RISE = 0.03  # in log-loss
 LONG_NOISE_UNITS = 3.0  # of single rows: a level that lies so much higher is seen, though it be less than a tenth
 
@@ -44,9 +44,6 @@ PAIR_OFFSET = 0.05  # in log-loss
 PAIR_UNITS = 6.0  # standard errors of the mean difference of rows at the same step
 IDENTICAL = 1e-6  # relative difference of rows that are the same number
 ROUNDED_APART = 4.0  # half units of the last digit: two roundings of what is nearly one number lie two apart
-
-
-
 
 
 def changes_at_joins(loss: LossBaseline, timeline: Timeline, scan: Scan | None = None) -> tuple[JoinChange, ...]:
@@ -239,7 +236,9 @@ def level_at(scan: Scan, position: int, first: int, end: int) -> KnownLevel | No
         ((scan.at(position, length, noise), length) for length in lengths), key=lambda one: one[0][2]
     )
     single = max(float(noise.error[0]) / math.sqrt(2), 1e-12) * scan.noise_at(position)
-    return KnownLevel(length=length, rise=rise, units=units, p_value=min(chance * max(LOOKS * len(lengths), 1.0), 1.0), noise=single)
+    return KnownLevel(
+        length=length, rise=rise, units=units, p_value=min(chance * max(LOOKS * len(lengths), 1.0), 1.0), noise=single
+    )
 
 
 def _by_scan(loss: LossBaseline, scan: Scan | None, position: int, end: int, join: int) -> JoinChange | None:
@@ -253,8 +252,14 @@ def _by_scan(loss: LossBaseline, scan: Scan | None, position: int, end: int, joi
     level = float(np.median(np.log(loss.value[position - found.length : position])))
     last, recovered = back_at_level(loss, position, end, level, found.noise)
     return JoinChange(
-        join=join, position=position, last=last, kind="level", before=float(np.exp(level)),
-        after=float(np.exp(level + found.rise)), units=found.units, recovered=recovered,
+        join=join,
+        position=position,
+        last=last,
+        kind="level",
+        before=float(np.exp(level)),
+        after=float(np.exp(level + found.rise)),
+        units=found.units,
+        recovered=recovered,
     )
 
 

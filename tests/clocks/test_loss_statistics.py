@@ -294,6 +294,7 @@ SOUND = {
     "log-normal": lambda seed: np.exp(0.5 * noise(600, seed)),
     "correlated": lambda seed: autoregressive(600, 0.8, seed),
     "strongly correlated": lambda seed: autoregressive(600, 0.97, seed),
+    "a level that wanders": lambda seed: noise(600, seed) + np.cumsum(noise(600, seed + 100)) / np.sqrt(600),
     "descent": lambda seed: 20 * descent(600) + noise(600, seed),
 }
 

@@ -110,6 +110,25 @@ def test_fresh_weights_at_a_join(tmp_path: Path) -> None:
     assert (found.code, found.first_step, found.join) == ("RES007", 251, 0)
 
 
+@pytest.mark.parametrize("rows", [5, 12, 60])
+def test_fresh_weights_behind_a_few_rows_of_descent(tmp_path: Path, rows: int) -> None:
+    def falls(row: int) -> float:
+        return round(0.3 + 9.0 * 0.6**row, 5)
+
+    again = table(("step", "loss"), [(s, falls(s - rows)) for s in range(rows, 2 * rows)])
+    told = findings(tmp_path, table(("step", "loss"), [(s, falls(s)) for s in range(rows)]) + again)
+    assert [(f.code, f.first_step) for f in told] == [("RES007", rows)]
+
+
+@pytest.mark.parametrize(("off", "told"), [(0.02, True), (0.0015, True), (0.0001, False)])
+def test_one_row_of_an_exact_replay(tmp_path: Path, off: float, told: bool) -> None:
+    """Rows are written with four decimals: one unit of the last may fall either way."""
+    later = two_sessions(lambda s: round(healthy(s), 4) + (off if s == 203 else 0.0), resumed_at=201)
+    rows = [f"{line.split(',')[0]},{float(line.split(',')[1]):.4f}" for line in later.splitlines() if line[0] != "s"]
+    found = findings(tmp_path, "\n".join(["step,loss", *rows[:250], "step,loss", *rows[250:], ""]))
+    assert [f.first_step for f in found if f.code == "RES007"] == ([201] if told else [])
+
+
 def test_a_clean_resume_is_silent(tmp_path: Path) -> None:
     assert loud(tmp_path, two_sessions(healthy)) == []
 
@@ -170,6 +189,7 @@ SIZES = ("dataset_size=310", "batch_size=32")
         (epochs_of(10, 11), (), "10 batches divided by 11"),
         (epochs_of(10, 10), SIZES, "the mean over 10 batches"),
         (epochs_of(10, 310), SIZES, "divided by the 310 samples"),
+        (epochs_of(10, 320, (32.0,) * 9 + (22.0,)), SIZES, "divided by the 320 that 10 full batches hold"),
         (epochs_of(9, 310 / 32), (*SIZES, "drop_last=true"), "310/32"),
         (epochs_of(10, 10), (), ""),
         (epochs_of(10, 310, (32.0,) * 9 + (22.0,)), SIZES, ""),
@@ -184,6 +204,15 @@ def test_epoch_means(tmp_path: Path, text: str, declared: tuple[str, ...], words
 def odd_row(phase: int, ratio: float) -> str:
     rows = [(s, s // 50, round(healthy(s + 300) * (ratio if s % 50 == phase else 1), 6)) for s in range(500)]
     return table(("step", "epoch", "loss"), rows)
+
+
+@pytest.mark.parametrize(("turn", "told"), [(0.008, True), (0.0, False)])
+def test_a_validation_loss_below_zero_turns(tmp_path: Path, turn: float, told: bool) -> None:
+    def validation(epoch: int) -> float:
+        return round(-0.8 + 0.7 * 0.8**epoch + turn * max(0, epoch - 20) + 0.004 * float(NOISE[epoch]), 4)
+
+    text = log(60, loss=lambda s: round(-0.9 + 0.9 * 0.9**s, 4), val_loss=validation)
+    assert ("LOS006" in loud(tmp_path, text)) is told
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 What it checks
     Where batch losses and epoch means are both logged and every batch is there: is the epoch's mean what another
     formula gives, the mean over batches although the last holds fewer samples, the sum divided by one batch too few
-    or too many, or by the samples? And is the loss of the first or last row of every epoch a constant multiple of its
-    neighbours: the share of the last accumulation window or batch, or far from them without a declared reason?
+    or too many, by the samples, or by those that full batches would hold? And is the loss of the first or last row of
+    every epoch a constant multiple of its neighbours: the share of the last accumulation window or batch, or far from
+    them without a declared reason?
 
 Why it matters
     A mean over batches gives the samples of a last batch of 3 in 50 seventeen times the weight of the others. A last
@@ -27,7 +28,7 @@ import numpy as np
 
 from analyzer.clocks.epoch_windows import cause_of, last_rows_of_epochs
 from analyzer.clocks.loss_baseline import LossBaseline
-from analyzer.model import Finding, Row, Series
+from analyzer.model import Finding, Floats, Row, Series
 from analyzer.precision import half_width
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss, table
@@ -64,23 +65,26 @@ def _wrong_means(timeline: Timeline) -> Finding | None:
     return None
 
 
-def _formulas(timeline: Timeline, rows: int) -> tuple[tuple[float, ...], dict[str, float], str]:
-    """Weights of the batches under the right mean, and what other formulas divide the plain sum by, by their words."""
+def _formulas(timeline: Timeline, rows: int) -> tuple[Floats, dict[str, Floats], str]:
+    """Weights of the batches under the right mean, and those of other formulas by their words, shape (rows,) each."""
+    one = np.ones(rows)
     declared = timeline.declared
     size, batch = declared.get("dataset_size"), declared.get("batch_size")
-    wrong = {f"the sum of {rows} batches divided by {other}": float(other) for other in (rows - 1, rows + 1)}
+    wrong = {f"the sum of {rows} batches divided by {other}": one / other for other in (rows - 1, rows + 1)}
     if not size or not batch:
-        return (1.0 / rows,) * rows, wrong, ""
+        return one / rows, wrong, ""
     update = int(batch) * int(declared.get("world_size") or 1) * int(declared.get("grad_accumulation") or 1)
     whole, last = divmod(int(size), update)
     if rows not in (whole, whole + 1) or not last:
-        return (1.0 / rows,) * rows, wrong, ""
-    wrong[f"the sum over batches divided by the {int(size)} samples"] = float(size)
-    wrong[f"the sum over batches divided by {int(size)}/{update} batches"] = int(size) / update
+        return one / rows, wrong, ""
+    wrong[f"the sum over batches divided by the {int(size)} samples"] = one / int(size)
+    wrong[f"the sum over batches divided by {int(size)}/{update} batches"] = one * update / int(size)
     if rows == whole:  # the last batch is dropped
-        return (1.0 / rows,) * rows, wrong, ""
-    wrong[f"the mean over {rows} batches"] = float(rows)
-    weights = (*((update / int(size),) * (rows - 1)), last / int(size))
+        return one / rows, wrong, ""
+    wrong[f"the mean over {rows} batches"] = one / rows
+    weights = np.append(one[1:] * update, last) / int(size)
+    padded = rows * update
+    wrong[f"the sum over samples divided by the {padded} that {rows} full batches hold"] = weights * int(size) / padded
     return weights, wrong, f", although the last holds {last} of {update} samples"
 
 
@@ -96,11 +100,10 @@ def _compare(timeline: Timeline, batches: Series, means: Series) -> Finding | No
         return None
     inside = batches.value[ends[full][:, None] - rows + np.arange(rows)]
     logged = means.value[full]
-    right = inside @ np.array(weights)
+    right = inside @ weights
     allowed = RELATIVE * np.abs(logged) + tolerance[full]
-    sums = inside.sum(axis=1)
-    for words, divisor in wrong.items():
-        said = sums / divisor
+    for words, others in wrong.items():
+        said = inside @ others
         telling = np.isfinite(said) & (np.abs(said - right) >= APART * allowed)
         agree = telling & (np.abs(logged - said) <= allowed)
         if agree.sum() < FEWEST_EPOCHS or agree.sum() < AGREEING * telling.sum():
@@ -118,7 +121,7 @@ def _compare(timeline: Timeline, batches: Series, means: Series) -> Finding | No
             tag=means.tag,
             first_step=int(means.step[first]),
             last_step=int(means.step[last]),
-            numbers={"logged": float(means.value[at]), "mean": float(right[far]), "divisor": divisor},
+            numbers={"logged": float(means.value[at]), "mean": float(right[far])},
             evidence=tuple(timeline.row(means, one, words) for one in dict.fromkeys((first, at))),
         )
     return None

@@ -2,8 +2,8 @@
 
 What it checks
     Whether the validation loss of any account has its minimum before 70 % of the evaluations and ends at least 15 %
-    above it, five standard errors of its own noise beyond what a lowest of many is by chance, while the training loss
-    does not rise with it.
+    above it (of its fall, where it goes below zero), five standard errors of its own noise beyond what a lowest of many
+    is by chance, while the training loss does not rise with it.
 
 Why it matters
     The last checkpoint is not the best one, and everything behind the minimum was spent on memorising.
@@ -25,7 +25,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from analyzer.clocks.loss import is_played
 from analyzer.clocks.noise import MAD_TO_SIGMA
-from analyzer.model import Finding, Series
+from analyzer.model import Finding, Floats, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import table
 from analyzer.rules.judged_loss import series_of_every_account
@@ -66,13 +66,14 @@ def _turned(series: Series) -> tuple[int, int, float] | None:
     """Row of the minimum, last row, and how many standard errors of the curve's own noise lie between them."""
     rows = np.flatnonzero(np.isfinite(series.value))
     value = series.value[rows]
-    if len(rows) < FEWEST or value.min() <= 0 or np.any(np.diff(series.step[rows]) < 0):
+    if len(rows) < FEWEST or np.any(np.diff(series.step[rows]) < 0):
         return None
     smooth = np.concatenate([value[:1], np.median(sliding_window_view(value, 3), axis=1), value[-1:]])
     best = int(smooth[:-1].argmin())
     tail = max(3, len(value) // 10)
     lowest, end = float(smooth[best]), float(np.median(value[-tail:]))
-    if best >= TURNED_BEFORE * (len(value) - 1) or end < (1 + LEAST_RISE) * lowest:
+    size = _size(value, lowest)
+    if best >= TURNED_BEFORE * (len(value) - 1) or end < lowest + LEAST_RISE * size:
         return None
     # Its own noise: what three evaluations in a row leave of a straight line. A minimum of many is low by chance, too.
     bends = value[1:-1] - (value[2:] + value[:-2]) / 2
@@ -80,10 +81,15 @@ def _turned(series: Series) -> tuple[int, int, float] | None:
     chosen = noise * float(np.sqrt(2 * np.log(max(len(value), 2))))
     errors = (end - lowest - chosen) / max(noise * float(np.sqrt(1 / 3 + 1 / tail)), 1e-300)
     later = smooth[best:]
-    if errors < NOISE_UNITS or np.mean(later[len(later) // 2 :] > lowest * (1 + LEAST_RISE / 2)) < 0.9:
+    if errors < NOISE_UNITS or np.mean(later[len(later) // 2 :] > lowest + LEAST_RISE / 2 * size) < 0.9:
         return None
     near = max(0, best - 1)
     return int(rows[near + int(value[near : best + 2].argmin())]), int(rows[-1]), errors
+
+
+def _size(value: Floats, lowest: float) -> float:
+    """What a rise is a share of: the lowest loss; of one that goes below zero its fall, as it has no ratio."""
+    return lowest if value.min() > 0 else float(np.median(value[:3])) - lowest
 
 
 def _training_rises(timeline: Timeline, step: int) -> bool:
@@ -97,18 +103,21 @@ def _training_rises(timeline: Timeline, step: int) -> bool:
 
 
 def _finding(timeline: Timeline, series: Series, best: int, last: int, errors: float) -> Finding:
-    ratio = float(series.value[last] / series.value[best])
+    value = series.value[np.isfinite(series.value)]
+    lowest, end = float(series.value[best]), float(series.value[last])
+    share = (end - lowest) / max(_size(value, lowest), 1e-300)
+    above = f"{100 * share:.0f} % {'above it' if value.min() > 0 else 'of its fall above it'}"
     return Finding(
         severity="warning",
         message=(
             f"{series.tag} is lowest at step {int(series.step[best])} ({series.value[best]:.4g}) and ends at"
-            f" {series.value[last]:.4g}, {100 * (ratio - 1):.0f} % above it, at step {int(series.step[last])}"
+            f" {series.value[last]:.4g}, {above}, at step {int(series.step[last])}"
             f" ({min(errors, 999):.0f} standard errors of its own noise){_stopping(timeline, series, best)}"
         ),
         tag=series.tag,
         first_step=int(series.step[best]),
         last_step=int(series.step[last]),
-        numbers={"lowest": float(series.value[best]), "end": float(series.value[last]), "ratio": round(ratio, 4)},
+        numbers={"lowest": float(series.value[best]), "end": float(series.value[last]), "ratio": round(1 + share, 4)},
         evidence=(timeline.row(series, best, "the minimum"), timeline.row(series, last, "the end")),
     )
 
