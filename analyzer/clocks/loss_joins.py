@@ -210,7 +210,7 @@ def _line(values: Floats) -> Floats:
     half = len(values) // 2
     first, second = float(np.median(values[:half])), float(np.median(values[-half:]))
     slope = (second - first) / (len(values) - half)
-    return (first + second) / 2 + slope * (np.arange(len(values)) - (len(values) - 1) / 2)
+    return np.asarray((first + second) / 2 + slope * (np.arange(len(values)) - (len(values) - 1) / 2))
 
 
 class KnownLevel(Struct, frozen=True, kw_only=True):
