@@ -8,6 +8,7 @@ from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Ints
 
 FEWEST_RISES = 30  # of two sizes at random, none of 2,000 simulated logs stood in the one even order
+FEWEST_OF_EACH = 3  # of both sizes in one run: a first row of each epoch that comes a step early is one in many
 ONE_ROUNDING = 1.2  # whole numbers cut from a straight line lie within 1 of it; the fitted line adds a little
 MOST, LEAST = 0.8, 0.05  # shares of the rises: nearly all are n or n + 1, and both are there
 MANY_SPACINGS = 1_000_000  # counted in a table up to this difference of the largest and the smallest
@@ -52,6 +53,8 @@ def is_rounded_share(steps: Ints) -> bool:
     begins, ends = edges[::2], edges[1::2]
     longest = int(np.argmax(ends - begins))
     run = rises[begins[longest] : ends[longest]]
+    if min(np.count_nonzero(run == low), np.count_nonzero(run == low + 1)) < FEWEST_OF_EACH:
+        return False
     place = np.arange(len(run) + 1.0)
     steps_of_run = np.concatenate(([0.0], np.cumsum(run)))
     beside = steps_of_run - np.polyval(np.polyfit(place, steps_of_run, 1), place)

@@ -112,7 +112,7 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
     )
     kept = replace(kept, tolerance=_of_levels(kept))
     size = _updates_per_step(timeline, kept)
-    counted = size is not None or timeline.step_axis.unit not in ("row", "call")
+    counted = size is not None or timeline.step_axis.unit not in ("row", "call", "place")
     placed = axes_of(timeline, series, kept.step, size or 1.0)
     kept = replace(kept, axes=placed.axes, counted=counted, sized=size is not None or "step" not in placed.axes)
     if not placed.unsure:

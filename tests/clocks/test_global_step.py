@@ -96,6 +96,7 @@ def test_usual_cadence_is_the_most_frequent() -> None:
         ("the end of every epoch too", np.ravel([[e * 95 + k for k in (30, 60, 90, 95)] for e in range(20)]), False),
         ("two sizes in no order", np.cumsum(np.random.default_rng(1).choice([9, 10], 120)), False),
         ("another cadence half way", np.concatenate([np.arange(1, 60) * 9, 531 + np.arange(1, 60) * 10]), False),
+        ("the first batch too", np.ravel([e * 106 + np.array([1, *range(5, 106, 5)]) for e in range(7)]), False),
         ("too few rows to tell", np.floor(np.arange(1, 20) * 250 / 3), False),
     ],
 )  # fmt: skip

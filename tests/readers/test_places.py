@@ -33,6 +33,7 @@ SOUND = epochs(range(1, 6), FIFTIES)
         pytest.param([row for row in SOUND if not 400 < 2000 * (row[0] != 2) + row[1] < 1000], 1250, False,
                      [1, 2, 3, 4, 5], id="rows missing inside an epoch"),
         pytest.param([*SOUND[:70], *SOUND[58:]], 1250, False, [1, 2, 3, 4, 5], id="rows told twice"),
+        pytest.param([row for row in SOUND for _ in (0, 1)], 1250, False, [1, 2, 3, 4, 5], id="every row twice"),
         pytest.param(epochs([1, 2, 3, 5, 6], FIFTIES), 1250, False, [1, 2, 3, 4, 5], id="a label left out"),
         pytest.param(epochs([1, 2, 3, 3, 4], FIFTIES), 1250, False, [1, 2, 3, 4, 5], id="a label given twice"),
         pytest.param(SOUND[:30] + SOUND[90:], 1250, False, [1, 2, 4, 5], id="from inside one epoch into another"),

@@ -25,8 +25,8 @@ def at_every_epoch(
     timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, budget: float
 ) -> Iterator[Explanation]:
     """The declared schedule, or one read off the log, on updates plus or minus the epochs that have ended."""
-    if "step" not in rows.axes:
-        return
+    if "step" not in rows.axes or not rows.counted:
+        return  # where steps are made of places, an epoch is as long as a cadence leaves open
     x = rows.axes["step"]
     for laps in (laps for name, laps in rows.axes.items() if counts(name) == "epoch"):
         if laps[-1] - laps[0] < FEWEST_LAPS:

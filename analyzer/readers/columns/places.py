@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from analyzer.distinct import distinct
 from analyzer.model import Floats, Ints
-from analyzer.readers.columns import Column
+from analyzer.readers.columns import Axis, Column
 from analyzer.readers.columns.step_axis import names_a_place, whole_steps
 from analyzer.roles import role_of_tag
 
@@ -33,6 +33,14 @@ class Places(Struct, frozen=True, kw_only=True, eq=False):
     column: Column
     length: int
     whole: bool  # every place of an epoch has a row: the length is what they count
+
+
+def may_be_a_place(axis: Axis, columns: Sequence[Column]) -> bool:
+    """Whether a table has no counter of its own, or one that is named as a place in the epoch and falls."""
+    if axis.column is None or not names_a_place(axis.column):
+        return axis.counts == "row"
+    value = next(one.value for one in columns if one.name == axis.column)
+    return bool(np.any(value[1:] < value[:-1]))
 
 
 def places_of(columns: Sequence[Column], rows: int, wall: Floats) -> Places | None:
@@ -75,10 +83,11 @@ def laps_of_rows(epoch: Ints, place: Ints, wall: Floats, total: int | None = Non
     """
     laps, rises = np.diff(epoch), np.diff(place)
     falls = rises < 0
-    inside = (laps == 0) & (rises > 0)
-    if not falls.any() or np.count_nonzero(inside) < np.count_nonzero(falls) or not (laps > 0).any():
+    inside = (laps == 0) & (rises >= 0)  # a row may be told twice
+    runs = np.count_nonzero(inside & (rises > 0))
+    if not falls.any() or not runs or np.count_nonzero(inside) < np.count_nonzero(falls) or not (laps > 0).any():
         return None
-    cadence = _usual(rises[inside])
+    cadence = _usual(rises[inside & (rises > 0)])
     length = total or _usual(cadence - rises[falls])
     begins = place[1:] <= _usual(place[1:][falls])
     goes_on = falls & (rises + length == cadence)
@@ -88,7 +97,7 @@ def laps_of_rows(epoch: Ints, place: Ints, wall: Floats, total: int | None = Non
         return None
     whole = cadence == 1 and len(distinct(place)) == length
     turns = int(np.count_nonzero(falls))
-    if np.array_equal(goes_on, falls) and not np.any(rises == 0) and _one_label_each(laps, turns):
+    if np.array_equal(goes_on, falls) and not np.any(rises[laps > 0] == 0) and _one_label_each(laps, turns):
         return epoch[0] + np.concatenate([[0], np.cumsum(falls)]), length, whole
     ends = goes_on & (laps == 1)
     odd = ~inside & ~ends
@@ -114,7 +123,7 @@ def _usual(value: Ints) -> int:
 
 def _pace(place: Ints, wall: Floats, inside: NDArray[np.bool_]) -> float:
     """Usual seconds of one place; NaN without times."""
-    passed = np.diff(wall)[inside] / np.diff(place)[inside]
+    passed = np.diff(wall)[inside] / np.maximum(np.diff(place)[inside], 1)
     passed = passed[np.isfinite(passed)]
     return float(np.median(passed)) if len(passed) else float("nan")
 

@@ -14,7 +14,7 @@ from analyzer.model import NO_STEP, Fact, Floats, Ints, Marker, Problem, Series,
 from analyzer.readers import Reading
 from analyzer.readers.columns import Axis, Column, Dialect
 from analyzer.readers.columns.long_table import pivot, split_phases
-from analyzer.readers.columns.places import PLACE, places_of
+from analyzer.readers.columns.places import PLACE, may_be_a_place, places_of
 from analyzer.readers.columns.step_axis import choose_axis, gaps_look_random, names_an_axis, whole_steps
 from analyzer.readers.columns.wall_time import wall_times
 from analyzer.roles import role_of_tag
@@ -113,7 +113,7 @@ def _interpret_run(
     if incomplete is not None:
         columns = _without_a_row_that_lacks_its_step(columns, axis, incomplete, rows)
     wall_column, wall = wall_times(columns, rows, dialect)
-    made = places_of(columns, rows, wall) if axis.counts == "row" else None
+    made = places_of(columns, rows, wall) if may_be_a_place(axis, columns) else None
     if made is not None:
         axis = Axis(column=PLACE, counts="batch" if made.whole else "place")
         columns = [*columns, made.column]
