@@ -8,7 +8,6 @@ says so to MLflow's client (``MLFLOW_TRACKING_USERNAME`` and the like), never in
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -44,6 +43,8 @@ def mirror_of(url: str, cache: Path | None = None) -> Mirrored:
     Raises:
         NotReachable: when the experiment cannot be listed.
     """
+    import hashlib  # it loads OpenSSL
+
     server, experiment = _parts_of(url)
     client = _client(server)
     kept = cache or own_folder("remote")
