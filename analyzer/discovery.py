@@ -16,7 +16,6 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer import mlflow_server
 from analyzer.config.files import BadConfig, settings_for
 from analyzer.config.own_lines import OwnLine
 from analyzer.config.sidecars import is_sidecar, read_beside
@@ -224,6 +223,8 @@ def _url_for(path: str, group: Group) -> str:
 
 def _mirrored(url: str, include: Sequence[str], exclude: Sequence[str]) -> Mirrored:
     if url.startswith("mlflow+"):
+        from analyzer import mlflow_server  # nothing else needs what it imports
+
         return mlflow_server.mirror_of(url)
 
     def wanted(below: str) -> bool:

@@ -24,7 +24,7 @@ from analyzer.version import __version__
 
 # A small audit is mostly start-up, and this is a fifth of it. The collector need not look again and again through
 # modules that are there to stay, nor once more at the end; and no matrix is so large that it needs several threads.
-gc.set_threshold(50_000, 20, 20)
+gc.set_threshold(200_000, 20, 20)
 atexit.register(gc.freeze)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Losses of 1e308 overflow where they are added up; what comes of it is judged, and numpy's warning helps nobody.

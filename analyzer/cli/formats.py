@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from analyzer.readers.explained import Explained
+    from analyzer.explaining import Explained
 
 KINDS_SHOWN = 12  # of lines that were passed over
 COLUMNS_SHOWN = 40
@@ -61,7 +61,7 @@ def _explained(path: Path, *, as_json_too: bool) -> str:
 
     from analyzer.config.files import BadConfig
     from analyzer.console import CannotAudit
-    from analyzer.readers.explained import explain
+    from analyzer.explaining import explain
 
     try:
         found = explain(path)

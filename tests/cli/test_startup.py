@@ -34,6 +34,8 @@ FOR_OTHER_FILES = (  # than a small table
     "difflib",
     "analyzer.readers.csv_table.large",
     "analyzer.readers.stdout.patterns",
+    "analyzer.readers.stdout.general",
+    "analyzer.explaining",
     "analyzer.readers.tfevents.file",
 )
 PROBE = """

@@ -9,8 +9,8 @@ import pytest
 from analyzer.config.files import BadConfig, parsed
 from analyzer.config.own_lines import OwnLine, own_line_of
 from analyzer.discovery import discover, find_groups
+from analyzer.explaining import explain
 from analyzer.readers import own_lines
-from analyzer.readers.explained import explain
 
 pytest.importorskip("re2")
 
