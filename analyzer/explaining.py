@@ -24,7 +24,7 @@ _NUMBERS = re.compile(r"\d[\d.,:eE+-]*+")
 _BLANKS = re.compile(r"\s++")
 
 
-class Column(Struct, frozen=True, kw_only=True):
+class ExplainedColumn(Struct, frozen=True, kw_only=True):
     """A series of the file, and the part that it plays by its name."""
 
     tag: str
@@ -45,7 +45,7 @@ class Explained(Struct, frozen=True, kw_only=True):
 
     reader: str | None
     sources: tuple[Source, ...] = ()
-    columns: tuple[Column, ...] = ()
+    columns: tuple[ExplainedColumn, ...] = ()
     facts: tuple[Fact, ...] = ()
     problems: tuple[Problem, ...] = ()
     passed_over: tuple[Kind, ...] = ()  # of a text that is read line by line; the most frequent first
@@ -83,12 +83,12 @@ def _explained(path: Path, reader: str, reading: Reading, *, by_line: bool) -> E
     )
 
 
-def _columns(reading: Reading) -> Iterable[Column]:
+def _columns(reading: Reading) -> Iterable[ExplainedColumn]:
     place = "line" if reading.source.line_numbers else "row"
     for series in reading.series:
         if len(series):
             first = f"{place} {series.row[0]}, step {series.step[0]}, value {series.value[0]:.9g}"
-            yield Column(tag=series.tag, points=len(series), role=role_of_tag(series.tag), first=first)
+            yield ExplainedColumn(tag=series.tag, points=len(series), role=role_of_tag(series.tag), first=first)
 
 
 def _kinds(path: Path, taken: set[int]) -> tuple[Kind, ...]:

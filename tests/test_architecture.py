@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
@@ -157,3 +159,12 @@ def test_rules_never_see_a_path() -> None:
 def test_files_are_short_enough_to_be_read_at_once(folder: str) -> None:
     lines = {str(path.relative_to(PACKAGE)): path.read_text().count("\n") for path in (PACKAGE / folder).rglob("*.py")}
     assert not {name: count for name, count in lines.items() if count > LONGEST_FILE}
+
+
+TWICE = {"AuditCallback", "Report"}  # one for each framework's trainer; what Python code gets, with tables and files
+CLASS = re.compile(r"^class (\w+)", re.M)
+
+
+def test_a_class_name_means_one_thing() -> None:
+    names = Counter(name for path in PACKAGE.rglob("*.py") for name in CLASS.findall(path.read_text()))
+    assert {name for name, count in names.items() if count > 1 and not name.startswith("_")} == TWICE

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from analyzer.config.sidecars import facts_from_mapping
 from analyzer.model import NO_STEP, Fact, Problem, Series, Source
 from analyzer.readers import Reader, Reading
-from analyzer.readers.mlflow_files import Points, with_ordinals
+from analyzer.readers.mlflow_files import MetricPoints, with_ordinals
 from analyzer.readers.sqlite_file import number_in, read_database, step_in, tables_of, text_in, write_ahead_logs
 
 LARGEST = 1.7e308  # MLflow stores infinity as the largest float
@@ -105,13 +105,13 @@ def _reading(source: Source, rows: list[_Row], params: dict[str, Any], title: st
     )
 
 
-def _points(tag: str, at: list[int], rows: list[_Row]) -> Points:
+def _points(tag: str, at: list[int], rows: list[_Row]) -> MetricPoints:
     values = np.array([np.nan if rows[i][4] or rows[i][1] is None else rows[i][1] for i in at], dtype=np.float64)
     with np.errstate(invalid="ignore"):
         values[np.abs(values) > LARGEST] *= np.inf
     steps = [step_in(rows[i][3]) for i in at]
     times = [number_in(rows[i][2]) for i in at]
-    return Points(
+    return MetricPoints(
         tag=tag,
         step=np.array([NO_STEP if step is None else step for step in steps], dtype=np.int64),
         value=values,

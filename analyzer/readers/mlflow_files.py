@@ -26,7 +26,7 @@ LINE = re.compile(r"^(-?\d+) (\S+)(?: (-?\d+)(?: \S.*)?)?$")
 LARGEST_FILE = 1_000_000  # bytes of a parameter or tag; MLflow allows 6,000 characters
 
 
-class Points(Struct, frozen=True, kw_only=True, eq=False):
+class MetricPoints(Struct, frozen=True, kw_only=True, eq=False):
     """The values of one metric, in written order. ``wall_time`` in seconds since 1970."""
 
     tag: str
@@ -40,7 +40,7 @@ def read(path: Path) -> Reading:
     run = path.parent
     metrics = run / "metrics"
     problems: list[Problem] = []
-    points: list[Points] = []
+    points: list[MetricPoints] = []
     files = sorted(file for file in metrics.rglob("*") if file.is_file()) if metrics.is_dir() else []
     for file in files:
         tag = file.relative_to(metrics).as_posix()
@@ -59,7 +59,7 @@ def read(path: Path) -> Reading:
     return Reading(source=source, series=series_of(points), problems=tuple(problems), facts=_params(run))
 
 
-def parse(text: str, tag: str, name: str) -> tuple[Points, list[Problem]]:
+def parse(text: str, tag: str, name: str) -> tuple[MetricPoints, list[Problem]]:
     """The lines of one metric file; a last line without its end is incomplete and left out."""
     lines = text.split("\n")
     problems = []
@@ -84,7 +84,7 @@ def parse(text: str, tag: str, name: str) -> tuple[Points, list[Problem]]:
         steps.append(int(match[3]) if match[3] is not None and abs(int(match[3])) < 2**63 else NO_STEP)
         values.append(value)
         walls.append(int(match[1]) / 1000.0)
-    return Points(
+    return MetricPoints(
         tag=tag,
         step=np.array(steps, dtype=np.int64),
         value=np.array(values, dtype=np.float64),
@@ -92,7 +92,7 @@ def parse(text: str, tag: str, name: str) -> tuple[Points, list[Problem]]:
     ), problems
 
 
-def series_of(points: Sequence[Points]) -> tuple[Series, ...]:
+def series_of(points: Sequence[MetricPoints]) -> tuple[Series, ...]:
     """Series whose rows count the calls that logged something: values of one millisecond came from one call.
 
     The files of a run share no line numbers, and a place in the run must mean the same in all of them.
@@ -113,7 +113,7 @@ def series_of(points: Sequence[Points]) -> tuple[Series, ...]:
     )
 
 
-def with_ordinals(points: Sequence[Points]) -> tuple[list[Points], bool]:
+def with_ordinals(points: Sequence[MetricPoints]) -> tuple[list[MetricPoints], bool]:
     """Without a step MLflow stores 0 for every value: then a value's step is its place in its series, from 1.
 
     Returns:
@@ -125,7 +125,7 @@ def with_ordinals(points: Sequence[Points]) -> tuple[list[Points], bool]:
     return [replace(one, step=np.arange(1, len(one.step) + 1, dtype=np.int64)) for one in points], False
 
 
-def _counted(source: Source, points: Sequence[Points]) -> Source:
+def _counted(source: Source, points: Sequence[MetricPoints]) -> Source:
     starts = [float(one.wall_time[0]) for one in points if len(one.wall_time)]
     return replace(source, start_time=min(starts, default=None), records=sum(len(one.step) for one in points))
 

@@ -24,7 +24,7 @@ STRETCHED = 1.5  # half widths, where the height was itself read off the log
 PHASES = (0.0, -1.0, 1.0, -2.0)  # counts by which an origin may lie off: the rate used or next, counted from 0 or 1
 
 
-class Line(Struct, frozen=True, kw_only=True):
+class RateLine(Struct, frozen=True, kw_only=True):
     """A rate on an axis of events: counter = rate * x + origin, with an origin for every session."""
 
     axis: str
@@ -54,11 +54,11 @@ def possible(candidate: Candidate, axis: str) -> bool:
 
 def known_lines(
     claim: Claim, candidates: Sequence[Candidate], rows: Observed, sample: Observed, sessions: int
-) -> Iterator[tuple[Candidate, Line]]:
+) -> Iterator[tuple[Candidate, RateLine]]:
     """Every admitted schedule with every count on every axis that passes through all rows, native axes first."""
     few = sample.rows(distinct(np.linspace(0, len(sample) - 1, FEW).astype(np.int64)))
     lines = [
-        Line(axis=axis, rate=rate, origins=(rate * phase,) * sessions, stepped=stepped)
+        RateLine(axis=axis, rate=rate, origins=(rate * phase,) * sessions, stepped=stepped)
         for axis in rows.axes
         for rate in counts_of(claim)
         for phase in (PHASES if counts(axis) != "share" else (0.0,))
@@ -87,13 +87,13 @@ def known_lines(
                 yield candidate, line
 
 
-def counter(line: Line, rows: Observed) -> Floats:
+def counter(line: RateLine, rows: Observed) -> Floats:
     """The counter at every row, the first session's origin throughout."""
     at = line.rate * rows.axes[line.axis] + line.origins[0]
     return np.floor(at + 1e-9) if line.stepped else at
 
 
-def passes(candidate: Candidate, line: Line, rows: Observed, *, free: bool) -> bool:
+def passes(candidate: Candidate, line: RateLine, rows: Observed, *, free: bool) -> bool:
     """Whether a schedule at a count passes through every row."""
     miss = np.abs(line.scale * candidate.schedule(counter(line, rows)) - rows.rate)
     return bool((miss <= (2 * STRETCHED if free else 1.0) * rows.tolerance).all())

@@ -19,7 +19,7 @@ from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.rate_axes import counts
 from analyzer.clocks.scheduler.counters import LONGEST_TABLE, Course, course_through, simplest, slopes_through, tabled
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of, other_rate
-from analyzer.clocks.scheduler.known_rates import Line, counts_of, known_lines, native
+from analyzer.clocks.scheduler.known_rates import RateLine, counts_of, known_lines, native
 from analyzer.clocks.scheduler.tied import (
     Tied,
     evidence_against,
@@ -83,7 +83,7 @@ def _common(admitted: list[Candidate]) -> list[Candidate]:
     return [c for c in admitted if c.schedule.span in COMMON_SPANS and c.schedule.warmup_form in COMMON_FORMS]
 
 
-def _line_of(claim: Claim, candidate: Candidate, rows: Observed, sample: Observed) -> Line | None:
+def _line_of(claim: Claim, candidate: Candidate, rows: Observed, sample: Observed) -> RateLine | None:
     course = _course(claim, candidate.schedule, sample)
     if course is None:
         return None
@@ -116,7 +116,7 @@ def _course(claim: Claim, schedule: Schedule, rows: Observed) -> Course | None:
     return Course(low=low, high=np.where(high >= last, np.inf, high))
 
 
-def _lines(claim: Claim, candidate: Candidate, rows: Observed, course: Course) -> Iterator[Line]:
+def _lines(claim: Claim, candidate: Candidate, rows: Observed, course: Course) -> Iterator[RateLine]:
     """Lines on every axis, the plainest first."""
     found = [
         line
@@ -129,7 +129,7 @@ def _lines(claim: Claim, candidate: Candidate, rows: Observed, course: Course) -
     yield from (found[k] for k in sorted(range(len(found)), key=plainest.__getitem__))
 
 
-def _on_axis(claim: Claim, candidate: Candidate, rows: Observed, axis: str, course: Course) -> Line | None:
+def _on_axis(claim: Claim, candidate: Candidate, rows: Observed, axis: str, course: Course) -> RateLine | None:
     x, spans, schedule = rows.axes[axis], session_spans(rows), candidate.schedule
     low, high = 1e-9, np.inf
     for first, after in spans:
@@ -164,7 +164,7 @@ def _on_axis(claim: Claim, candidate: Candidate, rows: Observed, axis: str, cour
         if origin is None:
             return None
         origins.append(origin)
-    return Line(axis=axis, rate=chosen, origins=tuple(origins))
+    return RateLine(axis=axis, rate=chosen, origins=tuple(origins))
 
 
 def _origin(
@@ -184,7 +184,7 @@ def _origin(
 
 
 def _told(
-    timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, candidate: Candidate, line: Line
+    timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, candidate: Candidate, line: RateLine
 ) -> Explanation:
     k = line.rate
     tied = Tied(
@@ -218,7 +218,7 @@ def _told(
     return Explanation(price=price + prices.AT_JOIN * len(joins), clock=clock_of(rows, tied, (deviation, *joins)))
 
 
-def _at_joins(timeline: Timeline, rows: Observed, line: Line) -> Iterator[Deviation]:
+def _at_joins(timeline: Timeline, rows: Observed, line: RateLine) -> Iterator[Deviation]:
     """Sessions whose counter does not go on from where the one before had left it."""
     x, cadence = rows.axes[line.axis], float(np.median(np.abs(np.diff(rows.axes[line.axis]))))
     for number, (first, _) in enumerate(session_spans(rows)[1:]):

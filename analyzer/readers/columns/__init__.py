@@ -46,7 +46,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()
 
 
-class Axis(Struct, frozen=True, kw_only=True):
+class ColumnAxis(Struct, frozen=True, kw_only=True):
     """The column that the steps come from."""
 
     column: str | None

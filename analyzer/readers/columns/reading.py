@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analyzer.model import NO_STEP, Fact, Floats, Ints, Marker, Problem, Series, Source
 from analyzer.readers import Reading
-from analyzer.readers.columns import Axis, Column, Dialect
+from analyzer.readers.columns import Column, ColumnAxis, Dialect
 from analyzer.readers.columns.long_table import pivot, split_phases
 from analyzer.readers.columns.places import PLACE, may_be_a_place, places_of
 from analyzer.readers.columns.step_axis import choose_axis, gaps_look_random, names_an_axis, whole_steps
@@ -115,7 +115,7 @@ def _interpret_run(
     wall_column, wall = wall_times(columns, rows, dialect)
     made = places_of(columns, rows, wall) if may_be_a_place(axis, columns) else None
     if made is not None:
-        axis = Axis(column=PLACE, counts="batch" if made.whole else "place")
+        axis = ColumnAxis(column=PLACE, counts="batch" if made.whole else "place")
         columns = [*columns, made.column]
         source = replace(source, step_column=PLACE, step_axis=axis.counts, places=made.length)
     step, step_problems = _steps(columns, axis, row_numbers, source)
@@ -185,7 +185,9 @@ def _numeric(column: Column) -> bool:
     return len(column.value) >= SHARE_OF_NUMBERS * (len(column.value) + len(column.text))
 
 
-def _steps(columns: Sequence[Column], axis: Axis, row_numbers: Ints, source: Source) -> tuple[Ints, list[Problem]]:
+def _steps(
+    columns: Sequence[Column], axis: ColumnAxis, row_numbers: Ints, source: Source
+) -> tuple[Ints, list[Problem]]:
     """The step of every row: the axis column, or the ordinal of the row from 1."""
     rows = len(row_numbers)
     column = next((one for one in columns if one.name == axis.column), None)
@@ -224,7 +226,7 @@ def _ordinals(columns: Sequence[Column], rows: int) -> Ints:
 
 
 def _without_a_row_that_lacks_its_step(
-    columns: Sequence[Column], axis: Axis, incomplete: int, rows: int
+    columns: Sequence[Column], axis: ColumnAxis, incomplete: int, rows: int
 ) -> list[Column]:
     """Leave out the cut last row when its step is in the part that is missing: nobody knows where it belongs."""
     column = next((one for one in columns if one.name == axis.column), None)
@@ -258,7 +260,7 @@ def _text_among_numbers(columns: Sequence[Column], row_numbers: Ints, source: So
     return problems
 
 
-def why_not_a_log(columns: Sequence[Column], rows: int, axis: Axis) -> str | None:
+def why_not_a_log(columns: Sequence[Column], rows: int, axis: ColumnAxis) -> str | None:
     """Why a table that could be read is no training log, or None."""
     numeric = [one for one in columns if len(one.value) and len(one.value) >= len(one.text)]
     if not numeric:

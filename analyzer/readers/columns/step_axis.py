@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.model import NO_STEP, Floats, Ints
-from analyzer.readers.columns import Axis, Column, Counts, Dialect
+from analyzer.readers.columns import Column, ColumnAxis, Counts, Dialect
 from analyzer.roles import role_of_tag
 
 LARGEST_STEP = 2**53  # beyond it a float no longer tells neighbouring integers apart
@@ -83,13 +83,13 @@ def normal(name: str) -> str:
     return re.sub(r"[ \-.]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())).lower()
 
 
-def choose_axis(columns: Sequence[Column], rows: int, dialect: Dialect) -> Axis:
+def choose_axis(columns: Sequence[Column], rows: int, dialect: Dialect) -> ColumnAxis:
     """The column that counts updates, or the next best thing, or the row number."""
     by_name = {column.name: column for column in columns}
     for name in dialect.step_columns:
         found = by_name.get(name)
         if found is not None and _counts_up(found, rows, strict=False):
-            return Axis(column=name, counts=dialect.counts or _counts_of(name) or "step")
+            return ColumnAxis(column=name, counts=dialect.counts or _counts_of(name) or "step")
     named = [(column, normal(column.name)) for column in columns if names_an_axis(column.name)]
     epochs = [one for one in columns if len(one.value) and role_of_tag(one.name) == "epoch"][:2] if named else []
     for counts, pattern, strict in _COMPILED_AXES:
@@ -101,8 +101,8 @@ def choose_axis(columns: Sequence[Column], rows: int, dialect: Dialect) -> Axis:
                 continue
             if counts != "epoch" and _laps_with_epoch(column, epochs, columns, rows):
                 continue
-            return Axis(column=column.name, counts=dialect.counts or counts)
-    return Axis(column=None, counts="row")
+            return ColumnAxis(column=column.name, counts=dialect.counts or counts)
+    return ColumnAxis(column=None, counts="row")
 
 
 @lru_cache(maxsize=4096)

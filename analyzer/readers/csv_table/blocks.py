@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from analyzer.model import Ints
 from analyzer.readers.csv_table.cell_bytes import cell_ends, count_of, places_of, without_quotes
 from analyzer.readers.csv_table.parsers import Columns, Format, HoldsText, Irregular, chosen_parser
-from analyzer.readers.csv_table.shape import Shape
+from analyzer.readers.csv_table.shape import TableShape
 from analyzer.readers.csv_table.text_cells import Apart, column_apart
 
 _CR, _LF = b"\r\n"
 
 
-class Block(Struct, frozen=True, kw_only=True, eq=False):
+class CellBlock(Struct, frozen=True, kw_only=True, eq=False):
     """What the lines of a block hold. Rows of ``numbers`` and ``text`` are those of the regular lines only."""
 
     lines: int
@@ -34,7 +34,7 @@ class Block(Struct, frozen=True, kw_only=True, eq=False):
     odd_at: Ints  # lines of the block
     odd: Sequence[str]
 
-    def without_numbers(self) -> Block:
+    def without_numbers(self) -> CellBlock:
         """The same once its numbers are in the sheet."""
         text = {index: replace(apart, numbers=None) for index, apart in self.text.items()}
         return replace(self, numbers={}, text=text)
@@ -51,7 +51,7 @@ class _HeadersAmongRows(Exception):
         self.rows = rows
 
 
-def format_of(shape: Shape, text: frozenset[int]) -> Format:
+def format_of(shape: TableShape, text: frozenset[int]) -> Format:
     """How a parser is to read lines of a table.
 
     Args:
@@ -60,7 +60,7 @@ def format_of(shape: Shape, text: frozenset[int]) -> Format:
     return Format(columns=len(shape.header), delimiter=shape.delimiter, decimal_comma=shape.decimal_comma, text=text)
 
 
-def read_block(block: bytes, lines: int, shape: Shape, text: frozenset[int]) -> Block:
+def read_block(block: bytes, lines: int, shape: TableShape, text: frozenset[int]) -> CellBlock:
     """So many whole lines.
 
     Args:
@@ -83,7 +83,7 @@ def read_block(block: bytes, lines: int, shape: Shape, text: frozenset[int]) -> 
         return _around_odd_lines(plain, found.rows, shape, text)
 
 
-def _regular(block: bytes, lines: int, shape: Shape, text: frozenset[int]) -> Block:
+def _regular(block: bytes, lines: int, shape: TableShape, text: frozenset[int]) -> CellBlock:
     """Lines of which none is odd."""
     format = format_of(shape, text)
     numbers: Columns = {}
@@ -97,7 +97,7 @@ def _regular(block: bytes, lines: int, shape: Shape, text: frozenset[int]) -> Bl
             format = replace(format, text=format.text | {found.column})
     # pyarrow fills blank lines up; where some column is full, there is none
     if not format.text and any(all(part.missing is None for part in parts) for parts in numbers.values()):
-        return Block(lines=lines, numbers=numbers, text={}, odd_at=np.empty(0, dtype=np.int64), odd=())
+        return CellBlock(lines=lines, numbers=numbers, text={}, odd_at=np.empty(0, dtype=np.int64), odd=())
     ends = cell_ends(block, lines, len(shape.header), shape.delimiter)
     if ends is None:
         raise Irregular
@@ -109,16 +109,16 @@ def _regular(block: bytes, lines: int, shape: Shape, text: frozenset[int]) -> Bl
         rows = reduce(np.intersect1d, (apart[index].text_at for index in shape.named), np.arange(lines))
         if len(rows):
             raise _HeadersAmongRows(rows)
-    return Block(lines=lines, numbers=numbers, text=apart, odd_at=np.empty(0, dtype=np.int64), odd=())
+    return CellBlock(lines=lines, numbers=numbers, text=apart, odd_at=np.empty(0, dtype=np.int64), odd=())
 
 
-def _repeated_headers(block: bytes, shape: Shape) -> Ints:
+def _repeated_headers(block: bytes, shape: TableShape) -> Ints:
     """Lines that are the header once more, letter by letter."""
     found = re.finditer(rb"^" + re.escape(shape.header_line.replace(chr(34), "").encode()) + rb"\r?$", block, re.M)
     return np.array([count_of("\n", block[: one.start()]) for one in found], dtype=np.int64)
 
 
-def _around_odd_lines(block: bytes, known: Ints, shape: Shape, text: frozenset[int]) -> Block:
+def _around_odd_lines(block: bytes, known: Ints, shape: TableShape, text: frozenset[int]) -> CellBlock:
     """The regular lines, and the odd ones cut out of them."""
     ends = places_of("\n", block)
     starts = np.concatenate([[0], ends[:-1] + 1])
@@ -127,7 +127,7 @@ def _around_odd_lines(block: bytes, known: Ints, shape: Shape, text: frozenset[i
     if not odd.any():
         raise Irregular
     if odd.all():
-        regular = Block(lines=0, numbers={}, text={}, odd_at=known, odd=())
+        regular = CellBlock(lines=0, numbers={}, text={}, odd_at=known, odd=())
     else:
         kept = b"".join(block[starts[first] : ends[last] + 1] for first, last in _stretches(np.flatnonzero(~odd)))
         try:
@@ -139,7 +139,7 @@ def _around_odd_lines(block: bytes, known: Ints, shape: Shape, text: frozenset[i
     return replace(regular, lines=len(ends), odd_at=at, odd=texts)
 
 
-def _are_odd(block: bytes, starts: Ints, ends: Ints, shape: Shape) -> NDArray[np.bool_]:
+def _are_odd(block: bytes, starts: Ints, ends: Ints, shape: TableShape) -> NDArray[np.bool_]:
     """Which lines are of another width, blank, or hold a byte that ends a line or a cell for some parser only."""
     data = np.frombuffer(block, dtype=np.uint8)
     delimiters = places_of(shape.delimiter, block)

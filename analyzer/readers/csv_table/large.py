@@ -21,12 +21,12 @@ from analyzer.model import Ints, Problem
 from analyzer.readers import Reading
 from analyzer.readers.columns import Column
 from analyzer.readers.columns.merge import merge_columns
-from analyzer.readers.csv_table.blocks import Block, format_of, read_block
+from analyzer.readers.csv_table.blocks import CellBlock, format_of, read_block
 from analyzer.readers.csv_table.cell_bytes import count_of
 from analyzer.readers.csv_table.cells import column_of_cells
 from analyzer.readers.csv_table.parsers import Irregular, block_bytes, reads_whole_files, whole_file_by_pandas
 from analyzer.readers.csv_table.rows import collect, read_columns
-from analyzer.readers.csv_table.shape import HEAD, Shape, shape_of
+from analyzer.readers.csv_table.shape import HEAD, TableShape, shape_of
 from analyzer.readers.csv_table.sheet import Sheet
 from analyzer.regular_files import opened
 
@@ -83,7 +83,7 @@ def _places(read: Read, begin: int, size: int, pool: Executor) -> list[_Place]:
     return places
 
 
-def _looks_regular(block: bytes, lines: int, shape: Shape) -> bool:
+def _looks_regular(block: bytes, lines: int, shape: TableShape) -> bool:
     """Whether no line is seen to be too short or too long, and no cell to hold another word than a number."""
     return (
         not any(one in block for one in (b"\0", b"n", b"N"))  # one byte each: longer words take ten times as long
@@ -91,7 +91,7 @@ def _looks_regular(block: bytes, lines: int, shape: Shape) -> bool:
     )
 
 
-def _has_empty_cells(lines: bytes, shape: Shape) -> bool:
+def _has_empty_cells(lines: bytes, shape: TableShape) -> bool:
     mark = shape.delimiter.encode()
     return any(one in lines for one in (mark + mark, mark + b"\n", mark + b"\r", b"\n" + mark))
 
@@ -124,7 +124,7 @@ def _read(read: Read, size: int, name: str, problems: Sequence[Problem], path: P
 
 
 def _whole_columns(
-    path: Path, read: Read, size: int, shape: Shape, places: Sequence[_Place], pool: Executor
+    path: Path, read: Read, size: int, shape: TableShape, places: Sequence[_Place], pool: Executor
 ) -> list[Column] | None:
     """The columns of a file in which every line is regular and every cell a number; None for any other."""
 
@@ -145,16 +145,16 @@ def _regular_table(columns: list[Column]) -> _Table:
 
 
 def _table_in_blocks(
-    read: Read, size: int, shape: Shape, places: Sequence[_Place], pool: Executor
+    read: Read, size: int, shape: TableShape, places: Sequence[_Place], pool: Executor
 ) -> _Table | None:
     """Every block has its place in the sheet, and they are parsed side by side."""
     text = set(shape.text)  # columns of text, as far as they are known
-    remarkable: list[tuple[int, Block]] = []  # blocks with text or odd lines, and where they begin
+    remarkable: list[tuple[int, CellBlock]] = []  # blocks with text or odd lines, and where they begin
     lines = sum(place.lines for place in places)
     odd = 0
     sheet = Sheet(len(shape.header), lines)
 
-    def parse(place: _Place) -> Block:
+    def parse(place: _Place) -> CellBlock:
         found = read_block(read(place.start, place.end), place.lines, shape, frozenset(text))
         sheet.write(place.first, place.lines, found)
         return found.without_numbers()
@@ -184,7 +184,7 @@ def _table_in_blocks(
     )
 
 
-def _reading(table: _Table, shape: Shape, name: str, problems: Sequence[Problem]) -> Reading | None:
+def _reading(table: _Table, shape: TableShape, name: str, problems: Sequence[Problem]) -> Reading | None:
     """Regular and odd lines, and the incomplete one at the end, as one table."""
     last_row = max(int(table.rows[-1]), *table.odd_rows[-1:], 1)
     lines = [shape.header_line, *table.odd, *([table.tail] if table.tail else [])]

@@ -19,7 +19,7 @@ from analyzer.readers.csv_table.cells import (
 HEAD = 1 << 16  # bytes that tell the shape
 
 
-class Shape(Struct, frozen=True, kw_only=True):
+class TableShape(Struct, frozen=True, kw_only=True):
     """What the first lines say."""
 
     header_line: str
@@ -34,7 +34,7 @@ class Shape(Struct, frozen=True, kw_only=True):
         return [index for index, name in enumerate(self.header) if name]
 
 
-def shape_of(head: bytes) -> Shape | None:
+def shape_of(head: bytes) -> TableShape | None:
     """What the first lines say, or None when they are no plain table: only the careful path knows comments."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff", b"#")):
         return None
@@ -51,7 +51,7 @@ def shape_of(head: bytes) -> Shape | None:
         or not looks_like_header([one or "x" for one in header])
     ):
         return None
-    return Shape(
+    return TableShape(
         header_line=header_line,
         header=header,
         delimiter=delimiter,

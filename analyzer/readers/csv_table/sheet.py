@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analyzer.model import Floats, Ints
 from analyzer.readers.columns import Column
 from analyzer.readers.columns.texts import joined
-from analyzer.readers.csv_table.blocks import Block
+from analyzer.readers.csv_table.blocks import CellBlock
 from analyzer.readers.csv_table.parsers import Numbers
 
 
@@ -21,7 +21,7 @@ class Sheet:
         self.value: Floats = np.empty((columns, lines))
         self.missing: NDArray[np.bool_] = np.zeros((columns, lines), dtype=bool)
 
-    def write(self, first: int, lines: int, block: Block) -> None:
+    def write(self, first: int, lines: int, block: CellBlock) -> None:
         """Put the numbers of so many lines in their place; odd lines hold none."""
         regular = np.delete(np.arange(lines), block.odd_at) if len(block.odd_at) else None
         for index in range(len(self.value)):
@@ -40,7 +40,7 @@ class Sheet:
                     missing[at : at + len(part.value)] = part.missing
                 at += len(part.value)
 
-    def column(self, name: str, index: int, odd_at: Ints, text: Sequence[tuple[int, Block]]) -> Column:
+    def column(self, name: str, index: int, odd_at: Ints, text: Sequence[tuple[int, CellBlock]]) -> Column:
         """One column over the regular lines."""
         value, missing = self.value[index], self.missing[index]
         texts = [(first, block, block.text[index]) for first, block in text if index in block.text]
@@ -57,7 +57,7 @@ class Sheet:
         )
 
 
-def _numbers_of_text(block: Block, index: int) -> Sequence[Numbers]:
+def _numbers_of_text(block: CellBlock, index: int) -> Sequence[Numbers]:
     apart = block.text.get(index)
     return () if apart is None or apart.numbers is None else (apart.numbers,)
 
@@ -66,7 +66,7 @@ def _missing(part: Numbers) -> NDArray[np.bool_]:
     return np.zeros(len(part.value), dtype=bool) if part.missing is None else part.missing
 
 
-def _lines_of_block(block: Block, first: int) -> Ints:
+def _lines_of_block(block: CellBlock, first: int) -> Ints:
     """Lines of the table that the regular lines of a block are."""
     return first + np.delete(np.arange(block.lines), block.odd_at)
 

@@ -10,7 +10,7 @@ from analyzer.readers.columns.wall_time import seconds_of_stamp
 from analyzer.readers.stdout.general import (
     COUNTERS,
     PLACES,
-    Block,
+    OpenBlock,
     bar_of,
     counters_of,
     entry_of,
@@ -61,7 +61,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     """
     patterns = Patterns()
     keras_epoch: int | None = None
-    block = Block()
+    block = OpenBlock()
     tables = Tables()
     complete = lines.lines if lines.complete else lines.lines[:-1]
     index = -1
@@ -154,7 +154,7 @@ def _counts(text: str) -> bool:
     return begins_as_known(text) or bool(counters_of(text)[0])
 
 
-def _told(patterns: Patterns, block: Block, text: str) -> tuple[str, Entry | None]:
+def _told(patterns: Patterns, block: OpenBlock, text: str) -> tuple[str, Entry | None]:
     """What a line says by a program's own pattern, by the general grammar, or below a counter that stands alone."""
     found = patterns.first_match(text)
     if found is not None:

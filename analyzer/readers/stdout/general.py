@@ -279,7 +279,7 @@ def bar_of(raw: str) -> tuple[int, int] | None:
     return (int(found["at"]), int(found["of"])) if found else None
 
 
-class Block:
+class OpenBlock:
     """A counter that stands alone, and the lines of numbers below it that belong to it.
 
     ``Epoch 3/25`` above ``train Loss: 0.5 Acc: 0.8``; ``Epoch 0`` above ``train_loss -0.12``.

@@ -25,7 +25,7 @@ _OF_A_STEP = (*COUNTERS, "batch", "samples", BAR)
 LIGHTNING = "v_num"  # its bar went on over the batches of validation, which the total then holds too
 
 
-class Axis(Struct, frozen=True, kw_only=True):
+class LapAxis(Struct, frozen=True, kw_only=True):
     """The counter that the lines of one file have together, and what they declare by it."""
 
     column: str | None = None  # the derived counter; None where the lines have one of their own, or none
@@ -34,7 +34,7 @@ class Axis(Struct, frozen=True, kw_only=True):
     redraws: bool = False  # rows are the states of a progress bar
 
 
-def axis_of(found: list[Found]) -> tuple[list[Found], Axis]:
+def axis_of(found: list[Found]) -> tuple[list[Found], LapAxis]:
     """The lines with a step where they determine one, without the states of bars, and what was derived."""
     bars = sum(BAR in entry for _, _, entry in found)
     under = _under_bars(found) if bars else None
@@ -44,7 +44,7 @@ def axis_of(found: list[Found]) -> tuple[list[Found], Axis]:
     _under_headings(entries)
     _told_apart(found)
     if under is not None:
-        return found, Axis(max_steps=under)
+        return found, LapAxis(max_steps=under)
     of_bars = sum(BAR in entry for entry in entries)
     if of_bars > len(entries) // 2:
         total = _one_bar(entries)
@@ -52,15 +52,15 @@ def axis_of(found: list[Found]) -> tuple[list[Found], Axis]:
             for entry in entries:
                 if BAR in entry:
                     entry[STEP] = entry[BAR]
-            return found, Axis(column=STEP, counts="step", max_steps=total)
+            return found, LapAxis(column=STEP, counts="step", max_steps=total)
         if LIGHTNING in {key for entry in entries for key in entry} or not _bars_with_steps(entries):
-            return found, Axis(redraws=True)
-        return found, Axis(column=STEP, counts="batch")
+            return found, LapAxis(redraws=True)
+        return found, LapAxis(column=STEP, counts="batch")
     laps = with_steps(entries)
     if laps is not None:
-        return found, Axis(column=STEP, counts=laps.counts)
+        return found, LapAxis(column=STEP, counts=laps.counts)
     _call_places(entries)
-    return found, Axis(max_steps=total_of_the_run(entries))
+    return found, LapAxis(max_steps=total_of_the_run(entries))
 
 
 def _under_headings(entries: Sequence[Entry]) -> None:

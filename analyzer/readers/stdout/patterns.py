@@ -2,7 +2,7 @@
 
 What they are tried on is untrusted, so each takes time in proportion to the line: what repeats without a bound is
 possessive (``\\s*+``) wherever it could be split in more than one way, a pattern that is searched for begins with what
-no repeat of its own can hold, and what must stand somewhere behind is looked for once (``Line.behind``).
+no repeat of its own can hold, and what must stand somewhere behind is looked for once (``LinePattern.behind``).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _NO_TAGS = {
 }
 
 
-class Line(Struct, frozen=True, kw_only=True):
+class LinePattern(Struct, frozen=True, kw_only=True):
     """A line pattern: how it is recognised, and what its numbers are called."""
 
     name: str
@@ -142,8 +142,8 @@ def _mlperf(found: re.Match[str], line: str) -> Entry | None:
     return entry if isinstance(entry.get("epoch", 0), int | float) else None
 
 
-LINES: tuple[Line, ...] = (
-    Line(
+LINES: tuple[LinePattern, ...] = (
+    LinePattern(
         name="mlperf",
         framework="mlperf",
         pairs=None,
@@ -155,72 +155,72 @@ LINES: tuple[Line, ...] = (
             r"(?P<value>.*)$"
         ),
     ),
-    Line(
+    LinePattern(
         name="megatron",
         framework="megatron",
         starts=re.compile(r"^\s*iteration\s+(?P<iteration>\d+)\s*/\s*(?P<total>\d+)\s*\|"),
         renamed={"learning rate": "learning-rate", "grad norm": "grad-norm", "consumed samples": "consumed_samples"},
     ),
-    Line(
+    LinePattern(
         name="megatron validation",
         framework="megatron",
         starts=re.compile(r"validation loss at iteration\s+(?P<iteration>\d+)\s*\|"),
         renamed={"lm loss value": "lm loss validation", "lm loss PPL": "lm loss validation ppl"},
     ),
-    Line(
+    LinePattern(
         name="modded-nanogpt",
         framework="modded-nanogpt",
         starts=re.compile(r"^step:(?P<step>\d+)/(?P<total>\d+)(?= \w+:)"),
         elapsed=("train_time",),
     ),
-    Line(
+    LinePattern(
         name="nanogpt",
         framework="nanogpt",
         pairs=_SPOKEN,
         starts=re.compile(r"^iter (?P<iter>\d+):(?= )"),
         elapsed=("time",),
     ),
-    Line(
+    LinePattern(
         name="nanogpt evaluation",
         framework="nanogpt",
         pairs=_SPOKEN,
         renamed={"train loss": "train/loss", "val loss": "val/loss"},
         starts=re.compile(r"^step (?P<iter>\d+):(?= train loss)"),
     ),
-    Line(
+    LinePattern(
         name="llm.c",
         framework="llm.c",
         starts=re.compile(r"^s:(?P<step>\d+)(?= \w+:)"),
         renamed={"trl": "train_loss", "tel": "val_loss", "hel": "hellaswag"},
     ),
-    Line(
+    LinePattern(
         name="fairseq json",
         framework="fairseq",
         pairs=None,
         entry=_json_after,
         starts=re.compile(r"\| (?:INFO \| )?(?:train_inner|train|valid|test)\w* \| \{(?=\")"),
     ),
-    Line(
+    LinePattern(
         name="json",
         pairs=None,
         entry=_json_in_a_line,
         starts=re.compile(r"\{(?=\"[\w./ -]{1,80}\": )"),
     ),
-    Line(
+    LinePattern(
         name="fairseq",
         framework="fairseq",
         pairs=_SPOKEN,
         behind="num_updates",
         starts=re.compile(r"\bepoch (?P<epoch>\d+)(?:: +\d+ / \d+|(?= \|))(?= )"),
     ),
-    Line(
+    LinePattern(
         name="trainer",
         framework="transformers",
         pairs=_QUOTED,
         behind="'epoch': ",
         starts=re.compile(r"\{(?='[\w/]+': ['\w-])"),
     ),
-    Line(
+    LinePattern(
         name="darknet",
         framework="darknet",
         pairs=None,
@@ -230,51 +230,53 @@ LINES: tuple[Line, ...] = (
         ),
         renamed={"rate": "lr", "seconds": "iteration_duration"},  # of the one iteration
     ),
-    Line(
+    LinePattern(
         name="mmengine",
         framework="mmengine",
         starts=re.compile(
             r"\b(?:Epoch|Iter)\((?P<phase>\w+)\)\s++(?:\[(?P<epoch>\d+)\])?\[\s*(?P<batch>\d+)/(?P<batches>\d+)\]"
         ),
     ),
-    Line(
+    LinePattern(
         name="mmcv",
         framework="mmcv",
         starts=re.compile(r"\bEpoch \[(?P<epoch>\d+)\]\[(?P<batch>\d+)/(?P<batches>\d+)\]\s"),
     ),
-    Line(name="mmcv iterations", framework="mmcv", starts=re.compile(r"\bIter \[(?P<iter>\d+)/(?P<total>\d+)\]\t")),
-    Line(
+    LinePattern(
+        name="mmcv iterations", framework="mmcv", starts=re.compile(r"\bIter \[(?P<iter>\d+)/(?P<total>\d+)\]\t")
+    ),
+    LinePattern(
         name="timm",
         framework="timm",
         pairs=_SPOKEN,
         starts=re.compile(r"\bTrain: (?P<epoch>\d+) \[\s*(?P<batch>\d+)/(?P<batches>\d+) \(\s*\d+%\)\]"),
     ),
-    Line(
+    LinePattern(
         name="torchvision",
         pairs=_SPOKEN,
         starts=re.compile(r"\bEpoch: \[(?P<epoch>\d+)\] *\[ *(?P<batch>\d+)/(?P<batches>\d+)\]"),
     ),
-    Line(
+    LinePattern(
         name="pytorch example",
         pairs=ASSIGNED,
         starts=re.compile(r"\bTrain Epoch: (?P<epoch>\d+) \[\s*(?P<samples>\d+)/(?P<of>\d+) \(\s*\d+%\)\]"),
     ),
-    Line(  # pytorch-CycleGAN-and-pix2pix, util/visualizer.py: the count goes up by the batch size
+    LinePattern(  # pytorch-CycleGAN-and-pix2pix, util/visualizer.py: the count goes up by the batch size
         name="cyclegan",
         framework="cyclegan",
         starts=re.compile(r"^\(epoch: (?P<epoch>\d+), iters: (?P<samples>\d+), time: [\d.]+, data: [\d.]+\) "),
     ),
-    Line(
+    LinePattern(
         name="openclip evaluation",  # its label counts the epochs done: no label of an epoch, which training has
         framework="openclip",
         starts=re.compile(r"\bEval Epoch: (?P<epochs_done>\d+)\s"),
     ),
-    Line(
+    LinePattern(
         name="caffe",
         framework="caffe",
         starts=re.compile(r"\bIteration (?P<iteration>\d+)(?: \([^)]{0,400}+\))?, (?=(?:loss|lr) = )"),
     ),
-    Line(
+    LinePattern(
         name="bars",
         pairs=_SPOKEN,
         starts=re.compile(r"^\s*+step\s++(?P<step>\d+)\s*+/\s*+(?P<total>\d+)\s*+\|", re.I),
@@ -328,7 +330,7 @@ class Patterns:
             self._order.sort(key=lambda one: -(self._hits[one.name] // 1000))
 
 
-def _entry(pattern: Line, found: re.Match[str], text: str) -> Entry | None:
+def _entry(pattern: LinePattern, found: re.Match[str], text: str) -> Entry | None:
     """The numbers of a line: its counters, and the pairs behind them."""
     entry: Entry = {}
     phase = ""

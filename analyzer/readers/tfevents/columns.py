@@ -36,7 +36,7 @@ LONGEST = 1 << 14  # bytes of an event that is compared with templates
 LONGEST_TEXT = 1 << 20  # bytes of a declared text that is kept
 
 
-class Block(Struct, frozen=True, kw_only=True, eq=False):
+class RecordBlock(Struct, frozen=True, kw_only=True, eq=False):
     """What the records of one block say, and which of them cannot be believed."""
 
     points: Points
@@ -57,7 +57,7 @@ class Templates(Struct):
     def tags(self) -> Tags:
         return self.walk.tags
 
-    def read(self, data: Bytes, start: Ints, length: Ints) -> Block:
+    def read(self, data: Bytes, start: Ints, length: Ints) -> RecordBlock:
         """Read the records ``data[start:start + length]``, each followed by its checksum."""
         named = len(self.tags.plugins)
         block = self._read_block(data, start, length)
@@ -72,7 +72,7 @@ class Templates(Struct):
         late = [tag for tag in [*self.tags.plugins][named:] if self.tags.plugins[tag] not in SCALAR_PLUGINS]
         return bool(late) and bool(np.isin(points.tag, [self.tags.number(tag) for tag in late]).any())
 
-    def _read_block(self, data: Bytes, start: Ints, length: Ints) -> Block:
+    def _read_block(self, data: Bytes, start: Ints, length: Ints) -> RecordBlock:
         parts: list[Part] = []
         corrupt: list[Ints] = []
         odd: list[Ints] = []
@@ -88,7 +88,7 @@ class Templates(Struct):
         left = _verified(data, start, length, left, corrupt)
         left = self._walk(data, start, length, left, parts)
         strange, events = self._read_each(data, start, length, left, parts)
-        return Block(
+        return RecordBlock(
             points=in_written_order(parts, len(start)),
             strange=tuple(strange),
             events=tuple(events),

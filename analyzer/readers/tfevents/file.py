@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analyzer.model import Floats, Ints, Marker, Problem, Series, Source
 from analyzer.readers import Reading
 from analyzer.readers.tfevents.checksum import Bytes, crc32c_of_pieces, masked
-from analyzer.readers.tfevents.columns import LONGEST_TEXT, Block, Templates
+from analyzer.readers.tfevents.columns import LONGEST_TEXT, RecordBlock, Templates
 from analyzer.readers.tfevents.declarations import facts_of
 from analyzer.readers.tfevents.event import SESSION_START, Text
 from analyzer.readers.tfevents.origin import Origin, framework_of, origin_of
@@ -41,7 +41,7 @@ PROOFS = 4  # times the file's size that is read ahead for lengths that turn out
 MOST_PROBLEMS = 100  # problems told one by one; a file with more says how many
 
 
-class Scan(Struct, frozen=True, kw_only=True):
+class FileScan(Struct, frozen=True, kw_only=True):
     """A reading, and where the next one begins when the file has grown."""
 
     reading: Reading
@@ -61,7 +61,7 @@ def read_stream(stream: BinaryIO, name: str) -> Reading:
     return scan_stream(stream, name).reading
 
 
-def scan_stream(stream: BinaryIO, name: str, *, offset: int = 0, row: int = 0, block_size: int = BLOCK) -> Scan:
+def scan_stream(stream: BinaryIO, name: str, *, offset: int = 0, row: int = 0, block_size: int = BLOCK) -> FileScan:
     """Read the records that begin at byte ``offset`` or later, the first of them numbered ``row``.
 
     Only records behind ``offset`` are read: a caller that follows a growing file adds the new points to the old.
@@ -82,7 +82,7 @@ def scan_stream(stream: BinaryIO, name: str, *, offset: int = 0, row: int = 0, b
     return account.scan(templates, window.offset)
 
 
-def _believable(window: _Window, templates: Templates, lost: bool) -> tuple[Framed, Block]:
+def _believable(window: _Window, templates: Templates, lost: bool) -> tuple[Framed, RecordBlock]:
     """The records of the block; a record whose stated length swallowed others is not believed."""
     data, size, final = window.data, window.size, window.ended
     distrusted: set[int] = set()
@@ -196,7 +196,7 @@ class _Account:
         self.plugins: set[str] = set()
         self.records = 0
 
-    def take(self, framed: Framed, block: Block, templates: Templates, offset: int) -> None:
+    def take(self, framed: Framed, block: RecordBlock, templates: Templates, offset: int) -> None:
         """Add a block that lies at ``offset``."""
         first = self.row
         for damage in framed.damage:
@@ -296,7 +296,7 @@ class _Account:
             Problem(source=self.name, kind=kind, message=message, row=row, offset=offset, length=length)
         )
 
-    def scan(self, templates: Templates, end: int) -> Scan:
+    def scan(self, templates: Templates, end: int) -> FileScan:
         """Everything that was read, as one ``Reading``."""
         names, exact = templates.tags.names, templates.tags.exact
         series = []
@@ -357,7 +357,7 @@ class _Account:
             problems=tuple(problems),
             facts=facts_of(self.texts.values(), PurePosixPath(self.name).name),
         )
-        return Scan(reading=reading, offset=offset, row=self.row)
+        return FileScan(reading=reading, offset=offset, row=self.row)
 
     def _origin(self) -> Origin:
         """The writer that the file name tells of; its start to the fraction of a second if the first event agrees."""
