@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.clocks.loss_baseline import Divergence, LevelShift
 from analyzer.clocks.loss_scan import Change
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats
@@ -49,42 +49,8 @@ RAMP_EVIDENCE = 5.5  # twice the log-likelihood that a ramp must gain: of forty 
 FASTEST_RAMP = 2.5  # rows of its time constant: a faster one is a step
 
 
-class LevelShift(Struct, frozen=True, kw_only=True):
-    """From ``row`` to ``last`` the curve is ``ratio`` times what it was before."""
-
-    row: int
-    last: int
-    lasting: bool  # to the end of the run
-    ratio: float
-    error: float  # relative standard error of the ratio
-    sharp: bool  # the whole of it lies between two rows, as far as the noise tells
-    steady: bool  # the ratio is that of twenty rows as well, where there are so many
-    units: float
-    p_value: float
-    noise_before: float  # of single rows, in logs
-    noise_after: float
-    noise_error: float  # standard error of the log of their ratio
-    back: LevelShift | None = None  # the change that takes it back
-
-    @property
-    def factor(self) -> int:
-        """Nearest integer of the ratio or of its inverse."""
-        return max(2, round(self.ratio if self.ratio > 1 else 1 / self.ratio))
-
-    @property
-    def down(self) -> bool:
-        return self.ratio < 1
 
 
-class Divergence(Struct, frozen=True, kw_only=True):
-    """The level leaves that of its lowest stretch at ``onset`` and never returns to it."""
-
-    onset: int  # row
-    lowest_row: int
-    lowest: float
-    final: float
-    units: float
-    p_value: float
 
 
 def shifts_of(log: Floats, changes: Sequence[Change], first: int = 0) -> list[LevelShift]:

@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct, field
 
-from analyzer.clocks.change_points import Divergence, LevelShift
 from analyzer.clocks.loss_spikes import Spike
 from analyzer.model import Floats, Ints, Series
 
@@ -26,6 +25,44 @@ class JoinChange(Struct, frozen=True, kw_only=True):
     units: float
     pairs: tuple[tuple[int, int], ...] = ()  # (earlier position, later position) of the same step
     recovered: bool = False
+
+
+class LevelShift(Struct, frozen=True, kw_only=True):
+    """From ``row`` to ``last`` the curve is ``ratio`` times what it was before."""
+
+    row: int
+    last: int
+    lasting: bool  # to the end of the run
+    ratio: float
+    error: float  # relative standard error of the ratio
+    sharp: bool  # the whole of it lies between two rows, as far as the noise tells
+    steady: bool  # the ratio is that of twenty rows as well, where there are so many
+    units: float
+    p_value: float
+    noise_before: float  # of single rows, in logs
+    noise_after: float
+    noise_error: float  # standard error of the log of their ratio
+    back: LevelShift | None = None  # the change that takes it back
+
+    @property
+    def factor(self) -> int:
+        """Nearest integer of the ratio or of its inverse."""
+        return max(2, round(self.ratio if self.ratio > 1 else 1 / self.ratio))
+
+    @property
+    def down(self) -> bool:
+        return self.ratio < 1
+
+
+class Divergence(Struct, frozen=True, kw_only=True):
+    """The level leaves that of its lowest stretch at ``onset`` and never returns to it."""
+
+    onset: int  # row
+    lowest_row: int
+    lowest: float
+    final: float
+    units: float
+    p_value: float
 
 
 class LossEvents(Struct, frozen=True, kw_only=True):

@@ -9,18 +9,9 @@ from __future__ import annotations
 import numpy as np
 from msgspec.structs import replace
 
-from analyzer.clocks.change_points import (
-    Divergence,
-    LevelShift,
-    find_divergence,
-    is_integer_like,
-    is_ramp,
-    row_noise,
-    same_noise,
-    shifts_of,
-)
+from analyzer.clocks.change_points import find_divergence, is_integer_like, is_ramp, row_noise, same_noise, shifts_of
 from analyzer.clocks.loss import read_loss_baseline
-from analyzer.clocks.loss_baseline import JoinChange, LossBaseline, LossEvents
+from analyzer.clocks.loss_baseline import Divergence, JoinChange, LevelShift, LossBaseline, LossEvents
 from analyzer.clocks.loss_company import starts_an_epoch, what_moved
 from analyzer.clocks.loss_joins import changes_at_joins
 from analyzer.clocks.loss_restarts import restarts_without_a_join

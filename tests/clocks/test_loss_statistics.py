@@ -10,17 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.clocks.change_points import (
-    Divergence,
-    LevelShift,
-    find_divergence,
-    is_integer_like,
-    is_ramp,
-    same_noise,
-    shifts_of,
-)
+from analyzer.clocks.change_points import find_divergence, is_integer_like, is_ramp, same_noise, shifts_of
 from analyzer.clocks.extreme_tail import Tail
 from analyzer.clocks.loss import burn_in_of
+from analyzer.clocks.loss_baseline import Divergence, LevelShift
 from analyzer.clocks.loss_events import P_LEVEL
 from analyzer.clocks.loss_scan import Scan
 from analyzer.clocks.loss_spikes import find_spikes

@@ -24,8 +24,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.change_points import LevelShift
-from analyzer.clocks.loss_baseline import LossBaseline
+from analyzer.clocks.loss_baseline import LevelShift, LossBaseline
 from analyzer.clocks.loss_events import join_near
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
