@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from analyzer.distinct import distinct
 from analyzer.model import Floats, Ints
-from analyzer.readers.columns import Axis, Column
+from analyzer.readers.columns import ColumnAxis, Column
 from analyzer.readers.columns.step_axis import names_a_place, whole_steps
 from analyzer.roles import role_of_tag
 
@@ -35,7 +35,7 @@ class Places(Struct, frozen=True, kw_only=True, eq=False):
     whole: bool  # every place of an epoch has a row: the length is what they count
 
 
-def may_be_a_place(axis: Axis, columns: Sequence[Column]) -> bool:
+def may_be_a_place(axis: ColumnAxis, columns: Sequence[Column]) -> bool:
     """Whether a table has no counter of its own, or one that is named as a place in the epoch and falls."""
     if axis.column is None or not names_a_place(axis.column):
         return axis.counts == "row"
