@@ -70,6 +70,7 @@ LATE: Mapping[str, str | tuple[str, ...]] = {
     "readers/stdout/__init__.py": "analyzer.readers.stdout",  # some hundred patterns to compile
     "readers/csv_table/__init__.py": "analyzer.readers.csv_table",  # pyarrow
     "readers/tfevents/__init__.py": "analyzer.readers.tfevents",
+    "discovery.py": "analyzer",  # what asks a tracking server, by its URL only
     "walking.py": "analyzer.readers",  # the reader of a project's own lines, which most have none of
     "config/keys.py": "analyzer.clocks.schedules",  # names of schedules stand with their families, which need numpy
     "rules/examples.py": ("analyzer.auditing", "analyzer.discovery"),  # an example is run by tests and the docs alone

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from analyzer.distinct import distinct
 from analyzer.model import Floats, Ints
-from analyzer.readers.columns import ColumnAxis, Column
+from analyzer.readers.columns import Column, ColumnAxis
 from analyzer.readers.columns.step_axis import names_a_place, whole_steps
 from analyzer.roles import role_of_tag
 
