@@ -1,0 +1,80 @@
+"""A schedule of any shape that begins again: later rows give what the first rows gave, at the same distances.
+
+No family is needed: the first life is the schedule, as far as it went. Each later rate has to lie between the two that
+the first life has around the same place.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from msgspec import Struct
+
+from analyzer.clocks.learning_rate import Observed
+from analyzer.distinct import distinct
+from analyzer.model import Floats
+
+FEWEST_ROWS = 4  # that repeat the beginning
+FEWEST_LEVELS = 3  # different rates among them; two, each held, where a schedule has levels
+NEAR_THE_BEGINNING = 0.05  # of the first life: further on it did not begin again but went back
+NO_PERIOD = 1.2  # first lives that the second goes on for: a cycle would have begun a third time
+MOST_FALLS = 8  # of the rate that are tried
+
+
+class BegunAgain(Struct, frozen=True, kw_only=True):
+    """Where a rate begins again, and where its counter stood then."""
+
+    place: int  # of the rows
+    position: float  # on the axis, from the first row
+
+
+def begun_again(rows: Observed, axis: str = "step") -> BegunAgain | None:
+    """The one place where the rate leaves its course and repeats its beginning; None where there is none.
+
+    Inside a session it has to be shown to be no cycle. Several such places are cycles, or many resumes.
+    """
+    x, y = rows.axes.get(axis), rows.rate
+    if x is None or len(x) < 3 * FEWEST_ROWS or (np.diff(x) <= 0).any():
+        return None
+    moved = np.abs(np.diff(y))
+    turns = np.flatnonzero((np.diff(y) != 0) & (moved > rows.tolerance[1:] + rows.tolerance[:-1])) + 1
+    found: list[BegunAgain] = []
+    back = [at for at in turns.tolist() if at >= FEWEST_ROWS and _near_the_first(rows, at)]
+    for at in sorted(sorted(back, key=lambda one: -moved[one - 1])[:MOST_FALLS]):
+        start = _repeats(rows, x, at)
+        same_course = found and at - found[-1].place <= max(2, int(NEAR_THE_BEGINNING * at))
+        if start is not None and not same_course:
+            found.append(BegunAgain(place=at, position=start))
+    if len(found) != 1:
+        return None
+    place = found[0].place
+    joined = rows.session[place] != rows.session[place - 1] and int(rows.session[place]) in rows.joins
+    ended = x[-1] - x[place] > NO_PERIOD * (x[place] - x[0])
+    return found[0] if joined or ended else None
+
+
+def _near_the_first(rows: Observed, at: int) -> bool:
+    """Whether a row has a rate of the first rows again."""
+    few = max(2, int(NEAR_THE_BEGINNING * at))
+    here, play = float(rows.rate[at]), float(rows.tolerance[at])
+    return float(rows.rate[: few + 1].min()) - play <= here <= float(rows.rate[: few + 1].max()) + play
+
+
+def _repeats(rows: Observed, x: Floats, at: int) -> float | None:
+    """The distance from the first row at which rows from ``at`` on repeat it; None where they do not."""
+    y, tolerance = rows.rate, rows.tolerance
+    few = max(2, int(NEAR_THE_BEGINNING * at))
+    for start in range(few + 1):
+        moved = x[at:] - x[at] + x[start]
+        moved = moved[moved <= x[at - 1]]
+        right = np.searchsorted(x[:at], moved)
+        left = np.maximum(right - 1, 0)
+        right = np.minimum(right + 1, at - 1)  # resumes seldom fall on a row: one row of play
+        around = np.stack([y[left], y[np.minimum(left + 1, at - 1)], y[right]])
+        again, play = y[at : at + len(moved)], tolerance[at : at + len(moved)]
+        if ((again < around.min(axis=0) - play) | (again > around.max(axis=0) + play)).any():
+            continue
+        levels = len(distinct(again))
+        held = len(again) >= 2 * FEWEST_ROWS and levels >= 2
+        if len(again) >= FEWEST_ROWS and (levels >= FEWEST_LEVELS or held):
+            return float(x[start] - x[0])
+    return None
