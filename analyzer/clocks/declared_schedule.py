@@ -75,12 +75,16 @@ def read_claim(timeline: Timeline) -> Claim:
         pairs += [(total - held, width) for total, width in pairs if total]
         totals += tuple(total - held for total in totals)
     pairs = list(dict.fromkeys(pairs))
+    base = finite_number(declared.get("base_lr"))
+    if base is None and family in ("one-cycle", "step"):  # their own parameters say it
+        levels = params.get("values")
+        base = finite_number(levels[0]) if isinstance(levels, list) and levels else first_number(params, "max_lr")
     claim = Claim(
         name=name,
         family=family,
         unit=interval if interval in ("step", "epoch") else None,
-        base_lr=finite_number(declared.get("base_lr")),
-        min_lr=_floor(declared.get("min_lr"), params, finite_number(declared.get("base_lr"))),
+        base_lr=base,
+        min_lr=_floor(declared.get("min_lr"), params, base),
         params=params,
         totals=totals or tuple(sorted({t for t, _ in pairs if t is not None})),
         epochs=finite_number(declared.get("epochs")),
@@ -144,8 +148,9 @@ def followed_readings(timeline: Timeline) -> tuple[PlanReading, ...]:
     series = timeline.roles.first("loss") or timeline.roles.first("learning_rate")
     if series is not None and len(series) and timeline.step_axis.unit == "update":
         last = int(series.step.max())
-        ends = {last, last + 1} if done is None else {last - done + 1}
-        by_length = [r for r in readings if r.total_steps in ends]
+        least, most = (last, last + 1) if done is None else (last - done + 1, last - done + 1)
+        most += timeline.step_axis.cadence - 1  # so many updates may have come behind the last row
+        by_length = [r for r in readings if r.total_steps and least <= r.total_steps <= most]
         readings = tuple(by_length) or readings
     return readings
 

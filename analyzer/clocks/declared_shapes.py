@@ -31,6 +31,8 @@ def candidates(claim: Claim, peak: float, extras: Extras) -> Iterator[Candidate]
         return
     in_epochs = claim.family in ("step", "exponential")
     units = (claim.unit,) if claim.unit else (("epoch", "step") if in_epochs else ("step", "epoch"))
+    if claim.unit is None and _own_length(claim) in _run_lengths(claim):
+        units = ("step",)
     for unit in units:
         for total, width in _lengths(claim, unit):
             for schedule in shapes(claim, peak, total, width, extras):
@@ -61,10 +63,20 @@ def _warmup_in_steps(claim: Claim, peak: float, extras: Extras) -> Iterator[Cand
                 yield Candidate(schedule=stretched, unit="step")
 
 
+def _own_length(claim: Claim) -> float | None:
+    return first_number(claim.params, "T_max", "t_initial", "total_iters", "total_epochs")
+
+
+def _run_lengths(claim: Claim) -> set[float | None]:
+    """Updates of the whole run, in every reading: a schedule of this length counts them."""
+    whole = {math.floor(U * claim.epochs) for U in claim.per_epoch} if claim.epochs else set()
+    return {*(float(updates) for updates in whole), *([claim.max_steps] if claim.max_steps else ())}
+
+
 def _lengths(claim: Claim, unit: str) -> list[tuple[float | None, float]]:
     if unit == "step":
         return list(claim.pairs)
-    own = first_number(claim.params, "T_max", "t_initial", "total_iters", "total_epochs")
+    own = _own_length(claim)
     total = own if own is not None else claim.epochs
     widths = {0.0}
     if claim.warmup_epochs is not None:

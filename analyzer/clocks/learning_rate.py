@@ -28,6 +28,7 @@ NOTHING = 5e-7  # a column of zeros tells no digits; rates are seldom written wi
 FEW_LEVELS = 12  # distinct values, each held for some rows, that lie further apart than a smooth schedule's would
 APART = 1.5  # their least ratio: neighbours in the last printed digit are nearer
 LEVEL_PRECISION = 0.02  # relative
+HIGHEST = 1e100  # no rate is; its square is still a number
 LONG_GAP = 5  # usual distances between rows, over which the process may have been another's
 SAMPLE_ROWS = 320  # rows on which hypotheses are tried before all rows are
 
@@ -79,7 +80,7 @@ class Observed(Struct, frozen=True, kw_only=True, eq=False):
 
 def observe(timeline: Timeline, series: Series) -> Observed | None:
     """The rows of a series; None when fewer than two can be used."""
-    usable = np.isfinite(series.value)
+    usable = np.abs(series.value) < HIGHEST  # neither NaN nor infinity is
     step = series.step.copy()
     if (step == NO_STEP).all():
         step = np.arange(1, len(series) + 1, dtype=np.int64)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.clocks import schedule_families
 from analyzer.model import Floats
@@ -73,6 +74,17 @@ class Schedule(Struct, frozen=True, kw_only=True):
         if self.warmup <= 0 or family.covers_warmup:
             return value
         return np.where(p < self.warmup, warming(self, p), value)
+
+
+def at_height(schedule: Schedule, peak: float) -> Schedule:
+    """The same schedule with another peak: its floor stays, unless the whole curve is a multiple of its peak."""
+    if not families()[schedule.family].covers_warmup:
+        return replace(schedule, peak=peak)
+    times = peak / schedule.peak
+    return replace(
+        schedule, peak=peak, floor=times * schedule.floor, warmup_start=times * schedule.warmup_start,
+        parts=tuple(at_height(part, times * part.peak) for part in schedule.parts),
+    )  # fmt: skip
 
 
 def warming(schedule: Schedule, p: Floats) -> Floats:

@@ -346,3 +346,61 @@ def test_what_a_log_cannot_tell_apart_is_told(
 ) -> None:
     (clock,) = timeline_of(np.arange(1, 61), rates, declared, digits=9, metric=metric).schedulers
     assert clock.aliases == aliases
+
+
+@pytest.mark.parametrize(
+    ("skipped_at", "declared", "severities"),
+    [
+        pytest.param([60], True, ["warning"], id="one update, declared: a missed call looks the same"),
+        pytest.param([60], False, ["note"], id="one update, undeclared"),
+        pytest.param([50, 100], True, ["note"], id="two updates that chance puts at the ends of epochs"),
+        pytest.param([33, 61, 94], True, ["note"], id="three updates"),
+    ],
+)
+def test_updates_that_were_skipped_are_no_proof_of_a_fault(
+    skipped_at: list[int], declared: bool, severities: list[str]
+) -> None:
+    update = np.arange(400)
+    counter = update - np.searchsorted(skipped_at, update, side="right")
+    schedule = Schedule(family="cosine", peak=1e-3, warmup=20, total=400)
+    facts = {"scheduler": "cosine", "warmup_steps": 20, "max_steps": 400, "base_lr": 1e-3, "steps_per_epoch": 10}
+    clock = timeline_of(
+        update + 1, schedule(counter.astype(np.float64)), facts if declared else {}, digits=9,
+        epoch=(update // 10).astype(np.float64),
+    ).schedulers[0]  # fmt: skip
+    assert [one.severity for one in clock.deviations] == severities
+
+
+@pytest.mark.parametrize("height", [1e-3, 0.3, 7e-6])
+@pytest.mark.parametrize("every", [1, 7, 10])
+@pytest.mark.parametrize("floor", [0.0, 0.1])
+def test_a_height_that_nobody_declares_is_read_off_the_rows(height: float, every: int, floor: float) -> None:
+    step = np.arange(every, 401, every)
+    schedule = Schedule(family="cosine", peak=height, floor=floor * height, warmup=32, total=400)
+    declared = {"scheduler": "cosine", "warmup_steps": 32, "max_steps": 400, "min_lr": floor * height}
+    for share in (0.2, 0.5, 1.0):
+        rows = step[: int(share * len(step))]
+        clock = timeline_of(rows, schedule(rows - 1.0), declared, digits=5).schedulers[0]
+        assert clock.family == "cosine"
+        assert clock.peak_lr == pytest.approx(height, rel=1e-4)
+        assert not [one for one in clock.deviations if one.severity != "note"]
+
+
+@pytest.mark.parametrize(
+    ("places", "kinds"),
+    [
+        pytest.param([100, 200, 300], [], id="as declared"),
+        pytest.param([100, 200], ["family"], id="the last drop never came"),
+        pytest.param([50, 100, 150, 200, 250, 300, 350], ["rate"], id="twice as often"),
+        pytest.param([100, 230, 300], ["family"], id="one is late"),
+    ],
+)
+def test_every_declared_drop_is_looked_for(places: list[int], kinds: list[str]) -> None:
+    step = np.arange(400)
+    declared = {
+        "scheduler": "StepLR", "scheduler_interval": "step", "base_lr": 0.1, "max_steps": 400,
+        "scheduler_params": {"step_size": 100, "gamma": 0.5},
+    }  # fmt: skip
+    rate = 0.1 * 0.5 ** np.searchsorted(places, step, side="right")
+    clock = timeline_of(step, rate, declared, digits=6).schedulers[0]
+    assert [one.kind for one in clock.deviations if one.severity != "note"] == kinds

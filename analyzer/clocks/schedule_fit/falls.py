@@ -13,6 +13,10 @@ from analyzer.clocks.schedule_fit.parts import Parts, joined
 from analyzer.model import Floats
 
 GAUSS_NEWTON_STEPS = 15
+ENOUGH = 1e-3  # relative gain, below which a further step moves no row by a part of its half width
+HOPELESS = 1e4  # squared half widths a row: a right family halves them with every step, a wrong one does not
+NEAR_ENOUGH = 100.0  # the same, behind the last step: what is further off has another shape
+NEARLY = 1e-3  # relative: a height so near to a round number is that number, a floor so near to zero is zero
 
 
 def fall_through(
@@ -46,7 +50,7 @@ def one_fall(
     parts: Parts, rise: Rise | None, family: str, power: float, peaks: tuple[float, ...], floors: tuple[float, ...]
 ) -> Iterator[Fit]:
     y, tolerance = parts.y, parts.tolerance
-    last = min(parts.tail, parts.bottom + 1)
+    last = min(parts.tail, parts.bottom - 1 if _rebounds(parts, family) else parts.bottom + 1)
     first = parts.top_end if parts.top_end > parts.top else parts.top
     if last - first < 2:
         return
@@ -72,9 +76,26 @@ def one_fall(
             refined = _refined(parts, family, power, observed_top, low, rows, free)
             if refined is None:
                 continue
-            height, bottom, start, end = refined
-            for s, e in whole_first(start, end):
-                yield _falling(parts, rise, family, power, height, bottom, s, e)
+            yield from _ended(parts, rise, family, power, refined)
+            chosen = float(f"{refined[0]:.2g}")
+            if abs(chosen / refined[0] - 1) < NEARLY and "top" in free:  # people choose round numbers
+                bottom = 0.0 if refined[1] < NEARLY * chosen else refined[1]
+                again = _refined(parts, family, power, chosen, bottom, rows, ("start", "end"))
+                if again is not None:
+                    yield from _ended(parts, rise, family, power, again)
+
+
+def _ended(
+    parts: Parts, rise: Rise | None, family: str, power: float, found: tuple[float, float, float, float]
+) -> Iterator[Fit]:
+    top, low, start, end = found
+    for s, e in whole_first(start, end):
+        yield _falling(parts, rise, family, power, top, low, s, e)
+
+
+def _rebounds(parts: Parts, family: str) -> bool:
+    """Whether a cosine goes on past its end: the rate rises again, and its lowest rows may lie on either side."""
+    return family == "cosine" and parts.bottom < len(parts.y) - 1 and parts.tail == len(parts.y)
 
 
 def _with_ends(
@@ -113,7 +134,7 @@ def _with_ends(
 def _falling(
     parts: Parts, rise: Rise | None, family: str, power: float, top: float, low: float, start: float, end: float
 ) -> Fit:
-    clamp = not (family == "cosine" and parts.bottom < len(parts.y) - 1 and parts.tail == len(parts.y))
+    clamp = not _rebounds(parts, family)
 
     def value(at: Floats) -> Floats:
         r = (at - start) / max(end - start, 1e-12)
@@ -183,7 +204,9 @@ def _refined(
             break
         gain, guess = error - misfit(moved), moved
         error = misfit(guess)
-        if gain <= 1e-6 * error:
+        if gain <= ENOUGH * error or (gain <= error and error > HOPELESS * len(rows)):
             break
+    if error > NEAR_ENOUGH * len(rows):
+        return None
     floor = 0.0 if abs(guess["low"]) < 1e-7 * top else guess["low"]
     return guess["top"], floor, guess["start"], guess["end"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks import prices
-from analyzer.clocks.claim import Claim, finite_number
+from analyzer.clocks.claim import Claim, finite_number, first_number
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_families.conventions import USUAL_FLOORS
 from analyzer.clocks.schedule_fit import Fit, agrees, identified
@@ -15,6 +15,7 @@ from analyzer.clocks.scheduler.drops import drops_compared
 from analyzer.clocks.scheduler.explanations import (
     Explanation,
     clock_of_fit,
+    whole,
 )  # fmt: skip
 from analyzer.clocks.scheduler.lengths import USUAL, held_first, lengths_compared
 from analyzer.clocks.scheduler.mismatch import (
@@ -25,13 +26,14 @@ from analyzer.clocks.scheduler.mismatch import (
     height_is_seen,
     still_rising,
 )
-from analyzer.clocks.scheduler.tied import evidence_against, references, stated
+from analyzer.clocks.scheduler.tied import evidence_against, references, row_of, stated
 from analyzer.clocks.scheduler_clock import Deviation
 from analyzer.distinct import distinct
 from analyzer.model import Row, Severity
 from analyzer.timeline import Timeline
 
 FAR_ABOVE = 1.25  # times the highest rate: between two rows a warmup does not rise further
+USUAL_DIV = 25.0  # torch OneCycleLR: it begins at this part of its peak
 
 
 def with_own_parameters(
@@ -64,11 +66,20 @@ def with_own_parameters(
         reference = next(iter(references(claim, sample, 1)), None)
         first, evidence = evidence_against(timeline, rows, reference)
         shown_by = 0 if evidence and reference is not None else None
+        if told[0].kind == "horizon":
+            evidence += tuple(_over(timeline, rows, fit, axis))
         deviations = (_deviation(claim, rows, told, first, evidence, shown_by),)
     yield Explanation(
         price=price if claim.family is None or wrong else prices.CONVENTION,
         clock=clock_of_fit(rows, fit, deviations, axis=axis),
     )
+
+
+def _over(timeline: Timeline, rows: Observed, fit: Fit, axis: str) -> Iterator[Row]:
+    """The row at which a schedule ends before the run does."""
+    after = np.flatnonzero(rows.axes[axis] >= fit.end)
+    if len(after) >= FEWEST_FALLING:
+        yield row_of(timeline, rows, int(after[0]), f"the schedule ends here, at {whole(fit.end):.6g}")
 
 
 def _deviation(
@@ -165,10 +176,19 @@ def same_family(claim: Claim, fit: Fit, rows: Observed, axis: str) -> bool:
         (declared == "wsd" and read in ("linear", "cosine", "polynomial", "1-sqrt", "constant"))
         or (declared == "polynomial" and read == "linear" and power in (None, 1))
         or (declared == "exponential" and read == "step" and claim.params.get("staircase") is not False)
-        or (declared == "one-cycle" and read in ("cosine", "linear") and fit.rise is not None)
+        or (declared == "one-cycle" and read in ("cosine", "linear") and _rises_like_one_cycle(claim, fit))
         or (declared == "restarts" and read in ("cosine", "warm-restarts"))
         or (declared == "warm-restarts" and read == "cosine")
     )
+
+
+def _rises_like_one_cycle(claim: Claim, fit: Fit) -> bool:
+    """Whether a rise begins at a share of the peak, as one cycle does, and not at nothing."""
+    if fit.rise is None:
+        return False
+    begins = fit.peak / (first_number(claim.params, "div_factor", "div") or USUAL_DIV)
+    first = fit.rise.start if fit.rise.form == "cosine" else -fit.rise.slope * fit.rise.zero
+    return 0.5 * begins < first < 2 * begins  # a rise's zero is known to a step or so
 
 
 def _peak(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatch]:
@@ -177,6 +197,8 @@ def _peak(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatc
         return
     if still_rising(rows, fit) and fit.peak < declared:
         return
+    if top == 0 and 0 < declared - fit.peak <= 2 * (rows.rate[0] - rows.rate[1]):
+        return  # the decay had begun when the first row was written
     if not height_is_seen(rows, fit, axis, declared):
         yield Mismatch(kind="peak", what="", numbers={}, price=prices.ODD_VALUE, told=False)
         return
@@ -189,7 +211,7 @@ def _peak(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatc
 
 def _floor(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatch]:
     """A decay that goes below the declared floor, or is held above it; a floor that nobody declared."""
-    if fit.family not in ("linear", "cosine", "polynomial", "1-sqrt", "warm-restarts"):
+    if fit.family not in ("linear", "cosine", "polynomial", "1-sqrt", "warm-restarts", "exponential", "inverse-sqrt"):
         return
     if claim.min_lr is None:
         share = fit.floor / fit.peak

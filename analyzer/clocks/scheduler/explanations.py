@@ -38,8 +38,8 @@ def clock_of(
     return SchedulerClock(
         series=rows.series,
         family=schedule.family,
-        peak_lr=schedule.peak * tied.scale,
-        min_lr=schedule.floor * tied.scale,
+        peak_lr=schedule.peak,
+        min_lr=schedule.floor,
         warmup_steps=(schedule.warmup, schedule.warmup) if schedule.warmup > 0 else None,
         total_steps=(schedule.total, schedule.total) if finite else None,
         parameters=_parameters(schedule),

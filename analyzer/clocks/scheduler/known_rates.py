@@ -16,6 +16,8 @@ from analyzer.clocks.claim import Claim
 from analyzer.clocks.declared_shapes import Candidate
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.rate_axes import counts
+from analyzer.clocks.scheduler.tied import heights
+from analyzer.clocks.schedules import at_height
 from analyzer.distinct import distinct
 from analyzer.model import Floats
 
@@ -30,7 +32,6 @@ class RateLine(Struct, frozen=True, kw_only=True):
     axis: str
     rate: float
     origins: tuple[float, ...]
-    scale: float = 1.0  # of the height, where none is declared
     stepped: bool = True  # whole counts; else it is the schedule that is longer or shorter by this factor
 
 
@@ -69,22 +70,19 @@ def known_lines(
     places = np.stack([counter(line, few) for line in lines])
     free = claim.base_lr is None
     for candidate in candidates:
-        value = candidate.schedule(places)
-        scale, slack = np.ones(len(lines)), few.tolerance[None, :]
         if free:
-            top = np.argmax(value, axis=1)
-            height = value[np.arange(len(lines)), top]
-            with np.errstate(all="ignore"):
-                scale = np.where(height > 0, few.rate[top] / height, 1.0)
-            slack = STRETCHED * (slack + few.tolerance[top][:, None])
-        good = (np.abs(scale[:, None] * value - few.rate) <= slack).all(axis=1)
+            peak = heights(candidate.schedule, places, few)
+            good = np.isfinite(peak)
+        else:
+            peak = np.full(len(lines), candidate.schedule.peak)
+            good = np.asarray((np.abs(candidate.schedule(places) - few.rate) <= few.tolerance).all(axis=1))
         for number in np.flatnonzero(good).tolist():
             line = lines[number]
             if (native(candidate, line.axis) and line.rate == 1) or not possible(candidate, line.axis):
                 continue
-            line = replace(line, scale=float(scale[number]))
-            if all(passes(candidate, line, part, free=free) for part in (sample, rows)):
-                yield candidate, line
+            fitted = replace(candidate, schedule=at_height(candidate.schedule, float(peak[number])))
+            if all(passes(fitted, line, part, free=free) for part in (sample, rows)):
+                yield fitted, line
 
 
 def counter(line: RateLine, rows: Observed) -> Floats:
@@ -95,5 +93,5 @@ def counter(line: RateLine, rows: Observed) -> Floats:
 
 def passes(candidate: Candidate, line: RateLine, rows: Observed, *, free: bool) -> bool:
     """Whether a schedule at a count passes through every row."""
-    miss = np.abs(line.scale * candidate.schedule(counter(line, rows)) - rows.rate)
-    return bool((miss <= (2 * STRETCHED if free else 1.0) * rows.tolerance).all())
+    miss = np.abs(candidate.schedule(counter(line, rows)) - rows.rate)
+    return bool((miss <= (STRETCHED if free else 1.0) * rows.tolerance).all())

@@ -140,7 +140,10 @@ def _horizon(
     ratio = read.end / near
     return Mismatch(
         kind="horizon",
-        note=claim.family is None and min(abs(k - round(k)) for k in (ratio, 1 / ratio)) > EXACTLY,  # may be meant so
+        note=claim.family is None and (
+            min(abs(k - round(k)) for k in (ratio, 1 / ratio)) > EXACTLY  # may be meant so
+            or (ratio < 1 and x[-1] < fit.end)  # may be the first cycle of several
+        ),
         what=f"the schedule was built for {whole(read.end):.6g} {'epochs' if axis == 'epoch' else 'steps'}, "
         f"{near:.6g} are planned (ratio {ratio:.4g})",
         numbers={"schedule_steps": read.end, "planned_steps": near, "ratio": ratio},

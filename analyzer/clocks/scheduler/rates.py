@@ -194,7 +194,7 @@ def _told(
         rate=k,
         offset=line.origins[0] / k,
         stepped=line.stepped,
-        scale=line.scale,
+        height_read=claim.base_lr is None,
     )
     plain = "epoch" if candidate.unit == "epoch" and "epoch" in rows.axes else "step"
     reference = replace(tied, axis=plain, rate=1.0, offset=0.0) if plain in rows.axes else None

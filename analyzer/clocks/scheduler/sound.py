@@ -68,7 +68,7 @@ def first_value_twice(timeline: Timeline, claim: Claim, rows: Observed, tied: Ti
 def other_peak(timeline: Timeline, claim: Claim, rows: Observed, tied: Tied) -> Iterator[Deviation]:
     """The declared schedule at another height."""
     schedule, declared = tied.schedule, claim.base_lr
-    height = schedule.peak * tied.scale
+    height = schedule.peak
     if not declared or height <= 0 or abs(height / declared - 1) < OTHER_PEAK:
         return
     if any(

@@ -17,7 +17,7 @@ from analyzer.clocks.rate_axes import counts
 from analyzer.clocks.schedule_families.conventions import Extras
 from analyzer.clocks.schedule_fit import Fit, identify, line_through
 from analyzer.clocks.scheduler.counters import course_through, tabled
-from analyzer.clocks.schedules import Schedule, ending
+from analyzer.clocks.schedules import Schedule, at_height, ending
 from analyzer.distinct import distinct
 from analyzer.model import Floats, Row
 from analyzer.timeline import Timeline
@@ -27,8 +27,10 @@ OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1
 LATE = -2  # steps counted from 1, and a scheduler that lags one update: DeepSpeed's warmup schedules
 NEVER = 1e12  # an end beyond any log, for a decay that has not begun
 ESTIMATED = 1.5  # half widths, where a factor or the warmup's start was itself read off the log
+BEYOND = 2  # counts behind a warmup's end, by which conventions place it elsewhere
 FEW = 12  # rows on which a hypothesis is tried first
 MOST_REFERENCES = 60  # schedules whose counters are looked at row by row
+OF_AN_AXIS = 2  # that count the same events, before others have their turn
 FEWEST_FOLLOWED = 3  # rows in a row, before which a reference is taken by how plain it is
 
 
@@ -41,14 +43,14 @@ class Tied(Struct, frozen=True, kw_only=True, eq=False):
     rate: float = 1.0
     offset: float = 0.0
     stepped: bool = False  # the counter moves in whole numbers although rate is a fraction
-    scale: float = 1.0
+    height_read: bool = False  # off the log: nobody declares it, or the log has another
 
     def counter(self, x: Floats) -> Floats:
         p = self.rate * (x + self.offset)
         return np.floor(p + 1e-9) if self.stepped else p
 
     def at(self, x: Floats) -> Floats:
-        return self.scale * self.schedule(self.counter(x))
+        return self.schedule(self.counter(x))
 
     def on(self, rows: Observed) -> Floats:
         return self.at(rows.axes[self.axis])
@@ -120,7 +122,7 @@ def as_declared(claim: Claim, sample: Observed, rows: Observed) -> Tied | None:
                 free = peak != claim.base_lr  # the top itself may not be logged
                 if not free and not matches(tied, few).all():
                     continue
-                fitted = scaled(tied, sample, allowed=free)
+                fitted = at_its_height(tied, sample, declared=claim.base_lr is not None) if free else tied
                 if fitted is not None and matches(fitted, rows).all():
                     return fitted
         if claim.min_lr is not None or claim.family not in ending():
@@ -128,22 +130,69 @@ def as_declared(claim: Claim, sample: Observed, rows: Observed) -> Tied | None:
     return None
 
 
-def scaled(tied: Tied, rows: Observed, *, allowed: bool) -> Tied | None:
-    """The schedule if it passes through the rows; with a factor of its own where no height is declared."""
-    value = tied.on(rows)
-    if matches(tied, rows).all():
+def at_its_height(tied: Tied, rows: Observed, *, declared: bool) -> Tied | None:
+    """The schedule if it passes through the rows, at a height that the intervals of all rows admit.
+
+    Inside a warmup nothing but its slope is seen: there is no height to read.
+
+    Args:
+        declared: another height is.
+    """
+    schedule = tied.schedule
+    inside = isinstance(schedule, Schedule) and tied.counter(rows.axes[tied.axis]).max() < schedule.warmup + BEYOND
+    if matches(tied, rows).all() and not (inside and declared):
         return tied
-    top = int(np.argmax(value))
-    if not allowed or value[top] <= 0:
+    if not isinstance(schedule, Schedule) or inside:
         return None
-    factor = float(rows.rate[top] / value[top])
-    slack = rows.tolerance + rows.tolerance[top] * value / value[top]
-    return replace(tied, scale=factor) if (np.abs(factor * value - rows.rate) <= slack).all() else None
+    peak = float(heights(schedule, tied.counter(rows.axes[tied.axis])[None, :], rows)[0])
+    if not math.isfinite(peak):
+        return None
+    return replace(tied, schedule=at_height(schedule, peak), height_read=True)
+
+
+def heights(schedule: Schedule, counters: Floats, rows: Observed) -> Floats:
+    """Peak with which a schedule passes through all rows, one for each line of counters; NaN where there is none.
+
+    Args:
+        counters: shape (hypotheses, rows).
+    """
+    low, high = _peaks_by_row(schedule, counters, rows)
+    return _between(low.max(axis=1), high.min(axis=1))
+
+
+def _peaks_by_row(schedule: Schedule, counters: Floats, rows: Observed) -> tuple[Floats, Floats]:
+    """The interval of peaks that every row's interval admits: a rate is a straight line in the peak."""
+    with np.errstate(all="ignore"):
+        one, two = schedule(counters), at_height(schedule, 2 * schedule.peak)(counters)
+        ends = rows.rate - rows.tolerance, rows.rate + rows.tolerance
+        below, above = (schedule.peak * (1 + (end - one) / (two - one)) for end in ends)
+    moves = two - one > 1e-9 * schedule.peak
+    any_peak = np.abs(one - rows.rate) <= rows.tolerance
+    low = np.where(moves, below, np.where(any_peak, -np.inf, np.inf))
+    return low, np.where(moves, above, np.where(any_peak, np.inf, -np.inf))
+
+
+def _between(low: Floats, high: Floats) -> Floats:
+    with np.errstate(all="ignore"):
+        return np.where((low <= high) & (high > 0) & np.isfinite(low + high), 0.5 * (low + high), np.nan)
+
+
+def _at_followed_height(tied: Tied, rows: Observed) -> Tied:
+    """The schedule at the height with which it passes through the most rows from the first on."""
+    schedule, counter = tied.schedule, tied.counter(rows.axes[tied.axis])
+    if not isinstance(schedule, Schedule):
+        return tied
+    low, high = (side[0] for side in _peaks_by_row(schedule, counter[None, :], rows))
+    peaks = _between(np.maximum.accumulate(low), np.minimum.accumulate(high))
+    known = np.flatnonzero(np.isfinite(peaks))
+    if not len(known) or counter[known[-1]] < schedule.warmup + BEYOND:
+        return tied
+    return replace(tied, schedule=at_height(schedule, float(peaks[known[-1]])), height_read=True)
 
 
 def matches(tied: Tied, rows: Observed) -> Mask:
     """Which rows the schedule passes through."""
-    estimated = tied.scale != 1.0 or (isinstance(tied.schedule, Schedule) and tied.schedule.warmup_start > 0)
+    estimated = tied.height_read or (isinstance(tied.schedule, Schedule) and tied.schedule.warmup_start > 0)
     slack = ESTIMATED * rows.tolerance if estimated else rows.tolerance
     result: Mask = np.abs(tied.on(rows) - rows.rate) <= slack
     return result
@@ -174,23 +223,26 @@ def references(claim: Claim, sample: Observed, wanted: int) -> list[Tied]:
     if claim.family in (None, "plateau"):
         return []
     extras = extras_of(sample, own_totals(claim, sample))
+    extras = replace(extras, furthest=extras.furthest * (2 if wanted > 1 else 1))  # a counter may be doubled
     guesses = [extras]
     if claim.min_lr is None and claim.family in ending():
         guesses.append(replace(extras, usual_floors=True))
     peak = peaks_of(claim, sample)[0]
     followed: dict[object, tuple[int, int, int, Tied]] = {}  # the best phase of every schedule
-    for number, tied in enumerate(one for guess in guesses for one in hypotheses(claim, sample, peak, guess)):
+    for number, guessed in enumerate(one for guess in guesses for one in hypotheses(claim, sample, peak, guess)):
+        tied = guessed if claim.base_lr is not None else _at_followed_height(guessed, sample)
         good = matches(tied, sample)
         prefix = int(np.argmin(good)) if not good.all() else len(good)
         if prefix < FEWEST_FOLLOWED and tied.axis != axes_for(tied.unit, sample)[0]:
             continue
         total = -int(good.sum()) if prefix >= FEWEST_FOLLOWED else 0
-        key, score = (tied.schedule, tied.axis), (-prefix, total, number, tied)
+        key, score = (guessed.schedule, tied.axis), (-prefix, total, number, tied)
         if key not in followed or score[:3] < followed[key][:3]:
             followed[key] = score
     in_turn = sorted(followed.values(), key=lambda one: one[:3])[:MOST_REFERENCES]
     reached = [_reaches_every_row(one[3], sample) for one in in_turn] if wanted > 1 else [True] * len(in_turn)
-    order = sorted(range(len(in_turn)), key=lambda k: (not reached[k], k))
+    axes = [counts(one[3].axis) for one in in_turn]
+    order = sorted(range(len(in_turn)), key=lambda k: (axes[:k].count(axes[k]) // OF_AN_AXIS, not reached[k], k))
     return [in_turn[k][3] for k in order[:wanted]]
 
 

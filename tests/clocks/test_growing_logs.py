@@ -1,0 +1,69 @@
+"""A log that grows: what is told of its beginning stays true to its end, whatever comes behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from msgspec.structs import replace
+
+from analyzer.reconstruction import reconstruct
+from analyzer.timeline import Timeline
+from tests.clocks.schedule_runs import Fault, made_run
+
+SHARES = (0.01, 0.03, 0.06, 0.1, 0.17, 0.25, 0.4, 0.6, 0.8, 0.95, 1.0)
+FEWEST = 4  # rows
+WITHHELD: tuple[tuple[str, ...], ...] = ((), ("base_lr",), ("scheduler", "scheduler_params"))
+TRUE_OF: dict[Fault, set[str]] = {
+    "horizon": {"horizon", "rate", "floor", "overrun"},
+    "rate": {"rate", "horizon", "warmup"},
+    "warmup": {"warmup", "rate"},
+    "jump": {"jump", "isolated"},
+    "lag": {"lag", "skipped"},
+    "frozen": {"frozen"},
+    "restart": {"restart"},
+    "doubled": {"restart"},
+    "per-epoch": {"per-epoch", "lead"},  # of one epoch's end no other is known
+}
+
+
+def prefixes(timeline: Timeline) -> Iterator[tuple[float, Timeline]]:
+    """The log as it stood after a share of its rows."""
+    view = timeline.run.views[0]
+    for share in SHARES:
+        cut = {}
+        for tag, series in view.series.items():
+            rows = slice(0, int(share * len(series)))
+            cut[tag] = replace(
+                series, step=series.step[rows], value=series.value[rows], wall_time=series.wall_time[rows],
+                source=series.source[rows], row=series.row[rows],
+            )  # fmt: skip
+        if min(len(series) for series in cut.values()) >= FEWEST:
+            run = replace(timeline.run, views=(replace(view, series=cut),))
+            yield share, reconstruct(run, timeline.declared, last="schedulers")
+
+
+def loud(timeline: Timeline) -> list[tuple[str, str, str]]:
+    assert not timeline.failed
+    found = (deviation for clock in timeline.schedulers for deviation in clock.deviations)
+    return [(one.kind, one.severity, one.what) for one in found if one.severity != "note"]
+
+
+@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("withheld", WITHHELD)
+def test_no_beginning_of_a_healthy_log_has_a_finding(seed: int, withheld: tuple[str, ...]) -> None:
+    made = made_run(seed)
+    assert made is not None
+    facts = {key: fact for key, fact in made.timeline.declared.facts.items() if key not in withheld}
+    timeline = replace(made.timeline, declared=replace(made.timeline.declared, facts=facts))
+    for share, part in prefixes(timeline):
+        assert not loud(part), (share, made.recipe)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("fault", TRUE_OF)
+def test_what_a_beginning_of_a_faulty_log_tells_is_true_of_the_whole(seed: int, fault: Fault) -> None:
+    made = made_run(seed, fault)
+    assert made is not None
+    for share, part in prefixes(made.timeline):
+        assert {kind for kind, _, _ in loud(part)} <= TRUE_OF[fault], (share, loud(part), made.recipe)
