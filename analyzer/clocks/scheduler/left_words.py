@@ -179,7 +179,8 @@ def shifts_told(
     if not len(shifts):
         return
     lapsed = at_lap_ends(rows, [change.place for change in shifts])
-    passed = np.array([x[change.place] - x[max(change.place - 1, 0)] for change in shifts])
+    since = [change.since if change.since >= 0 else change.place for change in shifts]  # from where it may have waited
+    passed = np.array([x[c.place] - x[row - 1] if row else np.inf for c, row in zip(shifts, since, strict=True)])
     goes_back = bool((-sizes > passed).any())  # no update that was skipped takes back one that was made
     same = len(set(sizes.tolist())) == 1
     gaps = np.diff([change.place for change in shifts])

@@ -27,6 +27,7 @@ OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1
 LATE = -2  # steps counted from 1, and a scheduler that lags one update: DeepSpeed's warmup schedules
 NEVER = 1e12  # an end beyond any log, for a decay that has not begun
 ESTIMATED = 1.5  # half widths, where a factor or the warmup's start was itself read off the log
+MOST_DIGITS = 4  # of a peak that somebody chose
 BEYOND = 2  # counts behind a warmup's end, by which conventions place it elsewhere
 FEW = 12  # rows on which a hypothesis is tried first
 MOST_REFERENCES = 60  # schedules whose counters are looked at row by row
@@ -173,8 +174,15 @@ def _peaks_by_row(schedule: Schedule, counters: Floats, rows: Observed) -> tuple
 
 
 def _between(low: Floats, high: Floats) -> Floats:
+    """The roundest number of an interval: people choose such peaks; NaN where it is empty."""
     with np.errstate(all="ignore"):
-        return np.where((low <= high) & (high > 0) & np.isfinite(low + high), 0.5 * (low + high), np.nan)
+        middle = np.where((low <= high) & (high > 0) & np.isfinite(low + high), 0.5 * (low + high), np.nan)
+        chosen = middle.copy()
+        for digits in range(MOST_DIGITS, 0, -1):
+            unit = 10.0 ** (np.floor(np.log10(middle)) - digits + 1)
+            rounded = np.round(middle / unit) * unit
+            chosen = np.where((rounded >= low) & (rounded <= high), rounded, chosen)
+        return chosen
 
 
 def _at_followed_height(tied: Tied, rows: Observed) -> Tied:
@@ -241,9 +249,10 @@ def references(claim: Claim, sample: Observed, wanted: int) -> list[Tied]:
             followed[key] = score
     in_turn = sorted(followed.values(), key=lambda one: one[:3])[:MOST_REFERENCES]
     reached = [_reaches_every_row(one[3], sample) for one in in_turn] if wanted > 1 else [True] * len(in_turn)
-    axes = [counts(one[3].axis) for one in in_turn]
-    order = sorted(range(len(in_turn)), key=lambda k: (axes[:k].count(axes[k]) // OF_AN_AXIS, not reached[k], k))
-    return [in_turn[k][3] for k in order[:wanted]]
+    best = [in_turn[k][3] for k in sorted(range(len(in_turn)), key=lambda k: (not reached[k], k))]
+    events = [counts(tied.axis) for tied in best]
+    order = sorted(range(len(best)), key=lambda k: (events[:k].count(events[k]) // OF_AN_AXIS, k))
+    return [best[k] for k in order[:wanted]]
 
 
 def _reaches_every_row(tied: Tied, rows: Observed) -> bool:
