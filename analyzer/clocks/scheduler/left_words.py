@@ -163,6 +163,11 @@ def scale_fell(view: View, steps: Ints) -> bool:
     return False
 
 
+def has_scaler(view: View) -> bool:
+    """Whether the log shows a loss scaler's own series: what it did not skip was not skipped."""
+    return any(SCALER.search(tag) and len(series) >= 2 for tag, series in view.series.items())
+
+
 def shifts_told(
     timeline: Timeline, claim: Claim, rows: Observed, left: Left, waits: list[CounterChange], before: dict[int, float]
 ) -> Iterator[tuple[float, Deviation | None]]:
@@ -220,7 +225,7 @@ def shifts_told(
         return
     word = "falls behind" if sizes[0] < 0 else "runs ahead"
     what = f"the scheduler {word} by {abs(sizes[0]):g} at step {step} and stays so"
-    once = sizes.tolist() == [-1.0] and updates  # what a loss scaler does as well: no proof of a fault
+    once = sizes.tolist() == [-1.0] and updates and not has_scaler(timeline.view)  # a loss scaler does so as well
     if once:
         what += ": a call that was missed, or an update that was skipped"
     if len(sizes) > 1:
