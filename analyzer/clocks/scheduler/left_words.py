@@ -184,7 +184,7 @@ def shifts_told(
     if not len(shifts):
         return
     lapsed = at_lap_ends(rows, [change.place for change in shifts])
-    since = [change.since if change.since >= 0 else change.place for change in shifts]  # from where it may have waited
+    since = [change.place if change.since is None else change.since for change in shifts]  # where it may have begun
     passed = np.array([x[c.place] - x[row - 1] if row else np.inf for c, row in zip(shifts, since, strict=True)])
     goes_back = bool((-sizes > passed).any())  # no update that was skipped takes back one that was made
     same = len(set(sizes.tolist())) == 1
