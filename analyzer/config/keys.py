@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from analyzer.spelling import nearest, plain
 
 KEYS: dict[str, str] = {
@@ -53,10 +55,18 @@ def scheduler_names() -> tuple[str, ...]:
     return (*(name for family in families().values() for name in family.spelled.split()), *OWN_SCHEDULES)
 
 
+def _amount(value: object) -> float:
+    """A number as a double: one that none holds is infinite, and what is no number is none."""
+    try:
+        return float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:
+        return math.inf
+
+
 def why_not(key: str, value: object) -> str:
     """What is wrong with the value of a known key, and what it should be; empty when nothing is."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    amount = float(value) if isinstance(value, (int, float)) else float("nan")
+    amount = _amount(value)
     if key in COUNTS and not (number and amount > 0 and amount.is_integer()):
         return "expected a positive whole number"
     if key in POSITIVE and not (number and 0 < amount < float("inf")):
