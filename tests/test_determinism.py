@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,9 +38,34 @@ listdir = os.listdir
 os.scandir = backwards(os.scandir)
 os.listdir = lambda path=".": listdir(path)[::-1]
 """
-RUN = "from analyzer.cli import main; main()"
-EVERYTHING = ["check", "fixtures", "--no-cache", "--fail-on", "never", "-v"]
-PAGE = ["report", "fixtures/runs/transformers-resumed", "fixtures/runs/keras-resumed", "--no-cache", "-o", "out.html"]
+RUN = """
+import contextlib, json, sys
+from analyzer.cli import main
+
+for command in json.loads(sys.argv[1]):
+    with contextlib.suppress(SystemExit):
+        main(command)
+"""
+RESUMED, RESUMED_TOO = "fixtures/runs/transformers-resumed", "fixtures/runs/keras-resumed"
+COMMANDS = [  # of every one that writes, its files; what goes to the terminal is compared as well
+    [*("check", "fixtures", "--fail-on", "never", "-v"), *(p for f in FORMATS for p in ("-o", f"{f}:out.{f}"))],
+    ["check", RESUMED, "--write-baseline", "--baseline", "out.baseline"],
+    ["report", RESUMED, RESUMED_TOO, "-o", "out.html"],
+    ["plot", RESUMED, "-o", "out.png"],
+    ["plot", RESUMED, "-o", "out.svg", "--kind", "schedule"],
+    ["plot", RESUMED, "-o", "out.pdf", "--kind", "resume"],
+    ["export", RESUMED, RESUMED_TOO, "-o", "out.csv"],
+    ["export", RESUMED, RESUMED_TOO, "-o", "out.parquet"],
+    ["compare", "fixtures/compare/batch-16", "fixtures/compare/batch-64", "-o", "out.compared.html"],
+    ["timeline", RESUMED, RESUMED_TOO],
+    ["repair", "replayed.csv", "-o", "out.repaired"],
+    ["plan", "--dataset-size", "1000", "--batch-size", "32", "--epochs", "3"],
+    ["rules"],
+    ["formats"],
+    ["explain", "SCH002"],
+    ["watch", RESUMED, "--every", "0.05", "--idle", "0"],
+]
+WITH_JOBS = ("check", "report", "plot", "watch")
 
 VARIATIONS: dict[str, tuple[dict[str, str], str, list[str]]] = {
     # environment, code that runs before, further options
@@ -51,22 +77,27 @@ VARIATIONS: dict[str, tuple[dict[str, str], str, list[str]]] = {
 
 
 def written(folder: Path, environment: dict[str, str], before: str, more: list[str]) -> dict[str, bytes]:
-    """Every output format of an audit of the fixtures, and the page of two runs with its pictures."""
+    """Every file that a command writes, and what the commands print, times of day left out."""
     folder.mkdir()
     (folder / ".git").mkdir()
     (folder / "fixtures").symlink_to(FIXTURES)
-    outputs = [part for name in FORMATS for part in ("-o", f"{name}:out.{name}")]
-    known = {"PYTHONHASHSEED": "0", "TZ": "UTC", "COLUMNS": "100"}
-    for command in ([*EVERYTHING, *outputs], PAGE):
-        subprocess.run(
-            [sys.executable, "-c", before + RUN, *command, *more],
-            cwd=folder,
-            env={**os.environ, **known, **environment},
-            capture_output=True,
-            check=True,
-        )
-    found = {name: (folder / f"out.{name}").read_bytes() for name in (*FORMATS, "html")}
-    assert len(json.loads(found["json"])["runs"]) > 40
+    replayed = "".join(f"{step},{1 / step:.5f}\n" for step in (*range(1, 60), *range(40, 90)))
+    (folder / "replayed.csv").write_text("step,loss\n" + replayed)
+    known = {"PYTHONHASHSEED": "0", "TZ": "UTC", "COLUMNS": "100", "XDG_CACHE_HOME": str(folder / "cache")}
+    commands = [[*one, *more] if one[0] in WITH_JOBS else one for one in COMMANDS]
+    done = subprocess.run(
+        [sys.executable, "-c", before + RUN, json.dumps(commands)],
+        cwd=folder,
+        env={**os.environ, **known, **environment},
+        capture_output=True,
+        check=True,
+    )
+    assert b"Error" not in done.stderr, done.stderr.decode()
+    files = [path for path in sorted(folder.rglob("out.*")) if path.is_file()]
+    files += sorted(path for path in folder.glob("out.repaired/**/*") if path.is_file())
+    found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    found["printed"] = re.sub(rb"\b\d\d:\d\d:\d\d ", b"", done.stdout)
+    assert len(json.loads(found["out.json"])["runs"]) > 40 and len(found) > len(FORMATS) + 9
     return found
 
 
@@ -80,5 +111,5 @@ def test_the_same_bytes(
     environment: dict[str, str], before: str, more: list[str], as_ever: dict[str, bytes], tmp_path: Path
 ) -> None:
     found = written(tmp_path / "folder", environment, before, more)
-    different = [name for name in found if found[name] != as_ever[name]]
-    assert not different
+    different = [name for name in found if found[name] != as_ever.get(name)]
+    assert not different and set(found) == set(as_ever)

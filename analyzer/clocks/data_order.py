@@ -7,10 +7,13 @@ so a log whose first life already contains the pattern twice proves nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
-from analyzer.clocks.session_map import Join, SessionMap
+from analyzer.clocks.session_map import SessionMap
 from analyzer.model import Floats, Series
 from analyzer.roles import Roles
 
@@ -36,14 +39,22 @@ class Repeat(Struct, frozen=True, kw_only=True, eq=False):
     like_last: int
     correlation: float
     rows: int
+    join: int = 0  # the number of the one that starts it
 
 
-def repeated_pattern(roles: Roles, session_map: SessionMap, join: Join) -> Repeat | None:
-    """The repeat that a join starts, if its session sees the data of the one before again while the steps go on."""
+def repeated_patterns(roles: Roles, session_map: SessionMap) -> Iterator[Repeat]:
+    """The repeats that joins start: their session sees the data of the one before again while the steps go on."""
     series = roles.first("loss")
-    if series is None or join.step != "continued":
-        return None
-    before, after = session_map.slices(series)[join.before : join.after + 1]
+    if series is None:
+        return
+    sessions = session_map.slices(series)
+    for join in session_map.joins:
+        found = _repeat(series, *sessions[join.before : join.after + 1]) if join.step == "continued" else None
+        if found is not None:
+            yield replace(found, join=join.index)
+
+
+def _repeat(series: Series, before: slice, after: slice) -> Repeat | None:
     n = min(before.stop - before.start, after.stop - after.start)
     if n < ROWS:
         return None

@@ -62,6 +62,10 @@ class Join(Struct, frozen=True, kw_only=True):
     witnesses: Mapping[str, Witness] = field(default_factory=dict)  # what loss, learning rate and epoch did there
 
 
+ROW_BITS = 40  # of a key of a row: its file above, its number in the file below
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
+
+
 class SessionMap(Struct, frozen=True, kw_only=True, eq=False):
     """Sessions in the order of their starts, the joins between them, and where each view was cut."""
 
@@ -77,7 +81,7 @@ class SessionMap(Struct, frozen=True, kw_only=True, eq=False):
             return np.zeros(len(series), dtype=np.int64)
         keys = np.array([_key(source, row) for source, row, _ in self.starts], dtype=np.int64)
         session = np.array([session for _, _, session in self.starts], dtype=np.int64)
-        at = np.searchsorted(keys, (series.source.astype(np.int64) << 40) + series.row, side="right") - 1
+        at = np.searchsorted(keys, (series.source.astype(np.int64) << ROW_BITS) + series.row, side="right") - 1
         return session[np.maximum(at, 0)]
 
     def bounds(self, series: Series) -> Ints:
@@ -88,11 +92,10 @@ class SessionMap(Struct, frozen=True, kw_only=True, eq=False):
         if len(self.sessions) < 2 or not self.starts:
             return np.array([0, *[len(series)] * max(1, len(self.sessions))])
         source, row, session = (np.array(column, dtype=np.int64) for column in zip(*self.starts, strict=True))
-        source = source.astype(series.source.dtype)
-        begin, end = (np.searchsorted(series.source, source, side=side) for side in ("left", "right"))
-        here = np.flatnonzero(begin < end)  # starts in files that hold points of this series
-        inside = [np.searchsorted(series.row[begin[at] : end[at]], row[at]) for at in here.tolist()]
-        place = np.append(begin[here] + np.array(inside, dtype=np.int64), len(series))
+        begin, end = (np.searchsorted(series.source, source.astype(series.source.dtype), side=s) for s in _SIDES)
+        here = begin < end  # starts in files that hold points of this series
+        written = (series.source.astype(np.int64) << ROW_BITS) + series.row
+        place = np.append(np.searchsorted(written, (source[here] << ROW_BITS) + row[here]), len(series))
         first: Ints = place[np.searchsorted(session[here], np.arange(len(self.sessions) + 1))]
         return first
 
@@ -102,7 +105,7 @@ class SessionMap(Struct, frozen=True, kw_only=True, eq=False):
 
 
 def _key(source: int, row: int) -> int:
-    return (source << 40) + row
+    return (source << ROW_BITS) + row
 
 
 class Copies(Struct, frozen=True, kw_only=True, eq=False):

@@ -198,12 +198,15 @@ def _projected(view: View, joins: Sequence[Join], own: Sequence[Join]) -> list[t
 
 def _starts(view: View, cuts: Sequence[tuple[Cut, int]]) -> tuple[tuple[int, int, int], ...]:
     """(source, row, session) for every source of a view and every cut."""
-    order = {source: index for index, source in enumerate(view.sources)}
+    inside: dict[int, list[tuple[int, int]]] = {}
+    for (source, row), session in cuts:
+        inside.setdefault(source, []).append((row, session))
     starts: list[tuple[int, int, int]] = []
+    earlier = 0  # the last session that began in a file before
     for source in view.sources:
-        earlier = [session for cut, session in cuts if order[cut[0]] < order[source]]
-        starts.append((source, -1, max(earlier, default=0)))
-        starts += [(source, cut[1], session) for cut, session in cuts if cut[0] == source]
+        starts.append((source, -1, earlier))
+        starts += [(source, row, session) for row, session in inside.get(source, ())]
+        earlier = max([earlier, *(session for _, session in inside.get(source, ()))])
     return tuple(sorted(starts))
 
 

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.data_order import repeated_pattern
+from analyzer.clocks.data_order import repeated_patterns
 from analyzer.clocks.epoch_clock import Break, EpochClock
 from analyzer.clocks.label_in_force import label_in_force
 from analyzer.clocks.labels import relabelled_steps
@@ -61,10 +61,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if told:
         yield from told
         return
-    for join in timeline.joins:
-        repeat = repeated_pattern(timeline.roles, timeline.session_map, join)
-        if repeat is None:
-            continue
+    for repeat in repeated_patterns(timeline.roles, timeline.session_map):
         yield Finding(
             severity="warning",
             message=f"the loss of steps {repeat.first_step} to {repeat.last_step} repeats the batch-to-batch "
@@ -79,7 +76,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
                 timeline.row(repeat.series, repeat.index_before, "first row of the pattern"),
                 timeline.row(repeat.series, repeat.index_after, "the same batch again"),
             ),
-            join=join.index,
+            join=repeat.join,
         )
         found += 1
     if not found and (clock is None or clock.labels is None) and not timeline.joins:
