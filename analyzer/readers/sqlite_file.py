@@ -8,6 +8,7 @@ while it was read, or copied, is read again.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import stat
@@ -18,6 +19,9 @@ from typing import TypeVar
 from urllib.parse import quote
 
 MAGIC = b"SQLite format 3\x00"
+SHORTEST_LIMIT = 1 << 20  # bytes of a cell; none is longer than its file, unless it is computed
+STEPS_AT_ONCE = 100_000  # of SQLite's machine, between two looks at what a file makes it do
+LEAST_STEPS, STEPS_A_BYTE = 50_000_000, 100  # a second or two; reading a row of ten bytes takes some dozens
 TIMES = 5  # a database that changes during each of so many reads is being written all the time
 
 Found = TypeVar("Found")
@@ -37,7 +41,8 @@ def read_database(path: Path, work: Callable[[sqlite3.Connection], Found]) -> Fo
         try:
             with _opened(path, before) as connection:
                 connection.text_factory = text_in  # a cell that is no UTF-8 costs itself
-                connection.execute("PRAGMA trusted_schema = OFF")  # nothing that the file defines is run
+                connection.execute("PRAGMA trusted_schema = OFF")  # no function with effects that the file names is run
+                _bound(connection, sum(one[0] for one in before if one is not None))
                 found = work(connection)
         except sqlite3.Error as raised:
             error = raised
@@ -50,6 +55,14 @@ def read_database(path: Path, work: Callable[[sqlite3.Connection], Found]) -> Fo
         if error is not None and _state(path) == before:
             raise error
     raise error or sqlite3.OperationalError(f"another process writes to it: it changed during {TIMES} reads")
+
+
+def _bound(connection: sqlite3.Connection, size: int) -> None:
+    """Stop what a file computes instead of holding it: a view without an end, columns of megabytes made of nothing."""
+    looks = itertools.count(1)
+    most = (LEAST_STEPS + STEPS_A_BYTE * size) // STEPS_AT_ONCE
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(SHORTEST_LIMIT, size))
+    connection.set_progress_handler(lambda: int(next(looks) > most), STEPS_AT_ONCE)
 
 
 @contextmanager
@@ -110,7 +123,8 @@ def tables_of(path: Path, head: bytes) -> dict[str, set[str]]:
 
 
 def _tables(connection: sqlite3.Connection) -> dict[str, set[str]]:
-    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    listed = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    names = [name for (name,) in listed if isinstance(name, str)]  # a damaged one may be missing or a number
     columns = {name: connection.execute(f"PRAGMA table_info({_quoted(name)})").fetchall() for name in names}
     return {name: {row[1] for row in found} for name, found in columns.items()}
 

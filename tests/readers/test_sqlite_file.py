@@ -146,3 +146,30 @@ def test_a_damaged_schema_is_no_exception(tmp_path: Path) -> None:
     assert tables_of(path, MAGIC) == {}
     with pytest.raises(sqlite3.Error):
         read_database(path, numbers)
+
+
+ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c"
+COMPUTED = {
+    "a view without an end": f"CREATE VIEW numbers AS {ENDLESS}",
+    "columns of megabytes made of nothing": "CREATE TABLE rows (x); INSERT INTO rows VALUES (1);"
+    "ALTER TABLE rows ADD COLUMN n AS (hex(zeroblob(900000000)));CREATE VIEW numbers AS SELECT n FROM rows",
+}
+
+
+@pytest.mark.parametrize("schema", COMPUTED.values(), ids=COMPUTED)
+def test_what_a_file_computes_is_stopped(tmp_path: Path, schema: str) -> None:
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(schema)
+    with pytest.raises(sqlite3.Error):
+        read_database(path, lambda connection: sum(1 for _ in connection.execute("SELECT n FROM numbers")))
+
+
+def test_a_table_whose_name_is_damaged_is_left_out(tmp_path: Path) -> None:
+    path = plain(tmp_path / "x.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE others (n)")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET name = 5 WHERE name = 'others'")
+        connection.commit()
+    assert set(tables_of(path, MAGIC)) <= {"numbers"}
