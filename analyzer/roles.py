@@ -104,7 +104,8 @@ _NOT_LEARNING_RATE = re.compile(
     re.I,
 )
 _LOSS = re.compile(
-    r"loss|(?:^|[/_ ])(?:nll|cost)(?:[/_ ]|$)|cross[_ ]?entropy|(?:^|[/_])xent|(?:^|[/_])mse$|objective$",
+    r"loss|(?:^|[/_ ])nll(?:[/_ ]|$)|^(?:(?:train(?:ing)?|val(?:id(?:ation)?)?|test)[/_ ])?cost$|cross[_ -]?entropy"
+    r"|ce-mean-words|(?:^|[/_])xent|(?:^|[/_])mse$|objective$",
     re.I,
 )
 _NOT_LOSS = re.compile(

@@ -17,7 +17,8 @@ from analyzer.regular_files import content_of
 from analyzer.written_numbers import number_written
 
 # xgboost/callback.py, EvaluationMonitor: "[%d]" and "\t%s:%.5f"; lightgbm/callback.py, log_evaluation: "[%d]\t%s: %g"
-ROUND = re.compile(r"\[([0-9]{1,15})\]\t(?=[^\t:]+:)")
+# catboost/libs/logging: "%d:\tlearn: %.7f\ttest: %.7f\tbest: %.7f (%d)\ttotal: 1.2s"
+ROUND = re.compile(r"(?:\[([0-9]{1,15})\]|([0-9]{1,15}):)\t(?=[^\t:]+:)")
 DIALECT = Dialect(step_columns=("round",), counts="step")
 LINES_NEEDED = 2  # one line of this shape is chance
 
@@ -37,7 +38,7 @@ def parse(data: bytes, name: str) -> Reading:
     for row, line in enumerate(ended, start=1):
         if found := ROUND.match(line):
             rows.append(row)
-            entries.append({"round": int(found[1]), **metrics_of(line[found.end() :])})
+            entries.append({"round": int(found[1] or found[2]), **metrics_of(line[found.end() :])})
     if not entries:
         return unreadable(name, "boosting", "no line of a boosting round", problems)
     source = Source(path=name, format="boosting", line_numbers=True)

@@ -188,5 +188,5 @@ READER = Reader(
     step="the column `Step` (the Trainer's updates, from 1), else the epoch",
     epoch="the Trainer's fraction, printed with two to four decimals",
     learning_rate="as written; a model card has none",
-    priority=-15,
+    priority=-9,  # before CSV, to which a bar is a delimiter
 )

@@ -36,6 +36,7 @@ FOR_OTHER_FILES = (  # than a small table
     "analyzer.readers.stdout.patterns",
     "analyzer.readers.stdout.general",
     "analyzer.explaining",
+    "analyzer.readers.stdout.programs",
     "analyzer.readers.tfevents.file",
 )
 PROBE = """

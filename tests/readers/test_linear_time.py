@@ -15,10 +15,10 @@ import analyzer.readers
 from analyzer import roles
 from analyzer.config import framework_names, sidecars
 from analyzer.readers import all_readers
-from analyzer.readers.stdout import patterns
+from analyzer.readers.stdout import programs
 from tests.readers.linear_time import attacks
 
-LINE_PATTERNS = {f"{line.name}: starts": line.starts for line in patterns.LINES}
+LINE_PATTERNS = {f"{line.name}: starts": line.starts for line in programs.LINES}
 FROM_THE_START = ("_KEY", "_STAMP", "_TENSOR", "_MLPERF_METRIC", "_SPACE", "_BETWEEN", "LINE")  # never searched for
 
 
@@ -40,7 +40,7 @@ def test_no_pattern_takes_more_than_linear_time(name: str, pattern: re.Pattern[s
 
 
 @pytest.mark.parametrize(
-    "pattern", dict.fromkeys(line.pairs for line in patterns.LINES if line.pairs), ids=lambda one: one.pattern
+    "pattern", dict.fromkeys(line.pairs for line in programs.LINES if line.pairs), ids=lambda one: one.pattern
 )
 def test_pairs_are_found_in_linear_time(pattern: re.Pattern[str]) -> None:
     for text in attacks(pattern):

@@ -57,7 +57,7 @@ def places_of(columns: Sequence[Column], rows: int, wall: Floats) -> Places | No
         if made is None:
             continue
         lap, length, whole = made
-        lap = lap - lap[0] if whole and lap[0] in (0, 1) else lap
+        lap = lap - (0 if (lap == 0).any() else 1)  # labels that never are 0 begin with 1
         step = lap * length + place.astype(np.int64)
         label = np.full(rows, np.nan)
         label[labels.positions(rows)] = labels.value

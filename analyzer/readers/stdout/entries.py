@@ -25,12 +25,11 @@ from analyzer.readers.stdout.patterns import (
     ASSIGNED,
     WALL,
     Entry,
-    Patterns,
-    begins_as_known,
     number_of,
     pairs_of,
 )
 from analyzer.readers.stdout.places import BAR, BARS
+from analyzer.readers.stdout.programs import Patterns, begins_as_known
 from analyzer.readers.stdout.tables import Tables
 from analyzer.readers.text_file import Lines
 from analyzer.written_numbers import MOST_DIGITS, holds_a_number_beyond_a_double

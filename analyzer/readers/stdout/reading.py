@@ -24,8 +24,9 @@ from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.json_lines import TELLING_ROLES
 from analyzer.readers.stdout.entries import OVERWRITTEN, entries_of
 from analyzer.readers.stdout.laps import TOTALS, axis_of
-from analyzer.readers.stdout.patterns import GENERIC, LINES, WALL, Entry
+from analyzer.readers.stdout.patterns import GENERIC, WALL, Entry
 from analyzer.readers.stdout.places import BAR
+from analyzer.readers.stdout.programs import LINES
 from analyzer.readers.text_file import Lines, decode, lines_of, unpack, unreadable, why_not_text
 from analyzer.readers.whole_end import with_a_whole_end
 from analyzer.roles import role_of_tag
