@@ -304,3 +304,12 @@ def test_rows_of_an_evaluation_are_not_counted_as_steps() -> None:
     reading = read(text)
     assert [step for step, _ in points(reading, "loss")] == [1, 2, 3, 4]
     assert [step for step, _ in points(reading, "eval_loss")] == [3]
+
+
+def test_a_step_of_minus_one_behind_others_is_none() -> None:
+    from analyzer.readers import csv_table
+
+    text = "epoch,steps,loss\n" + "".join(f"{e},{s},0.5\n" for e in (0, 1) for s in (100, 200, -1))
+    reading = csv_table.parse(text.encode(), "eval_results.csv")
+    step = next(one for one in reading.series if one.tag == "loss").step
+    assert [int(one) for one in step if one >= 0] == [100, 200, 100, 200]

@@ -21,6 +21,7 @@ from analyzer.roles import role_of_tag
 
 NO_LOG = "not a training log: no column counts steps or epochs, and none is a loss or a learning rate"
 _OF_VALIDATION = re.compile(r"(?:valid(?:ation)?|val|eval|test|dev)[/_. ](.+)$")
+NONE_TOLD = -1  # behind a step that counts: an evaluation at an epoch's end, as sentence-transformers writes it
 SHARE_OF_NUMBERS = 0.5  # a column is numeric when at least this share of its cells are numbers
 OFF_A_UNIT = 0.05  # a count that was divided by 1000 is off by rounding only
 _NAMES_OF_A_ROW = re.compile(
@@ -194,16 +195,19 @@ def _steps(
     if column is None:
         return _ordinals(columns, rows), []
     whole = whole_steps(column.value)
-    if column.at is None and whole.all():
-        return column.value.astype(np.int64), []
+    told = column.value.astype(np.int64) if whole.all() else None
+    if told is not None:
+        told[(told == NONE_TOLD) & (np.maximum.accumulate(told) >= 0)] = NO_STEP
+    if column.at is None and told is not None:
+        return told, []
     step = np.full(rows, NO_STEP, dtype=np.int64)
     for other in columns:  # valid_num_updates of a row that has no num_updates
         if (found := _OF_VALIDATION.match(other.name)) and found[1] == axis.column:
-            told = whole_steps(other.value)
-            step[other.positions(rows)[told]] = other.value[told].astype(np.int64)
+            known = whole_steps(other.value)
+            step[other.positions(rows)[known]] = other.value[known].astype(np.int64)
     at = column.positions(rows)
-    if whole.all():
-        step[at] = column.value.astype(np.int64)
+    if told is not None:
+        step[at] = told
         return step, []
     step[at[whole]] = column.value[whole].astype(np.int64)
     bad = np.flatnonzero(~whole)

@@ -41,6 +41,9 @@ def _starts_again(timeline: Timeline, main: Series) -> Iterator[Finding]:
     frameworks = {timeline.run.sources[int(index)].framework for index in sources_of(main)}
     if len(falls) < SAWTEETH or frameworks & set(BATCHES_OF_THE_EPOCH):
         return
+    tables = all(timeline.run.sources[int(index)].format != "tfevents" for index in sources_of(main))
+    if tables and not any(frameworks) and timeline.roles.all("epoch"):
+        return  # ``Epoch: 0, Step: 9``, and tables with both columns, of no program that promises a global step
     starts, ends = step[falls], step[falls - 1]
     spacing = usual_cadence(step)
     if (
