@@ -146,7 +146,8 @@ def _closing_rows(step: Ints, lap: Ints, at: Ints, label: Floats, ends: Ints) ->
     every = np.arange(len(label))
     before = np.maximum(np.searchsorted(at, every, side="right") - 1, 0)
     behind = np.minimum(before + 1, len(at) - 1)
-    closing = np.flatnonzero((at[before] < every) & (lap[behind] > lap[before]))
+    last = (before == len(at) - 1) & (ends[-1] - step[-1] == np.min(ends - step))  # behind an epoch that was finished
+    closing = np.flatnonzero((at[before] < every) & ((lap[behind] != lap[before]) | last))
     first, second = before[closing], behind[closing]
-    opens = label[closing] == label[at[second]]
+    opens = (label[closing] == label[at[second]]) & (first != second)
     return closing, np.where(opens, step[second], ends[first])

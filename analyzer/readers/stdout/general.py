@@ -190,7 +190,7 @@ def _phase_before_a_counter(text: str) -> str | None:
 
 def _is_a_setting(text: str, match: re.Match[str]) -> bool:
     """Whether a counter's word says how many there will be: ``Num epochs = 3``, ``epochs: 10``, ``every step 5``."""
-    if match["word"].lower() == "epochs" and not match["of"]:
+    if match["word"].lower() == "epochs" and not match["of"] and not match["fraction"]:
         return True
     before = _LAST_WORD.search(text, max(0, match.start() - 16), match.start())
     return before is not None and before[0].rstrip().lower() in _OF_A_SETTING

@@ -29,6 +29,7 @@ SHARE_WITH_A_TOTAL = 0.5  # of the rows with an epoch; fewer are those of anothe
 BEYOND_ITS_SHARE = 1.5  # a place that far in the first epoch is none in a total of all epochs
 GLOBAL = frozenset({"global_step", "num_updates", "total_step", "total_timesteps"})  # counters of the run by their name
 LENGTHS_AT_MOST = 3  # changes of the total; epochs that differ all the time have no length
+EPOCHS_OF_A_LENGTH = 2  # a single one was cut, or has lost rows
 ROWS_OF_A_LIFE = 3  # fewer between two breaks are a label that is wrong
 EVENLY = 0.8  # share of equal distances between rows that a cadence of logging has
 
@@ -99,7 +100,7 @@ def _lengths_by_cadence(entries: Sequence[Entry], place: str, total: str) -> Non
 
 
 def _count_whole_laps(entries: Sequence[Entry]) -> None:
-    """Give every row the places of an epoch, where all are printed and all epochs but the last have as many."""
+    """Give every row the places of its epoch, where all are printed, and two epochs or more have each length."""
     rows = [entry for entry in entries if "batch" in entry and is_whole(entry.get("epoch"))]
     if len(rows) < 2 or any("batches" in entry for entry in rows):
         return
@@ -110,11 +111,16 @@ def _count_whole_laps(entries: Sequence[Entry]) -> None:
     inside = np.diff(place)[np.diff(epoch) == 0]
     if len(starts) < 2 or (first != first[0]).any() or first[0] not in (0, 1) or (inside != 1).any():
         return
-    if (lengths[:-1] != lengths[0]).any() or lengths[-1] > lengths[0]:
+    changes = np.flatnonzero(np.diff(lengths[:-1])) + 1
+    held = np.diff([0, *changes, len(lengths) - 1])
+    if len(changes) > LENGTHS_AT_MOST or (len(changes) and held.min() < EPOCHS_OF_A_LENGTH):
         return
-    for entry in rows:
+    if lengths[-1] > lengths[-2]:
+        return
+    lengths[-1] = lengths[-2]  # the last may be cut
+    for entry, length in zip(rows, np.repeat(lengths, np.diff(np.append(starts, len(rows)))).tolist(), strict=True):
         entry["batch"] += 1 - int(first[0])
-        entry["batches"] = int(lengths[0])
+        entry["batches"] = length
 
 
 def laps_of(entries: Sequence[Entry], place: str, total: str) -> Laps | None:

@@ -63,7 +63,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         yield _holes(inside, whole_epoch=timeline.step_axis.unit == "epoch" and _in_no_series(timeline, inside[0]))
     for jump in gaps:
         if jump.join is not None:
-            yield _lost_tail(jump)
+            yield _lost_tail(jump, epochs=timeline.step_axis.unit == "epoch")
     of_one_tag = list(_rows_of_one_tag(timeline))
     yield from of_one_tag
     if not inside and not of_one_tag:
@@ -135,9 +135,10 @@ def _goes_on(series: Series, lacking: Series, at: int, rows: int) -> bool:
     return bool(np.count_nonzero(here) >= rows)
 
 
-def _lost_tail(gap: StepJump) -> Finding:
+def _lost_tail(gap: StepJump, *, epochs: bool) -> Finding:
+    """Rows that a killed process had not written; `epochs`: each leaves a row with its checkpoint, but for the last."""
     return Finding(
-        severity="note",
+        severity="warning" if epochs and gap.rows > 1 else "note",
         message=f"{gap.rows} rows between step {gap.last_step} and the resume at step {gap.next_step} were never "
         f"written: {gap.because}",
         tag=gap.series.tag,

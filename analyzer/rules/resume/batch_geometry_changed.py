@@ -4,8 +4,9 @@ What it checks
     No single number of steps per epoch makes all labels true, one before a join and another behind it does, or a
     lasting change inside a session. The finding names both. Where no join is marked and one epoch has neither length,
     the change lies inside it; the place is reckoned from the share of the epoch that was done. Lengths that change
-    where epochs end, in one direction and for two epochs or more each, are a ramp: a note, unless the declaration
-    gives one length throughout. A count of samples, tokens or environment steps that rises by one exact number per step
+    where epochs end, in one direction and for two epochs or more each, are a ramp: a note where they get shorter (a
+    batch that grows by design), a warning where they get longer, an error where the declaration gives one length
+    throughout. A count of samples, tokens or environment steps that rises by one exact number per step
     up to some row and by another one behind it says the same without epochs.
 
 Why it matters
@@ -128,10 +129,11 @@ def _by_stretches(timeline: Timeline, account: EpochClock, ramp: list[Break]) ->
     (_, first), *later = account.laps
     lengths = ", ".join(f"{amount(length)} from step {step} on" for step, length in later)
     planned = planned_steps_per_epoch(timeline.plan, timeline.step_axis)
+    longer = later[-1][1] > first  # a batch that shrinks is nobody's design
     return Finding(
-        severity="error" if planned else "note",
-        message=f"{amount(first)} steps per epoch, {lengths}: the lengths change where an epoch ends, as a batch size "
-        "that grows by design makes them"
+        severity="error" if planned else "warning" if longer else "note",
+        message=f"{amount(first)} steps per epoch, {lengths}: the lengths change where an epoch ends, as "
+        + ("a smaller batch or more data make them" if longer else "a batch size that grows by design makes them")
         + (f"; the declaration gives {either(planned)} throughout" if planned else ""),
         tag=account.tag,
         first_step=ramp[0].step,
@@ -163,6 +165,11 @@ def _grown() -> dict[str, str]:
     return {"log.csv": table(HEADER, [(step, epoch, falling_loss(step)) for step, epoch in enumerate(epochs, 1)])}
 
 
+def _shrunk() -> dict[str, str]:
+    epochs = [epoch for epoch, length in enumerate([40, 40, 40, 80, 80, 80]) for _ in range(length)]
+    return {"log.csv": table(HEADER, [(step, epoch, falling_loss(step)) for step, epoch in enumerate(epochs, 1)])}
+
+
 def _counted(after: int, ragged: int = 0) -> dict[str, str]:
     """64 samples per step up to step 200, `after` behind it; `ragged`: each fortieth batch is so much smaller."""
     seen = [64 * min(step, 200) + after * max(0, step - 200) - ragged * (step // 40) for step in range(10, 401, 10)]
@@ -189,6 +196,7 @@ RULE = Rule(
     ),
     bad=(
         Example(title="batches of twice the size after the resume", files=lambda: _laps(20)),
+        Example(title="epochs of twice the length from the fourth on", files=_shrunk),
         Example(title="half the samples per step from a step on", files=lambda: _counted(32)),
         Example(
             title="twice the samples per step, and another batch declared",
