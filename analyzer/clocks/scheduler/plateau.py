@@ -95,11 +95,8 @@ def replays(
                 continue
             for better, sure in flags:
                 for cooldown in cooldowns:
-                    fits = tuple(
-                        calls
-                        for calls in _possible(better, begins, needed)
-                        if _gives(better, begins, calls, cooldown, needed, drops)
-                    )
+                    possible = _possible(better, begins, needed)
+                    fits = tuple(k for k in possible if _gives(better, begins, k, cooldown, needed, drops))
                     if fits:
                         yield Replay(tag=series.tag, calls=fits, cooldown=cooldown, sure=sure)
 
@@ -144,17 +141,13 @@ def _needed(before: Ints, drops: Drops, count: int) -> Ints | None:
 
 def _possible(better: Mask, begins: Ints, needed: Ints) -> list[int]:
     """Patiences that make the first drop when it is due: as many calls without improvement as there were then."""
-    call = np.arange(len(better))
-    counted_from = np.where(better, call, -1)
-    counted_from[begins[begins < len(better)]] = np.maximum(counted_from, call - 1)[begins[begins < len(better)]]
-    bad = call - np.maximum.accumulate(counted_from)
+    call, start = np.arange(len(better)), np.isin(np.arange(len(better)), begins)
+    bad = call - np.maximum.accumulate(np.where(better, call, np.where(start, call - 1, -1)))
     due = np.flatnonzero(needed > 0)
     if not len(due):
         return [k for k in range(1, min(LONGEST_PATIENCE, len(better)) + 1) if k > bad.max(initial=0)]
-    before = np.flatnonzero(needed[: due[0]] == 0)
-    window = bad[int(before[-1]) if len(before) else 0 : int(due[0])]
-    most_before = int(bad[: int(before[-1])].max(initial=0)) if len(before) else 0
-    return sorted({int(k) for k in window if most_before < k <= LONGEST_PATIENCE})
+    last = int(np.flatnonzero(needed[: due[0]] == 0).max(initial=0))  # calls after which nothing had fallen
+    return sorted({int(k) for k in bad[last : due[0]] if bad[:last].max(initial=0) < k <= LONGEST_PATIENCE})
 
 
 def _gives(better: Mask, begins: Ints, calls: int, cooldown: int, needed: Ints, drops: Drops) -> bool:

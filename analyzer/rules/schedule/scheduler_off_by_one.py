@@ -10,7 +10,8 @@ Why it matters
 
 When it is silent
     A constant phase that is the framework's own (the rate of the next update is logged by older transformers,
-    DeepSpeed, Megatron, Composer); where the writer is not known for it, it is a note.
+    DeepSpeed, Megatron, Composer); where the writer is not known for it, it is a note. One update that is not counted
+    is a warning, a note where no schedule is declared: a loss scaler leaves the same.
 
 What to do
     Look for a second call of ``scheduler.step()`` at the end of the epoch, or one that is skipped, at the steps given.
