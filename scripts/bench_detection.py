@@ -114,8 +114,8 @@ def chances_of_a_change(results: Results, runs: int) -> None:
             results.p_values[noise].append(scan.least)
 
 
-def audit_healthy(results: Results, runs: int, longest: int) -> None:
-    for seed in range(runs):
+def audit_healthy(results: Results, seeds: range, longest: int) -> None:
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         n = int(np.exp(rng.uniform(np.log(50), np.log(longest))))
         run = simulate.healthy_run(rng, n=n)
@@ -128,8 +128,6 @@ def audit_healthy(results: Results, runs: int, longest: int) -> None:
             results.by_rule[code].hits += 1
         for code, first, _, message in found:
             results.alarms.append(f"seed {seed} {run.noise} {run.shape} {run.logged} n={n}: {code} @{first} {message}")
-    for tally in results.by_rule.values():
-        tally.of = runs
 
 
 Plant = Callable[[SimulatedRun, np.random.Generator], SimulatedRun]
@@ -169,8 +167,9 @@ def faults() -> Iterable[Fault]:
         yield Fault("overfitting", f"+{100 * rise:.0f} %", "LOS006", plant)
 
 
-def audit_faulty(results: Results, runs: int, rows: tuple[int, int]) -> None:
-    for title, size, codes, plant, note in faults():
+def audit_faulty(results: Results, which: range, runs: int, rows: tuple[int, int]) -> None:
+    every = list(faults())
+    for title, size, codes, plant, note in (every[index] for index in which):
         for seed in range(runs):
             rng = np.random.default_rng(1_000_000 + seed)
             n = int(np.exp(rng.uniform(np.log(rows[0]), np.log(rows[1]))))
@@ -180,7 +179,6 @@ def audit_faulty(results: Results, runs: int, rows: tuple[int, int]) -> None:
             hit = any(code in codes and _near(run, first, last) for code, first, last, _ in told)
             results.recall[title][size].add(hit)
             results.recall[f"{title}; {noise}"][size].add(hit)
-    join_recall(results, runs)
 
 
 def join_recall(results: Results, runs: int) -> None:
@@ -285,38 +283,51 @@ LEVEL_DETECTORS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
 }
 
 
-def run_part(options: argparse.Namespace, part: str) -> tuple[Results, str]:
-    """One part of the benchmark, and what is to be printed of it."""
-    results = Results()
-    lines: list[str] = []
-    if part == "healthy":
-        audit_healthy(results, options.runs, options.longest)
-        lines.append(f"healthy runs with an alarm: {results.healthy}")
-        lines += [f"  {code} {tally}" for code, tally in sorted(results.by_rule.items())]
-        lines += [f"    {kind:22s} {tally}  of {tally.of}" for kind, tally in results.by_kind.items()]
-        lines += results.alarms[:40]
-        chances_of_a_change(results, max(options.runs // 10, 20))
-        for noise, values in results.p_values.items():
-            shares = " ".join(f"{np.mean(np.array(values) < q):.4f}" for q in LEVELS)
-            lines.append(f"p-values {noise:36s} {shares}")
-    elif part == "faulty":
-        audit_faulty(results, options.faulty, options.rows)
-        for title, sizes in results.recall.items():
-            lines.append(
-                f"{title:40s} " + "  ".join(f"{size}: {100 * tally.share:.0f} %" for size, tally in sizes.items())
-            )
-    else:
+def run_part(options: argparse.Namespace, part: tuple[str, range]) -> Results:
+    """One part of the benchmark: healthy runs of these seeds, or faults of these numbers."""
+    results, (name, which) = Results(), part
+    if name == "healthy":
+        audit_healthy(results, which, options.longest)
+    elif name == "faulty":
+        audit_faulty(results, which, options.faulty, options.rows)
+    elif name == "detectors":
         compare_detectors(results, options.faulty * 5, options.rows)
-        for subject, marks in results.marks.items():
-            first = next(iter(marks))
-            for name, (alarm, hit) in marks.items():
-                ours = recall_at(results.curves[subject][first], alarm)
-                at_one = recall_at(results.curves[subject][name], 0.01)
-                lines.append(
-                    f"{subject} {name:30s} alarms {100 * alarm:5.1f} %  found {100 * hit:5.1f} %"
-                    f"  (ours then {100 * ours:5.1f} %)  at 1 % of alarms {100 * at_one:5.1f} %"
-                )
-    return results, "\n".join(lines)
+    else:
+        join_recall(results, options.faulty)
+        chances_of_a_change(results, max(options.runs // 10, 20))
+    return results
+
+
+def parts_of(options: argparse.Namespace) -> list[tuple[str, range]]:
+    """The work in pieces, so that as many processes as there are cores end together."""
+    count, step = len(list(faults())), max(50, options.runs // 40)
+    parts = [("detectors", range(1)), ("chances", range(1))]
+    parts += [("faulty", range(k, min(k + 4, count))) for k in range(0, count, 4)]
+    parts += [("healthy", range(k, min(k + step, options.runs))) for k in range(0, options.runs, step)]
+    return [part for part in parts if options.only in (None, part[0])]
+
+
+def told(results: Results) -> list[str]:
+    """What is printed of the results."""
+    lines = [f"healthy runs with an alarm: {results.healthy}"]
+    lines += [f"  {code} {tally}" for code, tally in sorted(results.by_rule.items())]
+    lines += [f"    {kind:22s} {tally}  of {tally.of}" for kind, tally in results.by_kind.items()]
+    lines += results.alarms[:40]
+    for noise, values in results.p_values.items():
+        shares = " ".join(f"{np.mean(np.array(values) < q):.4f}" for q in LEVELS)
+        lines.append(f"p-values {noise:36s} {shares}")
+    for title, sizes in results.recall.items():
+        lines.append(f"{title:40s} " + "  ".join(f"{size}: {100 * tally.share:.0f} %" for size, tally in sizes.items()))
+    for subject, marks in results.marks.items():
+        first = next(iter(marks))
+        for name, (alarm, hit) in marks.items():
+            ours = recall_at(results.curves[subject][first], alarm)
+            at_one = recall_at(results.curves[subject][name], 0.01)
+            lines.append(
+                f"{subject} {name:30s} alarms {100 * alarm:5.1f} %  found {100 * hit:5.1f} %"
+                f"  (ours then {100 * ours:5.1f} %)  at 1 % of alarms {100 * at_one:5.1f} %"
+            )
+    return lines
 
 
 def main() -> int:
@@ -324,20 +335,22 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=2000, help="healthy runs (default 2000)")
     parser.add_argument("--faulty", type=int, default=200, help="runs for each fault and size (default 200)")
     parser.add_argument("--longest", type=int, default=200_000, help="rows of the longest healthy run")
-    parser.add_argument("--jobs", type=int, default=1, help="processes, one for each part")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, runs of at most 5000 rows")
-    parser.add_argument("--only", choices=("healthy", "faulty", "detectors"), help="one part")
+    parser.add_argument("--only", choices=("healthy", "faulty", "detectors", "chances"), help="one part")
     parser.add_argument("--write", action="store_true", help="write docs/detection.md and its figure")
     options = parser.parse_args()
     if options.quick:
         options.runs, options.faulty, options.longest = options.runs // 10, options.faulty // 10, 5000
     options.rows = (300, 3000 if options.quick else 20_000)  # of faulty runs
     results, started = Results(), time.monotonic()
-    parts = [options.only] if options.only else ["detectors", "faulty", "healthy"]
+    parts = parts_of(options)
     with ProcessPoolExecutor(options.jobs) as pool:
-        for part, (found, text) in zip(parts, pool.map(partial(run_part, options), parts), strict=True):
+        for found in pool.map(partial(run_part, options), parts):
             results.take(found)
-            print(part, text, sep="\n")
+    for tally in results.by_rule.values():
+        tally.of = results.healthy.of
+    print("\n".join(told(results)))
     results.seconds = time.monotonic() - started
     print(f"{results.seconds:.0f} s")
     if options.write:

@@ -22,6 +22,10 @@ class Tally:
         self.hits += bool(hit)
         self.of += 1
 
+    def take(self, other: Tally) -> None:
+        self.hits += other.hits
+        self.of += other.of
+
     @property
     def share(self) -> float:
         return self.hits / self.of if self.of else math.nan
@@ -60,11 +64,16 @@ class Results:
     alarms: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
-
     def take(self, other: Results) -> None:
         """Add what another process found out of other parts."""
-        self.healthy = other.healthy if other.healthy.of else self.healthy
-        for name in ("by_rule", "by_kind", "recall", "p_values", "curves", "marks"):
+        self.healthy.take(other.healthy)
+        for mine, theirs in ((self.by_rule, other.by_rule), (self.by_kind, other.by_kind)):
+            for name, tally in theirs.items():
+                mine[name].take(tally)
+        for title, sizes in other.recall.items():
+            for size, tally in sizes.items():
+                self.recall[title][size].take(tally)
+        for name in ("p_values", "curves", "marks"):
             getattr(self, name).update(getattr(other, name))
         self.alarms += other.alarms
 
