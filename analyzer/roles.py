@@ -110,7 +110,7 @@ _LOSS = re.compile(
 )
 _NOT_LOSS = re.compile(
     r"loss(?:es)?[_ -]?(?:scale|scaling|weight|coef|ratio|mask|count|smooth|fn|type|name)|scaler|lossless"
-    r"|(?:^|[/_ .-])(?:best|lowest)(?:[/_ .-]|loss)",
+    r"|(?:^|[/_ .-])(?:best|lowest)(?:[/_ .-]|loss)|(?:time|memory|wd)[_ -]cost",
     re.I,
 )
 _EPOCH_MEAN = re.compile(

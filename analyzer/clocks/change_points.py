@@ -15,13 +15,15 @@ import numpy as np
 from msgspec.structs import replace
 
 from analyzer.clocks.loss_baseline import Divergence, LevelShift
-from analyzer.clocks.loss_scan import Change
+from analyzer.clocks.loss_scan import Change, running_median
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats
 
 LEAST_RISE = 1.3  # of the lowest level: a restart or a new mixture of data may cost 10..20 %
 RISE_BEFORE = 2.0  # times the largest rise before the lowest level: a curve that wanders has risen before
 LEAST_SHARE = 0.02  # of the run that the lowest level holds: less is a dip
+# Random walks of 60 to 1000 rows rise so, behind their first quarter, in 0.1 to 4 % by simulation; and no loss is one.
+DWARFS, DWARFED = 8.0, 1e-2  # times any rise before, and the noise of a row, that a last rise is; its chance
 LOWEST_ROWS = 25  # at least, whose median is a lowest level
 LEAST_ROWS = 5  # that must lie behind an onset
 PART_OF_WAY = 0.1  # of a rise: a second change that adds so much makes it gradual
@@ -161,6 +163,8 @@ def _is_sharp(log: Floats, row: int, step: float, noise: float) -> bool:
 def find_divergence(log: Floats, changes: Sequence[Change], first: int) -> Divergence | None:
     """Where the log of a curve rises for good: its last level against the lowest of those between its changes."""
     n = len(log)
+    if not any(change.rise > 0 for change in changes) and (dwarfing := _dwarfing(log, first)) is not None:
+        changes = sorted([*changes, dwarfing], key=lambda change: change.row)
     rows = [first, *(change.row for change in changes), n]
     levels = [float(np.median(log[a:b])) if b > a else np.inf for a, b in pairwise(rows)]
     wide = [k for k in range(len(changes)) if rows[k + 1] - rows[k] >= max(LEAST_ROWS, LEAST_SHARE * n)]
@@ -197,6 +201,28 @@ def find_divergence(log: Floats, changes: Sequence[Change], first: int) -> Diver
         units=max(change.units for change in up),
         p_value=min(change.p_value for change in up),
     )
+
+
+def _dwarfing(log: Floats, first: int) -> Change | None:
+    """A rise to twice the level or more that lasts, many times any rise before it.
+
+    A short curve that falls and then climbs is all descent and climb: they are the noise that a scan would judge it by.
+    """
+    if len(log) - first < 4 * LEAST_ROWS:
+        return None
+    curve = running_median(log[first:])
+    lowest, tail = int(curve.argmin()), max(LEAST_ROWS, len(curve) // 20)
+    rise = float(np.median(curve[-tail:]) - curve[lowest])
+    before = curve[: lowest + 1]
+    largest = max(float(np.max(before - np.minimum.accumulate(before))), row_noise(log[first:]))
+    risen = curve[lowest:] > curve[lowest] + rise / 2
+    row = lowest + int(risen.argmax())
+    if lowest < len(curve) / 4 or rise < max(math.log(2), DWARFS * largest) or not risen[row - lowest :].all():
+        return None
+    if len(curve) - row < 2 * LEAST_ROWS:
+        return None
+    units = rise / max(largest, 1e-9)
+    return Change(row=first + row, length=row - lowest + 1, rise=rise, units=units, p_value=DWARFED)
 
 
 def _lowest(log: Floats, length: int) -> tuple[int, float]:

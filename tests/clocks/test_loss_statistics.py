@@ -244,6 +244,15 @@ def test_no_divergence_where_there_is_none(name: str) -> None:
     assert divergence(HEALTHY[name], burn_in_of(HEALTHY[name])) is None
 
 
+@pytest.mark.parametrize(("rows", "last", "told"), [(60, 2.3, True), (60, 0.5, False), (30, 2.3, False)])
+def test_a_short_curve_that_falls_and_climbs(rows: int, last: float, told: bool) -> None:
+    """Its scatter is that of the descent; less than twice, or a rise of few rows, is told by the scan alone."""
+    t = np.arange(rows)
+    climb = last * np.clip((t - 38) / 8, 0, 1) if rows > 38 else last * np.clip((t - 24) / 4, 0, 1)
+    loss = np.exp(5.2 - 2 * (1 - np.exp(-t / 8)) + 0.08 * noise(rows, 3) + climb)
+    assert (divergence(loss, 9) is not None) is told
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_a_few_noisy_rows_do_not_diverge(seed: int) -> None:
     assert divergence(np.exp(0.45 * noise(26, seed)), 5) is None
