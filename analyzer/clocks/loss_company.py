@@ -46,8 +46,8 @@ def what_moved(timeline: Timeline, loss: LossBaseline, first: int, last: int) ->
     )
 
 
-def starts_an_epoch(timeline: Timeline, loss: LossBaseline, position: int) -> bool | None:
-    """Whether an epoch begins within a row of the position; None where epochs are unknown or hardly have rows."""
+def starts_an_epoch(timeline: Timeline, loss: LossBaseline, position: int, reach: int = 1) -> bool | None:
+    """Whether an epoch begins within so many rows of it; None where epochs are unknown or hardly have rows."""
     starts = epoch_starts(timeline, loss.series, loss.rows)
     clock = timeline.epoch
     if starts is None and clock is not None and clock.origin is not None and clock.low > 0:
@@ -55,7 +55,7 @@ def starts_an_epoch(timeline: Timeline, loss: LossBaseline, position: int) -> bo
         starts = np.append(True, np.diff(lap) != 0)
     if starts is None or starts.sum() * FEWEST_PER_EPOCH > len(starts):
         return None
-    return bool(starts[max(0, position - 1) : position + 2].any())
+    return bool(starts[max(0, position - reach) : position + reach + 1].any())
 
 
 def _step_of_rate(rate: Series | None, low: int, high: int) -> float | None:

@@ -6,6 +6,8 @@ rise, and what is left is a spike, a stretch or a shift. One place never gets tw
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from msgspec.structs import replace
 
@@ -35,6 +37,7 @@ LEAST_INTERVAL = 20  # rows that show whether the relative noise is the same
 LEAST_FACTOR_AT_JOIN = 3  # a lost state may well double the loss for a while
 LEAST_DOWN_UNKNOWN = 4  # where epochs are unknown a smaller fall may be samples seen again
 ERROR_OF_EXACT_FALL = 0.01  # of the ratio: a fall by chance lies so near to an integer once in twenty
+FARTHEST_START = 10  # rows of a fall, whose place noise blurs, from the start of the epoch that explains it
 SHARE_OF_NEW = 0.5  # of its height that a peak in replayed steps adds to what stood there before
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
 STRETCH_UNITS = 1.5  # noise units of single rows that a raised stretch stands high: less is not seen in the curve
@@ -213,6 +216,7 @@ def _explains(shift: LevelShift, loss: LossBaseline, timeline: Timeline) -> bool
         return True
     if not shift.down:
         return False
-    again = starts_an_epoch(timeline, loss, shift.row)
+    blurred = (4 * max(shift.noise_before, shift.noise_after) / abs(math.log(shift.ratio))) ** 2  # rows, four errors
+    again = starts_an_epoch(timeline, loss, shift.row, reach=min(1 + int(blurred), FARTHEST_START))
     by_chance = shift.factor < LEAST_DOWN_UNKNOWN and shift.error > ERROR_OF_EXACT_FALL
     return again is True or (again is None and by_chance)
