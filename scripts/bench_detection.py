@@ -260,7 +260,7 @@ def our_level_score(loss: Floats) -> Floats:
     """Minus the logarithm of the chance of a rise of level, at its row; 0 elsewhere: a loss falls by itself."""
     score = np.zeros(len(loss))
     scan = Scan(np.log(loss), first=burn_in_of(loss), floor=1e-3)
-    for change in scan.changes(1.1):
+    for change in scan.changes(0.1):
         if change.rise < 0:
             continue
         score[change.row] = max(score[change.row], -math.log10(max(change.p_value, 1e-300)))

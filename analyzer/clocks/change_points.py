@@ -51,10 +51,6 @@ RAMP_EVIDENCE = 5.5  # twice the log-likelihood that a ramp must gain: of forty 
 FASTEST_RAMP = 2.5  # rows of its time constant: a faster one is a step
 
 
-
-
-
-
 def shifts_of(log: Floats, changes: Sequence[Change], first: int = 0) -> list[LevelShift]:
     """Each change with how long it lasts: to the one that takes it back, or to the end."""
     found = []

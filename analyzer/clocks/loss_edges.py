@@ -25,6 +25,7 @@ FAR_SHARE, FAR_ROWS = 0.35, 20  # and of the height that is left on more rows, w
 BESIDE_ROWS = 24  # on either side that show whether the noise is the same there
 CHANCE_OF_NOISE = 1.5  # the larger of two such noises is so much more than theirs in one of fifty places
 
+MOST_ROWS = 320  # on either side of an edge that tell a step from a way
 WINDOW_BLOCKS, WINDOW_ROWS = 8, 40  # on either side of a block in which its edges are looked for
 
 
@@ -103,6 +104,22 @@ class Edges:
                 if rows <= length and EDGE_ERRORS * error > rise:
                     reach, error = rows, local * usual
         return reach, error
+
+
+def is_gradual(log: Floats, row: int, length: int) -> bool:
+    """Whether a straight way up or down fits the rows around an edge of a stretch better than a step does."""
+    reach = min(length, row, len(log) - row, MOST_ROWS)
+    if reach < FEWEST_BESIDE:
+        return False
+    rows = log[row - reach : row + reach]
+    centred, t = rows - rows.mean(), np.arange(-reach, reach) + 0.5
+
+    def left(shape: Floats) -> float:
+        shape = shape - shape.mean()
+        return float(centred @ centred - (shape @ centred) ** 2 / max(float(shape @ shape), 1e-12))
+
+    ways = [np.clip(t / (share * reach) + 0.5, 0, 1) for share in (0.5, 1.0, 2.0)]
+    return min(left(way) for way in ways) < left((t > 0).astype(np.float64))
 
 
 def _scatter(values: Floats) -> float:

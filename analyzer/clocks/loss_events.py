@@ -11,10 +11,18 @@ import math
 import numpy as np
 from msgspec.structs import replace
 
-from analyzer.clocks.change_points import find_divergence, is_integer_like, is_ramp, row_noise, same_noise, shifts_of
+from analyzer.clocks.change_points import (
+    find_divergence,
+    is_integer_like,
+    is_ramp,
+    row_noise,
+    same_noise,
+    shifts_of,
+)
 from analyzer.clocks.loss import read_loss_baseline
 from analyzer.clocks.loss_baseline import Divergence, JoinChange, LevelShift, LossBaseline, LossEvents
 from analyzer.clocks.loss_company import starts_an_epoch, what_moved
+from analyzer.clocks.loss_edges import is_gradual
 from analyzer.clocks.loss_joins import changes_at_joins
 from analyzer.clocks.loss_restarts import restarts_without_a_join
 from analyzer.clocks.loss_scan import Scan
@@ -38,14 +46,13 @@ LEAST_FACTOR_AT_JOIN = 3  # a lost state may well double the loss for a while
 LEAST_DOWN_UNKNOWN = 4  # where epochs are unknown a smaller fall may be samples seen again
 ERROR_OF_EXACT_FALL = 0.01  # of the ratio: a fall by chance lies so near to an integer once in twenty
 FARTHEST_START = 10  # rows of a fall, whose place noise blurs, from the start of the epoch that explains it
+SHORTEST_HUMP = 50  # rows; on fewer a rise and its way are told apart by no noise
 SHARE_OF_NEW = 0.5  # of its height that a peak in replayed steps adds to what stood there before
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
 STRETCH_UNITS = 1.5  # noise units of single rows that a raised stretch stands high: less is not seen in the curve
 BESIDE_ROWS = 20  # on either side of a stretch, at least, that tell the level it stands on
 MOST_STRETCHES = 3  # a loss with more goes up and down with its data
 TRANSIENT, LARGEST_REST = 3.0, 3.0  # times the lasting rise, in logs, that a peak is; and the largest such rise
-
-
 
 
 def read_loss(timeline: Timeline) -> LossBaseline | None:
@@ -84,7 +91,7 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
     spikes = [
         spike
         for spike in without_recurring(spikes_of(loss, without_closing_noise(loss, timeline)), loss, timeline)
-        if is_new(spike.first, spike.last) and not _is_replay(spike, loss)
+        if is_new(spike.first, spike.last) and not _is_replay(spike, loss) and not _is_hump(spike, log)
     ]
     stretches = [
         spike
@@ -119,6 +126,12 @@ def spikes_of(loss: LossBaseline, value: Floats) -> list[Spike]:
         replace(spike, level=float(np.exp(spike.level)), height=float(value[spike.peak] - np.exp(spike.level)))
         for spike in find_spikes(log, floor=loss.floor / max(middle, 1e-300), judged_from=loss.burn_in)
     ]
+
+
+def _is_hump(spike: Spike, log: Floats) -> bool:
+    """Many rows whose rise takes a good part of them: harder data for a while."""
+    rows = spike.last - spike.first + 1
+    return rows >= SHORTEST_HUMP and is_gradual(log, spike.first, rows)
 
 
 def _explained(position: int, joins: tuple[JoinChange, ...]) -> bool:
@@ -161,6 +174,9 @@ def _stretch(shift: LevelShift, loss: LossBaseline) -> Spike | None:
     if shift.down or not shift.sharp or back is None or not back.sharp:
         return None
     first, last = shift.row, shift.last
+    log = np.log(loss.value)
+    if is_gradual(log, first, last - first + 1) or is_gradual(log, last + 1, last - first + 1):
+        return None  # harder data for a while
     beside = max(last - first + 1, BESIDE_ROWS)
     sides = loss.value[max(loss.burn_in, first - beside) : first], loss.value[last + 1 : last + 1 + beside]
     level, inside = max(float(np.median(side)) for side in sides), float(np.median(loss.value[first : last + 1]))

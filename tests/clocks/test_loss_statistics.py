@@ -14,6 +14,7 @@ from analyzer.clocks.change_points import find_divergence, is_integer_like, is_r
 from analyzer.clocks.extreme_tail import Tail
 from analyzer.clocks.loss import burn_in_of
 from analyzer.clocks.loss_baseline import Divergence, LevelShift
+from analyzer.clocks.loss_edges import is_gradual
 from analyzer.clocks.loss_events import P_LEVEL
 from analyzer.clocks.loss_scan import Scan
 from analyzer.clocks.loss_spikes import find_spikes
@@ -242,6 +243,13 @@ def test_divergence_and_its_onset(factor: float, onset: int) -> None:
 @pytest.mark.parametrize("name", [name for name in HEALTHY if name != "a rise that lasts"])
 def test_no_divergence_where_there_is_none(name: str) -> None:
     assert divergence(HEALTHY[name], burn_in_of(HEALTHY[name])) is None
+
+
+@pytest.mark.parametrize(("way", "gradual"), [(0, False), (10, False), (150, True), (400, True)])
+def test_a_hump_has_no_edge(way: int, gradual: bool) -> None:
+    t = np.arange(2000)
+    rise = np.clip((t - 1000) / way + 0.5, 0, 1) if way else (t >= 1000).astype(float)
+    assert is_gradual(0.05 * noise(2000) + 0.15 * rise, 1000, 200) is gradual
 
 
 @pytest.mark.parametrize(("rows", "last", "told"), [(60, 2.3, True), (60, 0.5, False), (30, 2.3, False)])
