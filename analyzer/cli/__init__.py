@@ -27,6 +27,7 @@ from analyzer.version import __version__
 gc.set_threshold(200_000, 20, 20)
 atexit.register(gc.freeze)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ["MPLBACKEND"] = "agg"  # figures go to files; a backend that is set for a screen may not even be there
 # Losses of 1e308 overflow where they are added up; what comes of it is judged, and numpy's warning helps nobody.
 warnings.filterwarnings("ignore", category=RuntimeWarning)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from analyzer.comparison import Axis, Curve, curve_of
 from analyzer.renderers.chart_data import keep_extremes
-from analyzer.renderers.figures import COLOURS, DASHES, PAGE_INCHES, PANEL_INCHES, STYLE, NothingToDraw, literal
+from analyzer.renderers.figures import COLOURS, DASHES, PAGE_INCHES, PANEL_INCHES, NothingToDraw, literal, own_style
 from analyzer.timeline import Timeline
 
 POINTS_PER_LINE = 2000
@@ -29,7 +29,6 @@ def draw(
     Raises:
         NothingToDraw: when no axis is common to two runs.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     panels = {axis: curves for axis in axes if len(curves := _curves(timelines, axis, tag)) > 1}
@@ -37,7 +36,7 @@ def draw(
         raise NothingToDraw("no two of the runs have an axis in common")
     columns = min(2, len(panels))
     lines = -(-len(panels) // columns)
-    with rc_context(STYLE):
+    with own_style():
         figure = Figure(figsize=(PAGE_INCHES, PANEL_INCHES * lines + 0.35), layout="constrained")
         places = figure.subplots(lines, columns, squeeze=False).ravel()
         for place, (axis, curves) in zip(places, panels.items(), strict=False):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -57,6 +59,17 @@ class NothingToDraw(ValueError):
     """The log does not carry what this kind of figure shows."""
 
 
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Figures look as they do everywhere: no ``matplotlibrc`` of the user or of a folder of logs has a part in them."""
+    from matplotlib import rc_context, rcdefaults, rcParams
+
+    with rc_context():
+        rcdefaults()
+        rcParams.update(STYLE)
+        yield
+
+
 def draw(report: RunReport, *, kind: str, output: str, dots_per_inch: int = 200) -> bytes:
     """A figure of one run as bytes.
 
@@ -67,13 +80,11 @@ def draw(report: RunReport, *, kind: str, output: str, dots_per_inch: int = 200)
     Raises:
         NothingToDraw: when the log has none of the series that the kind shows.
     """
-    from matplotlib import rc_context
-
     figure = figure_of(report, kind)
     buffer = io.BytesIO()
     metadata = {"Date": None} if output in ("svg",) else {"CreationDate": None} if output == "pdf" else None
     try:
-        with rc_context(STYLE):
+        with own_style():
             figure.savefig(buffer, format=output, dpi=dots_per_inch, metadata=metadata)
     except (ValueError, OverflowError) as error:
         if not _too_large(report):
@@ -90,7 +101,6 @@ def _too_large(report: RunReport) -> bool:
 
 def figure_of(report: RunReport, kind: str) -> Any:
     """The matplotlib Figure of one run; a panel for each chart of the kind that the log allows."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     if kind == "resume" and not report.timeline.joins:
@@ -104,7 +114,7 @@ def figure_of(report: RunReport, kind: str) -> Any:
     columns = 2 if kind == "overview" and len(charts) > 1 else 1
     rows = -(-len(charts) // columns)
     size = (PAGE_INCHES if columns == 2 else COLUMN_INCHES, PANEL_INCHES * rows + 0.35)
-    with rc_context(STYLE):
+    with own_style():
         figure = Figure(figsize=size, layout="constrained")
         panels = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
         for panel, chart in zip(panels, charts, strict=False):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +71,16 @@ def test_what_cannot_be_drawn_exits_with_two(
 
 def test_kinds_on_the_command_line_are_the_figures_own() -> None:
     assert tuple(KINDS) == KIND_NAMES
+
+
+def test_no_style_of_the_user_or_of_a_folder_has_a_part_in_a_figure(tmp_path: Path) -> None:
+    """A ``matplotlibrc`` in a folder of logs is read by matplotlib where somebody stands in that folder."""
+    command = [sys.executable, "-m", "analyzer", "plot", str(RUNS / "keras-resumed"), "--kind", "loss", "-o"]
+    found = []
+    for name, style in (("plain", ""), ("styled", "text.usetex: True\nfont.size: 40\nsavefig.dpi: 100000\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "matplotlibrc").write_text(style)
+        environment = {**os.environ, **({"MPLBACKEND": "none such"} if style else {})}
+        subprocess.run([*command, "f.svg"], cwd=tmp_path / name, env=environment, check=True)
+        found.append((tmp_path / name / "f.svg").read_bytes())
+    assert found[0] == found[1]
