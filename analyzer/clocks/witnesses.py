@@ -127,7 +127,9 @@ def loss_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) ->
     position = (level - end) / (begin - end)
     falling = max(0.0, float(before[-last_rows] - before[-1])) / abs(begin - end)  # what the last rows still fell by
     if -GOES_ON - falling <= position <= GOES_ON or abs(level - end) <= known_to:
-        return "goes on"
+        # a loss that falls within the first rows is down again in their median; its first row is not
+        new_at_first = before[0] != end and (float(after[0]) - end) / (float(before[0]) - end) >= STARTS_OVER
+        return "unknown" if new_at_first else "goes on"
     return "starts over" if position >= STARTS_OVER else "unknown"
 
 

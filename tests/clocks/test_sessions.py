@@ -276,3 +276,13 @@ def test_losses_by_other_names_bear_witness(goes_on: bool, codes: list[str], tmp
     (run,) = discover([tmp_path]).runs
     report = audit_run(run, merge((), run.facts), select=RULES)
     assert [one.code for one in report.findings if one.severity != "note"] == codes
+
+
+def test_a_first_row_as_at_the_start_is_no_witness_of_a_run_that_goes_on() -> None:
+    rng = np.random.default_rng(3)
+    first = 20000 / (1 + np.arange(40.0)) ** 1.5 + 100 * rng.exponential(size=40)
+    again = 20000 / (1 + np.arange(240.0)) ** 1.5 + 100 * rng.exponential(size=240)
+    gone_on = 100 * rng.exponential(size=240)
+    step, later = np.arange(40) * 100, np.arange(240) * 100
+    assert loss_witness(step, first, later, again) != "goes on"
+    assert loss_witness(step, first, later, gone_on) == "goes on"

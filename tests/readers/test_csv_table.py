@@ -479,3 +479,11 @@ def test_a_column_of_plain_numbers_is_told_at_once(cells: list[str], plain: list
     assert (found if found is None else found.tolist()) == plain
     if plain is not None:
         assert plain == [number_of(cell) for cell in cells]
+
+
+def test_a_header_in_a_comment_may_be_repeated() -> None:
+    header = "#  step  loss  lr\n"
+    text = header + "0 3.0 0.1\n1000 2.0 0.1\n" + header + "500 2.5 0.1\n1500 2.0 0.1\n"
+    reading = parse(text.encode(), "lcurve.out")
+    assert not reading.problems
+    assert [int(one) for one in reading.series[0].step] == [0, 1000, 500, 1500]

@@ -87,7 +87,7 @@ def collect(
         if "\0" in line:
             _read_around_nul(table, line_number, line)
             continue
-        cells = split_row(line, delimiter)
+        cells = split_row(line.lstrip("# ") if comment and line.startswith("#") else line, delimiter)
         cut = index + line.count("\n") == last and not complete and not _ends_with_a_closing_quote(line)
         if not table.main:
             commented = split_row(comment, delimiter)  # numpy.savetxt writes its header as a comment
