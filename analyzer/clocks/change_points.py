@@ -187,8 +187,7 @@ def find_divergence(log: Floats, changes: Sequence[Change], first: int) -> Diver
     onset = low + int(quiet[-1]) + 1 if len(quiet) else up[0].row
     if n - onset < LEAST_ROWS:
         return None
-    where = max(rows[k], onset - max(LOWEST_ROWS, n // 20))
-    lowest_row = where + int(np.abs(log[where:onset] - lowest).argmin())
+    lowest_row = low + int(np.abs(log[low:onset] - lowest).argmin())
     return Divergence(
         onset=onset,
         lowest_row=lowest_row,

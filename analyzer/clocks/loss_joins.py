@@ -250,7 +250,8 @@ def _by_scan(loss: LossBaseline, scan: Scan | None, position: int, end: int, joi
     if found.rise < max(LEAST_LONG_RISE, min(LEAST_RISE, LONG_NOISE_UNITS * found.noise)):
         return None
     level = float(np.median(np.log(loss.value[position - found.length : position])))
-    last, recovered = back_at_level(loss, position, end, level, found.noise)
+    width = min(found.length, max(3, (end - position) // 2))
+    last, recovered = back_at_level(loss, position, end, level, found.rise / 2, width)
     return JoinChange(
         join=join,
         position=position,
@@ -283,13 +284,15 @@ def rises(log: Floats, before: int, after: int) -> Floats:
     return behind - ahead
 
 
-def back_at_level(loss: LossBaseline, position: int, end: int, level: float, noise: float) -> tuple[int, bool]:
-    """Last row before the loss is back at its level (three rows in a median), and whether it is."""
+def back_at_level(
+    loss: LossBaseline, position: int, end: int, level: float, noise: float, rows: int = 3
+) -> tuple[int, bool]:
+    """Last row before the loss is back at its level, in the median of so many rows, and whether it is."""
     log = np.log(loss.value[position:end])
-    if len(log) < 3:
+    if len(log) < rows:
         return end - 1, False
-    smooth = np.median(sliding_window_view(log, 3), axis=1)
+    smooth = np.median(sliding_window_view(log, rows), axis=1)
     back = np.flatnonzero(smooth <= level + max(noise, 0.05))
     if not len(back):
         return end - 1, False
-    return min(end - 1, position + 2 * int(back[0]) + 3), True
+    return min(end - 1, position + 2 * int(back[0]) + rows), True
