@@ -108,6 +108,19 @@ def test_an_error_inside_costs_one_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert [problem.message for problem in found.unreadable] == ["internal error, please report it: TypeError: a bug"]
 
 
+def test_an_error_inside_a_side_file_costs_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "metrics.csv").write_text(SOUND)
+    (tmp_path / "hparams.yaml").write_text("epochs: 3\n")
+
+    def fails(*_: object) -> None:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr("analyzer.config.sidecars.facts_of_file", fails)
+    (run,) = discover([tmp_path]).runs
+    told = [(Path(problem.source).name, problem.message) for problem in run.problems]
+    assert told == [("hparams.yaml", "internal error, please report it: TypeError: a bug")]
+
+
 TINY = {
     "gradient norms only": {"grad_norm": [1.0 + step / 10 for step in range(40)]},
     "losses near the largest double": {"loss": [1e308] * 40},
