@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
+import click.testing
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, settings
 
 # Trainings of real frameworks have an environment of their own: `make test-frameworks`.
@@ -23,6 +27,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ours")
+
+if "mix_stderr" in inspect.signature(CliRunner).parameters:  # click below 8.2: both streams apart, or both in one
+
+    class _Apart(CliRunner):
+        def __init__(self, **wanted: Any) -> None:
+            super().__init__(**{"mix_stderr": False, **wanted})
+
+    click.testing.CliRunner = _Apart  # type: ignore[misc]
+    Result.output = property(lambda self: self.stdout + (self.stderr if self.stderr_bytes else ""))  # type: ignore
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -91,7 +91,7 @@ def test_runs_of_an_export_are_told_apart() -> None:
 def test_tables_hold_what_pandas_reads(file: str) -> None:
     import pandas as pd
 
-    frame = pd.read_csv(FORMATS / file)
+    frame = pd.read_csv(FORMATS / file, dtype=str)  # as text: some versions round the last digit of a number
     frame.columns = [str(name).strip() for name in frame.columns]
     _, reading = read(file)
     for series in reading.series:
@@ -102,7 +102,7 @@ def test_tables_hold_what_pandas_reads(file: str) -> None:
         np.testing.assert_array_equal(series.row, told.index.to_numpy() + 2)
         if reading.source.step_column:
             steps = frame[reading.source.step_column].loc[told.index]
-            np.testing.assert_array_equal(series.step[series.step != NO_STEP], steps.dropna().to_numpy(dtype=np.int64))
+            np.testing.assert_array_equal(series.step[series.step != NO_STEP], steps.dropna().to_numpy(dtype=float))
 
 
 def test_written_fixtures_are_fresh(tmp_path: Path) -> None:
