@@ -87,6 +87,8 @@ def laps_of_rows(epoch: Ints, place: Ints, wall: Floats, total: int | None = Non
     runs = np.count_nonzero(inside & (rises > 0))
     if not falls.any() or not runs or np.count_nonzero(inside) < np.count_nonzero(falls) or not (laps > 0).any():
         return None
+    if not total and np.count_nonzero(falls) == 1 and not (laps[falls] > 0).any():
+        return None  # a step that falls once inside an epoch was lost at a resume
     cadence = _usual(rises[inside & (rises > 0)])
     length = total or _usual(cadence - rises[falls])
     begins = place[1:] <= _usual(place[1:][falls])
