@@ -16,7 +16,7 @@ from analyzer.clocks.claim import Claim
 from analyzer.clocks.declared_shapes import Candidate
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.rate_axes import counts
-from analyzer.clocks.scheduler.tied import heights
+from analyzer.clocks.scheduler.heights import heights
 from analyzer.clocks.schedules import at_height
 from analyzer.distinct import distinct
 from analyzer.model import Floats

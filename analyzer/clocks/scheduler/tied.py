@@ -8,27 +8,25 @@ from collections.abc import Iterator
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
 from analyzer.clocks.claim import Claim
-from analyzer.clocks.declared_shapes import candidates
+from analyzer.clocks.declared_shapes import Candidate, candidates
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.rate_axes import counts
 from analyzer.clocks.schedule_families.conventions import Extras
 from analyzer.clocks.schedule_fit import Fit, identify, line_through
 from analyzer.clocks.scheduler.counters import course_through, tabled
+from analyzer.clocks.scheduler.heights import (
+    BEYOND, ESTIMATED, Mask, followed_heights, heights, passing, peaks_by_row, roundest,
+)  # fmt: skip
 from analyzer.clocks.schedules import Schedule, at_height, ending
 from analyzer.distinct import distinct
 from analyzer.model import Floats, Row
 from analyzer.timeline import Timeline
 
-Mask = NDArray[np.bool_]
 OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1
 LATE = -2  # steps counted from 1, and a scheduler that lags one update: DeepSpeed's warmup schedules
 NEVER = 1e12  # an end beyond any log, for a decay that has not begun
-ESTIMATED = 1.5  # half widths, where a factor or the warmup's start was itself read off the log
-MOST_DIGITS = 4  # of a peak that somebody chose
-BEYOND = 2  # counts behind a warmup's end, by which conventions place it elsewhere
 FEW = 12  # rows on which a hypothesis is tried first
 MOST_REFERENCES = 60  # schedules whose counters are looked at row by row
 OF_AN_AXIS = 2  # that count the same events, before others have their turn
@@ -84,15 +82,35 @@ def extras_of(rows: Observed, totals: tuple[float, ...] = ()) -> Extras:
     )
 
 
-def hypotheses(claim: Claim, rows: Observed, peak: float, extras: Extras) -> Iterator[Tied]:
-    """Every declared schedule on every axis that its unit allows, in every phase that is a habit of loggers."""
-    known_phase = counted_laps(rows)
-    for candidate in candidates(claim, peak, extras):
-        for axis in axes_for(candidate.unit, rows):
-            wide = axis == "step" or (axis == "epoch" and rows.axes[axis][0] >= 1)
-            fixed = axis in known_phase or counts(axis) == "share"
-            for offset in (0,) if fixed else (*OFFSETS, LATE) if wide else OFFSETS:
-                yield Tied(schedule=candidate.schedule, axis=axis, unit=candidate.unit, offset=offset)
+def phases(unit: str, rows: Observed) -> list[tuple[str, int]]:
+    """Axes that a schedule with this unit may run on, in every phase that is a habit of loggers."""
+    known_phase, found = counted_laps(rows), []
+    for axis in axes_for(unit, rows):
+        wide = axis == "step" or (axis == "epoch" and rows.axes[axis][0] >= 1)
+        fixed = axis in known_phase or counts(axis) == "share"
+        found += [(axis, offset) for offset in ((0,) if fixed else (*OFFSETS, LATE) if wide else OFFSETS)]
+    return found
+
+
+class Grid(Struct, frozen=True, kw_only=True, eq=False):
+    """All phases of one unit at once: the counter of every row in each of them, shape (phases, rows)."""
+
+    phases: list[tuple[str, int]]
+    counters: Floats
+
+    def tied(self, candidate: Candidate, number: int) -> Tied:
+        axis, offset = self.phases[number]
+        return Tied(schedule=candidate.schedule, axis=axis, unit=candidate.unit, offset=offset)
+
+
+def grids(rows: Observed) -> dict[str, Grid]:
+    """The phases of both units on some rows."""
+    found = {}
+    for unit in ("step", "epoch"):
+        pairs = phases(unit, rows)
+        counters = [rows.axes[axis] + offset for axis, offset in pairs]
+        found[unit] = Grid(phases=pairs, counters=np.array(counters).reshape(len(pairs), len(rows)))
+    return found
 
 
 def counted_laps(rows: Observed) -> tuple[str, ...]:
@@ -117,15 +135,22 @@ def as_declared(claim: Claim, sample: Observed, rows: Observed) -> Tied | None:
         return None
     extras = extras_of(sample, own_totals(claim, sample))
     few = sample.rows(distinct(np.linspace(0, len(sample) - 1, FEW).astype(np.int64)))
+    on_few = {
+        unit: Grid(phases=grid.phases, counters=grid.counters[:, np.searchsorted(sample.index, few.index)])
+        for unit, grid in grids(sample).items()
+    }
     for guess in (extras, replace(extras, usual_floors=True)):
         for peak in peaks_of(claim, rows):
-            for tied in hypotheses(claim, sample, peak, guess):
-                free = peak != claim.base_lr  # the top itself may not be logged
-                if not free and not matches(tied, few).all():
-                    continue
-                fitted = at_its_height(tied, sample, declared=claim.base_lr is not None) if free else tied
-                if fitted is not None and matches(fitted, rows).all():
-                    return fitted
+            free = peak != claim.base_lr  # the top itself may not be logged
+            for candidate in candidates(claim, peak, guess):
+                grid = on_few[candidate.unit]
+                good = passing(candidate.schedule, grid.counters, few).all(axis=1)
+                if free:
+                    good |= np.isfinite(heights(candidate.schedule, grid.counters, few))
+                for tied in (grid.tied(candidate, number) for number in np.flatnonzero(good).tolist()):
+                    fitted = at_its_height(tied, sample, declared=claim.base_lr is not None) if free else tied
+                    if fitted is not None and matches(fitted, rows).all():
+                        return fitted
         if claim.min_lr is not None or claim.family not in ending():
             break
     return None
@@ -145,57 +170,9 @@ def at_its_height(tied: Tied, rows: Observed, *, declared: bool) -> Tied | None:
         return tied
     if not isinstance(schedule, Schedule) or inside:
         return None
-    peak = float(heights(schedule, tied.counter(rows.axes[tied.axis])[None, :], rows)[0])
-    if not math.isfinite(peak):
-        return None
-    return replace(tied, schedule=at_height(schedule, peak), height_read=True)
-
-
-def heights(schedule: Schedule, counters: Floats, rows: Observed) -> Floats:
-    """Peak with which a schedule passes through all rows, one for each line of counters; NaN where there is none.
-
-    Args:
-        counters: shape (hypotheses, rows).
-    """
-    low, high = _peaks_by_row(schedule, counters, rows)
-    return _between(low.max(axis=1), high.min(axis=1))
-
-
-def _peaks_by_row(schedule: Schedule, counters: Floats, rows: Observed) -> tuple[Floats, Floats]:
-    """The interval of peaks that every row's interval admits: a rate is a straight line in the peak."""
-    with np.errstate(all="ignore"):
-        one, two = schedule(counters), at_height(schedule, 2 * schedule.peak)(counters)
-        ends = rows.rate - rows.tolerance, rows.rate + rows.tolerance
-        below, above = (schedule.peak * (1 + (end - one) / (two - one)) for end in ends)
-    moves = two - one > 1e-9 * schedule.peak
-    any_peak = np.abs(one - rows.rate) <= rows.tolerance
-    low = np.where(moves, below, np.where(any_peak, -np.inf, np.inf))
-    return low, np.where(moves, above, np.where(any_peak, np.inf, -np.inf))
-
-
-def _between(low: Floats, high: Floats) -> Floats:
-    """The roundest number of an interval: people choose such peaks; NaN where it is empty."""
-    with np.errstate(all="ignore"):
-        middle = np.where((low <= high) & (high > 0) & np.isfinite(low + high), 0.5 * (low + high), np.nan)
-        chosen = middle.copy()
-        for digits in range(MOST_DIGITS, 0, -1):
-            unit = 10.0 ** (np.floor(np.log10(middle)) - digits + 1)
-            rounded = np.round(middle / unit) * unit
-            chosen = np.where((rounded >= low) & (rounded <= high), rounded, chosen)
-        return chosen
-
-
-def _at_followed_height(tied: Tied, rows: Observed) -> Tied:
-    """The schedule at the height with which it passes through the most rows from the first on."""
-    schedule, counter = tied.schedule, tied.counter(rows.axes[tied.axis])
-    if not isinstance(schedule, Schedule):
-        return tied
-    low, high = (side[0] for side in _peaks_by_row(schedule, counter[None, :], rows))
-    peaks = _between(np.maximum.accumulate(low), np.minimum.accumulate(high))
-    known = np.flatnonzero(np.isfinite(peaks))
-    if not len(known) or counter[known[-1]] < schedule.warmup + BEYOND:
-        return tied
-    return replace(tied, schedule=at_height(schedule, float(peaks[known[-1]])), height_read=True)
+    low, high = peaks_by_row(schedule, tied.counter(rows.axes[tied.axis]), rows)
+    peak = roundest(float(low.max()), float(high.min()))
+    return None if peak is None else replace(tied, schedule=at_height(schedule, peak), height_read=True)
 
 
 def matches(tied: Tied, rows: Observed) -> Mask:
@@ -236,23 +213,45 @@ def references(claim: Claim, sample: Observed, wanted: int) -> list[Tied]:
     if claim.min_lr is None and claim.family in ending():
         guesses.append(replace(extras, usual_floors=True))
     peak = peaks_of(claim, sample)[0]
-    followed: dict[object, tuple[int, int, int, Tied]] = {}  # the best phase of every schedule
-    for number, guessed in enumerate(one for guess in guesses for one in hypotheses(claim, sample, peak, guess)):
-        tied = guessed if claim.base_lr is not None else _at_followed_height(guessed, sample)
-        good = matches(tied, sample)
-        prefix = int(np.argmin(good)) if not good.all() else len(good)
-        if prefix < FEWEST_FOLLOWED and tied.axis != axes_for(tied.unit, sample)[0]:
-            continue
-        total = -int(good.sum()) if prefix >= FEWEST_FOLLOWED else 0
-        key, score = (guessed.schedule, tied.axis), (-prefix, total, number, tied)
-        if key not in followed or score[:3] < followed[key][:3]:
-            followed[key] = score
-    in_turn = sorted(followed.values(), key=lambda one: one[:3])[:MOST_REFERENCES]
+    followed: list[tuple[int, int, int, Tied]] = []  # the best phase of every schedule on every axis
+    on_sample = grids(sample)
+    for number, candidate in enumerate(dict.fromkeys(c for guess in guesses for c in candidates(claim, peak, guess))):
+        followed += _followed_longest(claim, candidate, on_sample[candidate.unit], sample, number)
+    in_turn = sorted(followed, key=lambda one: one[:3])[:MOST_REFERENCES]
     reached = [_reaches_every_row(one[3], sample) for one in in_turn] if wanted > 1 else [True] * len(in_turn)
     best = [in_turn[k][3] for k in sorted(range(len(in_turn)), key=lambda k: (not reached[k], k))]
     events = [counts(tied.axis) for tied in best]
     order = sorted(range(len(best)), key=lambda k: (events[:k].count(events[k]) // OF_AN_AXIS, k))
     return [best[k] for k in order[:wanted]]
+
+
+def _followed_longest(
+    claim: Claim, candidate: Candidate, grid: Grid, rows: Observed, number: int
+) -> Iterator[tuple[int, int, int, Tied]]:
+    """How far a schedule is followed in the best phase of every axis: rows in a row, rows, its own number; negative."""
+    if not len(grid.phases):
+        return
+    schedule = candidate.schedule
+    if claim.base_lr is None:
+        low, high = followed_heights(schedule, grid.counters, rows)
+        one, two = schedule(grid.counters), at_height(schedule, 2 * schedule.peak)(grid.counters)
+        value = one + (two - one) * (0.5 * (low + high) / schedule.peak - 1)[:, None]
+        good = np.abs(value - rows.rate) <= ESTIMATED * rows.tolerance
+    else:
+        good = passing(schedule, grid.counters, rows)
+    prefix = np.where(good.all(axis=1), good.shape[1], np.argmin(good, axis=1))
+    total = np.where(prefix >= FEWEST_FOLLOWED, good.sum(axis=1), 0)
+    first = grid.phases[0][0]
+    for axis in dict.fromkeys(name for name, _ in grid.phases):
+        lines = [k for k, (name, _) in enumerate(grid.phases) if name == axis]
+        k = max(lines, key=lambda k: (prefix[k], total[k], -k))
+        if prefix[k] < FEWEST_FOLLOWED and axis != first:
+            continue
+        tied = grid.tied(candidate, k)
+        if claim.base_lr is None:
+            height = roundest(float(low[k]), float(high[k])) or schedule.peak
+            tied = replace(tied, schedule=at_height(schedule, height), height_read=True)
+        yield -int(prefix[k]), -int(total[k]), number, tied
 
 
 def _reaches_every_row(tied: Tied, rows: Observed) -> bool:
