@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedules import Schedule, at_height
 from analyzer.model import Floats
@@ -15,6 +16,16 @@ Mask = NDArray[np.bool_]
 MOST_DIGITS = 4  # of a peak that somebody chose
 BEYOND = 2  # counts behind a warmup's end, by which conventions place it elsewhere
 ESTIMATED = 1.5  # half widths, where a factor or the warmup's start was itself read off the log
+
+
+def peaks_of(claim: Claim, rows: Observed) -> list[float]:
+    """Heights that a schedule may have: the declared one first, then the highest that was logged."""
+    top = float(rows.rate.max())
+    if top <= 0:
+        return [claim.base_lr or 1.0]
+    if claim.base_lr is None:
+        return [top]
+    return [claim.base_lr] if abs(top - claim.base_lr) < 1e-9 * top else [claim.base_lr, top]
 
 
 def heights(schedule: Schedule, counters: Floats, rows: Observed) -> Floats:

@@ -19,13 +19,13 @@ from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.rate_axes import counts
 from analyzer.clocks.scheduler.counters import LONGEST_TABLE, Course, course_through, simplest, slopes_through, tabled
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of, other_rate
+from analyzer.clocks.scheduler.heights import peaks_of
 from analyzer.clocks.scheduler.known_rates import RateLine, counts_of, known_lines, native
 from analyzer.clocks.scheduler.tied import (
     Tied,
     evidence_against,
     extras_of,
     inner_values,
-    peaks_of,
     references,
     row_of,
     session_spans,

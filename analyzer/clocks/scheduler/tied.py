@@ -17,7 +17,15 @@ from analyzer.clocks.schedule_families.conventions import Extras
 from analyzer.clocks.schedule_fit import Fit, identify, line_through
 from analyzer.clocks.scheduler.counters import course_through, tabled
 from analyzer.clocks.scheduler.heights import (
-    BEYOND, ESTIMATED, Mask, followed_heights, heights, passing, peaks_by_row, roundest,
+    BEYOND,
+    ESTIMATED,
+    Mask,
+    followed_heights,
+    heights,
+    passing,
+    peaks_by_row,
+    peaks_of,
+    roundest,
 )  # fmt: skip
 from analyzer.clocks.schedules import Schedule, at_height, ending
 from analyzer.distinct import distinct
@@ -117,16 +125,6 @@ def counted_laps(rows: Observed) -> tuple[str, ...]:
     """Epoch axes with several rows per epoch: there the first of them tells the epoch's rate, and no phase is open."""
     axes = [axis for axis in rows.axes if counts(axis) == "epoch" and "step" in rows.axes]
     return tuple(axis for axis in axes if len(rows) >= 2 * len(distinct(rows.axes[axis])))
-
-
-def peaks_of(claim: Claim, rows: Observed) -> list[float]:
-    """Heights that a schedule may have: the declared one first, then the highest that was logged."""
-    top = float(rows.rate.max())
-    if top <= 0:
-        return [claim.base_lr or 1.0]
-    if claim.base_lr is None:
-        return [top]
-    return [claim.base_lr] if abs(top - claim.base_lr) < 1e-9 * top else [claim.base_lr, top]
 
 
 def as_declared(claim: Claim, sample: Observed, rows: Observed) -> Tied | None:
