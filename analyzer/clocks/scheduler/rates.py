@@ -21,6 +21,7 @@ from analyzer.clocks.scheduler.counters import LONGEST_TABLE, Course, course_thr
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of, other_rate
 from analyzer.clocks.scheduler.heights import peaks_of
 from analyzer.clocks.scheduler.known_rates import RateLine, counts_of, known_lines, native
+from analyzer.clocks.scheduler.lengths import USUAL
 from analyzer.clocks.scheduler.tied import (
     Tied,
     evidence_against,
@@ -214,6 +215,8 @@ def _told(
     )
     known = k in counts_of(claim) or line.axis != plain or k.is_integer()  # a call in two places is a count too
     price = prices.PARAMETER - prices.KNOWN_COUNT if known else prices.PARAMETER + prices.ONCE_MORE
+    if claim.min_lr is None and candidate.schedule.floor > USUAL * candidate.schedule.peak:
+        price += prices.ODD_VALUE  # a floor that nobody declares or would choose: the rate stands still there
     joins = tuple(_at_joins(timeline, rows, line))
     return Explanation(price=price + prices.AT_JOIN * len(joins), clock=clock_of(rows, tied, (deviation, *joins)))
 
