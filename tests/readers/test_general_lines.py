@@ -14,6 +14,7 @@ from analyzer.readers import Reading
 from analyzer.readers.stdout import parse, recognises
 from analyzer.readers.stdout.entries import entries_of
 from analyzer.readers.stdout.general import entry_of
+from analyzer.readers.stdout.places import is_whole
 from analyzer.readers.text_file import lines_of
 
 # where from, the line, what it says
@@ -314,3 +315,11 @@ def test_a_step_of_minus_one_behind_others_is_none() -> None:
     reading = csv_table.parse(text.encode(), "eval_results.csv")
     step = next(one for one in reading.series if one.tag == "loss").step
     assert [int(one) for one in step if one >= 0] == [100, 200, 100, 200]
+
+
+@pytest.mark.parametrize(
+    ("label", "whole"),
+    [(3, True), (3.0, True), (0, True), (2.5, False), (float("nan"), False), (float("inf"), False), (1e300, False), (10**40, False)],
+)
+def test_a_label_that_steps_can_be_made_of(label: float, whole: bool) -> None:
+    assert is_whole(label) is whole

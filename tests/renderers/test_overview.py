@@ -139,4 +139,5 @@ def test_the_site_of_the_pages_is_an_address(site: str, page: str | None, monkey
     from analyzer.console.output import rule_page
 
     monkeypatch.setenv("ANALYZER_DOCS", site)
-    assert rule_page() == page if page else rule_page().startswith("file://")
+    found = rule_page()  # else the pages of the checkout; what is installed has none
+    assert found == page if page else not found or found.startswith("file://")

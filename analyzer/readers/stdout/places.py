@@ -17,6 +17,7 @@ from msgspec import Struct
 from analyzer.model import Floats
 from analyzer.readers.columns import Counts
 from analyzer.readers.columns.places import laps_of_rows
+from analyzer.readers.columns.step_axis import LARGEST_STEP
 from analyzer.readers.stdout.general import COUNTERS
 from analyzer.readers.stdout.patterns import WALL
 from analyzer.roles import role_of_tag
@@ -222,7 +223,8 @@ def _close_laps(entries: Sequence[Entry], rows: Sequence[int], begin: Floats, of
 
 
 def is_whole(epoch: Any) -> bool:
-    return isinstance(epoch, int) or (isinstance(epoch, float) and epoch.is_integer())
+    """Whether a label is a whole number that a step can be made of."""
+    return isinstance(epoch, int | float) and abs(epoch) < LARGEST_STEP and float(epoch).is_integer()
 
 
 def of_the_epoch(epoch: Floats, at: Floats, length: int, epochs: int) -> bool:
