@@ -405,20 +405,20 @@ def test_a_resume_in_the_next_dated_folder_is_the_same_run(tmp_path: Path) -> No
 def test_what_may_not_be_read_is_named_and_the_rest_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("open", "closed", "file"):
         csv(tmp_path / name / "log.csv", 1, 30)
-    listed, opened = os.scandir, Path.open
+    listed, opened = os.scandir, os.open
 
     def scandir(path: Path) -> object:
         if Path(path).name == "closed":
             raise PermissionError(13, "Permission denied")
         return listed(path)
 
-    def open_file(self: Path, *args: object, **kwargs: object) -> object:
-        if self.parent.name == "file":
+    def open_file(path: Path, *args: int, **kwargs: int) -> int:
+        if Path(path).parent.name == "file":
             raise PermissionError(13, "Permission denied")
-        return opened(self, *args, **kwargs)  # type: ignore[call-overload]
+        return opened(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    monkeypatch.setattr(Path, "open", open_file)
+    monkeypatch.setattr(os, "open", open_file)
     result = discover([tmp_path])
     assert names(result.runs) == ["open"]
     assert [("permission denied" in p.message, Path(p.source).name) for p in result.unreadable] == [
@@ -496,13 +496,13 @@ def test_files_that_are_no_logs_are_never_opened(tmp_path: Path, monkeypatch: py
     for name in ("LICENSE.md", "train.py", "model.pt", "curve.png", "tokenizer.json", "hparams.yaml"):
         (tmp_path / name).write_text("x")
     opened: list[str] = []
-    real = Path.open
+    real = os.open
 
-    def noted(self: Path, *args: object, **kwargs: object) -> object:
-        opened.append(self.name)
-        return real(self, *args, **kwargs)  # type: ignore[call-overload]
+    def noted(path: Path, *args: int, **kwargs: int) -> int:
+        opened.append(Path(path).name)
+        return real(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "open", noted)
+    monkeypatch.setattr(os, "open", noted)
     find_groups([tmp_path])
     assert opened == ["log.csv"]
 

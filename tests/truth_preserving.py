@@ -24,6 +24,7 @@ Changed = tuple[dict[str, bytes], dict[str, Any]] | None
 STEP = re.compile(r"^(global_?step|step|iter|iteration|update|updates|it)$", re.I)
 LOSS = re.compile(r"(^|[/_.])(train[_/]?)?loss$", re.I)
 RATE = re.compile(r"(^|[/_.])(lr|learning_rate)([-/_].*)?$", re.I)
+FEW_LEVELS, FEWEST_DIGITS = 12, 6  # of a rate that moves
 TIME = re.compile(r"^(wall_?time|time(stamp)?|unix_time)$", re.I)
 RATE_FACTS = ("base_lr", "min_lr")
 PLAIN_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
@@ -129,10 +130,19 @@ def _delimiter(sign: str) -> Callable[..., Changed]:
     return _on_table(change)
 
 
+def _rounded_rates(table: Table) -> bool:
+    """Whether a moving rate is written with so few digits that other digits behind it would be untrue."""
+    cells = {cell for row in table.rows for name, cell in row.items() if RATE.search(name)}
+    digits = (len(re.sub(r"^[+-]?0*\.?0*|[eE].*$|\.", "", cell)) for cell in cells)
+    return len(cells) > FEW_LEVELS and max(digits, default=0) < FEWEST_DIGITS
+
+
 def _as_events(files: Files, facts: dict[str, Any], table: Table) -> Changed:
     """An event file of the table's numbers, one record a cell, on the steps of its step column."""
     from tests.event_files import event_bytes
 
+    if _rounded_rates(table):
+        return None
     column = next((name for name in table.columns if STEP.match(name)), None)
     if column is None or any(column not in row or not row[column].isdecimal() for row in table.rows):
         return None
@@ -254,6 +264,8 @@ def _digits(pattern: re.Pattern[str], count: int) -> Callable[..., Changed]:
 def _scaled(pattern: re.Pattern[str], factor: float, keys: tuple[str, ...] = ()) -> Callable[..., Changed]:
     def change(files: Files, facts: dict[str, Any], table: Table) -> Changed:
         if keys and any("lr" in str(facts.get(key, "")) for key in ("scheduler_params",)):
+            return None
+        if keys and _rounded_rates(table):
             return None
 
         def told(name: str, cell: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,6 +19,7 @@ ROWS_REMEMBERED = 200_000  # of the lives before a join, for comparing equal ste
 GOES_ON = 0.35  # position of the second life's first loss: 0 is the end of the first life, 1 its start
 STARTS_OVER = 0.65
 MID_RUN = 20  # times the first step of the second life: where the first life's log begins
+ROW_NUMBER = re.compile(r"^(?:unnamed: ?\d+|index|)$", re.I)  # what DataFrame.to_csv puts in front
 OTHER_NAMES = 12  # series that are asked in a log that names no loss
 LOSS_ROWS = 5  # rows whose median is a level at the edge of a session
 PAIRS_NEEDED = 8  # rows of equal step that both lives told
@@ -42,8 +44,8 @@ def witnesses_at(view: View, parts: Mapping[str, Ints], number: int) -> dict[str
         name = role if role in STATE_ROLES else series.tag
         if name in found or (role not in STATE_ROLES and not counts_evenly(series.value[before])):
             continue
-        if np.array_equal(series.value[before], series.step[before]):
-            continue  # the axis itself, no second clock
+        if np.array_equal(series.value[before], series.step[before]) or ROW_NUMBER.match(series.tag):
+            continue  # the axis itself, or the number of the row: no second clock
         judge = loss_witness if role == "loss" else exact_witness
         said = judge(series.step[before], series.value[before], series.step[after], series.value[after])
         if role == "elapsed" and not _restored(series, cut, said):

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from analyzer.clocks.learning_rate import Observed
 from analyzer.distinct import distinct
-from analyzer.model import Floats
+from analyzer.model import Floats, Ints
 
 FEWEST_ROWS = 4  # that repeat the beginning
 FEWEST_LEVELS = 3  # different rates among them; two, each held, where a schedule has levels
@@ -38,8 +38,8 @@ def begun_again(rows: Observed, axis: str = "step") -> BegunAgain | None:
     moved = np.abs(np.diff(y))
     turns = np.flatnonzero((np.diff(y) != 0) & (moved > rows.tolerance[1:] + rows.tolerance[:-1])) + 1
     found: list[BegunAgain] = []
-    back = [at for at in turns.tolist() if at >= FEWEST_ROWS and _near_the_first(rows, at)]
-    for at in sorted(sorted(back, key=lambda one: -moved[one - 1])[:MOST_FALLS]):
+    back = _near_the_first(rows, turns[turns >= FEWEST_ROWS])
+    for at in sorted(back[np.argsort(-moved[back - 1], kind="stable")][:MOST_FALLS].tolist()):
         start = _repeats(rows, x, at)
         same_course = found and at - found[-1].place <= max(2, int(NEAR_THE_BEGINNING * at))
         if start is not None and not same_course:
@@ -52,11 +52,12 @@ def begun_again(rows: Observed, axis: str = "step") -> BegunAgain | None:
     return found[0] if joined or ended else None
 
 
-def _near_the_first(rows: Observed, at: int) -> bool:
-    """Whether a row has a rate of the first rows again."""
-    few = max(2, int(NEAR_THE_BEGINNING * at))
-    here, play = float(rows.rate[at]), float(rows.tolerance[at])
-    return float(rows.rate[: few + 1].min()) - play <= here <= float(rows.rate[: few + 1].max()) + play
+def _near_the_first(rows: Observed, turns: Ints) -> Ints:
+    """Those rows that have a rate of the first rows again."""
+    few = np.maximum(2, (NEAR_THE_BEGINNING * turns).astype(np.int64))
+    low, high = np.minimum.accumulate(rows.rate)[few], np.maximum.accumulate(rows.rate)[few]
+    here, play = rows.rate[turns], rows.tolerance[turns]
+    return turns[(low - play <= here) & (here <= high + play)]
 
 
 def _repeats(rows: Observed, x: Floats, at: int) -> float | None:
