@@ -101,6 +101,15 @@ def a_rate_of_no_schedule(rows: int) -> Columns:
     return {**columns(rows), "train/lr": 1e-3 * np.exp(np.cumsum(np.random.default_rng(5).normal(0, 0.001, rows)))}
 
 
+def a_rate_that_returns(rows: int) -> Columns:
+    """Of no known shape; it stands on its first level again and again, never for as long."""
+    told = columns(rows)
+    share = told["step"] / rows
+    back = np.linspace(0.3, 0.9, 9)
+    on_it = (share < 0.05) | np.any([(share > one) & (share < one + 0.01 + 0.03 * one**3) for one in back], axis=0)
+    return {**told, "train/lr": np.where(on_it, 2.5e-4, 1e-3 / (1 + share**1.7))}
+
+
 def updates_skipped(rows: int) -> Columns:
     told = columns(rows)
     waits = np.searchsorted(np.sort(np.random.default_rng(6).random(20)), told["step"] / rows)
@@ -156,7 +165,8 @@ def lines_of(work: Callable[[], Any]) -> int:
     "told",
     [
         healthy, resumed_often, rows_lost, rows_doubled, out_of_order, not_finite, a_thousand_peaks,
-        epochs_of_any_label, epochs_of_any_length, fractions, a_rate_of_no_schedule, updates_skipped, micro_batches,
+        epochs_of_any_label, epochs_of_any_length, fractions, a_rate_of_no_schedule, a_rate_that_returns,
+        updates_skipped, micro_batches,
     ],
 )
 @pytest.mark.parametrize("declares", [False, True], ids=["nothing declared", "declared"])

@@ -63,19 +63,41 @@ def _near_the_first(rows: Observed, turns: Ints) -> Ints:
 def _repeats(rows: Observed, x: Floats, at: int) -> float | None:
     """The distance from the first row at which rows from ``at`` on repeat it; None where they do not."""
     y, tolerance = rows.rate, rows.tolerance
-    few = max(2, int(NEAR_THE_BEGINNING * at))
-    for start in range(few + 1):
-        moved = x[at:] - x[at] + x[start]
-        moved = moved[moved <= x[at - 1]]
-        right = np.searchsorted(x[:at], moved)
-        left = np.maximum(right - 1, 0)
-        right = np.minimum(right + 1, at - 1)  # resumes seldom fall on a row: one row of play
-        around = np.stack([y[left], y[np.minimum(left + 1, at - 1)], y[right]])
-        again, play = y[at : at + len(moved)], tolerance[at : at + len(moved)]
-        if ((again < around.min(axis=0) - play) | (again > around.max(axis=0) + play)).any():
+    for start in _starts(rows, x, at).tolist():
+        place = x[at:] - x[at] + x[start]
+        place = place[place <= x[at - 1]]
+        again, play = y[at : at + len(place)], tolerance[at : at + len(place)]
+        low, high = _around(x[:at], y[:at], place)
+        if ((again < low - play) | (again > high + play)).any():
             continue
         levels = len(distinct(again))
         held = len(again) >= 2 * FEWEST_ROWS and levels >= 2
         if len(again) >= FEWEST_ROWS and (levels >= FEWEST_LEVELS or held):
             return float(x[start] - x[0])
     return None
+
+
+def _starts(rows: Observed, x: Floats, at: int) -> Ints:
+    """Rows near the first at which the course behind ``at`` may begin, by a few of its rows.
+
+    The first rows of a level look alike: where it ends tells them apart.
+    """
+    y, behind = rows.rate, len(x) - at
+    starts = np.arange(max(2, int(NEAR_THE_BEGINNING * at)) + 1)
+    leaves = int(np.argmax(y[at:] != y[at]))  # 0: never
+    doubled = 2 ** np.arange(behind.bit_length()) - 1
+    for probe in sorted({*doubled[doubled < behind].tolist(), max(leaves - 1, 0), leaves}):
+        row = at + probe
+        place = x[row] - x[at] + x[starts]
+        low, high = _around(x[:at], y[:at], place)
+        within = (y[row] >= low - rows.tolerance[row]) & (y[row] <= high + rows.tolerance[row])
+        starts = starts[within | (place > x[at - 1])]
+    return starts
+
+
+def _around(x: Floats, y: Floats, place: Floats) -> tuple[Floats, Floats]:
+    """The lowest and highest rate of the first life around places in it, with one row of play: few resumes meet a row."""
+    right = np.searchsorted(x, place)
+    left = np.maximum(right - 1, 0)
+    near = np.stack([y[left], y[np.minimum(left + 1, len(x) - 1)], y[np.minimum(right + 1, len(x) - 1)]])
+    return near.min(axis=0), near.max(axis=0)
