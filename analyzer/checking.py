@@ -22,7 +22,7 @@ from analyzer.config.baseline import read_baseline, without_known
 from analyzer.config.declared import merge
 from analyzer.config.files import BadConfig, settings_for
 from analyzer.configured import checked_settings, settings_of
-from analyzer.discovery import Discovered, Group, discover, find_groups, read_group
+from analyzer.discovery import Discovered, Found, Group, discover, find_groups, read_group
 from analyzer.earlier import earlier
 from analyzer.model import Fact, Problem, Report, Run, RunReport
 from analyzer.readers import extension_problems as left_out_readers
@@ -87,13 +87,7 @@ def check(
     known = read_baseline(request.baseline) if request.baseline else None
     if request.config is not None:
         checked_settings(settings_for(Path(), request.config))  # a bad file is told even when there is no run
-    found = find_groups(
-        request.paths,
-        include=request.include,
-        exclude=request.exclude,
-        config=request.config,
-        isolated=request.isolated,
-    )
+    found = groups_asked_for(request)
     runs: list[RunReport] = []
     uses: list[Use] = []
     unreadable = list(found.unreadable)
@@ -215,6 +209,17 @@ def _uniquely_named(reports: list[RunReport]) -> Iterator[RunReport]:
             run = replace(report.run, name=f"{name} ({taken[name]})")
             report = replace(report, run=run)
         yield report
+
+
+def groups_asked_for(request: Request) -> Found:
+    """The logs at the requested paths, grouped, by names and first bytes only."""
+    return find_groups(
+        request.paths,
+        include=request.include,
+        exclude=request.exclude,
+        config=request.config,
+        isolated=request.isolated,
+    )
 
 
 def find_all(request: Request) -> Discovered:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.checking import Request, check
-from analyzer.discovery import find_groups
+from analyzer.checking import Request, check, groups_asked_for
 from analyzer.fingerprint import fingerprints
 from analyzer.model import Finding, Problem, Report, RunReport
 
@@ -73,13 +72,7 @@ def follow(
 
 def signature(request: Request) -> Signature:
     """Size and time of change of every log: what tells that one has grown."""
-    found = find_groups(
-        request.paths,
-        include=request.include,
-        exclude=request.exclude,
-        config=request.config,
-        isolated=request.isolated,
-    )
+    found = groups_asked_for(request)
     stamps = []
     for group in found.groups:
         for log in group.logs:

@@ -96,7 +96,7 @@ def _starts(rows: Observed, x: Floats, at: int) -> Ints:
 
 
 def _around(x: Floats, y: Floats, place: Floats) -> tuple[Floats, Floats]:
-    """The lowest and highest rate of the first life around places in it, with one row of play: few resumes meet a row."""
+    """The lowest and highest rate of the first life around places, with a row of play: few resumes meet a row."""
     right = np.searchsorted(x, place)
     left = np.maximum(right - 1, 0)
     near = np.stack([y[left], y[np.minimum(left + 1, len(x) - 1)], y[np.minimum(right + 1, len(x) - 1)]])

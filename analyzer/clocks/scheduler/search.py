@@ -136,13 +136,14 @@ def refuted(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) 
     It is a warning: that no habit of any framework gives the rows cannot be proved, only that none known here does.
     """
     deviations: tuple[Deviation, ...] = ()
-    reference = next(iter(references(claim, sample, 1)), None)
-    in_order = len(session_spans(rows)) <= MOST_SESSIONS
-    again = begun_again(rows) if in_order and rows.sized else None
-    told = in_order and rows.sized and claim.family not in (None, "plateau") and inner_values(rows) >= FEWEST_INNER
+    judged = rows.sized and len(session_spans(rows)) <= MOST_SESSIONS
+    again = begun_again(rows) if judged else None
+    reference = None
     if again is not None:
         deviations = (_restarted(timeline, rows, again, declared=claim.family is not None),)
-    elif told and reference is not None:
+    elif judged and claim.family not in (None, "plateau") and inner_values(rows) >= FEWEST_INNER:
+        reference = next(iter(references(claim, sample, 1)), None)
+    if reference is not None:
         first, evidence = evidence_against(timeline, rows, reference)
         if evidence:
             deviations = (

@@ -27,13 +27,19 @@ from analyzer.roles import role_of_tag
 from analyzer.written_numbers import loads_json
 
 
-def _json_after(found: re.Match[str], line: str) -> Entry | None:
-    """A JSON object behind a prefix: fairseq's json format writes its numbers as strings."""
+def _object_behind(found: re.Match[str], line: str) -> dict[str, Any] | None:
+    """The JSON object whose brace a pattern ends with; None where it is none, or broken."""
     try:
         value = loads_json(line[found.end() - 1 :])
     except (ValueError, RecursionError):
         return None
-    return flatten(value) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else None
+
+
+def _json_after(found: re.Match[str], line: str) -> Entry | None:
+    """A JSON object behind a prefix: fairseq's json format writes its numbers as strings."""
+    value = _object_behind(found, line)
+    return None if value is None else flatten(value)
 
 
 def _json_in_a_line(found: re.Match[str], line: str) -> Entry | None:
@@ -43,11 +49,8 @@ def _json_in_a_line(found: re.Match[str], line: str) -> Entry | None:
     """
     if ":::ML" in line[: found.start()]:
         return None  # of MLPerf, whose keys have meanings of their own
-    try:
-        value = loads_json(line[found.end() - 1 :])
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict):
+    value = _object_behind(found, line)
+    if value is None:
         return None
     place = value.get("step")
     if isinstance(place, list) and place and all(type(one) is int for one in place):
