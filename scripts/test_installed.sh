@@ -18,6 +18,6 @@ rm -r "$folder/source/analyzer"
 cd "$folder/source"
 "$folder/env/bin/python" scripts/try_installed.py fixtures
 
-"$folder/env/bin/python" -m pip install -q --disable-pip-version-check "pytest>=8" hypothesis jsonschema selenium pyarrow
+"$folder/env/bin/python" -m pip install -q --disable-pip-version-check "pytest>=8" hypothesis jsonschema xmlschema selenium pyarrow
 "$folder/env/bin/python" -m pytest tests/test_pytest_plugin.py tests/test_notebooks.py tests/test_fixture_runs.py \
     tests/test_same_run.py tests/test_public_names.py tests/renderers tests/cli

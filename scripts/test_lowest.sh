@@ -19,6 +19,6 @@ for requirement in (*project["dependencies"], *extras["fast"], *extras["zstd"], 
 END
 cat "$folder/lowest.txt"
 "$folder/env/bin/python" -m pip install -q --disable-pip-version-check -c "$folder/lowest.txt" \
-    -e ".[fast,zstd,remote,cluster]" "pytest>=8" pytest-xdist hypothesis jsonschema selenium build \
+    -e ".[fast,zstd,remote,cluster]" "pytest>=8" pytest-xdist hypothesis jsonschema xmlschema selenium build \
     "setuptools>=77,<81" # the tab needs pkg_resources of setuptools where tensorboard is older than 2.20
 PYTHONHASHSEED=0 "$folder/env/bin/python" -m pytest -n auto "$@"
