@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def command(request: Request, every: float, idle: float | None, fail_on: str) -> None:
     """Follow live runs and tell every finding once, when the rows behind it bear it out.
 
-    A finding is told when it was so without the last tenth of the rows as well; a loss that is no number, at once. What
+    A finding is told when it was so without the last tenth of the rows as well, one about the course of
+    the run (EPO, SCH, LOS009) without the last half; a loss that is no number, at once. What
     only a finished run can be asked, such as its length, is asked when --idle ends the watch.
     """
     import time
