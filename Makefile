@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-frameworks test-installed test-lowest lint types docs docs-text clean
+.PHONY: demo test fuzz test-frameworks test-installed test-lowest lint types docs docs-text clean
 
 # pip compiles what it installs, but not what it installs as editable
 $(BIN)/.installed: pyproject.toml
@@ -20,6 +20,11 @@ demo: $(BIN)/.installed
 ## lint, types, tests
 test: $(BIN)/.installed lint types
 	PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto  # every process has to name the tests in the same order
+
+## two minutes of changed logs on two processors, the same each time
+fuzz: $(BIN)/.installed
+	$(BIN)/python scripts/fuzz.py --inputs 36000 --audits 1800 --seed 1001 & other=$$!; \
+	$(BIN)/python scripts/fuzz.py --inputs 36000 --audits 1800 --seed 1002 && wait $$other
 
 ## build wheel and sdist, install the wheel where no checkout is, and try there what a user does
 test-installed: $(BIN)/.installed
