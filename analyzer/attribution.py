@@ -43,7 +43,7 @@ HANGS_ON: dict[str, tuple[str, ...]] = {
     "axis": ("rows", "steps", "jump", "data", *_IN_STEPS),
     "steps": ("rows", *_IN_STEPS, "join loss"),
     "jump": ("rows", "data", *_IN_STEPS),
-    "batch": ("data", "restored labels", "epoch length", "schedule", *_IN_EPOCHS),
+    "batch": ("data", "restored labels", "epoch length", "schedule", "join loss", *_IN_EPOCHS),
     "epoch length": ("run length", "horizon", "schedule"),
     "data": ("steps", "replay", "epoch length", *_IN_EPOCHS),
     "restored labels": ("jump", "replay", *_IN_EPOCHS),
@@ -95,7 +95,9 @@ def _explains(cause: Finding, effect: Finding) -> bool:
     clock, hanging = _clock(cause), _clock(effect)
     if cause.code == effect.code or hanging not in HANGS_ON.get(clock, ()):
         return False
-    return _same_break(cause, effect) or _behind(cause, effect, local=clock in LOCAL)
+    if _same_break(cause, effect):
+        return True
+    return hanging != "join loss" and _behind(cause, effect, local=clock in LOCAL)  # each join has a loss of its own
 
 
 def _clock(finding: Finding) -> str:

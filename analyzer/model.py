@@ -136,7 +136,7 @@ class Marker(Struct, frozen=True, kw_only=True):
 
     source: int  # index into Run.sources
     row: int  # the first row after the mark
-    kind: Literal["file-start", "header-repeated", "session-start"]
+    kind: Literal["file-start", "header-repeated", "resume-told", "session-start"]
     step: int | None = None  # step of a SessionLog START event (a purge marker)
     wall_time: float | None = None
 

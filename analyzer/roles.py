@@ -75,8 +75,8 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (
     (
         "samples",
         r"consumed[_ -](?:train[_ -])?samples|(?:samples|examples|images)[_ -]?(?:seen|consumed|processed)"
-        r"|global_samples|(?:total|num|n)[_ ](?:samples|examples)$|^(?:train/|time/)?samples?$|^samples vs steps$"
-        r"|^records$",
+        r"|global_samples|(?:total|num|n)[_ ](?:samples|examples)$|^total_(?:exs|images)$|^samples vs steps$|^records$"
+        r"|^(?:train/|time/)?(?:samples?|images)$",
     ),
     (
         "throughput",

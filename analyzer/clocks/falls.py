@@ -90,12 +90,15 @@ def explain_falls(count: Ints, beside: Beside) -> Falls:
     bare = int(np.count_nonzero(~(marked | beside.timer[at] | beside.state[at] | over)))
     alike = int(np.count_nonzero(_again(count, at) & ~over[1:]))  # lives of one length are no accident
     alike += abs(int(count[-1] - count[at[-1] - 1])) < cadence and not over[-1]
-    told_apart = MISFIT * float(np.count_nonzero(marked | over))
     returns = MISFIT * laid.returns if laid is not None else 0.0
+    told = marked | over
+    told_apart = MISFIT * float(np.count_nonzero(told))
+    inside = at[~told] if 2 * np.count_nonzero(told) < len(at) else at  # lives that begin between laps have traces
+    laps = _laps(count, inside, cadence, beside.label) + returns - (told_apart if len(inside) < len(at) else 0.0)
     apart, back = _times_of_blocks(at, beside.time)
     passes = _passes(count, at, cadence) + MISFIT * back
     habits: list[tuple[Cause, float, Ints | None]] = [
-        ("laps", _laps(count, at, cadence, beside.label) + returns, None),
+        ("laps", laps, None),
         ("passes", passes - (MISFIT if beside.plays else -MISFIT), None),
     ]
     if laid is not None:

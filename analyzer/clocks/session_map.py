@@ -16,8 +16,8 @@ Cut = tuple[int, int]
 """(source, row): this row and all after it, in source order, belong to the next session."""
 StepChange = Literal["continued", "replayed", "reset", "skipped", "fresh", "unknown"]
 Sign = Literal[
-    "new event file", "new file", "header repeated", "session marker", "long pause", "elapsed time starts again",
-    "step falls back",
+    "new event file", "new file", "header repeated", "a line tells of a resume", "session marker", "long pause",
+    "elapsed time starts again", "step falls back",
 ]  # fmt: skip
 """By what the log shows that a life of the process begins."""
 Witness = Literal["goes on", "goes back", "starts over", "unknown"]

@@ -40,10 +40,11 @@ def account_of(view: View, run: Run) -> LivesOfView:
 
 def _lives_of(view: View, run: Run) -> LivesOfView:
     whole, view = view, without_repeated_rows(_with_steps(view))
-    joins = _joins_of_view(view, run)
+    habit = habit_of_falls(view, run)
+    joins = _joins_of_view(view, run, in_epoch=habit == "laps")
     others = tuple(join for join in joins if join.step in OTHER_RUN)
     if not others:
-        return LivesOfView(view=view, whole=whole, joins=joins, begins_again=habit_of_falls(view, run))
+        return LivesOfView(view=view, whole=whole, joins=joins, begins_again=habit)
     runs = SessionMap(sessions=_no_sessions(len(others) + 1),
                       starts=_starts(view, [(join.cut, number) for number, join in enumerate(others, 1)]))
     rows = np.diff(runs.bounds(training_series(view)[0]))
@@ -90,8 +91,11 @@ def _no_sessions(count: int) -> tuple[Session, ...]:
 # --- what happened at a join ---------------------------------------------------------------------------------------
 
 
-def _joins_of_view(view: View, run: Run) -> tuple[Join, ...]:
-    """The joins that one view shows, each classified from this view alone."""
+def _joins_of_view(view: View, run: Run, *, in_epoch: bool = False) -> tuple[Join, ...]:
+    """The joins that one view shows, each classified from this view alone.
+
+    ``in_epoch``: the step is a place in the epoch, and falls without anything being reset.
+    """
     references = training_series(view)
     if not references or references[0].step[0] == NO_STEP:
         return ()
@@ -111,6 +115,8 @@ def _joins_of_view(view: View, run: Run) -> tuple[Join, ...]:
         if begin == cut:  # nothing of this series in the life before: compare with the last that has some
             begin = int(bounds[: number + 1][bounds[: number + 1] < cut][-1])
         join = _classified(view, run, main, (begin, cut, end), parts, number)
+        if in_epoch and join.first_step_after <= join.last_step_before:
+            join = replace(join, step="continued")
         joins.append(replace(join, how_known=mark.how_known, marked=mark.marked, view=view.name, cut=mark.cut))
     return tuple(joins)
 

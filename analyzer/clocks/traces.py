@@ -52,7 +52,11 @@ def beside(view: View, run: Run, series: Series, source: int) -> Beside:
 
 def starts_in(view: View, run: Run, source: int) -> dict[int, Sign]:
     """Rows of a file before which the log shows that a process started, and how it shows it."""
-    words: Mapping[str, Sign] = {"header-repeated": "header repeated", "session-start": "session marker"}
+    words: Mapping[str, Sign] = {
+        "header-repeated": "header repeated",
+        "resume-told": "a line tells of a resume",
+        "session-start": "session marker",
+    }
     found: dict[int, Sign] = {}
     if run.sources[source].format != "tfevents" and view.series:  # each writer of those opens a file of its own
         longest = max(view.series.values(), key=lambda one: len(one.step[rows_of_source(one, source)]))

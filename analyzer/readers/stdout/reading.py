@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
-from analyzer.model import Fact, Problem, Source
+from analyzer.model import Fact, Marker, Problem, Source
 from analyzer.readers import Reading
 from analyzer.readers.columns import Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.json_lines import TELLING_ROLES
+from analyzer.readers.stdout.beginnings import beginnings
 from analyzer.readers.stdout.entries import OVERWRITTEN, entries_of
 from analyzer.readers.stdout.laps import TOTALS, axis_of
 from analyzer.readers.stdout.patterns import GENERIC, WALL, Entry
@@ -89,9 +90,13 @@ def parse(data: bytes, name: str) -> Reading:
         for key, values in declared.items()
         if len(set(values)) == 1 or key in ("dataset_size", "global_batch_size")
     ]
+    begins = beginnings(lines, rows)
+    markers = [Marker(source=0, row=row, kind="header-repeated") for row in begins.repeated]
+    markers += [Marker(source=0, row=row, kind="resume-told") for row in begins.loaded if row not in begins.repeated]
     read = interpret(
         columns_of_entries(entries),
         np.array(rows, dtype=np.int64),
+        markers=markers,
         dialect=dialect,
         problems=problems,
         facts=facts,

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.clocks.epoch_clock import EpochClock, Labels
 from analyzer.clocks.laps import divisor_is_wrong
@@ -39,6 +40,7 @@ from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
 MOST_UNDECLARED = 64  # devices, or micro-batches per update, that an incomplete declaration may have left out
+ENDS_OF_PLACES = 3  # ends of epochs at one place: two may be of epochs that were cut alike
 HEADER = ("step", "epoch", "loss")
 
 
@@ -46,6 +48,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield a finding when no reading of the plan gives the log's steps per epoch."""
     clock = timeline.epoch
     planned = planned_steps_per_epoch(timeline.plan, timeline.step_axis)
+    if timeline.step_axis.unit == "place" and clock is not None and _ends_in_step(clock):
+        yield from _by_places(timeline, clock)
+        return
     if uncounted(timeline.step_axis):
         yield Unchecked(reason=uncounted(timeline.step_axis))
         return
@@ -90,6 +95,39 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             "declared": [float(U) for U in planned],
         },
         evidence=(*rows, *((done.evidence,) if done else ())),
+    )
+
+
+def _ends_in_step(clock: EpochClock) -> bool:
+    """Whether several epochs in a row have one number of places, none of them cut or told twice."""
+    return clock.exact and not clock.breaks and clock.crossings >= ENDS_OF_PLACES
+
+
+def _by_places(timeline: Timeline, clock: EpochClock) -> Iterator[Finding | Unchecked]:
+    """Places in the epoch, batches or updates, of which the last one printed is known and up to a cadence behind it."""
+    most = replace(clock, high=clock.low + timeline.step_axis.cadence - 1)
+    lengths = {Fraction(one.batches_per_epoch) for one in timeline.plan.readings if one.batches_per_epoch}
+    lengths.update(timeline.plan.steps_per_epoch)
+    if not lengths:
+        yield Unchecked(reason=uncounted(timeline.step_axis))
+        return
+    samples = timeline.plan.dataset_size
+    if any(most.admits(one) for one in lengths) or (samples and clock.low > max(lengths)):
+        return  # places beyond the batches may count samples
+    unsaid = _explained_by_what_is_not_declared(timeline, most)
+    rows = _two_boundaries(timeline, clock.labels) if clock.labels is not None else []
+    yield Finding(
+        severity="note" if unsaid else "error",
+        message=f"each epoch has {interval(most.low, most.high)} batches, the declaration gives "
+        f"{either(lengths)}{unsaid}",
+        tag=clock.tag,
+        first_step=rows[1].step if len(rows) > 1 else None,
+        numbers={
+            "batches_low": float(most.low),
+            "batches_high": float(clock.low + timeline.step_axis.cadence - 1),
+            "declared": list(map(float, lengths)),
+        },
+        evidence=tuple(rows),
     )
 
 

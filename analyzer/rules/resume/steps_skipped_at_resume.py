@@ -46,7 +46,7 @@ def _jumped(timeline: Timeline, jump: StepJump) -> Finding:
     return Finding(
         severity="error" if proved else unproved,
         message=f"step jumps from {jump.last_step} to {jump.next_step}{where}: {jump.size} steps were not trained"
-        + (f", {jump.because}" if proved else "; nothing else in the log tells whether their rows are missing"),
+        + (f", {jump.because}" if proved else ", or their rows are missing: nothing else in the log tells which"),
         tag=jump.series.tag,
         first_step=jump.next_step,
         numbers={"steps": jump.size},
