@@ -14,7 +14,8 @@ import numpy as np
 
 from analyzer.clocks.schedule_fit.cycles import restarts, three_phases, zigzag
 from analyzer.clocks.schedule_fit.falls import constants, falls
-from analyzer.clocks.schedule_fit.fit import Fit, Rise, agrees, line_through, named
+from analyzer.clocks.schedule_fit.fit import Fit, Rise, agrees, named
+from analyzer.clocks.schedule_fit.lines import line_through
 from analyzer.clocks.schedule_fit.parts import Parts
 from analyzer.clocks.schedule_fit.speeds import by_speed
 from analyzer.clocks.schedule_fit.stairs import stairs
@@ -30,8 +31,9 @@ FAMILY_FITS: dict[str, Callable[..., Iterator[Fit]]] = {
     "polynomial": falls("polynomial"),
     "1-sqrt": falls("1-sqrt"),
     "exponential": by_speed("exponential"),
-    "inverse-sqrt": by_speed("inverse-sqrt"),
-    "inverse-time": by_speed("inverse-time"),
+    "inverse-sqrt": by_speed("inverse-sqrt", 0.5),
+    "inverse-time": by_speed("inverse-time", 1.0),
+    "inverse-power": by_speed("inverse-time", 0.75),
     "step": stairs,
     "warm-restarts": restarts,
     "cyclic": zigzag,

@@ -9,7 +9,8 @@ from itertools import product
 import numpy as np
 
 from analyzer.clocks.schedule_fit.falls import fall_through
-from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, Fit, Rise, line_through
+from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, Fit, Rise
+from analyzer.clocks.schedule_fit.lines import line_through
 from analyzer.clocks.schedule_fit.parts import Parts
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Floats

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.clocks.schedule_families.conventions import decay_shape
-from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, Fit, Rise, agrees, line_through, thinned, whole_first
+from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, Fit, Rise, agrees, thinned, whole_first
+from analyzer.clocks.schedule_fit.lines import line_through
 from analyzer.clocks.schedule_fit.parts import Parts, joined
 from analyzer.model import Floats
 
@@ -135,10 +136,11 @@ def _falling(
     parts: Parts, rise: Rise | None, family: str, power: float, top: float, low: float, start: float, end: float
 ) -> Fit:
     clamp = not _rebounds(parts, family)
+    least = -np.inf if rise is not None and rise.form == "times" else 0.0  # the fall began before its warmup ended
 
     def value(at: Floats) -> Floats:
-        r = (at - start) / max(end - start, 1e-12)
-        r = np.clip(r, 0.0, 1.0) if clamp else np.maximum(r, 0.0)
+        r = np.maximum((at - start) / max(end - start, 1e-12), least)
+        r = np.minimum(r, 1.0) if clamp else r
         return low + (top - low) * decay_shape(family, r, power)
 
     parameters: dict[str, float | tuple[float, ...]] = {"power": power} if family == "polynomial" else {}

@@ -19,7 +19,7 @@ FEWEST_ROWS = 4  # distinct rows beyond the parameters of a family, below which 
 
 
 class Rise(Struct, frozen=True, kw_only=True, eq=False):
-    """A warmup line: rate = slope * (x - zero)."""
+    """A warmup line: rate = slope * (x - zero), or ("times") the share of the schedule behind it."""
 
     slope: float
     zero: float  # where the line meets zero
@@ -62,6 +62,8 @@ class Fit(Struct, frozen=True, kw_only=True, eq=False):
         after = self.value(x)
         if self.rise is None:
             return after
+        if self.rise.form == "times":
+            return np.where(x < self.rise.end, self.rise.slope * (x - self.rise.zero) * after, after)
         rising = self.rise(x, self.peak)
         before = (x < self.hand_over) | ((x < self.rise.end) & (rising < after))
         return np.where(before, rising, after)
@@ -88,21 +90,6 @@ def agrees(fit: Callable[[Floats], Floats], x: Floats, y: Floats, tolerance: Flo
     with np.errstate(all="ignore"):
         result: Mask = np.abs(fit(x) - y) <= FITTED * tolerance
     return result
-
-
-def line_through(x: Floats, u: Floats, sigma: Floats) -> tuple[float, float] | None:
-    """Slope and intercept of the weighted straight line; None when x does not vary."""
-    good = np.isfinite(u) & np.isfinite(sigma) & (sigma > 0)
-    if good.sum() < 2:
-        return None
-    x, u, sigma = x[good], u[good], sigma[good]
-    weight = (sigma.min() / sigma) ** 2
-    mean_x, mean_u = np.average(x, weights=weight), np.average(u, weights=weight)
-    spread = float(np.average((x - mean_x) ** 2, weights=weight))
-    if spread <= 0:
-        return None
-    slope = float(np.average((x - mean_x) * (u - mean_u), weights=weight)) / spread
-    return slope, float(mean_u - slope * mean_x)
 
 
 def thinned(count: int) -> NDArray[np.int64]:

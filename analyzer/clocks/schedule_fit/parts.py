@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.clocks.schedule_fit.fit import FITTED, Fit, Rise, line_through, thinned, whole_first
+from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, FITTED, Fit, Rise, thinned, whole_first
+from analyzer.clocks.schedule_fit.lines import line_between, line_through
 from analyzer.model import Floats
 
 
@@ -44,7 +45,10 @@ class Parts(Struct, frozen=True, kw_only=True, eq=False):
             yield replace(self, top=self.top + 1, top_end=self.top + 1)
 
     def rises(self) -> list[Rise | None]:
-        """Warmups that pass through the rows before the top; [None] when there are none, [] when nothing fits."""
+        """Warmups that pass through the rows before the top; [None] when there are none.
+
+        Where none does, the warmup may be a factor of what follows: a line that ``joined`` reads off the two.
+        """
         if self.top == 0:
             return [None]
         x, y, tolerance = self.x[: self.top], self.y[: self.top], self.tolerance[: self.top]
@@ -57,12 +61,13 @@ class Parts(Struct, frozen=True, kw_only=True, eq=False):
                 found.append(Rise(slope=slope, zero=zero - float(y[0]) / slope, end=float(self.x[self.top]), rows=1))
             return found
         places = thinned(len(x))
-        line = line_through(x[places], y[places], tolerance[places])
-        if line is not None and line[0] > 0:
-            slope, intercept = line
-            rise = Rise(slope=slope, zero=-intercept / slope, end=(peak - intercept) / slope, rows=len(x))
-            if (np.abs(rise(x, peak) - y) <= FITTED * tolerance).all():
-                found.append(rise)
+        lines = (line_through, lambda x, y, by: line_between(x, y - by, y + by))  # likely, else possible
+        for line in (through(x[places], y[places], tolerance[places]) for through in lines):
+            if line is not None and line[0] > 0 and not found:
+                slope, intercept = line
+                rise = Rise(slope=slope, zero=-intercept / slope, end=(peak - intercept) / slope, rows=len(x))
+                if (np.abs(rise(x, peak) - y) <= FITTED * tolerance).all():
+                    found.append(rise)
         held = int(np.argmax(np.append(y - y[0] > tolerance[0], True)))
         if not found and held >= 2 and len(x) - held >= 2:  # the first rate was used more than once
             line = line_through(x[held:], y[held:], tolerance[held:])
@@ -73,6 +78,8 @@ class Parts(Struct, frozen=True, kw_only=True, eq=False):
                     found.append(rise)
         if not found:
             found += self._curved_rises(x, y, tolerance, peak)
+        if not found and len(x) >= FEWEST_ROWS:
+            found.append(Rise(slope=0.0, zero=0.0, end=0.0, rows=len(x), form="times"))
         return found
 
     def _curved_rises(self, x: Floats, y: Floats, tolerance: Floats, peak: float) -> list[Rise | None]:
@@ -112,6 +119,8 @@ def joined(
 ) -> Fit:
     """A fit with its warmup in front; the hand-over lies between the last rising row and the row at the top."""
     hand_over = float(parts.x[parts.top]) if rise is not None else -np.inf
+    if rise is not None and rise.form == "times":
+        rise = share_of(parts, rise, fields["value"])  # type: ignore[arg-type]
     if rise is not None and rise.rows == 1 and parts.x[parts.top - 1] < start <= hand_over:
         rise, hand_over = rise_to(parts, peak, start), start
     elif rise is not None and rise.form in ("line", "held line"):
@@ -125,6 +134,17 @@ def joined(
         start=start,
         **fields,  # type: ignore[arg-type]
     )
+
+
+def share_of(parts: Parts, rise: Rise, value: Callable[[Floats], Floats]) -> Rise:
+    """The line by which a warmup multiplies the schedule behind it."""
+    x, y = parts.x[: parts.top], parts.y[: parts.top]
+    with np.errstate(all="ignore"):
+        after = value(x)
+        line = line_through(x, y / after, parts.tolerance[: parts.top] / after)
+    if line is None or line[0] <= 0:
+        return rise
+    return replace(rise, slope=line[0], zero=-line[1] / line[0], end=(1 - line[1]) / line[0])
 
 
 def rise_to(parts: Parts, peak: float, start: float) -> Rise:

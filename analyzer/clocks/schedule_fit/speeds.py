@@ -6,45 +6,42 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, Fit, line_through, thinned
+from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, Fit, thinned
+from analyzer.clocks.schedule_fit.lines import line_through
 from analyzer.clocks.schedule_fit.parts import Parts, joined
 from analyzer.model import Floats
 
+ROOT = 0.5  # the power of an inverse square root, which begins at a plateau or behind a warmup
 
-def by_speed(family: str) -> Callable[..., Iterator[Fit]]:
-    """Families without an end: a straight line through log(rate), rate^-2 or 1 / rate."""
 
-    def fits(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], power: float | None) -> Iterator[Fit]:
-        first = parts.top_end if parts.top_end > parts.top else parts.top
+def by_speed(family: str, power: float = 0.0) -> Callable[..., Iterator[Fit]]:
+    """Families without an end: a straight line through log(rate), or through rate^(-1 / power)."""
+
+    def fits(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], told: float | None) -> Iterator[Fit]:
+        held = parts.top_end > parts.top
+        first = parts.top_end + 1 if held else parts.top
         last = parts.tail if parts.tail < len(parts.y) and parts.tail > first + 3 else len(parts.y)
         rows = first + thinned(last - first)
         y, tolerance = parts.y[rows], parts.tolerance[rows]
         if len(rows) < FEWEST_ROWS or (y <= 0).any():
             return
         with np.errstate(all="ignore"):
-            if family == "exponential":
-                u, sigma = np.log(y), tolerance / y
-            elif family == "inverse-sqrt":
-                u, sigma = y**-2.0, 2 * tolerance / y**3
-            else:
-                u, sigma = 1 / y, tolerance / y**2
+            u = y ** (-1 / power) if power else np.log(y)
+            sigma = tolerance / y * (u / power if power else 1.0)
         line = line_through(parts.x[rows], u, sigma)
-        if line is None or line[0] == 0 or (family != "exponential" and line[0] < 0):
+        if line is None or line[0] == 0 or (power and line[0] < 0):
             return
         slope, intercept = line
         low = float(parts.y[-1]) if last < len(parts.y) else 0.0
         top = float(parts.y.max())
 
         def value(at: Floats) -> Floats:
+            line = intercept + slope * at
             with np.errstate(all="ignore"):
-                if family == "exponential":
-                    return np.maximum(np.exp(intercept + slope * at), low)
-                if family == "inverse-sqrt":
-                    return np.minimum(
-                        np.maximum(1 / np.sqrt(np.maximum(intercept + slope * at, 1e-300)), low), top * (1 + 1e-9)
-                    )
-                return 1 / np.maximum(intercept + slope * at, 1e-300)
+                falling = np.maximum(line, 1e-300) ** -power if power else np.exp(line)
+            return np.maximum(np.minimum(falling, top * (1 + 1e-9)) if held or power == ROOT else falling, low)
 
+        known = {"power": power} if family == "inverse-time" and power != 1 else {}
         for rise in parts.rises():
             yield joined(
                 parts,
@@ -54,7 +51,7 @@ def by_speed(family: str) -> Callable[..., Iterator[Fit]]:
                 floor=low,
                 value=value,
                 start=float(parts.x[first]),
-                parameters={"slope": slope, "intercept": intercept},
+                parameters={"slope": slope, "intercept": intercept, **known},
             )
 
     return fits

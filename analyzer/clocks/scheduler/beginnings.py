@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,14 +11,17 @@ from msgspec.structs import replace
 
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify
+from analyzer.clocks.schedule_fit import Fit, agrees, identified
 from analyzer.clocks.scheduler.breaks import CounterChange
+from analyzer.clocks.scheduler.courses import RateCourse, put_together
 from analyzer.clocks.scheduler.tied import Tied, stated
+from analyzer.model import Ints
 
 FEWEST_BEFORE = 8  # rows that a schedule nobody declared must explain before it is left
 WINDOW = 9  # rows around a step that tell how long steps are there
 CLEAR_STEP = 4  # half widths that such a step must be long
 MOST_CALLS = 3  # of the scheduler between two rows
+OF_A_FAMILY = 2  # fits to one course, with other tops or floors
 ODD_SHARE = 0.2  # of the rows: with more of them the usual step is not known
 
 
@@ -68,28 +72,55 @@ def by_increments(claim: Claim, rows: Observed) -> Left | None:
     return None
 
 
-def beginnings(claim: Claim, sample: Observed) -> Iterator[Tied]:
-    """The schedule that explains the most rows from the first on, with more rows than it has parameters."""
+def read_off(claim: Claim, rows: Observed) -> Iterator[Tied]:
+    """Schedules read off the rows where these are one course once a break is undone; else off their beginning."""
     for axis in ("step", "epoch"):
-        if axis not in sample.axes:
+        if axis not in rows.axes:
             continue
-        x, y, tolerance = sample.axes[axis], sample.rate, sample.tolerance
+        course, begins = _course(rows, axis)
+        whole = list(put_together(course, begins))
+        for one in (*whole, *_beginning(claim, course)):
+            thin = one.thin()
+            told: Counter[str] = Counter()
+            for fit in _fits(claim, thin):
+                if told[fit.family] < OF_A_FAMILY and agrees(fit, one.x, one.y, one.tolerance).all():
+                    told[fit.family] += 1
+                    yield Tied(schedule=fit, axis=axis, unit=axis)
 
-        def fit_to(count: int) -> Fit | None:
-            return identify(
-                x[:count], y[:count], tolerance[:count],  # noqa: B023
-                families=(claim.family,) if claim.family not in (None, "plateau") else None,
-                peaks=stated(claim.base_lr), floors=stated(claim.min_lr),
-            )  # fmt: skip
 
-        low, high = max(FEWEST_BEFORE, len(x) // 8), len(x)
-        best = fit_to(low) if high > low else None
-        if best is None and low > 2 * FEWEST_BEFORE:
-            low, best = 2 * FEWEST_BEFORE, fit_to(2 * FEWEST_BEFORE)
-        if best is None:
-            continue
-        while high - low > 1:
-            middle = (low + high) // 2
-            fit = fit_to(middle)
-            low, high, best = (middle, high, fit) if fit is not None else (low, middle, best)
-        yield Tied(schedule=best, axis=axis, unit=axis)
+def _course(rows: Observed, axis: str) -> tuple[RateCourse, Ints]:
+    """The rows of an axis, one for each place in a life, and those at which a life begins."""
+    x, session = rows.axes[axis], rows.session
+    last = np.append((np.diff(x) != 0) | (np.diff(session) != 0), True)
+    kept = np.flatnonzero(last)
+    begins = np.flatnonzero(np.diff(session[kept])) + 1
+    return RateCourse(x=x[kept], y=rows.rate[kept], tolerance=rows.tolerance[kept]), begins
+
+
+def _fits(claim: Claim, course: RateCourse) -> Iterator[Fit]:
+    return identified(
+        course.x, course.y, course.tolerance,
+        families=(claim.family,) if claim.family not in (None, "plateau") else None,
+        peaks=stated(claim.base_lr), floors=stated(claim.min_lr),
+    )  # fmt: skip
+
+
+def _beginning(claim: Claim, course: RateCourse) -> Iterator[RateCourse]:
+    """The most rows from the first on that one schedule explains, with more rows than it has parameters."""
+    falls = np.flatnonzero(np.diff(course.x) <= 0)
+    one_life = course.only(slice(0, int(falls[0]) + 1 if len(falls) else None)).thin()
+
+    def explained(count: int) -> bool:
+        return next(_fits(claim, one_life.only(slice(0, count))), None) is not None
+
+    low, high = max(FEWEST_BEFORE, len(one_life) // 8), len(one_life)
+    known = high > low and explained(low)
+    if not known and low > 2 * FEWEST_BEFORE:
+        low = 2 * FEWEST_BEFORE
+        known = explained(low)
+    if not known:
+        return
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if explained(middle) else (low, middle)
+    yield one_life.only(slice(0, low))

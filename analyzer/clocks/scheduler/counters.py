@@ -19,7 +19,6 @@ LOWEST = -2  # counters looked at: a late first call leaves -1, DeepSpeed's sche
 LONGEST_TABLE = 2_000_000
 MOST_STRETCHES = 2_000
 LONGEST_LEVEL = 5_000  # counters of one rate that are told one by one
-BISECTIONS = 50
 FIRST_CHUNK = 256  # rows looked at together; four times as many after each
 
 
@@ -140,52 +139,6 @@ def _over_the_turns(
     if stretch > 0 and (low[rows] == first).any():
         begins, ends = inverted(table, stretch - 1, below[rows], above[rows], whole=whole)
         low[rows] = np.where((low[rows] == first) & (ends == first), begins, low[rows])
-
-
-def slopes_through(x: Floats, low: Floats, high: Floats) -> tuple[float, float] | None:
-    """Least and greatest slope of a straight line that lies in [low, high) at every x; None when there is none.
-
-    The room that a slope leaves, min(high - slope x) - max(low - slope x), is concave in it: its top and both zeros
-    are found by bisection.
-    """
-    x = x - x[0]
-    width = float(x[-1])
-    if width <= 0:
-        return None
-
-    def room(slope: float) -> float:
-        return float((high - slope * x).min() - (low - slope * x).max())
-
-    def leans(slope: float) -> bool:
-        """Whether a greater slope leaves more room."""
-        at = slope * x
-        return float(x[int(np.argmin(high - at))]) < float(x[int(np.argmax(low - at))])
-
-    bounded = np.isfinite(high) & (x > 0)
-    if not bounded.any():
-        return None
-    most = float(((high[bounded] - low[0]) / x[bounded]).min())
-    least = max(0.0, float(((low[1:] - high[0]) / np.maximum(x[1:], 1e-12)).max()) if np.isfinite(high[0]) else 0.0)
-    if most <= least:
-        return None
-    best, left, right = 0.5 * (least + most), least, most
-    for _ in range(BISECTIONS):
-        best = 0.5 * (left + right)
-        if room(best) > 0:
-            break
-        left, right = (best, right) if leans(best) else (left, best)
-    if room(best) <= 0:
-        return None
-    return _edge(room, best, least), _edge(room, best, most)
-
-
-def _edge(room: Callable[[float], float], inside: float, outside: float) -> float:
-    if room(outside) > 0:
-        return outside
-    for _ in range(BISECTIONS):
-        middle = 0.5 * (inside + outside)
-        inside, outside = (middle, outside) if room(middle) > 0 else (inside, middle)
-    return inside
 
 
 def simplest(low: float, high: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, product
+from itertools import chain, islice, product
 
 import numpy as np
 from msgspec.structs import replace
@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.scheduler.beginnings import FEWEST_BEFORE, Left, beginnings, by_increments
-from analyzer.clocks.scheduler.breaks import changes, single_rows
+from analyzer.clocks.schedule_fit.fit import FITTED, Fit
+from analyzer.clocks.scheduler.beginnings import FEWEST_BEFORE, Left, by_increments, read_off
+from analyzer.clocks.scheduler.breaks import CounterChange, changes, single_rows
 from analyzer.clocks.scheduler.counters import tabled
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of
 from analyzer.clocks.scheduler.left_words import away_told, join_at, join_told, shifts_told, singles_told, throughout
@@ -23,6 +24,9 @@ from analyzer.timeline import Timeline
 
 REFERENCES = 6  # declared schedules that are tried with breaks
 MOST_BREAKS = 3000
+OF_LEVELS = ("constant", "step")
+FACTOR = 1.2  # people change a rate by more; less is how far a schedule read off its beginning misses its end
+MOST_READ_OFF = 24  # schedules that nobody declared
 
 
 def with_breaks(
@@ -30,8 +34,8 @@ def with_breaks(
 ) -> Iterator[Explanation]:
     """Declared schedules, else one read off the beginning, with what happened where they are left."""
     sources = [(tied, True) for tied in references(claim, sample, REFERENCES)]
-    if not claim.totals:
-        sources += [(tied, False) for tied in beginnings(claim, sample)]
+    if claim.family is None or not claim.totals:
+        sources += [(tied, False) for tied in islice(read_off(claim, rows), MOST_READ_OFF)]
     most = MOST_BREAKS if budget > prices.SKIPPED + 1 else int(max(budget - prices.SKIPPED, 0.0) / prices.ONCE_MORE) + 2
     lefts = (left_at(rows, *source, most=most, counter_only=only) for source, only in product(sources, (True, False)))
     increments = [by_increments(claim, rows)] if claim.family is None else []
@@ -51,18 +55,42 @@ def with_breaks(
 def left_at(rows: Observed, tied: Tied, declared: bool, *, most: int, counter_only: bool) -> Left | None:
     """The breaks after which a schedule passes through every row; None when it does not."""
     x = rows.axes[tied.axis]
+    slack = FITTED * rows.tolerance if isinstance(tied.schedule, Fit) else rows.tolerance
     table = tabled(tied.at, float(x.max()) * 2 + 100)
     if table is None:
         return None
-    found = None if counter_only else single_rows(matches(tied, rows))
-    found = found or changes(tied.at, table, x, rows.rate, rows.tolerance, most=most, counter_only=counter_only)
+    found = None if counter_only else single_rows(matches(tied, rows) | (np.abs(tied.on(rows) - rows.rate) <= slack))
+    found = found or changes(tied.at, table, x, rows.rate, slack, most=most, counter_only=counter_only)
     if not found:
         return None
-    if not declared and (found[0].place < FEWEST_BEFORE or not _moves(tied, x[: found[0].place])):
+    if not declared and not _is_left(tied, x, found):
         return None
     if declared and found[0].place == 0 and found[0].how == "scale":
         return None  # another height: a parameter
     return Left(tied=tied, found=tuple(found), declared=declared)
+
+
+def _is_left(tied: Tied, x: Floats, found: list[CounterChange]) -> bool:
+    """Whether a schedule that nobody declared was seen to run before it is left.
+
+    Levels that fall are a schedule of levels, a warmup may hand over to another height, and the last rows tell no
+    factor; where the rate comes back it is seen to have been left.
+    """
+    head, ends = x[: found[0].place], {change.place for change in found if change.how == "shift" and change.size == 0}
+    if len(head) < FEWEST_BEFORE or not _moves(tied, head):
+        return False
+    of_levels = tied.schedule.family in OF_LEVELS
+    stays = [
+        change
+        for change in found
+        if change.place + change.rows not in ends
+        and (change.how == "scale" or (change.how == "level" and of_levels and change.size < tied.at(x)[change.place]))
+    ]
+    if not stays:
+        return True
+    behind = head[head >= getattr(tied.schedule, "hand_over", -np.inf)]
+    clear = all(change.rows >= FEWEST_BEFORE and not 1 / FACTOR < change.size < FACTOR for change in stays)
+    return clear and not of_levels and len(behind) >= FEWEST_BEFORE and _moves(tied, behind)
 
 
 def _moves(tied: Tied, x: Floats) -> bool:

@@ -17,7 +17,8 @@ from analyzer.clocks.claim import Claim
 from analyzer.clocks.declared_shapes import Candidate, candidates
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.rate_axes import counts
-from analyzer.clocks.scheduler.counters import LONGEST_TABLE, Course, course_through, simplest, slopes_through, tabled
+from analyzer.clocks.schedule_fit.lines import slopes_through
+from analyzer.clocks.scheduler.counters import LONGEST_TABLE, Course, course_through, simplest, tabled
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of, other_rate
 from analyzer.clocks.scheduler.heights import peaks_of
 from analyzer.clocks.scheduler.known_rates import RateLine, counts_of, known_lines, native

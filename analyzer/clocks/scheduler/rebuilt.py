@@ -13,9 +13,10 @@ from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, agrees, identified, identify
+from analyzer.clocks.schedule_fit.lines import slopes_through
 from analyzer.clocks.scheduler.breaks import kept_until
 from analyzer.clocks.scheduler.compared import mismatches
-from analyzer.clocks.scheduler.counters import course_through, slopes_through, tabled
+from analyzer.clocks.scheduler.counters import course_through, tabled
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of
 from analyzer.clocks.scheduler.left_words import begins_session, geometry_changed, join_of
 from analyzer.clocks.scheduler.tied import Tied, as_declared, references, row_of, stated

@@ -1,0 +1,71 @@
+"""Rates of a schedule that nobody declared, which is left, comes back or goes on elsewhere; and those that only look so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analyzer.clocks.schedules import Schedule
+from analyzer.model import Floats
+from tests.clocks.schedule_runs import timeline_of
+
+STEPS = np.arange(400.0)
+COSINE = Schedule(family="cosine", peak=1e-3, warmup=40, total=400)
+EXPONENTIAL = Schedule(family="exponential", peak=1e-3, gamma=0.995)
+DROPS = Schedule(family="step", peak=0.1, warmup=60, milestones=(260, 350))
+BACK = Schedule(family="linear", peak=1e-3, floor=1e-5, total=400)
+
+
+def times(schedule: Schedule, factor: float, first: int, after: int = 400) -> Floats:
+    return schedule(STEPS) * np.where((STEPS >= first) & (after > STEPS), factor, 1.0)
+
+
+def root(x: Floats) -> Floats:
+    """One level, then an inverse square root of the step itself (T5)."""
+    return 1e-2 * np.sqrt(50 / np.maximum(x, 50))
+
+
+def power(x: Floats) -> Floats:
+    """Caffe's "inv"."""
+    return 1e-2 * (1 + x / 80) ** -0.75
+
+
+def shared(x: Floats) -> Floats:
+    """A warmup that multiplies the decay behind it (mmcv, Ultralytics)."""
+    return 1e-2 * np.minimum(1, (x + 1) / 50) * (1e-3 + (1 - 1e-3) * (1 - x / 400) ** 0.9)
+
+
+LEFT = [
+    ("five times, and back", times(COSINE, 5, 200, 240), {"jump"}),
+    ("a tenth to the end", times(COSINE, 0.1, 220), {"jump"}),
+    ("an exponential doubled", times(EXPONENTIAL, 2, 150), {"jump"}),
+    ("drops, ten times for a stretch", times(DROPS, 10, 150, 190), {"jump"}),
+    ("three rows here and there", COSINE(STEPS) * np.where(np.isin(STEPS, (120, 230, 231, 300)), 10, 1.0), {"isolated"}),
+    ("an inverse root of the step, halved", root(STEPS) * np.where(STEPS < 250, 1, 0.5), {"jump"}),
+    ("a power, and three times it", power(STEPS) * np.where(STEPS < 250, 1, 3), {"jump"}),
+    ("a warmup that multiplies, and a stretch", shared(STEPS) * np.where(np.abs(STEPS - 200) < 20, 2, 1), {"jump"}),
+]  # fmt: skip
+SOUND = [
+    ("a warmup and drops, few digits", DROPS(STEPS)),
+    ("a warmup that hands over to another height", np.where(STEPS < 60, STEPS / 60, COSINE(STEPS) * 600) * 1e-3),
+    ("an inverse root of the step", root(STEPS)),
+    ("a power", power(STEPS)),
+    ("a warmup that multiplies", shared(STEPS)),
+    ("levels of several factors", np.select([STEPS < 100, STEPS < 200, STEPS < 330], [0.1, 0.05, 0.01], 0.001)),
+    ("drops in a decay", BACK(STEPS) * 0.5 ** (STEPS // 100)),
+    ("a decay and its floor", np.maximum(EXPONENTIAL(STEPS), 3e-4)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("digits", [4, 6])
+@pytest.mark.parametrize(("rates", "kinds"), [row[1:] for row in LEFT], ids=[row[0] for row in LEFT])
+def test_what_broke_is_told(rates: Floats, kinds: set[str], digits: int) -> None:
+    (clock,) = timeline_of(np.arange(1, 401), rates, {}, digits=digits).schedulers
+    assert {one.kind for one in clock.deviations if one.severity != "note"} == kinds
+
+
+@pytest.mark.parametrize("digits", [4, 6])
+@pytest.mark.parametrize("rates", [row[1] for row in SOUND], ids=[row[0] for row in SOUND])
+def test_what_only_looks_broken_is_silent(rates: Floats, digits: int) -> None:
+    (clock,) = timeline_of(np.arange(1, 401), rates, {}, digits=digits).schedulers
+    assert [one.kind for one in clock.deviations if one.severity != "note"] == []
