@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.clocks.schedule_families.conventions import decay_shape
-from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, Fit, Rise, agrees, thinned, whole_first
-from analyzer.clocks.schedule_fit.lines import line_through
+from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, FITTED, Fit, Rise, agrees, thinned, whole_first
+from analyzer.clocks.schedule_fit.lines import line_between, line_through
 from analyzer.clocks.schedule_fit.parts import Parts, joined
 from analyzer.model import Floats
 
@@ -125,7 +125,10 @@ def _with_ends(
         inner &= share > 0  # a last row at the floor may lie past the end
     if inner.sum() < 2:
         return
-    line = line_through(parts.x[rows][inner], u[inner], sigma[inner])
+    x, u, sigma = parts.x[rows][inner], u[inner], FITTED * sigma[inner]
+    line = line_through(x, u, sigma)
+    if line is None or (np.abs(line[0] * x + line[1] - u) > sigma).any():
+        line = line_between(x, u - sigma, u + sigma) or line  # the likeliest one misses a row that another meets
     if line is None or line[0] <= 0:
         return
     for start, end in whole_first(-line[1] / line[0], (1 - line[1]) / line[0]):
