@@ -32,7 +32,7 @@ def power(x: Floats) -> Floats:
 
 def shared(x: Floats) -> Floats:
     """A warmup that multiplies the decay behind it (mmcv, Ultralytics)."""
-    return 1e-2 * np.minimum(1, (x + 1) / 50) * (1e-3 + (1 - 1e-3) * (1 - x / 400) ** 0.9)
+    return 1e-2 * np.minimum(1, (x + 1) / 50) * (1 - x / 400)
 
 
 LEFT = [
