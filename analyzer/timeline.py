@@ -58,6 +58,11 @@ class Timeline(Struct, frozen=True, kw_only=True, eq=False):
         return tuple(account.view for account in self.accounts)
 
     @property
+    def training(self) -> tuple[Series, ...]:
+        """The series of the training rows in the view that the clocks are read from, the main one first."""
+        return next((account.training for account in self.accounts if account.view is self.view), ())
+
+    @property
     def sessions(self) -> tuple[Session, ...]:
         return self.session_map.sessions
 

@@ -17,7 +17,12 @@ from analyzer.timeline import Timeline
 RUNS = Path(__file__).resolve().parents[1] / "fixtures" / "runs"
 LOGS = ("accelerate-scheduler-stepped-twice", "lightning-data-position-lost", "transformers-resumed")
 GIVEN = {"run", "declared", "role_overrides", "devices", "row"}
-SHORT = {"views": "accounts", "joins": "session_map", "sessions": "session_map"}  # properties, and what they read
+SHORT = {  # properties, and what they read
+    "views": "accounts",
+    "training": "accounts",
+    "joins": "session_map",
+    "sessions": "session_map",
+}
 
 
 def run_of(name: str) -> Run:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.clocks.falls import Beside, explain_falls
-from analyzer.clocks.rows import rows_of_source, training_series
+from analyzer.clocks.rows import rows_of_source
 from analyzer.clocks.session_map import Cut, Sign
 from analyzer.clocks.traces import beside, starts_in
 from analyzer.model import NO_STEP, Run, Series, View
@@ -24,11 +24,10 @@ class LifeMark(Struct, frozen=True, kw_only=True):
     marked: bool = False
 
 
-def marks_of(view: View, run: Run) -> list[LifeMark]:
+def marks_of(view: View, run: Run, references: Sequence[Series]) -> list[LifeMark]:
     """All places of a view where a new life begins, in written order."""
     marks = _new_files(view, run)
     starts = {mark.cut[0] for mark in marks}
-    references = training_series(view)
     for source in view.sources:
         inside = _inside_a_file(view, run, source, references)
         if source in starts:
@@ -95,19 +94,19 @@ def _inside_a_file(view: View, run: Run, source: int, references: Sequence[Serie
         LifeMark(cut=(source, row), how_known=why, marked=why == "session marker")
         for row, why in starts_in(view, run, source).items()
     ]
-    counters = [(one, beside(view, run, one, source)) for one in references]
+    counters = [(one, beside(view, run, one, source, references[:1])) for one in references]
     marks += [LifeMark(cut=(source, row), how_known="step falls back") for row in falls_agreed_on(counters, source)]
     return marks
 
 
-def habit_of_falls(view: View, run: Run) -> Literal["laps", "passes"] | None:
+def habit_of_falls(view: View, run: Run, references: Sequence[Series]) -> Literal["laps", "passes"] | None:
     """Whether the step of the training rows begins again with every epoch, or goes over each batch several times."""
-    for series in training_series(view)[:1]:
+    for series in references[:1]:
         for source in view.sources:
             mine = rows_of_source(series, source)
             step = series.step[mine]
             if np.any(np.diff(step) < 0) and not np.any(step == NO_STEP):
-                cause = explain_falls(step, beside(view, run, series, source)).cause
+                cause = explain_falls(step, beside(view, run, series, source, references[:1])).cause
                 if cause in ("laps", "passes"):
                     return cause
     return None

@@ -125,6 +125,7 @@ class LivesOfView(Struct, frozen=True, kw_only=True, eq=False):
     joins: tuple[Join, ...]
     other_runs: tuple[Join, ...] = ()  # indices of these joins count the sessions of the whole view
     begins_again: Literal["laps", "passes"] | None = None  # the habit by which the step of the training rows falls
+    training: tuple[Series, ...] = ()  # of the view, those of its training rows; what tells sessions best comes first
     copies: tuple[Copies, ...] = ()  # joins at which rows were copied, not trained again
 
 

@@ -35,23 +35,25 @@ PRECEDENCE: tuple[StepChange, ...] = ("reset", "replayed", "skipped", "fresh", "
 def account_of(view: View, run: Run) -> LivesOfView:
     """Cut one view into lives, and leave out second copies of rows and the lives of other runs."""
     account = _lives_of(view, run)
-    return replace(account, copies=tuple(copies_of(account)))
+    return replace(account, copies=tuple(copies_of(account)), training=tuple(training_series(account.view)))
 
 
 def _lives_of(view: View, run: Run) -> LivesOfView:
     whole, view = view, without_repeated_rows(_with_steps(view))
-    habit = habit_of_falls(view, run)
-    joins = _joins_of_view(view, run, in_epoch=habit == "laps")
+    training = training_series(view)
+    habit = habit_of_falls(view, run, training)
+    joins = _joins_of_view(view, run, training, in_epoch=habit == "laps")
     others = tuple(join for join in joins if join.step in OTHER_RUN)
     if not others:
         return LivesOfView(view=view, whole=whole, joins=joins, begins_again=habit)
     runs = SessionMap(sessions=_no_sessions(len(others) + 1),
                       starts=_starts(view, [(join.cut, number) for number, join in enumerate(others, 1)]))
-    rows = np.diff(runs.bounds(training_series(view)[0]))
+    rows = np.diff(runs.bounds(training[0]))
     longest = len(rows) - 1 - int(np.argmax(rows[::-1]))  # the last of equals: what a user would call the run
     series = {tag: rows_of(one, runs.of(one) == longest) for tag, one in view.series.items()}
     kept = replace(view, series={tag: one for tag, one in series.items() if len(one)})
-    return LivesOfView(view=kept, whole=whole, joins=_joins_of_view(kept, run), other_runs=others)
+    joins = _joins_of_view(kept, run, training_series(kept))
+    return LivesOfView(view=kept, whole=whole, joins=joins, other_runs=others)
 
 
 def _with_steps(view: View) -> View:
@@ -71,8 +73,9 @@ def find_sessions(timeline: Timeline) -> SessionMap:
     joins = _merged(found, main)
     starts: list[tuple[int, int, int]] = []
     cuts: tuple[Cut, ...] = ()
-    for view in timeline.views:
-        own = _projected(view, joins, found[view.name])
+    for account in timeline.accounts:
+        view = account.view
+        own = _projected(account.training, joins, found[view.name])
         starts += _starts(view, own)
         if view.name == main.name:
             cuts = tuple(cut for cut, _ in own)
@@ -81,7 +84,7 @@ def find_sessions(timeline: Timeline) -> SessionMap:
     )
     session_map = SessionMap(sessions=_no_sessions(len(joins) + 1), joins=joins, cuts=cuts,
                              concurrent=concurrent, starts=tuple(sorted(starts)))
-    return replace(session_map, sessions=_described(session_map, main, run))
+    return replace(session_map, sessions=_described(session_map, main, timeline.training[:1], run))
 
 
 def _no_sessions(count: int) -> tuple[Session, ...]:
@@ -91,15 +94,14 @@ def _no_sessions(count: int) -> tuple[Session, ...]:
 # --- what happened at a join ---------------------------------------------------------------------------------------
 
 
-def _joins_of_view(view: View, run: Run, *, in_epoch: bool = False) -> tuple[Join, ...]:
+def _joins_of_view(view: View, run: Run, references: Sequence[Series], *, in_epoch: bool = False) -> tuple[Join, ...]:
     """The joins that one view shows, each classified from this view alone.
 
     ``in_epoch``: the step is a place in the epoch, and falls without anything being reset.
     """
-    references = training_series(view)
     if not references or references[0].step[0] == NO_STEP:
         return ()
-    marks = marks_of(view, run)
+    marks = marks_of(view, run, references)
     if not marks:
         return ()
     starts = _starts(view, [(mark.cut, number) for number, mark in enumerate(marks, 1)])
@@ -114,7 +116,7 @@ def _joins_of_view(view: View, run: Run, *, in_epoch: bool = False) -> tuple[Joi
             continue
         if begin == cut:  # nothing of this series in the life before: compare with the last that has some
             begin = int(bounds[: number + 1][bounds[: number + 1] < cut][-1])
-        join = _classified(view, run, main, (begin, cut, end), parts, number)
+        join = _classified(view, run, references, (begin, cut, end), parts, number)
         if in_epoch and join.first_step_after <= join.last_step_before:
             join = replace(join, step="continued")
         joins.append(replace(join, how_known=mark.how_known, marked=mark.marked, view=view.name, cut=mark.cut))
@@ -122,8 +124,14 @@ def _joins_of_view(view: View, run: Run, *, in_epoch: bool = False) -> tuple[Joi
 
 
 def _classified(
-    view: View, run: Run, main: Series, place: tuple[int, int, int], parts: Mapping[str, Ints], number: int
+    view: View,
+    run: Run,
+    references: Sequence[Series],
+    place: tuple[int, int, int],
+    parts: Mapping[str, Ints],
+    number: int,
 ) -> Join:
+    main = references[0]
     begin, cut, end = place
     before, after = main.step[begin:cut], main.step[cut:end]
     last, first = int(before[-1]), int(after[0])
@@ -131,7 +139,7 @@ def _classified(
     cadence = max(usual_cadence(before), usual_cadence(after))
     overlap = int(np.count_nonzero(after <= last))
     jump = 0 if last < first < last + 2 * cadence else first - (last + cadence)
-    witnesses = witnesses_at(view, parts, number)
+    witnesses = witnesses_at(view, references, parts, number)
     change: StepChange = "continued"
     if jump > 0:
         change = "skipped"
@@ -174,9 +182,10 @@ def _same_place(one: Join, other: Join) -> bool:
     return abs(one.first_step_after - other.first_step_after) <= slack
 
 
-def _projected(view: View, joins: Sequence[Join], own: Sequence[Join]) -> list[tuple[Cut, int]]:
+def _projected(
+    references: Sequence[Series], joins: Sequence[Join], own: Sequence[Join]
+) -> list[tuple[Cut, int]]:
     """Where each session begins in a view: at its own cut, or where its main series reaches that step."""
-    references = training_series(view)
     cuts: list[tuple[Cut, int]] = []
     used = 0
     for join in joins:
@@ -216,9 +225,10 @@ def _starts(view: View, cuts: Sequence[tuple[Cut, int]]) -> tuple[tuple[int, int
     return tuple(sorted(starts))
 
 
-def _described(session_map: SessionMap, main: View, run: Run) -> tuple[Session, ...]:
+def _described(
+    session_map: SessionMap, main: View, references: Sequence[Series], run: Run
+) -> tuple[Session, ...]:
     """Steps, sources and times of every session."""
-    references = training_series(main)[:1]
     everything = [series for series in main.series.values() if len(series)]
     described: list[Session] = []
     slices = {one.tag: session_map.slices(one) for one in everything}

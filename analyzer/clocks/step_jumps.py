@@ -11,7 +11,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from analyzer.clocks.cadence import usual_cadence
-from analyzer.clocks.rows import place_of, rows_of, rows_of_source, training_series
+from analyzer.clocks.rows import place_of, rows_of, rows_of_source
 from analyzer.clocks.step_axis import StepJump, Verdict
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Row, Series, View
@@ -74,8 +74,7 @@ def _a_habit(at: Ints, size: Ints, cadence: int) -> bool:
 
 def find_step_jumps(timeline: Timeline) -> tuple[StepJump, ...]:
     """Long steps of the main training series, inside sessions and at joins, each with its verdict."""
-    view = timeline.view
-    references = [series for series in training_series(view) if len(series) and series.step[0] != NO_STEP]
+    references = [series for series in timeline.training if series.step[0] != NO_STEP]
     if not references:
         return ()
     main = references[0]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.clocks.elapsed import named_elapsed
 from analyzer.clocks.falls import Beside, falls_of
-from analyzer.clocks.rows import rows_of_source, training_series
+from analyzer.clocks.rows import rows_of_source
 from analyzer.clocks.session_map import Sign
 from analyzer.clocks.witnesses import exact_witness, loss_witness
 from analyzer.model import Floats, Ints, Run, Series, View
@@ -26,8 +26,8 @@ EXACT_ROLES = ("learning_rate", "epoch", "samples", "tokens")
 PLAYED = re.compile(r"reward|episode|(?:^|[/_])return(?:$|[/_])|(?:policy|value|(?:^|[/_])(?:pg|vf|v))_loss", re.I)
 
 
-def beside(view: View, run: Run, series: Series, source: int) -> Beside:
-    """What the log shows at the rows of a series in one file."""
+def beside(view: View, run: Run, series: Series, source: int, references: Sequence[Series]) -> Beside:
+    """What the log shows at the rows of a series in one file; ``references`` say whether the loss starts over."""
     mine = rows_of_source(series, source)
     count, row = series.step[mine], series.row[mine]
     if (np.diff(count) > 0).all():  # nothing to explain; a log may have a hundred thousand tags
@@ -42,7 +42,7 @@ def beside(view: View, run: Run, series: Series, source: int) -> Beside:
             rows = np.array(sorted(row for row, why in starts.items() if (why == TIMER) == timed), dtype=np.int64)
             said[at] = np.searchsorted(rows, row[at], side="right") > np.searchsorted(rows, row[at - 1], side="right")
         exact = [one for tag, one in view.series.items() if role_of_tag(tag) in EXACT_ROLES and one is not series]
-        for other in (*exact, *training_series(view)[:1]):
+        for other in (*exact, *references):
             said = state if role_of_tag(other.tag) in EXACT_ROLES else over
             _compare(other, source, count, row, at[:FALLS_COMPARED], said)
     return Beside(traces=traces, timer=timer, state=state, over=over, label=label,

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from analyzer.clocks.elapsed import named_elapsed
-from analyzer.clocks.rows import training_series
 from analyzer.clocks.wall_clock import WallClock
 from analyzer.model import NO_STEP, Floats, Ints, Series
 from analyzer.timeline import Timeline
@@ -26,12 +25,12 @@ def read_wall_clock(timeline: Timeline) -> WallClock | None:
 
     The view that the clocks are read from is asked first, then the run's other views.
     """
-    views = [timeline.view, *(view for view in timeline.views if view.name != timeline.view.name)]
-    for view in views:
-        for series in training_series(view)[:3]:
+    main = [account for account in timeline.accounts if account.view is timeline.view]
+    for account in [*main, *(one for one in timeline.accounts if one.view is not timeline.view)]:
+        for series in account.training[:3]:
             if len(series) < 2 or series.step[0] == NO_STEP:
                 continue
-            found = times_of(series, view.series)
+            found = times_of(series, account.view.series)
             if found is None:
                 continue
             time, since, unit, told_by = found

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.noise import MAD_TO_SIGMA
-from analyzer.clocks.rows import training_series
 from analyzer.clocks.session_map import StepChange, Witness
 from analyzer.model import NO_STEP, Floats, Ints, Series, View
 from analyzer.roles import role_of_tag
@@ -29,10 +28,12 @@ RISING, EVENLY = 0.95, 0.99  # share of the rows; correlation with the row's num
 PAIR_ERRORS = 6.0  # standard errors of their mean difference; neighbouring losses are not independent
 
 
-def witnesses_at(view: View, parts: Mapping[str, Ints], number: int) -> dict[str, Witness]:
+def witnesses_at(
+    view: View, references: Sequence[Series], parts: Mapping[str, Ints], number: int
+) -> dict[str, Witness]:
     """What loss, learning rate, epoch and every count did at the end of session ``number``."""
     found: dict[str, Witness] = {}
-    training = {series.tag: place for place, series in enumerate(training_series(view))}
+    training = {series.tag: place for place, series in enumerate(references)}
     for series in sorted(view.series.values(), key=lambda one: training.get(one.tag, len(training))):
         if not len(series) or series.step[0] == NO_STEP:
             continue
@@ -52,7 +53,7 @@ def witnesses_at(view: View, parts: Mapping[str, Ints], number: int) -> dict[str
             continue
         found[name] = said
     if "loss" not in found:
-        unnamed = _losses_by_other_names(view, parts, number)
+        unnamed = _losses_by_other_names(references, parts, number)
         if unnamed is not None:
             found["loss"] = unnamed
     return found
@@ -63,10 +64,10 @@ def _counts(value: Floats) -> bool:
     return counts_evenly(value) or not np.any(value != np.round(value))
 
 
-def _losses_by_other_names(view: View, parts: Mapping[str, Ints], number: int) -> Witness | None:
+def _losses_by_other_names(references: Sequence[Series], parts: Mapping[str, Ints], number: int) -> Witness | None:
     """What series that are no role's did, where all that say something say the same: a log may name no loss."""
     said: set[Witness] = set()
-    for series in training_series(view)[:OTHER_NAMES]:
+    for series in references[:OTHER_NAMES]:
         begin, cut, end = (int(parts[series.tag][number + k]) for k in (0, 1, 2))
         before, after = slice(max(begin, cut - ROWS_REMEMBERED), cut), slice(cut, end)
         if role_of_tag(series.tag) is not None or cut < 2 or cut == end or _counts(series.value[before]):

@@ -14,12 +14,10 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.clocks.falls import Falls, explain_falls
-from analyzer.clocks.rows import place_of, rows_of, rows_of_source, speaking_series, training_series
+from analyzer.clocks.rows import rows_of, rows_of_source, speaking_series, training_series
 from analyzer.clocks.session_map import Simultaneous
 from analyzer.clocks.traces import beside
 from analyzer.model import NO_STEP, Ints, Run, Series, Source, View
-
-__all__ = ["place_of", "rows_of", "rows_of_source", "training_series"]
 
 ROWS_WITHIN = 3  # rows that each of two files must have inside the other's span of time
 COPIES_NEEDED = 2
@@ -215,7 +213,7 @@ def _whose(series: Series, view: View, run: Run, source: int, devices: int | Non
             return Falls(cause="turns", at=step[:0], stream=stream)
     if not np.any(np.diff(step) < 0):
         return None
-    found = explain_falls(step, beside(view, run, series, source))
+    found = explain_falls(step, beside(view, run, series, source, training_series(view)[:1]))
     if found.cause == "turns" and run.sources[source].format == "tfevents":
         return None  # every event writer opens a file of its own
     return found

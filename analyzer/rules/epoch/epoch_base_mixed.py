@@ -70,12 +70,16 @@ def _difference(timeline: Timeline, validation: Labels, clock: EpochClock) -> Fi
         return None
     order = np.argsort(training.step, kind="stable")
     steps, labels = training.step[order], training.value[order]
+    behind = _written_behind(training, validation)
+    if behind is None:
+        behind = np.searchsorted(steps, validation.step, side="right")
+    elif behind[0] == 0:
+        return None  # validations that open epochs, the first of them before training
     half_lap = max(1, int(clock.low / 2))
-    beside = labels[np.clip(np.searchsorted(steps, validation.step, side="right") - 1, 0, None)]
+    beside = labels[np.clip(behind - 1, 0, None)]
     bulk = labels[np.clip(np.searchsorted(steps, validation.step - half_lap, side="right") - 1, 0, None)]
     off = validation.value - beside
     wrong = (off != 0) & (validation.value != bulk) & (validation.step >= steps[0])
-    behind = np.searchsorted(steps, validation.step)
     seen = behind < len(steps)
     following = labels[np.where(seen, behind, -1)]
     proved = (seen & (validation.value != following)) | _excluded(timeline, clock, training, validation)
@@ -87,7 +91,7 @@ def _difference(timeline: Timeline, validation: Labels, clock: EpochClock) -> Fi
     if np.count_nonzero(same) < max(ROWS, SHARE * len(validation)) or abs(difference) != 1:
         return None
     first = int(np.argmax(same))
-    at = int(np.clip(np.searchsorted(steps, validation.step[first], side="right") - 1, 0, None))
+    at = int(max(0, behind[first] - 1))
     beside_row = timeline.row(training.series, int(training.index[order[at]]), "training row of the same epoch")
     return Finding(
         severity="error",
@@ -104,6 +108,16 @@ def _difference(timeline: Timeline, validation: Labels, clock: EpochClock) -> Fi
             timeline.row(validation.series, int(validation.index[first]), "validation of the same epoch"),
         ),
     )
+
+
+def _written_behind(training: Labels, validation: Labels) -> NDArray[np.int64] | None:
+    """How many training rows stand above each validation row of one file; None where rows are not in one order."""
+    of_training, of_validation = (one.series.row[one.index] for one in (training, validation))
+    sources = (one.series.source[one.index] for one in (training, validation))
+    one_file = len({int(n) for of in sources for n in (of.min(), of.max())}) == 1
+    if not one_file or np.any(np.diff(training.step) < 0) or np.any(np.diff(of_training) < 0):
+        return None
+    return np.searchsorted(of_training, of_validation, side="right")
 
 
 def _excluded(timeline: Timeline, clock: EpochClock, training: Labels, validation: Labels) -> NDArray[np.bool_]:

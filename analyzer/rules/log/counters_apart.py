@@ -156,7 +156,7 @@ def _within_the_epoch(timeline: Timeline, series: Series) -> bool:
     """Whether the column falls as a counter of batches does."""
     if len(np.unique(series.source)) > 1 or np.any(series.value != np.round(series.value)):
         return False
-    around = beside(timeline.view, timeline.run, series, int(series.source[0]))
+    around = beside(timeline.view, timeline.run, series, int(series.source[0]), timeline.training[:1])
     return explain_falls(series.value.astype(np.int64), around).cause in ("laps", "passes")
 
 

@@ -31,7 +31,6 @@ from analyzer.clocks.accounts import comparisons
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.step_axis import StepJump
 from analyzer.clocks.step_jumps import regular_cadence
-from analyzer.clocks.writers import training_series
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
@@ -49,7 +48,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if looks_sampled(timeline):
         yield Unchecked(reason="the log is a down-sampled export; the original log would show every row")
         return
-    main = next((series for series in training_series(timeline.view) if series.step[0] != NO_STEP), None)
+    main = next((series for series in timeline.training if series.step[0] != NO_STEP), None)
     if main is None or regular_cadence(main.step, timeline.session_map.of(main)) is None:
         lacking = [*_rows_of_one_tag(timeline), *_only_in_the_other_account(timeline)]
         yield from lacking
@@ -102,7 +101,7 @@ def _holes(gaps: list[StepJump], *, whole_epoch: bool) -> Finding:
 
 def _rows_of_one_tag(timeline: Timeline) -> Iterator[Finding]:
     """A stretch in which a training tag has no rows although another tag of the same file goes on with its own."""
-    series = [one for one in training_series(timeline.view) if one.step[0] != NO_STEP]
+    series = [one for one in timeline.training if one.step[0] != NO_STEP]
     for lacking in series:
         found = regular_cadence(lacking.step, timeline.session_map.of(lacking))
         if found is None:
@@ -178,7 +177,7 @@ def _only_in_the_other_account(timeline: Timeline) -> Iterator[Finding]:
 
 def _starts_late(timeline: Timeline) -> Iterator[Finding]:
     """The first row of every series lies far behind the beginning of the axis."""
-    references = [series for series in training_series(timeline.view) if series.step[0] != NO_STEP]
+    references = [series for series in timeline.training if series.step[0] != NO_STEP]
     if not references or timeline.session_map.concurrent or timeline.step_axis.unit == "place":
         return  # places are counted from label 0, whichever is the first
     main = references[0]
@@ -206,7 +205,7 @@ def _starts_late(timeline: Timeline) -> Iterator[Finding]:
 
 def _first_validation_missing(timeline: Timeline) -> Iterator[Finding]:
     """A validation series that is regular from its first row on, but begins one interval late."""
-    main = next((series for series in training_series(timeline.view) if series.step[0] != NO_STEP), None)
+    main = next((series for series in timeline.training if series.step[0] != NO_STEP), None)
     validation = timeline.roles.first("validation_loss")
     if main is None or validation is None or len(validation) < 4 or len(timeline.sessions) > 1:
         return

@@ -23,7 +23,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.writers import training_series
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Ints
 from analyzer.rules import Example, Rule, Unchecked
@@ -40,7 +39,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     sampled = looks_sampled(timeline)
     if not sampled:
         return
-    series = training_series(timeline.view)[0]
+    series = timeline.training[0]
     rises = np.diff(series.step)
     unit = int(np.gcd.reduce(rises[rises > 0])) if np.any(rises > 0) else 1
     span = int(series.step[-1] - series.step[0])
@@ -60,7 +59,7 @@ def looks_sampled(timeline: Timeline) -> bool:
     """Whether the main series is a random sample of a regular cadence, by its reader's word or by its steps."""
     if any(timeline.run.sources[index].sampled for index in timeline.view.sources):
         return True
-    references = training_series(timeline.view)
+    references = timeline.training
     if not references or references[0].step[0] == NO_STEP:
         return False
     return random_sample(references[0].step)

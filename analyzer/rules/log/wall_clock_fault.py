@@ -26,7 +26,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.elapsed import set_back, tells_elapsed_time
-from analyzer.clocks.rows import rows_of, training_series
+from analyzer.clocks.rows import rows_of
 from analyzer.clocks.wall_time import TIMESTAMP, unit_of
 from analyzer.model import NO_STEP, Finding, Floats, Ints, Series
 from analyzer.roles import role_of_tag
@@ -58,8 +58,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 def _backwards(timeline: Timeline, *, of_units: bool) -> Iterator[Finding]:
     """Record times that fall inside a session; `of_units`: falls to another unit are told as what they are."""
-    for view in timeline.views:
-        for series in training_series(view)[:1]:
+    for account in timeline.accounts:
+        for series in account.training[:1]:
             session = timeline.session_map.of(series)
             passed = np.diff(series.wall_time)
             inside = (np.diff(session) == 0) & (np.diff(series.source) == 0) & (np.diff(series.step) >= 0)
@@ -118,9 +118,10 @@ def _elapsed(timeline: Timeline) -> Iterator[Finding]:
 
 def _record_times_in_another_unit(timeline: Timeline) -> Iterator[Finding]:
     """Times of day that are seconds since 1970 in no row, or in some rows only."""
-    for view in timeline.views:
-        told = [(series, series.wall_time) for series in training_series(view)[:1]]
-        told += [(one, one.value) for tag, one in view.series.items() if TIMESTAMP.match(tag) or _is_a_date(one.value)]
+    for account in timeline.accounts:
+        told = [(series, series.wall_time) for series in account.training[:1]]
+        columns = account.view.series.items()
+        told += [(one, one.value) for tag, one in columns if TIMESTAMP.match(tag) or _is_a_date(one.value)]
         for series, time in told:
             known = np.flatnonzero(np.isfinite(time) & (time > 0))
             found = _two_units(timeline, series, time, known) or _one_unit(timeline, series, time, known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analyzer.clocks.writers import training_series
+from analyzer.clocks.rows import training_series
 from analyzer.model import Problem, Row, Series
 from analyzer.timeline import Timeline
 

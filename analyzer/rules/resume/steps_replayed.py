@@ -26,7 +26,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks.session_map import Join
-from analyzer.clocks.writers import training_series
 from analyzer.model import Finding, Series
 from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
@@ -90,10 +89,10 @@ def _many(clean: list[Join]) -> Finding:
 def _levels_off(timeline: Timeline, replays: list[Join]) -> dict[int, float | None]:
     """By index of the join, how far the loss of the second telling is off; each judged in the view that shows it."""
     off: dict[int, float | None] = {}
-    for view in timeline.views:
-        loss = next((series for series in training_series(view) if role_of_tag(series.tag) == "loss"), None)
+    for account in timeline.accounts:
+        loss = next((series for series in account.training if role_of_tag(series.tag) == "loss"), None)
         sessions = [] if loss is None else timeline.session_map.slices(loss)
-        off |= {join.index: _level_off(join, loss, sessions) for join in replays if join.view == view.name}
+        off |= {join.index: _level_off(join, loss, sessions) for join in replays if join.view == account.view.name}
     return off
 
 
