@@ -49,13 +49,13 @@ class Roles(Struct, frozen=True, kw_only=True):
 
 
 _VALIDATION = (
-    r"(?:^|[/_. -])(?:val|valid|validation|eval|evaluation|test|dev|holdout|heldout|predict|cv)(?:[/_. -]|$|(?=loss))"
+    r"(?:^|[/_. -])(?:val?|valid|validation|eval|evaluation|test|dev|holdout|heldout|predict|cv)(?:[/_. -]|$|(?=loss))"
 )
 # Tried in this order; the first that fits decides.
 _PATTERNS: tuple[tuple[Role, str], ...] = (
     (
         "learning_rate",
-        r"(?:^|[/_. -])(?:lr|lrate|learning[_ -]?rate|opt_learning_rate)(?:[/_. -]|$|\d|abs)|^lr[-/ ]",
+        r"(?:^|[/_. -])(?:lr|lrate|learning[_ -]?rate|opt_learning_rate)(?:[/_. \[-]|$|\d|abs)|^lr[-/ ]",
     ),
     (
         "clip",
@@ -96,8 +96,8 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (
         r"|num_updates|update|n_iter|itr|n_updates)s?$",
     ),
 )
-# nanochat's lrm, llama.cpp's sched: the rate as a share of its peak, which the log does not tell
-_SHARE_OF_A_RATE = re.compile(r"^(?:.*/)?(?:lrm|sched|lr_(?:multiplier|factor))$", re.I)
+# nanochat's lrm, llama.cpp's sched, big_vision's global_schedule: the rate as a share of a peak that no line tells
+_SHARE_OF_A_RATE = re.compile(r"^(?:.*/)?(?:lrm|sched|lr_(?:multiplier|factor)|global_schedule)$", re.I)
 _NOT_LEARNING_RATE = re.compile(
     r"lr_?(?:scale|decay|mult|warmup|step|scheduler|ratio)|(?:^|[/_ -])(?:min|max|base|initial|init|target)_?lr"
     r"|lr_(?:min|max)|weight|momentum|betas?",
@@ -105,7 +105,7 @@ _NOT_LEARNING_RATE = re.compile(
 )
 _LOSS = re.compile(
     r"loss|(?:^|[/_ ])nll(?:[/_ ]|$)|^(?:(?:train(?:ing)?|val(?:id(?:ation)?)?|test)[/_ ])?cost$|cross[_ -]?entropy"
-    r"|ce-mean-words|(?:^|[/_])xent|(?:^|[/_])mse$|objective$",
+    r"|ce-mean-words|(?:^|[/_])xent|(?:^|[/_])mse$|objective$|(?:^|[/_ ])ce$|deviance$",
     re.I,
 )
 _NOT_LOSS = re.compile(
@@ -113,6 +113,9 @@ _NOT_LOSS = re.compile(
     r"|(?:^|[/_ .-])(?:best|lowest)(?:[/_ .-]|loss)|(?:time|memory|wd)[_ -]cost",
     re.I,
 )
+# the loss of programs that call it an error, where nothing in the log is called a loss
+_ERROR = re.compile(r"^(?:(?:train(?:ing)?|current|mean|average)[ _])?err(?:or)?$", re.I)
+_WORDS_OF_A_MEAN = re.compile(r"(?:^|[_ ])(?:train(?:ing)?|average|avg|mean)(?=[_ ])", re.I)
 _EPOCH_MEAN = re.compile(
     r"(?:^|[/_. -])epoch[_ -]|[_ -]epoch(?:$|/)|(?:avg|mean|average)[_ -]?(?:train[_ -]?)?loss"
     r"|train[_ -]loss[_ -](?:avg|mean)",
@@ -120,6 +123,10 @@ _EPOCH_MEAN = re.compile(
 )
 _COMPILED = tuple((role, re.compile(pattern, re.I)) for role, pattern in _PATTERNS)
 _VALIDATION_RE = re.compile(_VALIDATION, re.I)
+MEASURED = frozenset({"elapsed", "throughput"})
+"""Roles of a duration or a speed."""
+_IN_A_UNIT = re.compile(r" in \S{1,25}$")  # what a reader adds to the name of a number that a unit follows
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _OTHER_AXIS = re.compile(r" vs (?:samples|steps|tokens)$")
 
 # The plain names of a role's main series, without folder, in lower case with underscores.
@@ -140,6 +147,8 @@ _PLAIN: Mapping[str, frozenset[str]] = {
 def role_of_tag(tag: str) -> str | None:
     """The role that a tag's name suggests, or None."""
     name = tag.strip() if tag.strip() == "samples vs steps" else _OTHER_AXIS.sub("", tag.strip())
+    if _IN_A_UNIT.search(name):
+        return None
     for role, pattern in _COMPILED:
         if pattern.search(name):
             if role == "learning_rate" and _NOT_LEARNING_RATE.search(name):
@@ -148,7 +157,7 @@ def role_of_tag(tag: str) -> str | None:
     if is_share_of_a_rate(name):
         return "learning_rate"
     if _LOSS.search(name) and not _NOT_LOSS.search(name):
-        if _VALIDATION_RE.search(name):
+        if _VALIDATION_RE.search(_CAMEL.sub("_", name)):
             return "validation_loss"
         return "epoch_loss" if _EPOCH_MEAN.search(name) else "loss"
     return None
@@ -170,21 +179,50 @@ def assign_roles(view: View, sources: Sequence[Source], overrides: Mapping[str, 
     for tag, one in view.series.items():
         twin = _OTHER_AXIS.sub("", tag)
         role = chosen.get(tag) or (role_of_tag(tag) if twin == tag or twin not in view.series else None)
-        if role is None or not len(one) or (role == "step" and tag not in chosen and not _counts(one)):
+        if role is None or not len(one) or (tag not in chosen and not _may_play(role, one)):
             continue
         series.setdefault(role, []).append(one)
         why[tag] = "chosen with --role or [roles]" if tag in chosen else "by its name"
     if "loss" not in series and "epoch_loss" in series:
         series["loss"] = series["epoch_loss"]
+    if not {"loss", "validation_loss"} & series.keys():
+        errors = [one for tag, one in view.series.items() if tag not in why and len(one) and is_an_error(tag)]
+        if errors:
+            series["loss"] = errors
+            why |= {one.tag: "an error, where nothing is called a loss" for one in errors}
+    _means_of_rows(series)
     for role, found in series.items():
         found.sort(key=lambda one: (chosen.get(one.tag) != role, *preference(role, one)))
     return Roles(series={role: tuple(found) for role, found in series.items()}, why=why)
 
 
-def _counts(series: Series) -> bool:
-    """Whether a series holds whole numbers: fairseq's ``update`` is a fraction of the epoch."""
+def is_an_error(tag: str) -> bool:
+    """Whether a tag is called an error, as some programs call their loss."""
+    return _ERROR.match(tag.strip()) is not None
+
+
+def _means_of_rows(series: dict[str, list[Series]]) -> None:
+    """Take ``average loss`` for the loss where only its parts are called by another name, and have no more rows."""
+    parts = series.get("loss", [])
+    if not parts or any(preference("loss", one)[0] == 0 for one in parts):
+        return
+    means = [
+        one
+        for one in series.get("epoch_loss", [])
+        if _WORDS_OF_A_MEAN.sub("", one.tag).strip("_ ").lower() == "loss" and len(one) >= max(map(len, parts))
+    ]
+    if means:
+        series["loss"] = means
+        series["epoch_loss"] = [one for one in series["epoch_loss"] if one not in means] or means
+
+
+def _may_play(role: str, series: Series) -> bool:
+    """Whether the values are those of a role: a step is whole, which fairseq's ``update`` is not; what counts all
+    samples or tokens goes up, where those of a batch stay the same."""
     values = series.value[np.isfinite(series.value)]
-    return bool(np.all(values == np.floor(values)))
+    if role == "step":
+        return bool(np.all(values == np.floor(values)))
+    return role not in ("samples", "tokens") or len(values) < 2 or bool(np.any(values != values[0]))
 
 
 def preference(role: str, series: Series) -> tuple[int, int, str]:

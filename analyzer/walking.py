@@ -27,7 +27,7 @@ LARGE_TABLE_BYTES = 64 << 20  # a log of this size has millions of rows; most ta
 PAGES = (".md", ".markdown")  # most are prose: one that holds no log is not worth a word
 LOG_SUFFIXES = {
     "", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".txt", ".out", ".err", ".wandb", ".db", ".sqlite",
-    ".sqlite3", ".dat", ".stdout", ".stderr", *PAGES,
+    ".sqlite3", ".dat", ".stdout", ".stderr", ".rout", *PAGES,
 }
 NEVER_LOGS = re.compile(
     r"(?i)^(readme(?!\.m)|license|licence|copying|notice|authors|makefile|dockerfile|requirements.*\.txt|merges\.txt"

@@ -79,6 +79,8 @@ def _below(
             else:
                 yield from _of_list(value, (*path, str(key)))
     counter = next((key for key, cells in lists.items() if names_an_axis(key) and _counts(cells)), None)
+    if counter is None and path and {"x", "y"} <= lists.keys() and _counts(lists["x"]):  # a curve of ClearML
+        counter, lists = "step", {"step" if key == "x" else key: cells for key, cells in lists.items()}
     last = next(reversed(lists), None)
     if cut and counter is not None and last is not None and 0 < len(lists[last]) < len(lists[counter]):
         lists[last] = [*lists[last], *[None] * (len(lists[counter]) - len(lists[last]))]
@@ -221,7 +223,8 @@ def tells_of_training(text: str) -> bool:
 def _list_tells(path: Sequence[str], counted: Sequence[float]) -> bool:
     if len(counted) == 1:  # rates alone may be those that a configuration tries
         return not {role_of_tag(path[-1]), role_of_tag("/".join(path[-2:]))}.isdisjoint(LOSSES)
-    return len(counted) == ROWS_THAT_COUNT and names_an_axis(path[-1]) and sorted(set(counted)) == list(counted)
+    counts = names_an_axis(path[-1]) or (path[-1] == "x" and role_of_tag("/".join(path[:-1])) in LOSSES)
+    return len(counted) == ROWS_THAT_COUNT and counts and sorted(set(counted)) == list(counted)
 
 
 def _is_of_a_log(keys: Iterable[str], path: Sequence[str]) -> bool:

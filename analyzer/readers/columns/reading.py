@@ -16,6 +16,7 @@ from analyzer.readers.columns import Column, ColumnAxis, Dialect
 from analyzer.readers.columns.long_table import pivot, split_phases
 from analyzer.readers.columns.places import PLACE, may_be_a_place, places_of
 from analyzer.readers.columns.step_axis import choose_axis, gaps_look_random, names_an_axis, whole_steps
+from analyzer.readers.columns.totals import without_totals
 from analyzer.readers.columns.wall_time import wall_times
 from analyzer.roles import role_of_tag
 
@@ -53,6 +54,7 @@ def interpret(
         judge: refuse tables that are no training log.
     """
     rows = len(row_numbers)
+    columns = without_totals(columns)
     runs = pivot(columns, rows)
     if len(runs) == 1:
         _, table, own = runs[0]
@@ -279,7 +281,7 @@ def why_not_a_log(columns: Sequence[Column], rows: int, axis: ColumnAxis) -> str
     if distinct and axis.counts == "epoch" and rows > 1:
         return f"not a training log: a table of results, one row for each {naming.name!r}"  # type: ignore[union-attr]
     if axis.column is None and not any(
-        role_of_tag(one.name) in ("loss", "validation_loss", "epoch_loss", "learning_rate") for one in numeric
+        role_of_tag(one.name) in ("loss", "validation_loss", "epoch_loss", "learning_rate", "epoch") for one in numeric
     ):
         return NO_LOG
     if all(one.name == axis.column for one in numeric):

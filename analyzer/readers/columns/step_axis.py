@@ -52,7 +52,7 @@ _AXES: tuple[tuple[Counts, str, bool], ...] = (
     (
         "samples",
         r"^(?:.*/)?(?:samples|n_samples|num_samples|samples_seen|consumed_(?:train_)?samples|global_samples"
-        r"|examples_seen|images_seen|records|n_examples|num_examples)$",
+        r"|examples_seen|images_seen|records|n_examples|num_examples|nsamp|example_counter)$",
         True,
     ),
     (
@@ -101,8 +101,20 @@ def choose_axis(columns: Sequence[Column], rows: int, dialect: Dialect) -> Colum
                 continue
             if counts != "epoch" and _laps_with_epoch(column, epochs, columns, rows):
                 continue
-            return ColumnAxis(column=column.name, counts=dialect.counts or counts)
+            if covers_training(columns, column.name, rows):
+                return ColumnAxis(column=column.name, counts=dialect.counts or counts)
     return ColumnAxis(column=None, counts="row")
+
+
+def covers_training(columns: Sequence[Column], name: str, rows: int) -> bool:
+    """Whether a column of this name has a number in half the rows of training, or more rows than that."""
+    column = next(one for one in columns if one.name == name)
+    of_training = [one for one in columns if role_of_tag(one.name) in ("loss", "learning_rate")]
+    main = max(of_training, key=lambda one: len(one.value), default=None)
+    if column.at is None or main is None or len(column.value) >= len(main.value):
+        return True
+    both = np.intersect1d(column.positions(rows), main.positions(rows), assume_unique=True)
+    return 2 * len(both) >= len(main.value)
 
 
 @lru_cache(maxsize=4096)

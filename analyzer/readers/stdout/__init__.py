@@ -19,7 +19,7 @@ from analyzer.readers.text_file import (
 )
 from analyzer.regular_files import content_of, opened
 
-SUFFIXES = (".log", ".txt", ".out", ".err", ".stdout", ".stderr", "")
+SUFFIXES = (".log", ".txt", ".out", ".err", ".stdout", ".stderr", ".rout", "")
 OF_OBJECTS = (".json", ".jsonl")  # whose lines may begin with a word of their own: ``DLLL {"step": [0, 20], ...}``
 MLPERF = b":::MLP"
 BYTES_LOOKED_AT = 1 << 19  # of a file whose first lines tell nothing: some programs print their own source first

@@ -7,19 +7,19 @@ from collections.abc import Iterator, Sequence
 
 from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.columns.wall_time import seconds_of_stamp
-from analyzer.readers.stdout.general import (
+from analyzer.readers.stdout.blocks import OpenBlock
+from analyzer.readers.stdout.counters import (
     COUNTERS,
+    FOLD,
     PLACES,
-    OpenBlock,
+    PROGRESS,
     bar_of,
     counters_of,
-    entry_of,
+    fold_of,
     may_hold_a_bar,
-    may_tell,
-    phase_of_a_bar,
-    rank_of,
-    without_logger,
 )
+from analyzer.readers.stdout.general import entry_of, may_tell, phase_of_a_bar, phase_of_a_line, rank_of, without_logger
+from analyzer.readers.stdout.languages import in_english
 from analyzer.readers.stdout.laps import HEADING
 from analyzer.readers.stdout.patterns import (
     ASSIGNED,
@@ -30,14 +30,21 @@ from analyzer.readers.stdout.patterns import (
 )
 from analyzer.readers.stdout.places import BAR, BARS
 from analyzer.readers.stdout.programs import Patterns, begins_as_known
+from analyzer.readers.stdout.shapes import Uncounted, rows_of_shapes
 from analyzer.readers.stdout.tables import Tables
 from analyzer.readers.text_file import Lines
 from analyzer.written_numbers import MOST_DIGITS, holds_a_number_beyond_a_double
 
 OVERWRITTEN = "with NUL bytes, which the file system left where a write was not finished"
 LONGEST_LINE = 10_000  # characters; nothing that people read is longer
-_STAMP = re.compile(r"\s*+\[?(\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?)\]?")
+_STAMP = re.compile(r"\s*+\[?(\d{4}[-/]\d\d[-/]\d\d[ T,]\d\d:\d\d:\d\d(?:[.,]\d+)?)(?:[ ]?[+-]\d{4})?\]?")
+# times that do not say of which day, or in which order day and month stand: they are no numbers of the line
+_PART_OF_A_STAMP = re.compile(
+    r"^(?:[A-Z]{4,8}\s[-|]\s)?\[?(?:(?:\d\d/\d\d(?:/\d{2,4})?|[A-Z][a-z]{2}\s{1,2}\d{1,2})(?:,?\s(?:-\s)?))?"
+    r"\d\d?:\d\d[:.]\d\d(?:[.,]\d{1,6})?(?:\s?[AP]M)?\]?(?:\s-\s\d{1,3}:\d\d:\d\d)?[\s:|,-]{1,9}"
+)
 FIRST_COLUMNS = 80  # of a line, in which its time stands
+_A_NUMBER = re.compile(r"(?<![\w.-])\d")
 _NUMERIC = re.compile(r"\d|\bnan\b|\binf", re.I)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PAINTED_OVER = re.compile(r"[\r\x08]+")
@@ -61,7 +68,9 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     patterns = Patterns()
     keras_epoch: int | None = None
     block = OpenBlock()
+    fold: int | None = None
     tables = Tables()
+    uncounted: list[Uncounted] = []
     complete = lines.lines if lines.complete else lines.lines[:-1]
     index = -1
     while (index := index + 1) < len(complete):
@@ -115,37 +124,75 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
                 yield index + 1, "olmo", {"step": int(opened[1]), **label, **values}
                 index = end - 1
             continue
+        if "\r" in complete[index]:
+            yield from _earlier_states(complete[index], index + 1)
         painted = None
         if may_hold_a_bar(complete[index]):
-            yield from _earlier_states(complete[index], index + 1)
             painted = bar_of(complete[index]) if not phase_of_a_bar(line) else None
-        rank, line = rank_of(line)
+        rank, line = rank_of(in_english(line))
+        named, line = fold_of(line)
+        if named is not None and named != fold:
+            fold, block = named, OpenBlock()
         stamp = _STAMP.search(line, 0, min(FIRST_COLUMNS, line.find("{")) if "{" in line else FIRST_COLUMNS)
-        text = line[stamp.end() :].lstrip(" -:|,") if stamp else line
+        text = _without_stamp(line, stamp) if stamp else _PART_OF_A_STAMP.sub("", line)
         name, told = _told(patterns, block, text)
         if painted is not None:
             told = {**(told or {}), BAR: painted[0], BARS: painted[1]}
+        if told is None or not _has_a_place(told):
+            counters, rest = counters_of(without_logger(text))
+            if fold is not None:
+                counters = {FOLD: fold, **counters}
+            above = counters if counters or block.heading is None else {HEADING: block.heading}
+            uncounted.append(Uncounted(row=index + 1, text=rest, above=above, rank=rank or 0))
         if told is None:
             continue
         if rank:
             told = {key if _of_all_ranks(key) else f"rank{rank}/{key}": value for key, value in told.items()}
-        if stamp and WALL not in told and (seconds := seconds_of_stamp(stamp[1])) is not None:
+        if fold is not None:
+            told[FOLD] = fold
+        if stamp and WALL not in told and (seconds := seconds_of_stamp(f"{stamp[1][:10]} {stamp[1][11:]}")) is not None:
             told[WALL] = seconds
         yield index + 1, name, told
+    yield from rows_of_shapes(uncounted)
 
 
 def _earlier_states(raw: str, row: int) -> Iterator[tuple[int, str, Entry]]:
-    """What the states of a bar said that a line painted over: numbers at a place, in the phase of training."""
-    if "\r" not in raw:
-        return
-    states = [state for state in _PAINTED_OVER.split(raw) if state.strip()]
-    for state in states[:-1]:
-        place = bar_of(state)
-        if place is None or len(state) > LONGEST_LINE or phase_of_a_bar(state):
+    """What the states said that a line painted over: numbers at a place of their own, in the phase of training.
+
+    Of a place that was painted several times the last state counts.
+    """
+    states = [state for state in _PAINTED_OVER.split(raw) if state.strip() and len(state) <= LONGEST_LINE]
+    told = [entry_of(_ANSI.sub("", state)) for state in states]
+    places = [bar_of(state) or _place_of(entry) for state, entry in zip(states, told, strict=True)]
+    for at, (state, entry) in enumerate(zip(states[:-1], told, strict=False)):
+        place = places[at]
+        if place is None or entry is None or place == places[at + 1] or phase_of_a_line(state) or _not_begun(entry):
             continue
-        told = entry_of(_ANSI.sub("", state))
-        if told is not None:
-            yield row, "general", {**told, BAR: place[0], BARS: place[1]}
+        bar = bar_of(state)
+        yield row, "general", entry if bar is None else {**entry, BAR: bar[0], BARS: bar[1]}
+
+
+def _not_begun(entry: Entry) -> bool:
+    """Whether a bar was painted before its first batch: its place is 0, and so is every figure."""
+    return _has_a_place(entry) and not any(value for key, value in entry.items() if key not in ("epoch", "epochs"))
+
+
+def _place_of(entry: Entry | None) -> tuple[object, ...] | None:
+    """The counters of a line, where they say more than an epoch."""
+    if entry is None or not (_has_a_place(entry) or PROGRESS in entry):
+        return None
+    return tuple(sorted((key, entry[key]) for key in entry if key in COUNTERS or key in PLACES))
+
+
+def _without_stamp(line: str, stamp: re.Match[str]) -> str:
+    """What stands behind a time, and the numbers that stand before it."""
+    before = line[: stamp.start()]
+    return f"{before if _A_NUMBER.search(before) else ''}{line[stamp.end() :]}".lstrip(" -:|,")
+
+
+def _has_a_place(entry: Entry) -> bool:
+    """Whether a line says where in the run it was written, by more than an epoch."""
+    return not COUNTERS.isdisjoint(entry) or "batch" in entry or "samples" in entry or BAR in entry
 
 
 def _counts(text: str) -> bool:

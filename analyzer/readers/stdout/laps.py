@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from analyzer.distinct import distinct
 from analyzer.readers.columns import Counts
-from analyzer.readers.stdout.general import COUNTERS
+from analyzer.readers.stdout.counters import COUNTERS, PROGRESS
+from analyzer.readers.stdout.counting import beside_a_count_of_the_run, one_name, without_places_of_evaluations
 from analyzer.readers.stdout.places import BAR, BARS, EVENLY, STEP, is_whole, laps_of, of_the_epoch, with_steps
 from analyzer.roles import role_of_tag
 
@@ -41,10 +42,17 @@ def axis_of(found: list[Found]) -> tuple[list[Found], LapAxis]:
     if bars:
         found = _last_states(_of_one_phase([one for one in found if set(one[2]) - {BAR, BARS}]))
     entries = [entry for _, _, entry in found]
+    one_name(entries)
+    without_places_of_evaluations(entries)
+    beside_a_count_of_the_run(entries)
+    headed = [HEADING in entry or pattern in BELOW for _, pattern, entry in found]
     _under_headings(entries)
+    _without_labels_of_another_base(found, headed)
     _told_apart(found)
     if under is not None:
         return found, LapAxis(max_steps=under)
+    if 2 * sum(PROGRESS in entry for entry in entries) > len(entries):
+        return found, LapAxis(redraws=True)
     of_bars = sum(BAR in entry for entry in entries)
     if of_bars > len(entries) // 2:
         total = _one_bar(entries)
@@ -81,6 +89,36 @@ def _under_headings(entries: Sequence[Entry]) -> None:
                     entry["batch"] = entry.pop(name)
 
 
+def _kinds(found: Sequence[Found]) -> list[str]:
+    """What each line tells of: "" a step, "epoch" an epoch, "summary" what stands below a counter."""
+    return [
+        "summary" if pattern in BELOW else "" if any(name in entry for name in _OF_A_STEP) else "epoch"
+        for _, pattern, entry in found
+    ]
+
+
+def _without_labels_of_another_base(found: Sequence[Found], headed: Sequence[bool]) -> None:
+    """Take the label from lines that count epochs from another number than the headlines do.
+
+    ``epoch 0: {'accuracy': 0.7}`` under the headline ``Epoch 1``. A line is told after its epoch, or before it.
+    """
+    kinds = _kinds(found)
+    main = next((kind for kind in ("", "epoch") if kind in kinds), "summary")
+    if len({by for by, kind in zip(headed, kinds, strict=True) if kind == main}) > 1:
+        return
+    by_headline = next(by for by, kind in zip(headed, kinds, strict=True) if kind == main)
+    latest, off = None, []
+    for kind, by, (_, _, entry) in zip(kinds, headed, found, strict=True):
+        if "epoch" in entry and kind == main:
+            latest = entry["epoch"]
+        elif "epoch" in entry and latest is not None and by != by_headline:
+            off.append(entry["epoch"] - latest)
+    if len(off) > 1 and len(set(off)) == 1 and off[0] not in (0, 1):
+        for kind, by, (_, _, entry) in zip(kinds, headed, found, strict=True):
+            if kind != main and by != by_headline and "epoch" in entry:
+                entry[f"{kind} epoch"] = entry.pop("epoch")
+
+
 FEWEST_TURNS = 4  # of two bars; fewer are a length that changed
 
 
@@ -89,14 +127,12 @@ def _told_apart(found: Sequence[Found]) -> None:
 
     What an epoch's line or a line without a counter calls ``Loss`` beside rows of steps is a mean, or of validation.
     """
-    kinds = [
-        "summary" if pattern in BELOW else "" if any(name in entry for name in _OF_A_STEP) else "epoch"
-        for _, pattern, entry in found
-    ]
-    of_steps = {name for kind, (_, _, entry) in zip(kinds, found, strict=True) if not kind for name in entry}
-    shared = {name for name in of_steps if role_of_tag(name) == "loss"}
+    kinds = _kinds(found)
+    main = next((kind for kind in ("", "epoch") if kind in kinds), "summary")
+    of_main = {name for kind, (_, _, entry) in zip(kinds, found, strict=True) if kind == main for name in entry}
+    shared = {name for name in of_main if role_of_tag(name) == "loss"}
     for kind, (_, _, entry) in zip(kinds, found, strict=True):
-        for name in shared.intersection(entry) if kind else ():
+        for name in shared.intersection(entry) if kind != main else ():
             entry[f"{kind} {name}"] = entry.pop(name)
 
 

@@ -18,14 +18,14 @@ from analyzer.model import Floats
 from analyzer.readers.columns import Counts
 from analyzer.readers.columns.places import laps_of_rows
 from analyzer.readers.columns.step_axis import LARGEST_STEP
-from analyzer.readers.stdout.general import COUNTERS
+from analyzer.readers.stdout.counters import COUNTERS
+from analyzer.readers.stdout.counting import PLACES_AND_TOTALS, goes_on, without_places_of_evaluations
 from analyzer.readers.stdout.patterns import WALL
 from analyzer.roles import role_of_tag
 
 Entry = dict[str, Any]
 STEP = "step of the run"  # the derived counter, in the entries
 BAR, BARS = "bar", "bars"  # place and total of a progress bar, in the entries
-PLACES_AND_TOTALS = (("batch", "batches"), ("samples", "of"), ("step", "total"), ("iter", "total"))
 SHARE_WITH_A_TOTAL = 0.5  # of the rows with an epoch; fewer are those of another phase
 BEYOND_ITS_SHARE = 1.5  # a place that far in the first epoch is none in a total of all epochs
 GLOBAL = frozenset({"global_step", "num_updates", "total_step", "total_timesteps"})  # counters of the run by their name
@@ -53,7 +53,10 @@ def with_steps(entries: Sequence[Entry]) -> Laps | None:
     """
     if sum(not GLOBAL.isdisjoint(entry) for entry in entries) >= len(entries) / 2:
         return None
+    if any(goes_on(entries, place, total) for place, total in PLACES_AND_TOTALS):
+        return None
     _call_labels(entries)
+    without_places_of_evaluations(entries)
     for place, total in PLACES_AND_TOTALS:
         found = laps_of(entries, place, total)
         if found is not None:
@@ -70,13 +73,24 @@ def with_steps(entries: Sequence[Entry]) -> Laps | None:
 def _call_labels(entries: Sequence[Entry]) -> None:
     """Tell ``Batch 3/100`` of WeNet from a place with its total: the first goes up by one where the second falls."""
     for place, total in (("batch", "batches"), ("step", "total"), ("iter", "total")):
-        rows = [entry for entry in entries if place in entry and total in entry]
-        pairs = list(itertools.pairwise((entry[place], entry[total]) for entry in rows))
-        inside = [after[1] > before[1] for before, after in pairs if after[0] == before[0]]
-        seams = [after[1] < before[1] for before, after in pairs if after[0] == before[0] + 1]
-        if seams and all(inside) and all(seams) and len(inside) >= len(seams):
-            for entry in rows:
+        kinds: dict[frozenset[str], list[Entry]] = {}
+        for entry in entries:
+            if place in entry and total in entry:
+                kinds.setdefault(frozenset(entry), []).append(entry)
+        told = [_labels_and_places([(entry[place], entry[total]) for entry in rows]) for rows in kinds.values()]
+        if any(told) and False not in told:
+            for entry in itertools.chain.from_iterable(kinds.values()):
                 entry["epoch"], entry["batch"] = entry.pop(place), entry.pop(total)
+
+
+def _labels_and_places(told: Sequence[tuple[int, int]]) -> bool | None:
+    """Whether pairs of numbers are labels and places rather than places and totals; None where they show neither."""
+    pairs = list(itertools.pairwise(told))
+    inside = [after[1] > before[1] for before, after in pairs if after[0] == before[0]]
+    seams = [after[1] < before[1] for before, after in pairs if after[0] == before[0] + 1]
+    if not seams and all(inside):
+        return None
+    return bool(seams) and all(inside) and all(seams) and len(inside) >= len(seams)
 
 
 def _lengths_by_cadence(entries: Sequence[Entry], place: str, total: str) -> None:
@@ -145,7 +159,15 @@ def laps_of(entries: Sequence[Entry], place: str, total: str) -> Laps | None:
     for row, start, where in zip(rows, begin.tolist(), at.tolist(), strict=True):
         entries[row][STEP] = int(start + where)
     _close_laps(entries, rows, begin, of)
-    return Laps(place=place, total=length, counts="samples" if place == "samples" else "batch")
+    samples = place == "samples" or _in_samples(epoch, at)
+    return Laps(place=place, total=length, counts="samples" if samples else "batch")
+
+
+def _in_samples(epoch: Floats, at: Floats) -> bool:
+    """Whether places count samples: each epoch begins with one batch of them, and goes on by several."""
+    first = at[np.flatnonzero(np.diff(epoch, prepend=epoch[0] - 1) != 0)]
+    batch, rise = float(first[0]), float(np.median(np.diff(at)))
+    return bool(len(first) > 1 and (first == batch).all() and batch > 1 and rise > batch and rise % batch == 0)
 
 
 def _before(epoch: Floats, at: Floats, of: Floats, rate: Floats, wall: Floats) -> Floats | None:

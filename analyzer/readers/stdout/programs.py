@@ -2,112 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
-from analyzer.readers.columns.entries import flatten
-from analyzer.readers.columns.step_axis import LARGEST_STEP, names_an_axis
-from analyzer.readers.stdout.general import tells
-from analyzer.readers.stdout.patterns import (
-    ASSIGNED,
-    NUMBER,
-    QUOTED,
-    SPOKEN,
-    WALL,
-    Entry,
-    LinePattern,
-    entry_by,
-    number_of,
-    pairs_of,
-)
+from analyzer.readers.stdout.objects import json_after, json_in_a_line, mlperf
+from analyzer.readers.stdout.patterns import ASSIGNED, NUMBER, QUOTED, SPOKEN, Entry, LinePattern, entry_by, pairs_of
 from analyzer.roles import role_of_tag
-from analyzer.written_numbers import loads_json
-
-
-def _object_behind(found: re.Match[str], line: str) -> dict[str, Any] | None:
-    """The JSON object whose brace a pattern ends with; None where it is none, or broken."""
-    try:
-        value = loads_json(line[found.end() - 1 :])
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _json_after(found: re.Match[str], line: str) -> Entry | None:
-    """A JSON object behind a prefix: fairseq's json format writes its numbers as strings."""
-    value = _object_behind(found, line)
-    return None if value is None else flatten(value)
-
-
-def _json_in_a_line(found: re.Match[str], line: str) -> Entry | None:
-    """A JSON object that a program prints behind words of its own: ``json_stats: {"iter": 20, "loss": "1.59"}``.
-
-    DLLogger writes a step as a list: epoch, iteration of the epoch, and that of its validation.
-    """
-    if ":::ML" in line[: found.start()]:
-        return None  # of MLPerf, whose keys have meanings of their own
-    value = _object_behind(found, line)
-    if value is None:
-        return None
-    place = value.get("step")
-    if isinstance(place, list) and place and all(type(one) is int for one in place):
-        value = {**value, "step": None, **dict(zip(("epoch", "batch", "validation_batch"), place, strict=False))}
-    entry = {key: number for key, cell in flatten(value).items() if (number := _cell(cell)) is not None}
-    return entry if any(tells(key) for key in entry if not names_an_axis(key)) else None
-
-
-def _cell(value: Any) -> float | int | None:
-    """A number, also one in quotes; None for any other cell."""
-    if isinstance(value, str):
-        return number_of(value)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-_MLPERF_METRIC = re.compile(
-    r"eval_(?:\w+_)?accuracy|(?:opt_)?learning_rate|train_epoch|(?:train|eval)?_?loss|throughput", re.I
-)
-_MLPERF_FACTS = {
-    "input_batch_size": "global_batch_size",
-    "global_batch_size": "global_batch_size",
-    "preproc_num_train_examples": "dataset_size",
-    "train_samples": "dataset_size",
-}
-
-
-def _mlperf(found: re.Match[str], line: str) -> Entry | None:
-    """``:::MLPv0.5.0 resnet 1543785241.9 (file.py:1) eval_accuracy: {"value": 0.1, "epoch": 3}``, and later forms."""
-    entry: Entry = {WALL: float(found["wall"])} if found["wall"] else {}
-    key, text = found["key"], found["value"] or ""
-    try:
-        value = loads_json(text) if text else None
-    except (ValueError, RecursionError):
-        return None
-    if key is None and isinstance(value, dict):
-        key = str(value.get("key", ""))
-        entry[WALL] = float(value["time_ms"]) / 1000.0 if isinstance(value.get("time_ms"), int | float) else math.nan
-    metadata: Mapping[str, Any] = {}
-    if isinstance(value, dict):
-        inner = value.get("metadata")
-        metadata = inner if isinstance(inner, dict) else value
-        value = value.get("value")
-    if key in _MLPERF_FACTS and isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST_STEP:
-        return {f"={_MLPERF_FACTS[key]}": value}
-    if not key or not _MLPERF_METRIC.fullmatch(key) or isinstance(value, bool):
-        return None
-    for name, known in (("epoch", "epoch"), ("epoch_num", "epoch"), ("iteration", "iteration"), ("step_num", "step")):
-        if isinstance(metadata.get(name), int | float) and not isinstance(metadata.get(name), bool):
-            entry[known] = metadata[name]
-    if key == "train_epoch":
-        entry["epoch"] = value
-    elif isinstance(value, int | float):
-        entry[key.removeprefix("opt_")] = value
-    else:
-        return None
-    return entry if isinstance(entry.get("epoch", 0), int | float) else None
-
 
 _ROUNDED_RATE = re.compile(r"\boptim\d{1,3}_lr\d{1,3}=\d{1,9}\.\d{3}(?![\de])")
 _ESPNET_PART = re.compile(r"\[(\w{1,20})\] ([^\[]++)")
@@ -131,12 +31,22 @@ def _espnet_results(found: re.Match[str], line: str) -> Entry | None:
     return entry if len(entry) > 1 else None
 
 
+def _of_megatron(values: Entry) -> Entry:
+    """Figures of a validation as Megatron's event files call them: ``lm loss value`` is ``lm loss validation``."""
+    return {_validated(name): value for name, value in values.items()}
+
+
+def _validated(name: str) -> str:
+    plain = name.removesuffix(" value")
+    return plain.replace("PPL", "validation ppl") if " PPL" in plain else f"{plain} validation"
+
+
 LINES: tuple[LinePattern, ...] = (
     LinePattern(
         name="mlperf",
         framework="mlperf",
         pairs=None,
-        entry=_mlperf,
+        entry=mlperf,
         starts=re.compile(
             r":::(?:MLPv[\d.]+ \w+ (?P<wall>[0-9]{1,15}\.[0-9]{1,15}) \([^)]{0,400}+\) "
             r"|MLL(?:OG)? (?:(?=\{)|(?:\d+\.\d+ )))"
@@ -147,14 +57,18 @@ LINES: tuple[LinePattern, ...] = (
     LinePattern(
         name="megatron",
         framework="megatron",
+        pairs=SPOKEN,
         starts=re.compile(r"^\s*iteration\s+(?P<iteration>\d+)\s*/\s*(?P<total>\d+)\s*\|"),
         renamed={"learning rate": "learning-rate", "grad norm": "grad-norm", "consumed samples": "consumed_samples"},
     ),
     LinePattern(
         name="megatron validation",
         framework="megatron",
-        starts=re.compile(r"validation loss at iteration\s+(?P<iteration>\d+)\s*\|"),
-        renamed={"lm loss value": "lm loss validation", "lm loss PPL": "lm loss validation ppl"},
+        pairs=None,
+        entry=lambda found, line: {
+            "iteration": int(found["iteration"]), **_of_megatron(pairs_of(SPOKEN, line[found.end() :], {}))
+        },
+        starts=re.compile(r"validation (?:loss|results) at iteration\s+(?P<iteration>\d{1,15})\s*\|"),
     ),
     LinePattern(
         name="modded-nanogpt",
@@ -186,13 +100,13 @@ LINES: tuple[LinePattern, ...] = (
         name="fairseq json",
         framework="fairseq",
         pairs=None,
-        entry=_json_after,
+        entry=json_after,
         starts=re.compile(r"\| (?:INFO \| )?(?:train_inner|train|valid|test)\w* \| \{(?=\")"),
     ),
     LinePattern(
         name="json",
         pairs=None,
-        entry=_json_in_a_line,
+        entry=json_in_a_line,
         starts=re.compile(r"\{(?=\"[\w./ -]{1,80}\": )"),
     ),
     LinePattern(
@@ -245,11 +159,6 @@ LINES: tuple[LinePattern, ...] = (
         pairs=SPOKEN,
         starts=re.compile(r"\bEpoch: \[(?P<epoch>\d+)\] *\[ *(?P<batch>\d+)/(?P<batches>\d+)\]"),
     ),
-    LinePattern(
-        name="pytorch example",
-        pairs=ASSIGNED,
-        starts=re.compile(r"\bTrain Epoch: (?P<epoch>\d+) \[\s*(?P<samples>\d+)/(?P<of>\d+) \(\s*\d+%\)\]"),
-    ),
     LinePattern(  # pytorch-CycleGAN-and-pix2pix, util/visualizer.py: the count goes up by the batch size
         name="cyclegan",
         framework="cyclegan",
@@ -301,6 +210,14 @@ LINES: tuple[LinePattern, ...] = (
             r"(?P<value>-?\d{1,15}(?:\.\d{1,15})?)(?![\w.])"
         ),
     ),
+    LinePattern(  # RWKV-LM, src/trainer.py: a line for each (mini) epoch, without names
+        name="rwkv",
+        framework="rwkv",
+        pairs=None,
+        starts=re.compile(
+            rf"^(?P<epoch>\d{{1,9}}) (?P<loss>{NUMBER}) (?P<perplexity>{NUMBER}) (?P<lr>{NUMBER}) {{1,3}}(?P=epoch)$"
+        ),
+    ),
     LinePattern(
         name="bars",
         pairs=SPOKEN,
@@ -311,7 +228,9 @@ LINES: tuple[LinePattern, ...] = (
 _DIGITS = re.compile(r"\d{1,15}")  # longer numbers are none to some patterns: their shape is another
 LONGEST_SHAPE, MOST_SHAPES = 1_000, 4_000  # signs, and how many are remembered
 # Every pattern above needs one of these words; most lines of prose and source have none.
-_ANY_WORD = re.compile(r"\bEp\. \d|step|iter|epoch|batch|update|:::ML|train|valid|^s:\d|\{'|, \S+ avg", re.I)
+_ANY_WORD = re.compile(
+    r"\bEp\. \d|step|iter|epoch|batch|update|:::ML|train|valid|^s:\d|\{'|, \S+ avg|^\d+ [\d.]+ [\d.]+ \S+ +\d+$", re.I
+)
 
 
 def begins_as_known(text: str) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.model import Fact, Marker, Problem, Source
@@ -21,18 +22,19 @@ from analyzer.readers.columns import Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.columns.step_axis import names_an_axis
-from analyzer.readers.json_lines import TELLING_ROLES
 from analyzer.readers.stdout.beginnings import beginnings
+from analyzer.readers.stdout.counters import FOLD, PROGRESS
 from analyzer.readers.stdout.entries import OVERWRITTEN, entries_of
-from analyzer.readers.stdout.laps import TOTALS, axis_of
+from analyzer.readers.stdout.laps import HEADING, TOTALS, Found, axis_of
 from analyzer.readers.stdout.patterns import GENERIC, WALL, Entry
 from analyzer.readers.stdout.places import BAR
 from analyzer.readers.stdout.programs import LINES
+from analyzer.readers.stdout.values import is_a_result, of_validation
 from analyzer.readers.text_file import Lines, decode, lines_of, unpack, unreadable, why_not_text
 from analyzer.readers.whole_end import with_a_whole_end
-from analyzer.roles import role_of_tag
 
 _PLACES = frozenset({"batch", "step", "iter", "iteration", "samples", BAR})
+_OF_THE_LINE = ("epoch", "epochs", HEADING, WALL)  # what is known of a line beside its numbers
 _NUMBERS = re.compile(r"\d[\d.,:+-]*+(?:e[+-]?\d++)?+")
 SHAPES_COMPARED = 20  # of the last rows, and the last of each kind: a cut line begins like one of them
 SHORTEST_BEGINNING = 8  # signs; fewer begin lines of any kind
@@ -51,7 +53,7 @@ def parse(data: bytes, name: str) -> Reading:
     found: list[tuple[int, str, Entry]] = []
     declared: dict[str, list[int]] = {}
     odd: list[tuple[int, str]] = []
-    for row, pattern, entry in entries_of(lines, odd):
+    for row, pattern, entry in _in_order(entries_of(lines, odd)):
         numbers = {key: value for key, value in entry.items() if key[:1] != "="}
         if "epochs" in numbers:
             declared.setdefault("epochs", []).append(numbers["epochs"])
@@ -61,50 +63,116 @@ def parse(data: bytes, name: str) -> Reading:
             found.append((row, pattern, numbers))
     patterns = Counter(pattern for _, pattern, _ in found)
     found = [one for one in found if one[1] not in GENERIC or patterns[one[1]] >= LINES_NEEDED or len(patterns) == 1]
-    found, axis = axis_of(found)
-    if axis.max_steps is not None:
-        declared.setdefault("max_steps", []).append(axis.max_steps)
-    rows = [row for row, _, _ in found]
-    entries = [{key: value for key, value in entry.items() if key not in TOTALS} for _, _, entry in found]
     problems = [*unpacked.problems, *_left_out(odd, name), *_cut(lines, found, name)]
-    if not entries:
+    if not found:
         return unreadable(name, "stdout", "no line that tells of training", problems)
     if "rounded" in declared:
         reason = "a copy for the terminal, its steps are rounded to three digits; the logger's table has them"
         return unreadable(name, "stdout", reason, problems)
+    writer = _writer(patterns)
+    runs = _by_fold(found)
+    source = Source(path=name, format="stdout", line_numbers=True)
+    if len(runs) == 1:
+        return _reading_of(found, lines, writer, declared, problems, source)
+    readings = [_reading_of(own, lines, writer, declared, (), replace(source, view=fold)) for fold, own in runs.items()]
+    return Reading(source=replace(source, records=len(found)), problems=tuple(problems), runs=tuple(readings))
+
+
+class _Writer(Struct, frozen=True, kw_only=True):
+    """What the patterns of the lines tell of the program that wrote them."""
+
+    framework: str | None
+    elapsed: tuple[str, ...]
+
+
+def _writer(patterns: Counter[str]) -> _Writer:
     by_name = {line.name: line for line in LINES}
     known = [by_name[one] for one, _ in patterns.most_common() if one in by_name]
     framework = next((line.framework for line in known if line.framework), None) or (
         "keras" if "keras" in patterns else None
     )
+    return _Writer(framework=framework, elapsed=tuple(one for line in known for one in line.elapsed))
+
+
+def _by_fold(found: list[Found]) -> dict[str, list[Found]]:
+    """The lines of each fold of a cross-validation, which is a run of its own; all where there are not several."""
+    runs: dict[str, list[Found]] = {}
+    for row, pattern, entry in found:
+        fold = entry.pop(FOLD, None)
+        runs.setdefault("" if fold is None else f"fold {fold}", []).append((row, pattern, entry))
+    folds = {name: own for name, own in runs.items() if len(own) >= LINES_NEEDED}
+    return folds if len(folds.keys() - {""}) > 1 else {"": found}
+
+
+def _reading_of(
+    found: list[Found],
+    lines: Lines,
+    writer: _Writer,
+    declared: Mapping[str, Sequence[int]],
+    problems: Sequence[Problem],
+    source: Source,
+) -> Reading:
+    """The lines of one run as a reading."""
+    found, axis = axis_of(found)
+    _without_what_is_never_there([entry for _, _, entry in found])
+    declared = dict(declared)
+    if axis.max_steps is not None:
+        declared.setdefault("max_steps", [axis.max_steps])
     dialect = Dialect(
-        framework=framework,
+        framework=writer.framework,
         wall_column=WALL,
-        elapsed_columns=tuple(one for line in known for one in line.elapsed),
-        step_columns=(axis.column,) if axis.column else ("num_updates",) if framework == "fairseq" else (),
+        elapsed_columns=writer.elapsed,
+        step_columns=(axis.column,) if axis.column else ("num_updates",) if writer.framework == "fairseq" else (),
         counts=axis.counts,
-        tags={"samples": "samples_in_epoch"} if axis.counts == "samples" else {},
+        tags={"samples": "samples_in_epoch"} if any("of" in entry for _, _, entry in found) else {},
     )
     facts = [
-        Fact(key=key, value=values[0], found_in=f"{Path(name).name}")
+        Fact(key=key, value=values[0], found_in=f"{Path(source.path).name}")
         for key, values in declared.items()
         if len(set(values)) == 1 or key in ("dataset_size", "global_batch_size")
     ]
+    rows = [row for row, _, _ in found]
     begins = beginnings(lines, rows)
     markers = [Marker(source=0, row=row, kind="header-repeated") for row in begins.repeated]
     markers += [Marker(source=0, row=row, kind="resume-told") for row in begins.loaded if row not in begins.repeated]
     read = interpret(
-        columns_of_entries(entries),
+        columns_of_entries([{k: v for k, v in entry.items() if k not in TOTALS} for _, _, entry in found]),
         np.array(rows, dtype=np.int64),
         markers=markers,
         dialect=dialect,
         problems=problems,
         facts=facts,
-        source=Source(path=name, format="stdout", line_numbers=True),
+        source=source,
     )
     if axis.redraws and read.source.step_axis == "row":
         return replace(read, source=replace(read.source, step_axis="redraw"))
     return read
+
+
+def _without_what_is_never_there(entries: Sequence[Entry]) -> None:
+    """Take away figures of validation that no row has, although those of training are finite: nothing was validated."""
+    finite = {name for entry in entries for name, value in entry.items() if isinstance(value, int) or value == value}
+    of_training = {name for entry in entries for name, value in entry.items() if value != value}
+    never = {name for name in of_training - finite if of_validation(name)}
+    if never and not of_training - never:
+        for entry in entries:
+            for name in never & entry.keys():
+                del entry[name]
+
+
+def _in_order(told: Iterable[tuple[int, str, Entry]]) -> list[tuple[int, str, Entry]]:
+    """Lines in their order; what is told of a line by its shape, which counts, replaces what was told without."""
+    told = list(told)
+    counted = {row for row, pattern, _ in told if pattern == "shape"}
+    if not counted:
+        return told
+    above = {row: {key: entry[key] for key in _OF_THE_LINE if key in entry} for row, _, entry in told if row in counted}
+    kept = [
+        (row, pattern, {**above[row], **entry} if pattern == "shape" else entry)
+        for row, pattern, entry in told
+        if row not in counted or pattern == "shape"
+    ]
+    return sorted(kept, key=lambda one: one[0])
 
 
 def _left_out(odd: Sequence[tuple[int, str]], name: str) -> list[Problem]:
@@ -157,10 +225,8 @@ def tells_of_training(lines: Lines) -> bool:
     for _, pattern, entry in entries_of(lines):
         keys = [key for key in entry if key[:1] != "="]
         placed += "epoch" in entry and not _PLACES.isdisjoint(keys)
-        counted = counted or any(names_an_axis(key) or key == BAR for key in keys)
-        telling[pattern not in GENERIC] += any(
-            role_of_tag(key) in TELLING_ROLES or "acc" in key.lower() for key in keys
-        )
+        counted = counted or any(names_an_axis(key) or key in (BAR, PROGRESS) for key in keys)
+        telling[pattern not in GENERIC] += any(map(is_a_result, keys))
         if telling[True] >= LINES_OF_A_PROGRAM or (telling[False] >= LINES_NEEDED and counted):
             return True
         if placed >= LINES_OF_PLACES:

@@ -1,21 +1,35 @@
-"""Tables whose columns are set apart by blanks: a line of names, and lines of as many numbers somewhere below it.
+"""Tables that programs print: a line of names, and lines of as many cells somewhere below it.
 
-spaCy prints one, DeePMD-kit writes one as a file, ParlAI prints a new one for every row. A line of names counts when
+The columns are set apart by blanks (spaCy, DeePMD-kit), by tabs, or by ``|`` (MATLAB, Turi Create); names may stand on
+two lines, and a column may hold lists (DeepXDE). ParlAI prints a new table for every row. A line of names counts when
 one of them is a counter and one tells of training.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from analyzer.readers.columns.step_axis import names_an_axis
-from analyzer.readers.stdout.general import tells
 from analyzer.readers.stdout.patterns import Entry, number_of
+from analyzer.readers.stdout.values import tells
 
 FEWEST_COLUMNS = 3  # two numbers stand side by side in lines of any kind
-_NAMES = re.compile(r"^\s*+(?:[#%]\s*+)?(?:[A-Za-z#][\w./%()#-]*+(?:\s++|$)){3,}+$")
-_CELLS = re.compile(r"^\s*+(?:(?:[+-]?[\d.][\d.eE+-]*+%?|[+-]?nan|[+-]?inf|-)(?:\s++|$)){3,}+$", re.I)
+MOST_SIGNS = 1_000  # of a line of names
+LARGEST_PART = 0.5  # of the cells of a row; where fewer hold numbers it is a line of another kind
+_NAMES = re.compile(r"^\s*+(?:[#%]\s*+)?(?:[A-Za-z#(][\w./%()#-]*+(?:\s++|$)){3,}+$")
+_CELLS = re.compile(
+    r"^\s*+(?:(?:[+-]?[\d.][\d.eE+-]*+(?:%|m?s|m|h|[KMGT]i?B?)?|[+-]?nan|[+-]?inf|-|\[[\d.,eE+\s-]{0,400}\])"
+    r"(?:\s++|$)){3,}+$",
+    re.I,
+)
+_NUMBER = re.compile(r"(?<![\w:.])[+-]?(?:\d[\d.]*+(?:e[+-]?\d++)?|\.\d++(?:e[+-]?\d++)?|nan\b|inf\b)(?!\w\d|:)", re.I)
+_A_NAME_FIRST = re.compile(r"[\s|]*+[A-Za-z#(]")
+_BEGINS_A_NUMBER = re.compile(r"[+-]?\.?\d")
+_LISTED = re.compile(r"\[[^\]]{0,400}\]|\S++")
 _WIDE = re.compile(r"\s{2,}|\t")
+_LABEL = re.compile(r"^\s*+\[[^\]]{0,20}\]\s++")  # xLearn's [  42%      ] in front of every line
+_PIPES = str.maketrans("│┃¦", "|||")
 _SHORT = {"#": "step", "e": "epoch"}  # names of spaCy's training table, spacy/training/loggers.py
 
 
@@ -24,23 +38,64 @@ class Tables:
 
     def __init__(self) -> None:
         self._names: tuple[tuple[str, ...], ...] = ()  # the ways in which the line of names can be divided
+        self._above: tuple[str, ...] = ()  # the cells of the line above, where they may be the first half of names
+        self._parted = ""  # by what the columns are set apart: "|", a tab, or blanks
 
     def entry_of(self, line: str) -> Entry | None:
         """The numbers of a line by the names above it; None where it is no row of a table."""
-        if _NAMES.match(line):
+        line = _LABEL.sub("", line.translate(_PIPES))
+        if "|" in line or "\t" in line:
+            return self._parted_by_a_sign(line, "|" if "|" in line else "\t")
+        if len(line) <= MOST_SIGNS and _NAMES.match(line):
             ways = {tuple(_WIDE.split(text)) for text in _uncommented(line)} | {
                 tuple(text.split()) for text in _uncommented(line)
             }
-            self._names = tuple(way for way in (tuple(map(_named, way)) for way in sorted(ways)) if _is_of_a_log(way))
+            self._begin(sorted(ways), "")
             return None
-        if not self._names or not _CELLS.match(line):
+        if not self._names or self._parted or not _CELLS.match(line):
+            self._above = ()
             return None
-        cells = line.split()
+        return self._row(_LISTED.findall(line))
+
+    def _parted_by_a_sign(self, line: str, sign: str) -> Entry | None:
+        names = len(line) <= MOST_SIGNS and _A_NAME_FIRST.match(line) is not None
+        if not names and self._parted != sign:
+            return None
+        cells = tuple(cell.strip() for cell in line.strip().strip("|" if sign == "|" else "").split(sign))
+        if len(cells) < FEWEST_COLUMNS:
+            return None
+        if names and any(cells) and not any(_BEGINS_A_NUMBER.match(cell) for cell in cells):
+            self._begin([cells], sign)
+            return None
+        return self._row(cells) if self._parted == sign else None
+
+    def _begin(self, ways: Sequence[tuple[str, ...]], parted: str) -> None:
+        """Take a line as names: by itself, or joined to the line above it."""
+        ways = [tuple(map(_named, way)) for way in ways]
+        joined = [tuple(f"{a} {b}".strip() for a, b in zip(self._above, way, strict=True)) for way in ways if way and (
+            len(way) == len(self._above)
+        )]  # fmt: skip
+        found = tuple(way for way in (*joined, *ways) if _is_of_a_log(way))
+        if found or self._parted != parted:
+            self._names, self._parted = found, parted
+        self._above = max(ways, key=len, default=())
+
+    def _row(self, cells: Sequence[str]) -> Entry | None:
         names = next((way for way in self._names if len(way) == len(cells)), None)
         if names is None:
             return None
-        numbers = zip(names, map(number_of, (cell.rstrip("%") for cell in cells)), strict=True)
-        return {name: number for name, number in numbers if number is not None}
+        entry: Entry = {}
+        full = sum(bool(cell) for cell in cells)
+        for name, cell in zip(names, cells, strict=True):
+            if cell[:1] == "[":
+                listed = [number_of(one.strip()) for one in cell.strip("[]").split(",")]
+                entry |= {f"{name}[{at}]": number for at, number in enumerate(listed) if number is not None}
+                continue
+            found = _NUMBER.search(cell) if cell else None
+            number = number_of(found[0]) if found else None
+            if number is not None and name:
+                entry[name] = number
+        return entry if len(entry) >= LARGEST_PART * full and any(map(names_an_axis, entry)) else None
 
 
 def _uncommented(line: str) -> tuple[str, ...]:

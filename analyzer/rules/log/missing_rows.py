@@ -56,7 +56,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             yield Unchecked(reason="no series of regular cadence: nothing can be said to be missing between its rows")
         return
     gaps = [jump for jump in timeline.step_jumps
-            if jump.verdict == "rows missing" or (jump.verdict == "unknown" and jump.join is None)]
+            if jump.verdict == "rows missing"
+            or (jump.verdict == "unknown" and jump.join is None and _on_the_grid(jump))]
     inside = [jump for jump in gaps if jump.join is None]
     if inside:
         yield _holes(inside, whole_epoch=timeline.step_axis.unit == "epoch" and _in_no_series(timeline, inside[0]))
@@ -69,6 +70,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         yield from _only_in_the_other_account(timeline)
         yield from _starts_late(timeline)
         yield from _first_validation_missing(timeline)
+
+
+def _on_the_grid(jump: StepJump) -> bool:
+    """Whether a gap ends where a row of the cadence is due: the rows behind the missing ones stand where they did."""
+    return (jump.next_step - jump.last_step) % jump.cadence == 0
 
 
 def _in_no_series(timeline: Timeline, gap: StepJump) -> bool:

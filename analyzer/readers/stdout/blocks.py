@@ -1,0 +1,52 @@
+"""A counter that stands alone, and the lines of numbers below it that belong to it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from analyzer.readers.stdout.counters import Entry, counters_of
+from analyzer.readers.stdout.general import of_one_phase
+from analyzer.readers.stdout.values import tells, values_of
+
+WORDS_BESIDE_A_COUNTER = 2  # of a headline; more of them are a sentence
+LINES_OF_A_BLOCK = 40  # below a headline; what stands further down is another matter
+_LETTERS = re.compile(r"[A-Za-z]{2,}+")
+# batches of a phase of its own: Test: [ 10/196]
+_PLACE_OF_ANOTHER = re.compile(r"\[\s{0,6}\d{1,9}/\d{1,9}\s{0,2}[\](]|%\|")
+
+
+class OpenBlock:
+    """A counter that stands alone, and the lines of numbers below it that belong to it.
+
+    ``Epoch 3/25`` above ``train Loss: 0.5 Acc: 0.8``; ``Epoch 0`` above ``train_loss -0.12``.
+    """
+
+    def __init__(self) -> None:
+        self.counters: Entry = {}
+        self.lines = 0
+        self.heading: Any = None  # the label of an epoch that stood alone, until a line of numbers has another
+
+    def open(self, counters: Entry, *, alone: bool = True) -> None:
+        """Begin below another counter; a step that stands alone stays inside the epoch that stood above it."""
+        if "epoch" in counters:
+            self.heading = counters["epoch"] if alone else None
+        outer: Entry = {name: self.counters[name] for name in ("epoch", "epochs") if name in self.counters}
+        self.counters, self.lines = (counters if "epoch" in counters else {**outer, **counters}), 0
+
+    def entry_of(self, text: str) -> Entry | None:
+        """What a line without a counter says; None where it says nothing, or no counter stands above it."""
+        counters, rest = counters_of(text)
+        if counters and not values_of(rest):
+            if _stands_alone(rest):
+                self.open(counters)
+            return None
+        self.lines += 1
+        if not self.counters or self.lines > LINES_OF_A_BLOCK or _PLACE_OF_ANOTHER.search(rest):
+            return None
+        values = values_of(rest)
+        return {**self.counters, **counters, **of_one_phase(values, rest)} if any(map(tells, values)) else None
+
+
+def _stands_alone(rest: str) -> bool:
+    return len(_LETTERS.findall(rest)) <= WORDS_BESIDE_A_COUNTER

@@ -1,0 +1,196 @@
+"""The counters of a line: a word for what is counted, the place, and how many there are.
+
+``Epoch 3/10``, ``[0/50][0/6]``, ``step#: 95``, ``Iter [100/600]`` and the bars of tqdm.
+The words are a table.
+Every expression here takes time linear in the line: repetitions are possessive or bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+Entry = dict[str, Any]
+
+# counters of steps, as a line names them; the names of places and totals are not among them
+COUNTERS = frozenset({
+    "step", "iter", "iteration", "global_step", "global_iter", "update", "num_updates", "itr", "n_iter",
+    "training_step", "train_step", "train_iter", "it", "total_step", "timestep", "timesteps", "total_timesteps",
+    "episode", "round", "env_step",
+})  # fmt: skip
+FOLD = "fold"  # of a cross-validation: a run of its own
+PROGRESS = "progress"  # the share of a run that is done, in percent: a place that nobody can count with
+PLACES = frozenset({PROGRESS, "epoch", "epochs", "batch", "batches", "samples", "of", "total"})
+_MULTIPLE = {"k": 1e3, "m": 1e6, "b": 1e9}
+COUNTER_WORD = (
+    r"global[ _-]?(?:steps?|iter(?:ation)?s?)|(?:training|train|total)[ _-](?:steps?|iter(?:ation)?s?)|steps?"
+    r"|(?:actor|env|environment|agent)[ _]steps?"
+    r"|iter(?:ation)?s?|itr|n_iter|(?:num_|n_?)updates|updates?"
+    r"|(?:total[ _])?timesteps|(?:mini[ _-]?)?batch(?:es)?(?:[ _](?:idx|index|id))?|epochs?|epoche|ep|episodes?|rounds?"
+    r"|data pass"
+)
+# a counter: its word, its place, and how many there are; ``Epoch [3][ 100/600]`` holds two
+_COUNTER = re.compile(
+    rf"(?<![A-Za-z0-9_/.-])(?P<word>{COUNTER_WORD}|it(?=[:=]))(?:\s(?:no|nr|num|number)\b\.?)?(?![A-Za-z_/])"
+    r"(?P<sep>\s{0,4}(?:#[:=]?|[:=]#?|\.(?=\s)|\.\.\.|->)\s{0,8}|\s{0,8})"
+    r"(?P<open>[\[(]{0,1})\s{0,6}(?P<at>\d{1,3}(?:,\d{3}){1,4}(?!\d|,\d)|\d{1,15})(?P<fraction>\.\d{1,15})?"
+    r"(?P<rounded>[KMB](?!\w))?(?:st|nd|rd|th)?"
+    r"(?:\s{0,6}(?:/|of|out of)\s{0,6}(?P<of>\d{1,15}))?\s{0,6}[\])]{0,1}"
+    r"(?:\s{0,2}(?:\[\s{0,8}(?P<batch>\d{1,15})\s{0,6}/\s{0,6}(?P<batches>\d{1,15})\s{0,6}\]"
+    r"|\(\s{0,8}(?P<batch_>\d{1,15})\s{0,6}/\s{0,6}(?P<batches_>\d{1,15})\s{0,6}\)))?"
+    r"(?![\w%]|\.(?=\S)|/s|[eE:]\d|\s{0,2}(?:m?s|secs?|seconds?|min|minutes?|hours?)\b)",
+    re.I,
+)
+_PAIR_OF_BRACKETS = re.compile(
+    r"\[\s{0,6}(?P<epoch>\d{1,9})\s{0,2}/\s{0,6}(?P<epochs>\d{1,9})\]\s{0,2}"
+    r"\[\s{0,6}(?P<batch>\d{1,15})\s{0,2}/\s{0,6}(?P<batches>\d{1,15})\]"
+)
+# a bar of tqdm: what stands before it, the place and the total
+# and as notebooks keep it: 100% 1330/1330 [14:55<00:00
+_BAR = re.compile(r"\d{1,3}%(?:\|[^|]{0,400}\|\s{0,8}|\s{1,2})(?P<at>\d{1,15})/(?P<of>\d{1,15})\s\[")
+# a place in the epoch behind its label, in examples where a share follows it
+_SAMPLES = re.compile(
+    r"\bTrain Epoch: (?P<epoch>\d{1,9})\s{0,3}\[\s{0,9}(?P<samples>\d{1,15})/(?P<of>\d{1,15})\s{0,2}"
+    r"\(\s{0,3}\d{1,3}%\)\]"
+)
+_AT_THE_END = re.compile(r"\s\[\s{0,9}(?P<samples>\d{1,15})/\s{0,9}(?P<of>\d{1,15})\]$")  # loss: 2.30  [ 6400/60000]
+_EPOCH_AND_BATCH = re.compile(r"^\[\s{0,6}(?P<epoch>\d{1,9}),\s{0,9}(?P<batch>\d{1,15})\]\s")  # [1,  2000] loss: 2.2
+# Minibatch[  95- 188, 20%]
+_RANGE = re.compile(r"\b(?:mini)?batch\[\s{0,9}\d{1,15}\s?-\s{0,9}(?P<batch>\d{1,15})[,\]]", re.I)
+# Epoch: 0:12, loss
+_LABEL_AND_PLACE = re.compile(r"\bepoch[es]?:?\s(?P<epoch>\d{1,9}):(?P<batch>\d{1,15})(?=[,;\s])", re.I)
+_SHAPES = (_PAIR_OF_BRACKETS, _SAMPLES, _EPOCH_AND_BATCH, _AT_THE_END, _LABEL_AND_PLACE, _RANGE)
+# 8/210 (epoch 0.190), train_loss = 3.85; a date is none
+_AT_THE_START = re.compile(
+    r"^\s{0,8}[\[(]?\s{0,6}(?P<step>\d{1,15})\s?/\s?(?P<total>\d{1,15})[\])]?(?=[\s:,|;])(?!\s\d{1,2}:\d\d)"
+)
+# | 100/ 663 batches |
+_BEFORE_ITS_PLURAL = re.compile(
+    r"(?<![\w.])(?P<at>\d{1,15})\s{0,6}/\s{0,6}(?P<of>\d{1,15})\s(?P<word>batches|steps|iterations|iters|updates)\b",
+    re.I,
+)
+_FOLD = re.compile(
+    r"(?<![A-Za-z0-9_/.-])fold\s{0,3}[:=#]?\s{0,3}(?P<at>\d{1,4})(?:\s?(?:/|of)\s?\d{1,4})?(?![\w.%])", re.I
+)
+_OF_REWARDS = re.compile(r"rew|return|score|epsilon", re.I)  # in a line whose ``ep`` is an episode
+_A_NUMBER = re.compile(r"(?<![A-Za-z])\d")
+_PROGRESS = re.compile(r"\b(?:progress|epoch)\b\s{0,3}[:=]?\s{0,3}(?P<share>\d{1,3}(?:\.\d{1,9})?)\s?%", re.I)
+LONGEST_HEAD = 120  # characters; a sentence that goes on longer is no headline
+_LAST_WORD = re.compile(r"[A-Za-z]{1,12}\s?$")
+_OF_A_SETTING = frozenset({
+    "num", "number", "max", "total", "per", "every", "n", "warmup", "save", "until", "before", "best", "from", "since",
+})  # fmt: skip
+
+
+def counters_of(text: str) -> tuple[Entry, str]:
+    """The counters of a line, and the line without them.
+
+    ``epoch`` and ``epochs``, ``batch`` and ``batches`` are a place and how many there are; a step-like counter keeps
+    its name, and its total is ``total``.
+    """
+    found: Entry = {}
+    bar = _BAR.search(text) if may_hold_a_bar(text) else None
+    if bar:
+        text = f"{text[: bar.start()]} | {text[bar.end() :]}"
+    for shape in _SHAPES:
+        both = shape.search(text) if "[" in text or shape is _LABEL_AND_PLACE else None
+        if both and not found:
+            found |= {name: int(number) for name, number in both.groupdict().items()}
+            text = f"{text[: both.start()]} | {text[both.end() :]}"
+    rounded: Entry = {}
+    rest: list[str] = []
+    last = 0
+    for match in _COUNTER.finditer(text):
+        name = _counter_name(match["word"])
+        if name == "ep":
+            name = "episode" if _OF_REWARDS.search(text) else "epoch"
+        if name in found or (match["fraction"] and name != "epoch") or _is_a_setting(text, match):
+            continue
+        rest += [text[last : match.start()], " | "]
+        last = match.end()
+        if match["rounded"]:
+            rounded[name] = int(_whole(match["at"]) * _MULTIPLE[match["rounded"].lower()])
+            continue
+        found[name] = float(match["at"] + match["fraction"]) if match["fraction"] else _whole(match["at"])
+        if match["of"]:
+            found[{"epoch": "epochs", "batch": "batches"}.get(name, "total")] = int(match["of"])
+        if match["batch"] or match["batch_"]:
+            found |= {
+                "batch": int(match["batch"] or match["batch_"]), "batches": int(match["batches"] or match["batches_"])
+            }  # fmt: skip
+    if rounded and "batch" not in found and COUNTERS.isdisjoint(found):
+        found |= {"=rounded": 1, **rounded}
+    line = "".join((*rest, text[last:]))
+    if found.keys() <= {"epoch", "epochs"}:
+        found, line = _otherwise(found, line)
+    if {"step", "total", "global_step"} <= found.keys():  # 25/275 beside a global step is a place
+        found |= {"batch": found.pop("step"), "batches": found.pop("total")}
+    return found, line
+
+
+def _otherwise(found: Entry, line: str) -> tuple[Entry, str]:
+    """What a line counts whose counter has no word in front of it, and the line without that."""
+    if place := _BEFORE_ITS_PLURAL.search(line):
+        name = _counter_name(place["word"])
+        told: Entry = {name: int(place["at"]), "batches" if name == "batch" else "total": int(place["of"])}
+    elif place := _AT_THE_START.match(line):
+        told = {name: int(number) for name, number in place.groupdict().items()}
+    elif not found and "%" in line and (place := _PROGRESS.search(line)):
+        told = {PROGRESS: float(place["share"])}
+    else:
+        return found, line
+    return {**found, **told}, f"{line[: place.start()]} | {line[place.end() :]}"
+
+
+def fold_of(text: str) -> tuple[int | None, str]:
+    """The fold of a cross-validation that a line names, and the line without it."""
+    found = _FOLD.search(text) if "old" in text or "OLD" in text else None
+    return (int(found["at"]), f"{text[: found.start()]}{text[found.end() :]}") if found else (None, text)
+
+
+def head_of(text: str) -> str:
+    """What a line says before its first counter; "" where a number stands before that."""
+    found = _COUNTER.search(text, 0, LONGEST_HEAD)
+    head = text[: found.start()] if found else ""
+    return "" if _A_NUMBER.search(head) else head
+
+
+def _whole(digits: str) -> int:
+    """A count, also one with a comma before every three digits."""
+    return int(digits.replace(",", ""))
+
+
+def _is_a_setting(text: str, match: re.Match[str]) -> bool:
+    """Whether a counter's word says how many there will be: ``Num epochs = 3``, ``epochs: 10``, ``every step 5``."""
+    if match["word"].lower() == "epochs" and not match["of"] and not match["fraction"] and match["sep"].strip():
+        return True
+    before = _LAST_WORD.search(text, max(0, match.start() - 16), match.start())
+    return before is not None and before[0].rstrip().lower() in _OF_A_SETTING
+
+
+@lru_cache(maxsize=256)
+def _counter_name(word: str) -> str:
+    """The name of a counter as a tag: plurals are the same, blanks are underscores."""
+    name = re.sub(r"[ -]", "_", word.lower())
+    if name.startswith(("batch", "mini")):
+        return "batch"
+    if name.startswith(("epoch", "data_pass")):
+        return "epoch"
+    if name.startswith(("actor", "env", "agent")):
+        return "env_step"
+    if name.endswith("updates") and name != "updates":
+        return "num_updates"
+    return name if name in ("timesteps", "total_timesteps") else name.removesuffix("s")
+
+
+def may_hold_a_bar(text: str) -> bool:
+    """Whether a line has the signs of a progress bar; most lines have none."""
+    return "%|" in text or ("% " in text and "/" in text and "[" in text)
+
+
+def bar_of(raw: str) -> tuple[int, int] | None:
+    """Place and total of the last bar in a line, also of one that the line painted over."""
+    at = raw.rfind("%|") if "%|" in raw else raw.rfind("% ")
+    found = _BAR.search(raw, max(0, at - 3)) if at >= 0 else None
+    return (int(found["at"]), int(found["of"])) if found else None

@@ -1,0 +1,131 @@
+"""Names and numbers of a line, however they are set apart.
+
+A name stands beside its number with ``:``, ``=`` or ``is``; without, it must be one that tells of training, or fill its
+part of the line. A unit behind a number (seconds, GB, it/s) says what it measures, whatever it is called.
+Every expression here takes time linear in the line: repetitions are possessive or bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from analyzer.roles import MEASURED, role_of_tag
+from analyzer.written_numbers import number_written
+
+NUMBER = (
+    r"[+-]?(?:\d{1,3}(?:,\d{3})++(?!\d|,\d)|\d++)(?:\.\d*+)?(?:[eE][+-]?\d{1,3})?|[+-]?\.\d++(?:[eE][+-]?\d{1,3})?"
+    r"|[+-]?(?:nan|inf(?:inity)?)\b"
+)
+LONGEST_LIST = 1_000  # characters
+_MORE_OF_A_LIST = re.compile(r",?\s{0,2}[\d.+-]")
+_OF_TIME = re.compile(r"\btime$|elapsed", re.I)
+_NAME = r"(?<![\w./])[A-Za-z_][\w@/.%^-]*+(?: (?!is\b)[A-Za-z@][\w@/.-]*+){0,3}(?: ?\([A-Za-z%/ _]{1,40}\))?"
+_PAIR = re.compile(
+    rf"(?P<name>{_NAME})['\"]?(?P<sep>(?: is)?\s{{0,8}}(?:[:=]|->|\|(?=\s))\s{{0,8}}| is |\s{{1,12}})(?P<open>[\[(]?)"
+    rf"(?P<number>{NUMBER})(?P<rounded>[KMB](?!\w))?(?!\d|\.\d|[eE][+-]?\d|:\d|,\d{{3}}\b|/\d|-\d|\s{{0,2}}[:=]\s{{0,3}}[\d.-])",
+    re.I,
+)
+_SECONDS = r"(?:[mnuµ]s|s|secs?|seconds?|mins?|minutes?|h|hrs?|hours?|days?|秒|分钟|小时)"
+_UNIT = re.compile(
+    rf"[\])]?\s?[\[(]?(?P<unit>{_SECONDS}(?:/[A-Za-z]{{1,12}})?|[KMGT]i?B|[A-Za-z]{{1,12}}/(?:s|sec|second|min|h))(?![\w/])"
+    r"(?!\s{0,8}[:=]|\s{1,8}[\d.-])",  # the name of the next number is no unit: Loss/word: 8.2 Words/sec: 6550
+)
+_NEVER_IN_A_NAME = frozenset({
+    "from", "to", "at", "of", "by", "in", "is", "was", "with", "and", "than", "improved", "improve", "below",
+    "above", "after",
+})  # fmt: skip
+_BEFORE_SPOKEN = frozenset(",;|:-[({>\t")
+_BEHIND_SPOKEN = re.compile(r"\s{0,2}(?:[a-zA-Z%/]{1,9}\s{0,2})?(?:$|[,;|\])}\t(-]|\s{2,})")
+_NO_VALUES = frozenset({
+    "eta", "time", "data", "epoch", "epochs", "step", "iter", "iteration", "info", "rank", "pid", "gpu", "memory",
+    "max_mem", "max", "mem", "port", "seed", "version", "line", "world_size", "it", "batch", "steps",
+})  # fmt: skip
+_NAMES_WITHOUT_A_ROLE = re.compile(
+    r"acc|ppl|perplexity|norm|dt|mfu|reward|return|score|f1|dice|iou|bleu|wer|cer|auc|map|\berr(?:or)?\b", re.I
+)
+
+
+_TELLING = ("loss", "validation_loss", "epoch_loss", "learning_rate")
+_OF_RESULTS = re.compile(r"acc|reward|episod\w* ?_?return|\berr(?:or)?\b", re.I)
+_OF_VALIDATION = re.compile(
+    r"(?:rank\d+/)?(?i:val|valid(?:ation)?|eval(?:uation)?|test(?:ing)?|dev|cv)(?:$|[^a-z])"
+)
+
+
+def values_of(text: str) -> dict[str, float]:
+    """Names and numbers of a line, in order, the first of each name."""
+    values: dict[str, float] = {}
+    sure = False
+    for name, number, assigned in _pairs(text):
+        if name.lower() not in _NO_VALUES and name not in values and not name.endswith(".py"):
+            values[name] = number
+            sure = sure or assigned or tells(name)
+    return values if sure else {}
+
+
+def _pairs(text: str) -> Iterator[tuple[str, float, bool]]:
+    """Name, number, and whether ``:`` or ``=`` stands between them."""
+    for match in _PAIR.finditer(text):
+        name = match["name"].strip()
+        minutes = match["rounded"] == "m" and _OF_TIME.search(name) is not None
+        if match["rounded"] and not minutes:
+            continue  # 13K: nobody knows which
+        if match["open"] and _MORE_OF_A_LIST.match(text, match.end()):
+            yield from _numbered(name, text, match)
+            continue
+        between = match["sep"].strip()
+        assigned = bool(between) and between != "|"
+        if between == "|" and not tells(name):
+            continue  # cells of a table
+        if not between:
+            name = _spoken(text, match, name)
+        unit = _UNIT.match(text, match.end())
+        if unit and name and role_of_tag(name) is not None:
+            name = measured(name, unit["unit"])
+        if name:
+            yield name, float(match["number"].replace(",", "")) * (60 if minutes else 1), assigned
+
+
+def measured(name: str, unit: str) -> str:
+    """A name with the unit of its number, where the name alone says that the number is no duration, size or speed."""
+    return name if role_of_tag(name) in MEASURED else f"{name} in {unit}"
+
+
+def _numbered(name: str, text: str, match: re.Match[str]) -> Iterator[tuple[str, float, bool]]:
+    """``Losses: [2.4, 4.0, 10.7]``: the numbers of a list that is closed, each by its place."""
+    end = text.find("]" if match["open"] == "[" else ")", match.end(), match.end() + LONGEST_LIST)
+    found = [number_written(cell.strip()) for cell in text[match.start("number") : max(end, 0)].split(",")]
+    if tells(name) and match["sep"].strip() and None not in found:
+        yield from ((f"{name}[{at}]", number, True) for at, number in enumerate(found) if number is not None)
+
+
+def _spoken(text: str, match: re.Match[str], name: str) -> str:
+    """The name of a number that nothing but a blank sets apart: one that tells of training, or that fills its part."""
+    before = text[: match.start()].rstrip(" ")[-1:]
+    fills = (not before or before in _BEFORE_SPOKEN) and _BEHIND_SPOKEN.match(text, match.end()) is not None
+    words = name.split(" ")
+    if not _NEVER_IN_A_NAME.isdisjoint(word.lower() for word in words):
+        return ""
+    if fills and (len(words) <= 3 or tells(name)):
+        return name
+    return next((" ".join(words[at:]) for at in range(len(words)) if tells(" ".join(words[at:]))), "")
+
+
+@lru_cache(maxsize=4096)
+def tells(name: str) -> bool:
+    """Whether a name is one of a figure of training."""
+    return role_of_tag(name) is not None or _NAMES_WITHOUT_A_ROLE.search(name) is not None
+
+
+@lru_cache(maxsize=4096)
+def of_validation(name: str) -> bool:
+    """Whether a name is one of a figure of another phase than training."""
+    return role_of_tag(name) == "validation_loss" or _OF_VALIDATION.match(name) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_a_result(name: str) -> bool:
+    """Whether a name is one of what training is judged by: a loss, a rate, an accuracy, a reward, an error."""
+    return role_of_tag(name) in _TELLING or _OF_RESULTS.search(name) is not None
