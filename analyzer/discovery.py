@@ -23,6 +23,7 @@ from analyzer.grouping import CONFIG_FOLDERS, Group, copies_named, each_once, gr
 from analyzer.joining import Piece, join
 from analyzer.model import Problem, Run
 from analyzer.readers import all_readers, own_lines, reader_for, standard_input
+from analyzer.readers.bounds import bounded
 from analyzer.regular_files import text_of
 from analyzer.remote import Mirrored, mirror, url_of
 from analyzer.walking import could_be_log, folders_of, matches, unreadable_path
@@ -142,7 +143,8 @@ def read_group(group: Group) -> Discovered:
     unreadable: list[Problem] = []
     for log in group.logs:
         try:
-            reading = own_lines.read(log.path, log.lines) if log.lines else readers[log.reader].read(log.path)
+            read = own_lines.read(log.path, log.lines) if log.lines else readers[log.reader].read(log.path)
+            reading = bounded(read)
         except Exception as error:  # a bad file must never cost the rest of the folder
             unreadable.append(unreadable_path(log.path, error))
             continue

@@ -1,4 +1,4 @@
-"""What logs that nobody wrote cost: python scripts/bench_hostile.py [--only TEXT] [--data FOLDER] [--half]
+"""What logs that nobody wrote cost: python scripts/bench_hostile.py [--only TEXT] [--data FOLDER]
 
 Each input is made at its size and at half of it, and audited whole by ``analyzer check --no-cache`` in a process of its
 own. Printed: its megabytes, processor time, that a megabyte (start-up taken off), times the time of half of it (2 is
@@ -19,8 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.event_files import event_bytes, framed
-
-HEADS = b"".join
 
 
 def event_heads(count: int, folder: Path, claims: int = 40_000) -> None:
@@ -239,13 +237,13 @@ CASES: dict[str, tuple[Callable[[int, Path], None], int]] = {
 
 
 def checked(folder: Path, limit: int) -> tuple[float, float, int, str]:
-    """Processor seconds, peak megabytes, lines of the report and its first, of one `check`."""
+    """Processor seconds, peak megabytes, lines of the report, and how it ended, of one `check`."""
     command = [sys.executable, "-m", "analyzer", "check", "--no-cache", "--jobs", "1", str(folder)]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit)),  # noqa: PLW1509
     )
     assert process.stdout is not None
     text = process.stdout.read().decode("utf-8", "replace")

@@ -7,14 +7,15 @@ differences at all other rows say how often so much happens by itself.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from functools import cache, partial
 
 import numpy as np
-from msgspec import Struct
 from numpy.lib.stride_tricks import sliding_window_view
 
 from analyzer.clocks.loss import baseline_of
 from analyzer.clocks.loss_baseline import JoinChange, JoinKind, LossBaseline
+from analyzer.clocks.loss_known_level import level_at
 from analyzer.clocks.loss_scan import Scan
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.clocks.tellings import Tellings
@@ -32,9 +33,7 @@ FEW_ROWS = 60  # with fewer other rows to compare with, noise units alone must d
 FEW_ROWS_FACTOR = 1.2  # and be so many times as many
 
 MOST_LOSSES = 5  # series looked at beside the main one
-SHORTEST, LONGEST = 5, 400  # rows on either side that a scan compares
 P_JOIN = 8e-3  # chance of such a difference at a join, either way, all lengths together: only rises are told
-LOOKS = 0.5  # independent looks at a known place for each length, of which two make an octave: p-values are uniform
 LEAST_LONG_RISE = 0.03  # in log-loss
 LONG_NOISE_UNITS = 3.0  # of single rows: a level that lies so much higher is seen, though it be less than a tenth
 
@@ -49,7 +48,10 @@ ROUNDED_APART = 4.0  # half units of the last digit: two roundings of what is ne
 def changes_at_joins(loss: LossBaseline, timeline: Timeline, scan: Scan | None = None) -> tuple[JoinChange, ...]:
     """All joins at which the loss is not what it was."""
     found = []
+    elsewhere = cache(partial(rises, np.log(loss.value), ROWS_BEFORE))  # of so many rows: the same for every join
+    start = last = 0
     for number, (position, index) in enumerate(loss.joins):
+        start, last = (last, position) if position > last else (start, last)
         join = timeline.joins[index]
         if join.step == "fresh":
             continue
@@ -59,7 +61,8 @@ def changes_at_joins(loss: LossBaseline, timeline: Timeline, scan: Scan | None =
         if paired:
             change = _by_pairs(loss, position, end, index)
         if change is None and not paired:
-            change = _by_level(loss, position, end, index) or _by_scan(loss, scan, position, end, index)
+            change = _by_level(loss, start, position, end, index, elsewhere)
+            change = change or _by_scan(loss, scan, start, position, end, index)
         if change is not None:
             found.append(change)
     return tuple(found)
@@ -163,11 +166,11 @@ def _change(
     )
 
 
-def _by_level(loss: LossBaseline, position: int, end: int, join: int) -> JoinChange | None:
-    start = max((at for at, _ in loss.joins if at < position), default=0)
-    log = np.log(loss.value)
-    before = log[max(start, position - ROWS_BEFORE) : position]
-    after = log[position : min(end, position + LENGTHS[-1])]
+def _by_level(
+    loss: LossBaseline, start: int, position: int, end: int, join: int, elsewhere: Callable[[int], Floats]
+) -> JoinChange | None:
+    before = np.log(loss.value[max(start, position - ROWS_BEFORE) : position])
+    after = np.log(loss.value[position : min(end, position + LENGTHS[-1])])
     if len(before) < 5 or len(after) < 2:
         return None
     level_rows = before - _line(before)  # a descent is no scatter
@@ -187,7 +190,8 @@ def _by_level(loss: LossBaseline, position: int, end: int, join: int) -> JoinCha
         wanted = ROW_NOISE_UNITS if length == 1 else NOISE_UNITS
         if best is not None and units <= best[0]:
             continue
-        if rise >= LEAST_RISE and units >= wanted and _rare(loss, position, length, rise, units, wanted):
+        high = rise >= LEAST_RISE and units >= wanted
+        if high and _rare(loss, position, elsewhere(length), length, rise, units, wanted):
             best = (units, length, rise)
     if best is None:
         return None
@@ -213,37 +217,10 @@ def _line(values: Floats) -> Floats:
     return np.asarray((first + second) / 2 + slope * (np.arange(len(values)) - (len(values) - 1) / 2))
 
 
-class KnownLevel(Struct, frozen=True, kw_only=True):
-    """How the level differs at a known row: on ``length`` rows on either side, all lengths corrected for."""
-
-    length: int
-    rise: float
-    units: float
-    p_value: float
-    noise: float  # of single rows there
-
-
-def level_at(scan: Scan, position: int, first: int, end: int) -> KnownLevel | None:
-    """The difference at a known row that chance explains least, in rows [first, end); None where they are few."""
-    longest = min(position - max(scan.first, first), end - position)
-    lengths = [length for length in scan.lengths if SHORTEST <= length <= min(longest, LONGEST)]
-    if not lengths:
-        return None
-    plain = scan.noise_without(())
-    largest = max((scan.at(position, length, plain) for length in lengths), key=lambda one: abs(one[1]))
-    noise = scan.noise_without([(position, largest[0])])
-    (rise, units, chance), length = min(
-        ((scan.at(position, length, noise), length) for length in lengths), key=lambda one: one[0][2]
-    )
-    single = max(float(noise.error[0]) / math.sqrt(2), 1e-12) * scan.noise_at(position)
-    return KnownLevel(
-        length=length, rise=rise, units=units, p_value=min(chance * max(LOOKS * len(lengths), 1.0), 1.0), noise=single
-    )
-
-
-def _by_scan(loss: LossBaseline, scan: Scan | None, position: int, end: int, join: int) -> JoinChange | None:
+def _by_scan(
+    loss: LossBaseline, scan: Scan | None, start: int, position: int, end: int, join: int
+) -> JoinChange | None:
     """A level that differs on many rows on either side, by less than a few rows could show."""
-    start = max((at for at, _ in loss.joins if at < position), default=0)
     found = None if scan is None or not scan.lengths else level_at(scan, position, start, end)
     if found is None or found.p_value > P_JOIN:
         return None
@@ -264,9 +241,10 @@ def _by_scan(loss: LossBaseline, scan: Scan | None, position: int, end: int, joi
     )
 
 
-def _rare(loss: LossBaseline, position: int, length: int, rise: float, units: float, wanted: float) -> bool:
-    """Does the loss rise as much anywhere else behind the burn-in?"""
-    elsewhere = rises(np.log(loss.value), ROWS_BEFORE, length)  # at row ROWS_BEFORE + i
+def _rare(
+    loss: LossBaseline, position: int, elsewhere: Floats, length: int, rise: float, units: float, wanted: float
+) -> bool:
+    """Does the loss rise as much anywhere else behind the burn-in? ``elsewhere`` is at row ROWS_BEFORE + i."""
     rows = np.arange(len(elsewhere)) + ROWS_BEFORE
     other = elsewhere[(rows >= loss.burn_in) & (np.abs(rows - position) > ROWS_BEFORE + length)]
     if len(other) < FEW_ROWS:

@@ -68,6 +68,8 @@ class Scan:
         self.clean = np.clip(curve, middle - WILD * noise, middle + WILD * noise)
         self.noise = np.concatenate([[0.0], np.cumsum(noise)])
         self.lengths = [length for length in window_lengths(60) if length <= (n - first) // 2]
+        self.total = summed(self.clean)
+        self.plain = self._noise_of(self.total)  # with all changes in it
 
     def changes(self, p_value: float) -> list[Change]:
         """Changes that chance explains with less than ``p_value`` each, in order of rows.
@@ -78,8 +80,7 @@ class Scan:
         """
         if not self.lengths:
             return []
-        rest = self.clean.copy()
-        noise = self._noise_of(summed(rest))
+        rest, noise = self.clean.copy(), self.plain
         found: list[tuple[int, int, float, float]] = []  # row, index of the length, rise, its size in noise of rows
         kept: list[Change] = []
         self.least = 1.0
@@ -119,8 +120,8 @@ class Scan:
     def at(self, row: int, length: int, noise: Noise) -> tuple[float, float, float]:
         """Rise at a known row over so many rows on either side, its standard errors, and its chance, either way."""
         k = int(np.searchsorted(self.lengths, min(length, row - self.first, self.n - row), side="right")) - 1
-        rows, total = np.array([row]), summed(self.clean)
-        rise = float(self._differences(total, rows, self.lengths[k])[0])
+        rows = np.array([row])
+        rise = float(self._differences(self.total, rows, self.lengths[k])[0])
         z = rise / float(self._noise(rows, self.lengths[k])[0])
         return rise, z / float(noise.error[k]), float(noise.chance(np.array([abs(z)]), k, 1.0)[0])
 

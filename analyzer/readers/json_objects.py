@@ -140,9 +140,15 @@ _Kinds = dict[str, "set[type] | _Kinds"]  # the types that a key has held; the k
 
 def _shape_of(kinds: _Kinds) -> _Shape | None:
     """The shape of objects with these keys; None where there are too many, or two columns would have one name."""
+    if _keys_in(kinds) > MOST_KEYS:
+        return None
     shape = _Shape(kinds)
     names = [name for name, _ in (*shape.numbers, *shape.others)]
-    return shape if len(names) == len(set(names)) <= MOST_KEYS else None
+    return shape if len(names) == len(set(names)) else None
+
+
+def _keys_in(kinds: _Kinds) -> int:
+    return sum(_keys_in(kind) if isinstance(kind, dict) else 1 for kind in kinds.values())
 
 
 def _learn(entry: Mapping[str, Any], kinds: _Kinds) -> None:

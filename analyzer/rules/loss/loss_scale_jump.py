@@ -21,12 +21,13 @@ What to do
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations, islice
 
 import numpy as np
 
 from analyzer.clocks.loss_baseline import LevelShift, LossBaseline
 from analyzer.clocks.loss_events import join_near
-from analyzer.model import Finding
+from analyzer.model import Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.rules.judged_loss import chance, company, judged_loss, series_of_every_account
@@ -34,6 +35,7 @@ from analyzer.timeline import Timeline
 
 MOST_SHIFTS = 2  # told by themselves; a curve with more goes up and down with its data
 COMMON_STEPS = 20  # of two accounts
+MOST_PAIRS = 1000  # of accounts of one loss that are compared: nobody keeps fifty
 SHARE, WITHIN = 0.95, 1e-3  # of them, and how near their ratio is to one number
 
 
@@ -101,11 +103,12 @@ def _shift(timeline: Timeline, loss: LossBaseline, shift: LevelShift) -> Finding
 
 def _between_accounts(timeline: Timeline) -> Finding | None:
     """Two accounts log one loss at the same steps, one of them times an integer in every row."""
-    losses = series_of_every_account(timeline, "loss")
-    for index, one in enumerate(losses):
-        for other in losses[index + 1 :]:
-            same_name = _plain(one.tag) == _plain(other.tag)
-            if not same_name or one.source[0] == other.source[0] or len(one) < COMMON_STEPS:
+    named: dict[str, list[Series]] = {}
+    for series in series_of_every_account(timeline, "loss"):
+        named.setdefault(_plain(series.tag), []).append(series)
+    for losses in named.values():
+        for one, other in islice(combinations(losses, 2), MOST_PAIRS):
+            if one.source[0] == other.source[0] or len(one) < COMMON_STEPS:
                 continue
             common, at_one, at_other = np.intersect1d(one.step, other.step, return_indices=True)
             a, b = one.value[at_one], other.value[at_other]
