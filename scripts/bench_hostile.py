@@ -23,23 +23,46 @@ from tests.event_files import event_bytes, framed
 
 def event_heads(count: int, folder: Path, claims: int = 40_000) -> None:
     """Heads of records, with right checksums, that claim more bytes than follow before the next head."""
-    length = struct.pack("<Q", claims)
-    head = framed(bytes(claims))[8:12]
     body = event_bytes([(step, {"loss": 1.0}) for step in range(3)])
-    (folder / "events.out.tfevents.1.a.1.0").write_bytes(body + (length + head) * (count // 12))
+    (folder / "events.out.tfevents.1.a.1.0").write_bytes(body + _head(claims) * (count // 12))
 
 
 def heads_apart(count: int, folder: Path) -> None:
     """The same with as many random bytes as a small event has between them."""
-    length = struct.pack("<Q", 40_000) + framed(bytes(40_000))[8:12]
     body = event_bytes([(step, {"loss": 1.0}) for step in range(3)])
-    parts = [length + os.urandom(40) for _ in range(count // 52)]
+    parts = [_head(40_000) + os.urandom(40) for _ in range(count // 52)]
     (folder / "events.out.tfevents.1.a.1.0").write_bytes(body + b"".join(parts))
 
 
 def long_heads(count: int, folder: Path) -> None:
     """Heads that claim more than 64 KiB each."""
     event_heads(count, folder, claims=400_000)
+
+
+def heads_of_a_block(count: int, folder: Path) -> None:
+    """Heads that claim nearly as much as is read at a time."""
+    event_heads(count, folder, claims=4_194_000)
+
+
+def nested_heads(count: int, folder: Path) -> None:
+    """Heads inside one another that all end at one place, time and again."""
+    nest = b""
+    for _ in range(1000):
+        nest = _head(len(nest)) + nest + bytes(4) if not nest else _head(len(nest) - 4) + nest
+    (folder / "events.out.tfevents.1.a.1.0").write_bytes(nest * (count // len(nest)))
+
+
+def records_apart(count: int, folder: Path) -> None:
+    """Sound records with one wrong byte between each two."""
+    one = event_bytes([(1, {"loss": 0.5})], start=1.7e9) + b"?"
+    (folder / "events.out.tfevents.1.a.1.0").write_bytes(one * (count // len(one)))
+
+
+def _head(claims: int) -> bytes:
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+
+    length = struct.pack("<Q", claims)
+    return length + struct.pack("<I", masked_crc32c(length))
 
 
 def wrong_records(count: int, folder: Path) -> None:
@@ -204,6 +227,9 @@ CASES: dict[str, tuple[Callable[[int, Path], None], int]] = {
     "heads that claim 40,000 bytes, one after another": (event_heads, 1_000_000),
     "the same with 40 bytes between them": (heads_apart, 1_000_000),
     "heads that claim 400,000 bytes": (long_heads, 1_000_000),
+    "heads that claim 4,194,000 bytes": (heads_of_a_block, 10_000_000),
+    "heads inside one another, 1,000 deep": (nested_heads, 1_000_000),
+    "sound records with a wrong byte between them": (records_apart, 1_000_000),
     "records of a wrong checksum": (wrong_records, 2_000_000),
     "records that are no events": (no_events, 2_000_000),
     "events with a field twice": (odd_events, 2_000_000),

@@ -433,11 +433,11 @@ def test_a_length_that_swallows_whole_records_gives_them_back() -> None:
 
 def test_a_place_is_searched_once_however_many_heads_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Heads of long records with nothing behind them: each was the beginning of a search to the end of the block."""
-    from analyzer.readers.tfevents import record
+    from analyzer.readers.tfevents import heads as finding
 
     searched: list[int] = []
-    before = record.long_heads
-    monkeypatch.setattr(record, "long_heads", lambda data, begin, end: (
+    before = finding.long_heads
+    monkeypatch.setattr(finding, "long_heads", lambda data, begin, end: (
         searched.append(end - begin), before(data, begin, end))[1])
     heads = with_length(framed(b""), 70_000)[:12] * 400
     reading = reading_of(written([header()]) + heads + written([scalar("loss", 1, 0.5)]))

@@ -10,7 +10,8 @@ import pytest
 from analyzer.readers.tfevents import columns
 from analyzer.readers.tfevents.checksum import Bytes, crc32c, masked
 from analyzer.readers.tfevents.event import Event, NotAnEvent, Scalar, Unusual, event_by_protobuf, fields, parse_event
-from analyzer.readers.tfevents.record import PADDING, frame, header_length, long_heads, short_heads
+from analyzer.readers.tfevents.heads import PADDING, header_length, long_heads, short_heads
+from analyzer.readers.tfevents.record import frame
 
 # The first record of every event file: length 24, its checksum, wall time 1.7e9, file version, checksum.
 FIRST = (b"\x18\x00\x00\x00\x00\x00\x00\x00" b"\xa3\x7fK\""

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from analyzer.readers import Reader, Reading
-from analyzer.readers.tfevents.record import PADDING, header_length
+from analyzer.readers.tfevents.heads import PADDING, header_length
 
 
 def read(path: Path) -> Reading:

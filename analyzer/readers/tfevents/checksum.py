@@ -16,6 +16,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.distinct import distinct
+
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint32]
 
@@ -88,9 +90,33 @@ def crc32c_of(data: Bytes, start: NDArray[np.int64], length: NDArray[np.int64]) 
     return crc
 
 
+def checksums_fit(data: Bytes, start: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether the stored checksum that follows each ``data[start:start + length]`` is right.
+
+    Messages may lie over one another: the bytes are gone through once, however many of them a byte belongs to.
+    """
+    end = start + length
+    words = np.ndarray((len(data) - 3,), dtype="<u4", buffer=data, strides=(1,))
+    crc = unmasked_all(words[end])
+    if int(length.sum()) <= int(end.max(initial=0)) - int(start.min(initial=0)):
+        return crc32c_of(data, start, length) == crc
+    cuts = distinct(np.concatenate([start, end]))
+    size = np.diff(cuts)
+    linear = crc32c_of(data, cuts[:-1], size) ^ _of_ends(size)
+    # what lies before each cut, with as many zeros behind it as if all ended where the last message does
+    before = np.zeros(len(cuts), dtype=np.uint32)
+    np.bitwise_xor.accumulate(advance(linear, cuts[-1] - cuts[1:]), out=before[1:])
+    seen = before[np.searchsorted(cuts, end)] ^ before[np.searchsorted(cuts, start)]
+    return advance(crc ^ _of_ends(length), cuts[-1] - end) == seen
+
+
+def _of_ends(length: NDArray[np.int64]) -> Words:
+    """What the ones that a CRC starts and ends with add to its linear part."""
+    return advance(np.full(len(length), ONES, dtype=np.uint32), length) ^ np.uint32(ONES)
+
+
 def _by_lanes(data: Bytes, start: NDArray[np.int64], length: NDArray[np.int64]) -> Words:
-    linear = _linear(data, start, length)
-    return linear ^ advance(np.full(len(start), ONES, dtype=np.uint32), length) ^ np.uint32(ONES)
+    return _linear(data, start, length) ^ _of_ends(length)
 
 
 def _by_hardware(message: Bytes) -> int:
