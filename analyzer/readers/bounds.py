@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from analyzer.model import Problem
+from analyzer.model import Problem, Series
 from analyzer.readers import Reading
 from analyzer.roles import role_of_tag
 
@@ -21,7 +21,7 @@ def bounded(reading: Reading) -> Reading:
     known = [bool(role_of_tag(one.tag)) for one in reading.series]
     telling = sum(known)
     others = max(MOST_TAGS - telling, 0)
-    kept = []
+    kept: list[Series] = []
     for series, told in zip(reading.series, known, strict=True):
         others -= not told
         if len(kept) < MOST_TAGS and (told or others >= 0):
