@@ -6,7 +6,7 @@ import io
 import json
 import math
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -625,19 +625,3 @@ def test_equal_to_event_accumulator_bit_for_bit(tmp_path: Path) -> None:
         assert series.step.tolist() == [point.step for point in points]
         assert series.value.tobytes() == np.array([point.value for point in points]).tobytes()
         assert series.wall_time.tobytes() == np.array([point.wall_time for point in points]).tobytes()
-
-
-def test_an_ordinary_file_needs_no_protobuf(monkeypatch: pytest.MonkeyPatch) -> None:
-    import analyzer.readers.tfevents.columns as columns
-
-    def refuse(*_: object) -> None:
-        raise AssertionError("protobuf was asked for an ordinary event")
-
-    monkeypatch.setattr(columns, "event_by_protobuf", refuse)
-    content: Callable[[int], bytes] = lambda rows: written([  # noqa: E731
-        header(), Event(session_log=SessionLog(status=1), step=3), *a_run(rows),
-        *(tensor_scalar("t", step, tensor(1, tensor_content=bytes(4))) for step in range(rows)),
-        *(tensor_scalar("h", step, tensor(19, half_val=[step])) for step in range(rows if rows > 12 else 0)),
-        text("args", "{}")])
-    for rows in (2, 40):
-        assert len(reading_of(content(rows)).series) == (3 if rows == 2 else 4)

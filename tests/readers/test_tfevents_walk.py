@@ -12,11 +12,13 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
-from analyzer.readers.tfevents import event as one_by_one
+from analyzer.readers.tfevents.event import parse_event
 from analyzer.readers.tfevents.names import Lookup, Names
+from analyzer.readers.tfevents.one_tensor import DTYPES
 from analyzer.readers.tfevents.scattered import varints_at
 from analyzer.readers.tfevents.tags import Tags
 from analyzer.readers.tfevents.varied import DECLARATIONS, Walk
+from analyzer.readers.tfevents.wire import NotAnEvent
 
 TAGS = {"a": "scalars", "loss": "scalars", "é": "scalars", "x" * 130: "scalars", "curve": "pr_curves", "said": "text"}
 
@@ -28,7 +30,7 @@ tensors = st.one_of(
     st.integers(-(2**63), 2**63 - 1).map(lambda value: TensorProto(dtype=9, int64_val=[value])),
     st.integers(0, 65535).map(lambda bits: TensorProto(dtype=19, half_val=[bits])),
     st.integers(0, 65535).map(lambda bits: TensorProto(dtype=14, half_val=[bits])),
-    st.tuples(st.sampled_from(sorted(one_by_one.DTYPES)), st.binary(min_size=1, max_size=8)).map(
+    st.tuples(st.sampled_from(sorted(DTYPES)), st.binary(min_size=1, max_size=8)).map(
         lambda drawn: TensorProto(dtype=drawn[0], tensor_content=drawn[1])),
     st.just(TensorProto(dtype=1, float_val=[1.0, 2.0])),
     st.just(TensorProto(dtype=7, string_val=[b"a text"])),
@@ -74,12 +76,9 @@ def test_side_by_side_as_one_by_one(raw: list[bytes]) -> None:
         if index in left:
             continue
         try:
-            event = one_by_one.parse_event(one, TAGS)
-        except one_by_one.Unusual:
-            try:
-                event = one_by_one.event_by_protobuf(one, TAGS)
-            except one_by_one.NotAnEvent:  # nonsense inside what is no scalar
-                continue
+            event = parse_event(one, TAGS)
+        except NotAnEvent:  # nonsense inside what is no scalar
+            continue
         assert not event.file_version
         assert not event.texts or several_declare
         new = set(tags.plugins) - set(TAGS)  # damaged tags whose plugin another event names

@@ -13,18 +13,12 @@ from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from analyzer.readers.tfevents.checksum import Bytes, crc32c_of, masked_all
-from analyzer.readers.tfevents.event import (
-    SCALAR_PLUGINS,
-    Event,
-    NotAnEvent,
-    Unusual,
-    event_by_protobuf,
-    parse_event,
-)
+from analyzer.readers.tfevents.event import SCALAR_PLUGINS, Event, parse_event
 from analyzer.readers.tfevents.points import Ints, Part, Points, in_written_order
 from analyzer.readers.tfevents.shapes import Shape, crc_of_rows, same_places, shape_of, stored
 from analyzer.readers.tfevents.tags import Tags
 from analyzer.readers.tfevents.varied import Walk
+from analyzer.readers.tfevents.wire import NotAnEvent
 
 FEWEST = 64  # records of one length for which columns pay
 WORTH_LEARNING = 1024  # records of one length in a file from which learning a template takes less time than it saves
@@ -161,11 +155,9 @@ class Templates(Struct):
         """The event in these words, if it holds nothing but scalars."""
         try:
             event = parse_event(words.tobytes()[:size], self.tags.plugins)
-        except Unusual:
+        except NotAnEvent:
             return None
-        if not event.scalars or event.texts or event.other or any(scalar.form == "" for scalar in event.scalars):
-            return None
-        return event
+        return event if event.plain else None
 
     def _walk(self, data: Bytes, start: Ints, length: Ints, rows: Ints, parts: list[Part]) -> Ints:
         """Read records field by field, side by side; returns those that hold more than values."""
@@ -196,12 +188,9 @@ class Templates(Struct):
             raw = data[start[row] : start[row] + length[row]].tobytes()
             try:
                 event = parse_event(raw, self.tags.plugins)
-            except Unusual:
-                try:
-                    event = event_by_protobuf(raw, self.tags.plugins)
-                except NotAnEvent:
-                    strange.append(row)
-                    continue
+            except NotAnEvent:
+                strange.append(row)
+                continue
             for tag, plugin in event.plugins:
                 self.tags.plugins.setdefault(tag, plugin)
             for place, scalar in enumerate(event.scalars):

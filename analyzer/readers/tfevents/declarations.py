@@ -8,7 +8,8 @@ from typing import Any
 
 from analyzer.config.sidecars import facts_from_mapping
 from analyzer.model import Fact
-from analyzer.readers.tfevents.event import Text, Unusual, fields
+from analyzer.readers.tfevents.event import Text
+from analyzer.readers.tfevents.wire import NotAnEvent, fields
 from analyzer.written_numbers import loads_json
 
 LONGEST_VALUE = 400  # characters of a text that can be an argument's value; longer ones are prose or samples
@@ -45,7 +46,7 @@ def hyperparameters(content: bytes) -> dict[str, Any]:
                 if inner == 1 and inner_wire == 2:  # one entry of the map
                     key, value = _entry(content, at, stop)
                     found[key] = value
-    except (Unusual, UnicodeDecodeError):
+    except (NotAnEvent, UnicodeDecodeError):
         return found
     return found
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from analyzer.distinct import distinct
 from analyzer.readers.tfevents.checksum import Bytes
-from analyzer.readers.tfevents.event import BFLOAT16, DTYPES, FLOAT_DTYPES, VARINTS
+from analyzer.readers.tfevents.one_tensor import BFLOAT16, DTYPES, FLOAT_DTYPES, VARINTS
 from analyzer.readers.tfevents.scattered import messages_at, numbers_at, varints_at, widened
 
 Ints = NDArray[np.int64]

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from analyzer.distinct import distinct
 from analyzer.readers.tfevents.checksum import Bytes
-from analyzer.readers.tfevents.event import DECLARING_PLUGINS, SCALAR_PLUGINS, Unusual, plugin_of
+from analyzer.readers.tfevents.event import DECLARING_PLUGINS, SCALAR_PLUGINS, plugin_of
 from analyzer.readers.tfevents.names import Names
 from analyzer.readers.tfevents.scattered import messages_at, numbers_at, varints_at, widened
 from analyzer.readers.tfevents.tags import Tags
 from analyzer.readers.tfevents.tensors import one_number_each
+from analyzer.readers.tfevents.wire import NotAnEvent
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -126,7 +127,7 @@ class Walk(Struct, kw_only=True):
                 plugin, _ = plugin_of(content, 0, len(content))
                 self.plugins.append(plugin)
                 self.kinds.append(UNNAMED if not plugin else _kind_of(plugin))
-            except Unusual:
+            except NotAnEvent:
                 self.plugins.append("")
                 self.kinds.append(UNREADABLE)
 
