@@ -40,6 +40,7 @@ class SimulatedRun:
     noise: str
     shape: str
     logged: str
+    level: Floats  # loss without noise at every row
     sigma: Floats  # standard deviation of the noise at every row: one noise unit
     fault: str = ""  # "", "spike", "divergence", "scale", "overfitting"
     fault_row: int | None = None
@@ -177,7 +178,7 @@ def finish(
         if len(kept) >= 20:
             loss = loss[: len(kept) * window].reshape(-1, window).mean(axis=1)
             step, epoch, rate, grad = step[kept], epoch[kept], rate[kept], grad[kept]
-            sigma = sigma[kept] / np.sqrt(window)
+            sigma, clean = sigma[kept] / np.sqrt(window), clean[kept]
     elif logged == "four digits":
         loss = np.round(loss, 4)
     return SimulatedRun(
@@ -192,6 +193,7 @@ def finish(
         noise=noise,
         shape=shape,
         logged=logged,
+        level=clean,
         sigma=sigma,
     )
 
@@ -232,11 +234,13 @@ def with_shift(
 
 
 def with_divergence(run: SimulatedRun, rng: np.random.Generator, *, factor: float) -> SimulatedRun:
-    """The loss rises within a tenth of the run to ``factor`` times its level and stays there."""
+    """The loss rises within a tenth of the run to ``factor`` times its level and stays there: it learns no more."""
     n = len(run.loss)
     row = int(rng.integers(n // 3, max(n // 3 + 1, int(0.8 * n))))
     ramp = np.clip((np.arange(n) - row) / rng.uniform(1, max(2, n / 20)), 0, 1)
-    return replace(run, loss=run.loss * factor**ramp, fault="divergence", fault_row=row, truth={"factor": factor})
+    no_more = np.where(np.arange(n) > row, run.level[row] / run.level, 1.0)
+    loss = run.loss * no_more * factor**ramp
+    return replace(run, loss=loss, fault="divergence", fault_row=row, truth={"factor": factor})
 
 
 def with_scale_jump(run: SimulatedRun, rng: np.random.Generator, *, factor: float) -> SimulatedRun:

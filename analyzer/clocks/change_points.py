@@ -1,4 +1,4 @@
-"""What a change of level is: a factor, a rise that lasts, a stretch that ends, a shift.
+"""What a change of level is: a factor, a stretch that ends, a shift.
 
 The changes come from one scan of the log-loss (``loss_scan.py``): a level that doubles is the same change at 8 and at
 0.08. A pair that undoes itself is a stretch; what stays is lasting. A factor has an edge of two rows, an integer for a
@@ -8,24 +8,16 @@ ratio, and the same noise in logs on both sides.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from msgspec.structs import replace
 
-from analyzer.clocks.loss_baseline import Divergence, LevelShift
-from analyzer.clocks.loss_scan import Change, running_median
+from analyzer.clocks.loss_baseline import LevelShift
+from analyzer.clocks.loss_scan import Change
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Floats
 
-LEAST_RISE = 1.3  # of the lowest level: a restart or a new mixture of data may cost 10..20 %
-RISE_BEFORE = 2.0  # times the largest rise before the lowest level: a curve that wanders has risen before
-LEAST_SHARE = 0.02  # of the run that the lowest level holds: less is a dip
-# Random walks of 60 to 1000 rows rise so, behind their first quarter, in 0.1 to 4 % by simulation; and no loss is one.
-DWARFS, DWARFED = 8.0, 1e-2  # times any rise before, and the noise of a row, that a last rise is; its chance
-LOWEST_ROWS = 25  # at least, whose median is a lowest level
-LEAST_ROWS = 5  # that must lie behind an onset
 PART_OF_WAY = 0.1  # of a rise: a second change that adds so much makes it gradual
 OWN = 0.4  # of a change of the other sign behind it that a change at least is: else both are events of their own
 UNDONE = 0.6  # of a change that a later one takes back: it was a stretch
@@ -33,6 +25,8 @@ UNDONE = 0.6  # of a change that a later one takes back: it was a stretch
 FACTORS = tuple(range(2, 65))  # what a forgotten division multiplies a loss by: accumulation, devices, logging steps
 SHIFT_ROWS = (4, 6, 10, 20, 40, 80, 160, 320)  # on either side
 SLOPE_ROWS = 20  # on either side, that tell how the curve goes on
+SLOPE_ERRORS = 2.5
+SHARED_SLOPE = 0.5  # of the steeper side that the other has at least on one smooth curve
 STEADY_ROWS = 20  # on which a ratio is still what it was on fewer
 BEND_ERRORS = 2.0  # of a ratio on fewer rows, by which one on more may differ
 RATIO_ERRORS = 3.0  # standard errors within which the ratio is an integer
@@ -44,15 +38,23 @@ LEAST_RATIO_ERROR = 0.03  # in logs: what a loss does from one row to the next
 LEAST_RATIO = 1.7  # nearer to 1 no integer is meant
 EDGE_ERRORS, LEAST_EDGE = 5.0, 0.65  # an edge is looked at on rows that show it with so many errors; share of the step
 MEDIAN_ERROR = 1.2533  # standard errors of a mean in that of a median
+SCATTER_ERROR = 1.2  # of the log of a scatter, times the root of the rows, by simulation
 LEAST_NOISE = 0.02  # in log-loss: below it a curve is smooth, and its noise says nothing
+NOISE_ROWS = 80, 320  # on either side: the nearer err more, and over the farther noise may drift
 NOISE_RATIO = 1.5  # log-noise before and after may differ by this factor
 RAMP_ROWS = 40, 60  # rows before and behind a step on which a ramp is tried in its place
 RAMP_EVIDENCE = 5.5  # twice the log-likelihood that a ramp must gain: of forty simulated steps one gained as much
 FASTEST_RAMP = 2.5  # rows of its time constant: a faster one is a step
 
+ErrorAt = Callable[[int, int], float]
 
-def shifts_of(log: Floats, changes: Sequence[Change], first: int = 0) -> list[LevelShift]:
-    """Each change with how long it lasts: to the one that takes it back, or to the end."""
+
+def shifts_of(log: Floats, changes: Sequence[Change], first: int, error_at: ErrorAt) -> list[LevelShift]:
+    """Each change with how long it lasts: to the one that takes it back, or to the end.
+
+    Args:
+        error_at: standard error of a difference at a row, over so many rows on either side.
+    """
     found = []
     changes = gradual(changes)
     taking_back: set[int] = set()
@@ -68,7 +70,7 @@ def shifts_of(log: Floats, changes: Sequence[Change], first: int = 0) -> list[Le
                 last = later.row - 1
                 taking_back.add(k)
                 break
-        found.append(_measured(log, changes, index, first, last))
+        found.append(_measured(log, changes, index, first, last, error_at))
     return found
 
 
@@ -94,31 +96,34 @@ def _rows_between(changes: Sequence[Change], index: int, first: int, n: int) -> 
     return low, changes[index + 1].row if index + 1 < len(changes) else n
 
 
-def _measured(log: Floats, changes: Sequence[Change], index: int, first: int, last: int) -> LevelShift:
+def _measured(
+    log: Floats, changes: Sequence[Change], index: int, first: int, last: int, error_at: ErrorAt
+) -> LevelShift:
     """The ratio on as few rows as tell it: over many a descent bends."""
     change, (low, high) = changes[index], _rows_between(changes, index, first, len(log))
     row, best, steady = change.row, (np.inf, change.rise), False
     back = next((k for k, later in enumerate(changes) if later.row == last + 1), None)
     sides = log[low:row], log[row + change.way : high]
-    noise = [row_noise(side[-320:] if k == 0 else side[:320]) for k, side in enumerate(sides)]
-    slope = common_slope(sides[0][-SLOPE_ROWS:], sides[1][:SLOPE_ROWS])  # goes on and is no part of the step
+    noise = [row_noise(side[-NOISE_ROWS[-1] :] if k == 0 else side[: NOISE_ROWS[-1]]) for k, side in enumerate(sides)]
     pooled = max(float(np.hypot(noise[0], noise[1])) / np.sqrt(2), 1e-6)
     tried: list[tuple[float, float]] = []
-    alone = pooled * math.sqrt(2 / change.length)  # the error, if rows did not depend on one another
-    related = max(1.0, abs(change.rise) / max(abs(change.units), 1e-300) / alone)
     enough = min(STEADY_ROWS, len(sides[0]), len(sides[1]))
     for rows in SHIFT_ROWS:
         left, right = sides[0][-rows:], sides[1][:rows]
         if len(left) > 4 and np.median(left) < left[-1] - 0.2 < np.median(right):
             left = left[:-1]  # a mean over rows of both sides
+        around = max(rows, SLOPE_ROWS)
+        slope = common_slope(sides[0][-around:], sides[1][:around])  # goes on and is no part of the step
         descent = slope * (len(left) + len(right)) / 2
         step = float(np.median(right) - np.median(left)) - descent
-        error = related * float(np.hypot(noise[0] / np.sqrt(len(left)), noise[1] / np.sqrt(len(right)))) * MEDIAN_ERROR
+        alone = float(np.hypot(noise[0] / np.sqrt(len(left)), noise[1] / np.sqrt(len(right))))
+        error = max(alone, error_at(row, rows)) * MEDIAN_ERROR
         error = max(float(np.hypot(error, 0.25 * descent)), 1e-4)
-        if error >= best[0] or any(abs(step - other) > BEND_ERRORS * e + LEAST_RATIO_ERROR for e, other in tried):
+        if any(abs(step - other) > BEND_ERRORS * e + LEAST_RATIO_ERROR for e, other in tried):
             break  # over more rows it bends (Lepski 1990)
         tried.append((error, step))
-        best, steady = (error, step), rows >= enough
+        best, steady = min(best, (error, step)), rows >= enough
+        error, step = best
         good = max(GOOD_INTEGER_ERROR / float(np.exp(min(abs(step), 50.0))), GOOD_RATIO_ERROR)
         if (steady and error <= good) or rows >= max(len(sides[0]), len(sides[1])):
             break
@@ -137,8 +142,8 @@ def _measured(log: Floats, changes: Sequence[Change], index: int, first: int, la
         p_value=change.p_value,
         noise_before=noise[0],
         noise_after=noise[1],
-        back=None if back is None else _measured(log, changes, back, first, len(log) - 1),
-        noise_error=float(1.2 * np.sqrt(1 / min(len(sides[0]), 320) + 1 / min(len(sides[1]), 320))),
+        back=None if back is None else _measured(log, changes, back, first, len(log) - 1, error_at),
+        noise_apart=min(noise_apart(*sides, rows) for rows in NOISE_ROWS),
     )
 
 
@@ -156,79 +161,9 @@ def _is_sharp(log: Floats, row: int, step: float, noise: float) -> bool:
     return any(edge / step >= LEAST_EDGE for edge in edges) if step else False
 
 
-def find_divergence(log: Floats, changes: Sequence[Change], first: int) -> Divergence | None:
-    """Where the log of a curve rises for good: its last level against the lowest of those between its changes."""
-    n = len(log)
-    if not any(change.rise > 0 for change in changes) and (dwarfing := _dwarfing(log, first)) is not None:
-        changes = sorted([*changes, dwarfing], key=lambda change: change.row)
-    rows = [first, *(change.row for change in changes), n]
-    levels = [float(np.median(log[a:b])) if b > a else np.inf for a, b in pairwise(rows)]
-    wide = [k for k in range(len(changes)) if rows[k + 1] - rows[k] >= max(LEAST_ROWS, LEAST_SHARE * n)]
-    if not wide:
-        return None
-    k = min(wide, key=lambda one: levels[one])
-    low, lowest = _lowest(log[rows[k] : rows[k + 1]], max(LOWEST_ROWS, n // 20))
-    tail = log[-max(LEAST_ROWS, min(n // 20, n - rows[-2])) :]
-    final, rise = float(np.median(tail)), float(np.median(tail)) - lowest
-    up = [change for change in changes[k:] if change.rise > 0]
-    if not up or rise < np.log(LEAST_RISE):
-        return None
-    risen = next((j for j in range(k + 1, len(levels)) if levels[j] > lowest + rise / 2), k + 1)
-    if min(levels[risen:]) < lowest + 0.5 * np.log(LEAST_RISE):
-        return None
-    reached = np.array(levels[: k + 1])
-    if rise < RISE_BEFORE * float(np.max(reached - np.minimum.accumulate(reached), initial=0.0)):
-        return None
-    # To the row: the last one, before the change has come, that lies in the band of the lowest level.
-    noise = row_noise(log[rows[k] : up[0].row])
-    band = lowest + min(max(3 * noise, 0.1), 0.5 * rise)
-    low += rows[k]
-    quiet = np.flatnonzero(log[low : up[0].row + 1] <= band)
-    onset = low + int(quiet[-1]) + 1 if len(quiet) else up[0].row
-    if n - onset < LEAST_ROWS:
-        return None
-    lowest_row = low + int(np.abs(log[low:onset] - lowest).argmin())
-    return Divergence(
-        onset=onset,
-        lowest_row=lowest_row,
-        lowest=float(np.exp(lowest)),
-        final=float(np.exp(min(final, 700.0))),
-        units=max(change.units for change in up),
-        p_value=min(change.p_value for change in up),
-    )
-
-
-def _dwarfing(log: Floats, first: int) -> Change | None:
-    """A rise to twice the level or more that lasts, many times any rise before it.
-
-    A short curve that falls and then climbs is all descent and climb: they are the noise that a scan would judge it by.
-    """
-    if len(log) - first < 4 * LEAST_ROWS:
-        return None
-    curve = running_median(log[first:])
-    lowest, tail = int(curve.argmin()), max(LEAST_ROWS, len(curve) // 20)
-    rise = float(np.median(curve[-tail:]) - curve[lowest])
-    before = curve[: lowest + 1]
-    largest = max(float(np.max(before - np.minimum.accumulate(before))), row_noise(log[first:]))
-    risen = curve[lowest:] > curve[lowest] + rise / 2
-    row = lowest + int(risen.argmax())
-    if lowest < len(curve) / 4 or rise < max(math.log(2), DWARFS * largest) or not risen[row - lowest :].all():
-        return None
-    if len(curve) - row < 2 * LEAST_ROWS:
-        return None
-    units = rise / max(largest, 1e-9)
-    return Change(row=first + row, length=row - lowest + 1, rise=rise, units=units, p_value=DWARFED)
-
-
-def _lowest(log: Floats, length: int) -> tuple[int, float]:
-    """First row and level of the lowest block of so many rows, counted from the end: a level may rise to its change."""
-    length = min(length, len(log))
-    blocks = np.median(log[len(log) % length :].reshape(-1, length), axis=1)
-    return len(log) % length + int(blocks.argmin()) * length, float(blocks.min())
-
-
 def common_slope(left: Floats, right: Floats) -> float:
-    """Slope per row that both sides share: the smaller; zero where noise hides one or they differ in sign."""
+    """Slope per row that both sides share: their mean, as a bend is the same on both, or the smaller where another
+    curve begins; zero where noise hides it or they differ in sign."""
     if min(len(left), len(right)) < 6:
         return 0.0
     slopes = [
@@ -236,9 +171,11 @@ def common_slope(left: Floats, right: Floats) -> float:
         for side in (left, right)
     ]
     errors = [row_noise(side) * math.sqrt(12 / len(side) ** 3) for side in (left, right)]
-    if slopes[0] * slopes[1] <= 0 or any(abs(a) < 1.5 * e for a, e in zip(slopes, errors, strict=True)):
+    unsure, (low, high) = SLOPE_ERRORS * math.hypot(*errors), sorted(slopes, key=abs)
+    if low * high <= 0 or abs(low + high) < unsure:
         return 0.0
-    return min(slopes, key=abs)
+    begins_anew = abs(high - low) > unsure and abs(low) < SHARED_SLOPE * abs(high)
+    return low if begins_anew else (low + high) / 2
 
 
 def row_noise(log: Floats) -> float:
@@ -287,7 +224,13 @@ def is_ramp(log: Floats, shift: LevelShift, burn_in: int = 0) -> bool:
     return len(log) * float(np.log(step / max(best, 1e-300))) > RAMP_EVIDENCE
 
 
+def noise_apart(before: Floats, after: Floats, rows: int) -> float:
+    """By how much the log of the scatter differs on so many rows on either side, beyond two standard errors."""
+    before, after = before[-rows:], after[:rows]
+    low, high = sorted(max(row_noise(side), LEAST_NOISE) for side in (before, after))
+    return math.log(high / low) - 2 * SCATTER_ERROR * math.sqrt(1 / max(len(before), 1) + 1 / max(len(after), 1))
+
+
 def same_noise(shift: LevelShift) -> bool:
     """The scatter of the log-loss is the same on both sides: what is multiplied keeps it."""
-    low, high = sorted((max(shift.noise_before, LEAST_NOISE), max(shift.noise_after, LEAST_NOISE)))
-    return bool(high <= NOISE_RATIO * np.exp(2 * shift.noise_error) * low)
+    return shift.noise_apart <= math.log(NOISE_RATIO)

@@ -67,7 +67,7 @@ def baseline_of(timeline: Timeline, series: Series) -> LossBaseline:
         floor=floor,
         log_floor=np.maximum(RELATIVE_FLOOR, 2 * precision / np.maximum(np.abs(value), 1e-300)),
         learning_rate_moves=_learning_rate_moves(timeline, series, rows),
-        unfit=_unfit(timeline, series, value),
+        unfit=_unfit(timeline, series, rows, value),
         running_mean=undone is not None,
     )
 
@@ -194,7 +194,7 @@ def is_played(timeline: Timeline) -> bool:
     return any(REWARD.search(tag) or ADVERSARY.search(tag) for tag in timeline.view.series)
 
 
-def _unfit(timeline: Timeline, series: Series, value: Floats) -> str:
+def _unfit(timeline: Timeline, series: Series, rows: Ints, value: Floats) -> str:
     played = [tag for tag in timeline.view.series if REWARD.search(tag)]
     if played:
         return f"reinforcement learning ({played[0]}): its loss rises and falls with what is played"
@@ -204,6 +204,8 @@ def _unfit(timeline: Timeline, series: Series, value: Floats) -> str:
         return "two processes wrote the run at once: its rows are not one curve"
     if len(value) < FEWEST_ROWS:
         return f"{len(value)} finite rows of {series.tag}; {FEWEST_ROWS} or more would let it run"
+    if np.median(np.diff(series.step[rows])) == 0:
+        return f"most rows of {series.tag} share their step with the row before: what comes first is not told"
     if np.mean(value <= 0) > 0.02:
         return f"{series.tag} is not a positive loss ({int(np.sum(value <= 0))} of {len(value)} rows are zero or less)"
     return ""

@@ -41,7 +41,7 @@ class LevelShift(Struct, frozen=True, kw_only=True):
     p_value: float
     noise_before: float  # of single rows, in logs
     noise_after: float
-    noise_error: float  # standard error of the log of their ratio
+    noise_apart: float  # size of the log of their ratio, as far as chance does not explain it
     back: LevelShift | None = None  # the change that takes it back
 
     @property

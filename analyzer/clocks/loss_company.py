@@ -8,7 +8,7 @@ from msgspec import Struct
 from analyzer.clocks.loss import epoch_starts
 from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.clocks.noise import MAD_TO_SIGMA
-from analyzer.model import Series
+from analyzer.model import Ints, Series
 from analyzer.timeline import Timeline
 
 BEFORE = 50  # rows of a column that tell its usual value
@@ -48,6 +48,12 @@ def what_moved(timeline: Timeline, loss: LossBaseline, first: int, last: int) ->
 
 def starts_an_epoch(timeline: Timeline, loss: LossBaseline, position: int, reach: int = 1) -> bool | None:
     """Whether an epoch begins within so many rows of it; None where epochs are unknown or hardly have rows."""
+    starts = starts_of_epochs(timeline, loss)
+    return None if starts is None else bool(np.any(np.abs(starts - position) <= reach))
+
+
+def starts_of_epochs(timeline: Timeline, loss: LossBaseline) -> Ints | None:
+    """Positions of the judged curve at which an epoch begins; None where epochs are unknown or hardly have rows."""
     starts = epoch_starts(timeline, loss.series, loss.rows)
     clock = timeline.epoch
     if starts is None and clock is not None and clock.origin is not None and clock.low > 0:
@@ -55,7 +61,7 @@ def starts_an_epoch(timeline: Timeline, loss: LossBaseline, position: int, reach
         starts = np.append(True, np.diff(lap) != 0)
     if starts is None or starts.sum() * FEWEST_PER_EPOCH > len(starts):
         return None
-    return bool(starts[max(0, position - reach) : position + reach + 1].any())
+    return np.flatnonzero(starts)
 
 
 def _step_of_rate(rate: Series | None, low: int, high: int) -> float | None:

@@ -25,6 +25,7 @@ FAR_SHARE, FAR_ROWS = 0.35, 20  # and of the height that is left on more rows, w
 BESIDE_ROWS = 24  # on either side that show whether the noise is the same there
 CHANCE_OF_NOISE = 1.5  # the larger of two such noises is so much more than theirs in one of fifty places
 
+STEP_EVIDENCE = 12.0  # twice the log-likelihood that a step gains: 6 for its place, as much for its two parameters
 MOST_ROWS = 320  # on either side of an edge that tell a step from a way
 WINDOW_BLOCKS, WINDOW_ROWS = 8, 40  # on either side of a block in which its edges are looked for
 
@@ -63,10 +64,11 @@ class Edges:
         length = last - first + 1
         height = float(np.median(self.value[first : last + 1] - one.level_at(np.arange(first, last + 1))))
         reach, error = self._reach(first, length, EDGE_SHARE * height)
-        rise, fall = self._contrasts(first, last, reach)
+        descent = self._descent(first, last) if length > SHORT else 0.0
+        rise, fall = self._contrasts(first, last, reach, descent)
         if min(rise, fall) < max(EDGE_SHARE * height, EDGE_ERRORS * error if length > SHORT else 0.0):
             return False
-        far_rise, far_fall = self._contrasts(first, last, int(np.clip(length, reach, FAR_ROWS)))
+        far_rise, far_fall = self._contrasts(first, last, int(np.clip(length, reach, FAR_ROWS)), descent)
         if min(far_rise, far_fall) < FAR_SHARE * height:
             return False
         return abs(far_rise - far_fall) < STEP_SHARE * height or min(rise, fall) > STEP_ERRORS * error
@@ -81,13 +83,30 @@ class Edges:
         beside = max(_scatter(np.diff(side)) / np.sqrt(2.0) for side in sides)
         return max(1.0, float(beside / here) / CHANCE_OF_NOISE)
 
-    def _contrasts(self, first: int, last: int, reach: int) -> tuple[float, float]:
+    def _descent(self, first: int, last: int) -> float:
+        """What the curve falls in a row beside rows [first, last], the same on either side; 0 where it does not.
+
+        A descent takes from the rise at one edge what it adds to the fall at the other. Stairs are flat beside theirs.
+        """
+        wide = max(WIDE * (last - first + 1), FAR_ROWS)
+        slopes = []
+        for side in (self.value[max(0, first - wide) : first], self.value[last + 1 : last + 1 + wide]):
+            if len(side) < FAR_ROWS:
+                return 0.0
+            third = len(side) // 3
+            slopes.append(float(np.median(side[-third:]) - np.median(side[:third])) / (len(side) - third))
+        return min(max(slopes), 0.0)
+
+    def _contrasts(self, first: int, last: int, reach: int, descent: float) -> tuple[float, float]:
         """How far medians of so many rows rise and fall at the edges; or how far all rows stand above those beside.
 
         A loss may take long to come back: then there is no edge where it does.
         """
         inside, wide = min(reach, last - first + 1), max(reach, WIDE * (last - first + 1))
-        value, middle = self.value, np.median(self.value[first : last + 1])
+        low, high = max(0, first - wide), min(len(self.value), last + 1 + wide)
+        value = self.value[low:high] - descent * np.arange(high - low)
+        first, last = first - low, last - low
+        middle = np.median(value[first : last + 1])
         before, after = value[max(0, first - reach) : first], value[last + 1 : last + 1 + reach]
         rise = np.median(value[first : first + inside]) - np.median(before)
         fall = np.median(value[last + 1 - inside : last + 1]) - np.median(after)
@@ -107,19 +126,30 @@ class Edges:
 
 
 def is_gradual(log: Floats, row: int, length: int) -> bool:
-    """Whether a straight way up or down fits the rows around an edge of a stretch better than a step does."""
+    """Whether a way up or down fits the rows around an edge of a stretch better than a step, both on a descent.
+
+    A way as long as the rows looked at is a descent like any other: the step has to be told from none at all.
+    """
     reach = min(length, row, len(log) - row, MOST_ROWS)
     if reach < FEWEST_BESIDE:
         return False
-    rows = log[row - reach : row + reach]
-    centred, t = rows - rows.mean(), np.arange(-reach, reach) + 0.5
+    rows, t = log[row - reach : row + reach], np.arange(-reach, reach) + 0.5
+    t = t / np.linalg.norm(t)
 
-    def left(shape: Floats) -> float:
-        shape = shape - shape.mean()
-        return float(centred @ centred - (shape @ centred) ** 2 / max(float(shape @ shape), 1e-12))
+    def left(shape: Floats | None) -> float:
+        """Sum of squares that a level, a descent and the shape leave."""
+        rest = rows - rows.mean()
+        rest = rest - (t @ rest) * t
+        if shape is not None:
+            shape = shape - shape.mean()
+            shape = shape - (t @ shape) * t
+            rest = rest - (shape @ rest) / max(float(shape @ shape), 1e-12) * shape
+        return float(rest @ rest)
 
-    ways = [np.clip(t / (share * reach) + 0.5, 0, 1) for share in (0.5, 1.0, 2.0)]
-    return min(left(way) for way in ways) < left((t > 0).astype(np.float64))
+    step = left((t > 0).astype(np.float64))
+    ways = [np.clip(t / t[-1] / share + 0.5, 0, 1) for share in (0.5, 1.0)]
+    evidence = 2 * reach * float(np.log(max(left(None), 1e-300) / max(step, 1e-300)))
+    return min(left(way) for way in ways) < step or evidence < STEP_EVIDENCE
 
 
 def _scatter(values: Floats) -> float:

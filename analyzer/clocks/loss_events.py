@@ -12,7 +12,6 @@ import numpy as np
 from msgspec.structs import replace
 
 from analyzer.clocks.change_points import (
-    find_divergence,
     is_integer_like,
     is_ramp,
     row_noise,
@@ -21,14 +20,15 @@ from analyzer.clocks.change_points import (
 )
 from analyzer.clocks.loss import read_loss_baseline
 from analyzer.clocks.loss_baseline import Divergence, JoinChange, LevelShift, LossBaseline, LossEvents
-from analyzer.clocks.loss_company import starts_an_epoch, what_moved
+from analyzer.clocks.loss_company import starts_an_epoch, starts_of_epochs, what_moved
+from analyzer.clocks.loss_divergence import find_divergence
 from analyzer.clocks.loss_edges import is_gradual
 from analyzer.clocks.loss_joins import changes_at_joins
 from analyzer.clocks.loss_restarts import restarts_without_a_join
 from analyzer.clocks.loss_scan import Scan
 from analyzer.clocks.loss_spikes import Spike, find_spikes
 from analyzer.clocks.loss_windows import without_closing_noise
-from analyzer.clocks.recurring_peaks import without_recurring
+from analyzer.clocks.recurring_peaks import is_habit, without_recurring
 from analyzer.model import Floats
 from analyzer.timeline import Timeline
 
@@ -40,8 +40,10 @@ LOG_NOISE = 0.6  # scatter of the log-loss from which a row of three times the l
 RATIO_ERROR_AT_JOIN = 0.08  # of the ratio: with more, what a lost state does to the loss looks like a factor
 LARGEST_FALL = 0.8  # of the level, that is told although it is no factor: a loss falls by itself
 RATIO_ERROR_OF_FALL = 0.05  # a loss falls by itself, and then by any ratio; by a third or less in one row hardly ever
+RATIO_ERROR_INSIDE = 0.08  # within an epoch, where no samples are seen again
 RATIO_ERROR_OF_INTERVAL = 0.06  # an integer lies within three such errors of one ratio in three
 LEAST_INTERVAL = 20  # rows that show whether the relative noise is the same
+LEAST_BEFORE = 8  # rows without which there was no scale yet
 LEAST_FACTOR_AT_JOIN = 3  # a lost state may well double the loss for a while
 LEAST_DOWN_UNKNOWN = 4  # where epochs are unknown a smaller fall may be samples seen again
 ERROR_OF_EXACT_FALL = 0.01  # of the ratio: a fall by chance lies so near to an integer once in twenty
@@ -49,8 +51,8 @@ FARTHEST_START = 10  # rows of a fall, whose place noise blurs, from the start o
 SHORTEST_HUMP = 50  # rows; on fewer a rise and its way are told apart by no noise
 SHARE_OF_NEW = 0.5  # of its height that a peak in replayed steps adds to what stood there before
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
-STRETCH_UNITS = 1.5  # noise units of single rows that a raised stretch stands high: less is not seen in the curve
-BESIDE_ROWS = 20  # on either side of a stretch, at least, that tell the level it stands on
+STRETCH_UNITS = 1.2  # noise units of single rows that a raised stretch stands high: less is not seen in the curve
+BESIDE_ROWS = 20  # of a stretch, at most, that tell how high it begins
 MOST_STRETCHES = 3  # a loss with more goes up and down with its data
 TRANSIENT, LARGEST_REST = 3.0, 3.0  # times the lasting rise, in logs, that a peak is; and the largest such rise
 
@@ -69,7 +71,12 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
     scan = Scan(log, first=loss.burn_in, floor=loss.log_floor)
     joins = (*changes_at_joins(loss, timeline, scan), *restarts_without_a_join(loss, timeline))
     changes = scan.changes(P_LEVEL)
-    shifts = shifts_of(log, changes, loss.burn_in)
+    starts = starts_of_epochs(timeline, loss)
+    shifts = [
+        shift
+        for shift in shifts_of(log, changes, loss.burn_in, scan.error_at)
+        if not is_habit(math.log(shift.ratio), shift.row, log, starts)
+    ]
     factors = [shift for shift in shifts if _is_factor(shift, log, loss, timeline, joins)]
     scale = max(factors, key=lambda shift: abs(np.log(shift.ratio)), default=None)
     divergence = None
@@ -92,6 +99,7 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
         spike
         for spike in without_recurring(spikes_of(loss, without_closing_noise(loss, timeline)), loss, timeline)
         if is_new(spike.first, spike.last) and not _is_replay(spike, loss) and not _is_hump(spike, log)
+        if not is_habit(math.log1p(spike.height / spike.level), spike.first, log, starts)
     ]
     stretches = [
         spike
@@ -177,11 +185,10 @@ def _stretch(shift: LevelShift, loss: LossBaseline) -> Spike | None:
     log = np.log(loss.value)
     if is_gradual(log, first, last - first + 1) or is_gradual(log, last + 1, last - first + 1):
         return None  # harder data for a while
-    beside = max(last - first + 1, BESIDE_ROWS)
-    sides = loss.value[max(loss.burn_in, first - beside) : first], loss.value[last + 1 : last + 1 + beside]
-    level, inside = max(float(np.median(side)) for side in sides), float(np.median(loss.value[first : last + 1]))
+    inside = loss.value[first : min(first + BESIDE_ROWS, last + 1)]
+    level = float(np.median(inside)) / shift.ratio
     noise = max(shift.noise_before, shift.noise_after, float(loss.log_floor[shift.row]))
-    units = float(np.log(inside / level)) / noise
+    units = min(math.log(shift.ratio), -math.log(back.ratio)) / noise
     if units < STRETCH_UNITS:
         return None
     peak = first + int(loss.value[first : last + 1].argmax())
@@ -205,10 +212,15 @@ def _is_factor(
     timeline: Timeline,
     joins: tuple[JoinChange, ...],
 ) -> bool:
+    if shift.row - loss.burn_in < LEAST_BEFORE:
+        return False
     if not (shift.sharp and is_integer_like(shift) and same_noise(shift)) or is_ramp(log, shift, loss.burn_in):
         return False
-    if shift.down and shift.error > RATIO_ERROR_OF_FALL * max(1.0, shift.factor / LEAST_FACTOR_AT_JOIN):
-        return False
+    if shift.down:
+        inside = starts_an_epoch(timeline, loss, shift.row, reach=FARTHEST_START) is False
+        unsure = RATIO_ERROR_INSIDE if inside else RATIO_ERROR_OF_FALL
+        if shift.error > unsure * max(1.0, shift.factor / LEAST_FACTOR_AT_JOIN):
+            return False
     back = shift.back
     if back is not None:  # as an interval: it goes as it came, and the integer is no chance
         integer = shift.error * max(shift.ratio, 1 / shift.ratio) <= RATIO_ERROR_OF_INTERVAL

@@ -9,16 +9,16 @@ resemble one another make long windows scatter more than the root of their lengt
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 from numpy.lib.stride_tricks import sliding_window_view
 
-from analyzer.clocks.extreme_tail import student
 from analyzer.clocks.loss_blocks import steady_scale
+from analyzer.clocks.loss_noise import Noise, window_lengths
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.clocks.row_medians import row_medians
 from analyzer.model import Floats, Ints
@@ -28,19 +28,14 @@ CLEANED = 5  # rows of the running median that wild rows are cut off around: two
 WILD = 3.0  # noise units from which on they are
 PHASES = 4  # places looked at in each window's length
 PLACES = 1.3  # independent looks at each window's length of a curve: with it simulated p-values are uniform
-# Models of the noise and their odds before the run has said anything: white noise of a share w and an autoregression.
-CORRELATION = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.985, 0.993, 0.997, 0.999)  # of neighbouring rows
-WHITE = {0.0: 1.0, 0.5: 0.02, 0.8: 0.004}  # share of the variance: odds
-# A random walk beside them: times the variance of white noise that it adds to differences of the longest windows, odds.
-WALK = {0.0: 1.0} | dict.fromkeys((0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3), 0.01)
 KNOWN_TO = 1 / 6  # a scale is measured on windows of at most this share of the run
-LARGEST_FREEDOM = 60.0
+DESCENT = 1.0  # standard errors of what a descent may hide of a rise: noise beside it makes none
 ASKED = 2.5  # standard errors below which no chance is small
 MOST_CHANGES = 12
 AHEAD = 4  # changes that are taken out before they are given up, in a curve whose noise they could make
-LONG = 5000  # rows from which one change makes no noise
+LONG, AHEAD_LONG = 5000, 2  # rows from which one change makes no noise, and both edges of a stretch are enough
+ALIKE = 0.6  # of the larger of a rise and the fall behind it that the smaller is at least, if one undoes the other
 ENOUGH = 5000  # windows of one length tell its scale
-OCTAVES = 2 ** np.arange(40)
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -61,6 +56,7 @@ class Scan:
         n = len(curve)
         self.curve, self.first, self.n = curve, first, n
         self.lengths: list[int] = []
+        self.law: Noise | None = None  # what differences do by themselves, the changes left out
         if n - first < 2 * SHORTEST + CLEANED:
             return
         noise = np.maximum(steady_scale(np.diff(curve, append=curve[-1]) / math.sqrt(2), 1e-12), floor)
@@ -81,6 +77,7 @@ class Scan:
         if not self.lengths:
             return []
         rest, noise = self.clean.copy(), self.plain
+        self.law = noise
         found: list[tuple[int, int, float, float]] = []  # row, index of the length, rise, its size in noise of rows
         kept: list[Change] = []
         self.least = 1.0
@@ -96,26 +93,62 @@ class Scan:
             rest[row:] -= rise
             noise = self._noise_of(summed(rest))
             chances = [noise.chance(np.array([z]), k, self._looks(k)).item() for _, k, _, z in found]
+            chances = self._of_both(found, chances, noise)
             self.least = min(self.least, max(chances))
             if max(chances) < p_value:
+                self.law = noise
                 kept = [
                     Change(row=row, length=self.lengths[k], rise=rise, units=z / float(noise.error[k]), p_value=chance)
                     for (row, k, rise, z), chance in zip(found, chances, strict=True)
                 ]
-            elif len(found) - len(kept) >= (AHEAD if self.n < LONG else 1):
+            elif len(found) - len(kept) >= (AHEAD if self.n < LONG else AHEAD_LONG):
                 break
         return _merged(sorted(kept, key=lambda change: change.row))
 
+    def _of_both(
+        self, found: Sequence[tuple[int, int, float, float]], chances: list[float], noise: Noise
+    ) -> list[float]:
+        """Chances of changes, where a rise is followed by a fall that undoes it those of both together.
+
+        Two p-values of the curve as it is, whose product is q, are so small together with a chance of q (1 - log q)
+        (Fisher 1925); one of as many pairs as there may be is.
+        """
+        joint = list(chances)
+        for one, other in pairwise(sorted(range(len(found)), key=lambda index: found[index][0])):
+            (first, k, up, _), (last, back, down, _) = found[one], found[other]
+            apart = last - first >= self.lengths[k] + self.lengths[back]
+            if not apart or not min(up, -down) > ALIKE * max(up, -down) > 0:
+                continue
+            q = 1.0
+            for row, which in ((first, k), (last, back)):
+                length = self.lengths[which]
+                stride = max(1, length // PHASES)
+                beside = -(-2 * length // stride)
+                rows = row + stride * np.arange(-beside, beside + 1)
+                if rows[0] < self.first + length or rows[-1] > self.n - length:
+                    continue
+                size = self._sizes(self.total, rows, length, float(noise.error[which])) / self._noise(rows, length)
+                q *= noise.chance(size[beside : beside + 1], which, self._looks(which)).item()
+            both = min((len(found) - 1) * q * (1 - math.log(max(q, 1e-300))), 1.0)
+            joint[one], joint[other] = min(joint[one], both), min(joint[other], both)
+        return joint
+
     def _rise(self, total: Floats, row: int, k: int, noise: Noise) -> float:
-        """Rise at a row on as many rows as say the same as those that showed it."""
-        length, at = self.lengths[k], np.array([row])
-        rise = float(self._differences(total, np.clip(at, self.first + length, self.n - length), length)[0])
+        """Rise at a row, beside the descent, on as many rows as say the same as those that showed it."""
+        length = self.lengths[k]
+        rise = self._jump(total, min(max(row, self.first + length), self.n - length), length)
         error = float(noise.error[k]) * self.noise_at(row)
         for wide in (2 * length, 4 * length):
             if self.first + wide <= row <= self.n - wide:
-                other = float(self._differences(total, at, wide)[0])
+                other = self._jump(total, row, wide)
                 rise = other if abs(other - rise) <= error else rise
         return rise
+
+    def _jump(self, total: Floats, row: int, length: int) -> float:
+        """Difference at a row over what the curve falls by itself: the lesser of the falls before and behind."""
+        inside = [at for at in (row - 2 * length, row + 2 * length) if self.first + length <= at <= self.n - length]
+        jump, *beside = self._differences(total, np.array([row, *inside]), length).tolist()
+        return jump - (min(max(beside), 0.0) if len(beside) == 2 else 0.0)
 
     def at(self, row: int, length: int, noise: Noise) -> tuple[float, float, float]:
         """Rise at a known row over so many rows on either side, its standard errors, and its chance, either way."""
@@ -124,6 +157,14 @@ class Scan:
         rise = float(self._differences(self.total, rows, self.lengths[k])[0])
         z = rise / float(self._noise(rows, self.lengths[k])[0])
         return rise, z / float(noise.error[k]), float(noise.chance(np.array([abs(z)]), k, 1.0)[0])
+
+    def error_at(self, row: int, rows: int) -> float:
+        """Standard error of a difference at a row over so many rows on either side, the changes left out; 0 where the
+        curve is too short for a scan."""
+        if self.law is None:
+            return 0.0
+        k = int(np.searchsorted(self.lengths, rows, side="right")) - 1
+        return float(self.law.error[k]) * self.noise_at(row) * math.sqrt(self.lengths[k] / rows)
 
     def noise_at(self, row: int) -> float:
         """Noise of single rows there."""
@@ -146,7 +187,7 @@ class Scan:
             if length < SHORTEST:
                 continue
             rows = self._places(length)
-            z = self._sizes(total, rows, length) / self._noise(rows, length)
+            z = self._sizes(total, rows, length, float(noise.error[k])) / self._noise(rows, length)
             at = int(z.argmax())
             if z[at] < ASKED * noise.error[k]:
                 continue
@@ -155,9 +196,10 @@ class Scan:
                 best = chance, int(rows[at]), k, float(z[at])
         return None if best is None else best[1:]
 
-    def _sizes(self, total: Floats, rows: Ints, length: int) -> Floats:
-        """Size of the differences; of a fall what it is more than those beside it: a loss is to fall.
+    def _sizes(self, total: Floats, rows: Ints, length: int, error: float) -> Floats:
+        """Size of the differences, each as far as a descent does not explain it: a loss is to fall.
 
+        Of a fall it is what it is more than the larger of those beside it, of a rise what the smaller hides.
         Where a window has no neighbour, what a quarter of its rows shows of it tells a step from a line.
         """
         difference = self._differences(total, rows, length)
@@ -165,11 +207,13 @@ class Scan:
         beside = np.full((2, len(rows)), np.nan)
         beside[0, lag:], beside[1, :-lag] = difference[:-lag], difference[lag:]
         fall = np.minimum(beside.min(axis=0), 0.0) - difference
+        hidden = np.nan_to_num(beside.max(axis=0)) + DESCENT * error * self._noise(rows, length)
+        rise = difference - np.minimum(hidden, 0.0)
         short = max(2, length // PHASES)
         times = length / short  # what a straight line gives the longer windows more
         bend = (difference - times * self._differences(total, rows, short)) / (times - 1)
         fall = np.where(np.isnan(fall), bend * (times - 1) / times**1.5, fall)
-        return np.where(difference > 0, difference, np.maximum(fall, 0.0))
+        return np.where(difference > 0, rise, np.maximum(fall, 0.0))
 
     def _looks(self, k: int) -> float:
         return max(PLACES * (self.n - self.first) / self.lengths[k], 1.0) * len(self.lengths)
@@ -211,44 +255,6 @@ class Scan:
         return Noise(self.lengths, np.array(seen), known)
 
 
-class Noise:
-    """The law of differences of windows: models weighed by what was measured, and what none of them explains.
-
-    Args:
-        seen: log variance of differences, in noise units of single rows, at the first of the lengths.
-        known: the degrees of freedom that each is known with.
-    """
-
-    def __init__(self, lengths: list[int], seen: Floats, known: Floats) -> None:
-        expected, measured, odds = models(len(lengths))
-        told = np.flatnonzero(known > 0)
-        octave = told[np.isin(np.array(lengths)[told], OCTAVES)]
-        share = known[octave] / known[octave].sum()
-        off = seen[octave] - measured[:, octave]
-        level = (off * share).sum(axis=1, keepdims=True)
-        fit = -0.25 * ((off - level) ** 2 * known[octave]).sum(axis=1)
-        weight = odds * np.exp(fit - fit.max())
-        self.weight = weight / weight.sum()
-        self.freedom = float(round(min(max(known[octave].sum() / 2, 2.0), LARGEST_FREEDOM)))
-        # What no model explains, as waves of the data, is kept: at the lengths that show it and at longer ones.
-        excess = np.maximum(seen[told] - np.sqrt(2 / known[told]) - (measured[:, told] + level), 0.0)
-        lift = np.concatenate([excess, np.repeat(excess[:, -1:], len(lengths) - len(told), axis=1)], axis=1)
-        self.errors = np.exp((expected + level + lift) / 2)  # (models, lengths)
-        self.error = np.sqrt((self.weight[:, None] * self.errors**2).sum(axis=0))
-
-    def chance(self, z: Floats, k: int, places: float) -> Floats:
-        """Chance of a difference of ``z`` noise units of single rows, in either direction, at one of so many places."""
-        u, log_survival, _ = student(self.freedom)
-        single = np.exp(np.interp(z[:, None] / self.errors[:, k], u, log_survival))
-        return np.asarray((self.weight * -np.expm1(-2 * places * single)).sum(axis=1))
-
-    def log_chance(self, z: float, k: int) -> float:
-        """Logarithm of the chance at one place, also where it is too small for a number."""
-        u, log_survival, _ = student(self.freedom)
-        single = np.interp(z / self.errors[:, k], u, log_survival)
-        return float(np.logaddexp.reduce(np.log(self.weight + 1e-300) + single))
-
-
 def _merged(changes: list[Change]) -> list[Change]:
     """Changes in order of rows, those within a few rows of one another as one."""
     found: list[Change] = []
@@ -266,34 +272,7 @@ def summed(values: Floats) -> Floats:
     return np.concatenate([[0.0], np.cumsum(values - values.mean())])
 
 
-@lru_cache
-def models(lengths: int) -> tuple[Floats, Floats, Floats]:
-    """Log variance of differences of windows, and of what is measured, shape (models, lengths) each; odds (models,).
-
-    Measured are differences two windows apart, in which slow noise shows less.
-    """
-    expected, measured, odds = [], [], []
-    L = np.array(window_lengths(lengths), dtype=np.float64)
-    for rho in CORRELATION:
-        side = ((1 - rho**L) / (1 - rho)) ** 2 * rho  # covariance of the sums of neighbouring windows
-        total = L * (1 + rho) / (1 - rho) - 2 * rho * (1 - rho**L) / (1 - rho) ** 2
-        alone = 2 * (total - side) / L**2
-        apart = side * (2 * rho**L - 1 - rho ** (2 * L)) / L**2
-        for white, odd in WHITE.items() if rho else ((0.0, 4.0),):
-            for walk, of_walk in WALK.items():
-                wandered = walk * (2 * L * L + 1) / L / L[-1] ** 2
-                expected.append(white * 2 / L + (1 - white) * alone + wandered)
-                measured.append(white * 2 / L + (1 - white) * (alone - apart) + wandered)
-                odds.append(odd * of_walk)
-    return np.log(expected), np.log(measured), np.array(odds)
-
-
 def running_median(curve: Floats) -> Floats:
     """Running median of five rows, shape (n,)."""
     side = CLEANED // 2
     return row_medians(sliding_window_view(np.pad(curve, side, mode="edge"), CLEANED))
-
-
-def window_lengths(count: int) -> list[int]:
-    """1, 2, 3, 4, 6, 8, 11, 16, ...: two in an octave."""
-    return [1, *(round(math.sqrt(2) ** k) for k in range(2, count + 1))]

@@ -34,6 +34,12 @@ def series_of_every_account(timeline: Timeline, *roles: str) -> list[Series]:
     return [series for series in found if len(series)]
 
 
+def spoken(loss: LossBaseline) -> str:
+    """How a message names the curve that was judged: where the log shows running means its numbers are in no row."""
+    tag = loss.series.tag
+    return f"the batch loss behind {tag} (a mean over the epoch so far)" if loss.running_mean else tag
+
+
 def company(timeline: Timeline, loss: LossBaseline, first: int, last: int) -> str:
     """What else moved at these positions of the curve, as the end of a message; "" when nothing did."""
     said = list(_words(what_moved(timeline, loss, first, last)))

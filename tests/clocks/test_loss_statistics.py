@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.clocks.change_points import find_divergence, is_integer_like, is_ramp, same_noise, shifts_of
+from analyzer.clocks.change_points import is_integer_like, is_ramp, same_noise, shifts_of
 from analyzer.clocks.extreme_tail import Tail
 from analyzer.clocks.loss import burn_in_of
 from analyzer.clocks.loss_baseline import Divergence, LevelShift
+from analyzer.clocks.loss_divergence import find_divergence
 from analyzer.clocks.loss_edges import is_gradual
 from analyzer.clocks.loss_events import P_LEVEL
 from analyzer.clocks.loss_scan import Scan
@@ -223,7 +224,8 @@ def test_steps_are_no_peaks(shape: str, family: str) -> None:
 
 
 def shifts(loss: Floats, first: int = 0) -> list[LevelShift]:
-    return shifts_of(np.log(loss), Scan(np.log(loss), first=first, floor=1e-3).changes(P_LEVEL), first)
+    scan = Scan(np.log(loss), first=first, floor=1e-3)
+    return shifts_of(np.log(loss), scan.changes(P_LEVEL), first, scan.error_at)
 
 
 def divergence(loss: Floats, first: int) -> Divergence | None:
@@ -291,6 +293,33 @@ def test_a_long_raised_stretch_is_found(rows: int, height: float, seed: int) -> 
     loss[900 : 900 + rows] += 0.05 * height
     (shift,) = [shift for shift in shifts(loss) if shift.sharp]
     assert abs(shift.row - 900) <= 3 and abs(shift.last - 899 - rows) <= 3 and not shift.down
+
+
+@pytest.mark.parametrize(("rows", "height"), [(30, 3.0), (100, 5.0)])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_raised_stretch_on_a_descent_has_both_edges(rows: int, height: float, seed: int) -> None:
+    """What the loss falls meanwhile takes from the rise at one edge and adds to the fall at the other."""
+    t = np.arange(800)
+    loss = (1 + 4 * (1 + np.cos(np.pi * t / 800))) * (1 + 0.03 * noise(800, seed))
+    loss[350 : 350 + rows] *= 1 + 0.03 * height
+    stretches = [(s.row, s.last) for s in shifts(loss, 100) if s.sharp and s.back is not None and s.back.sharp]
+    spikes = [(s.first, s.last) for s in find_spikes(loss, judged_from=100)]
+    assert any(abs(a - 350) <= 4 and abs(b - 349 - rows) <= 4 for a, b in [*stretches, *spikes])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_smooth_descent_has_no_stretch(seed: int) -> None:
+    loss = (1 + 4 * (1 + np.cos(np.pi * np.arange(800) / 800))) * (1 + 0.03 * noise(800, seed))
+    assert not [shift for shift in shifts(loss, 100) if shift.sharp and not shift.down]
+    assert find_spikes(loss, judged_from=100) == []
+
+
+@pytest.mark.parametrize("n", [200, 161])
+def test_rows_that_alternate_do_not_diverge(n: int) -> None:
+    """The last of two levels is no end: 670 and 208 by turns."""
+    loss = np.where(np.arange(n) % 2, 208.0, 670.0) * (1 + 0.002 * noise(n))
+    loss[: n // 3] = 670 * (1 + 0.002 * noise(n // 3))
+    assert divergence(loss, 0) is None
 
 
 def autoregressive(n: int, rho: float, seed: int) -> Floats:

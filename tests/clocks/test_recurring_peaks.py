@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import analyzer
+from analyzer.clocks.recurring_peaks import is_habit
 from analyzer.rules.examples import table
 
 LAP, LAPS = 40, 8
@@ -41,3 +42,26 @@ def spikes_said(folder: Path, heights: dict[int, float]) -> list[int | None]:
 )
 def test_peaks(heights: dict[int, float], spoken: bool, tmp_path: Path) -> None:
     assert bool(spikes_said(tmp_path, heights)) is spoken
+
+
+def stairs(moves: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    """A noisy curve whose level moves by so much at the start of each epoch of forty rows, and where epochs begin."""
+    level = np.repeat(np.cumsum([0.0, *moves]), LAP)
+    return level + 0.02 * np.random.default_rng(2).normal(size=len(level)), np.arange(0, len(level), LAP)
+
+
+@pytest.mark.parametrize(
+    ("moves", "at", "habit"),
+    [
+        pytest.param([0.3, -0.3, 0.3, -0.3, 0.3, -0.3, 0.3], 3, True, id="up and down with the epochs"),
+        pytest.param([0, 0.9, -0.1, 0, 1.0, -0.9, 0, 0.9, 0, 0.8], 2, True, id="three more restarts"),
+        pytest.param([0, 0, 0.7, 0, 0, 0, 0], 3, False, id="one step at a boundary"),
+        pytest.param([-0.3, -0.2, 0.7, -0.1, -0.05, -0.05, 0], 3, False, id="one rise on stairs that fall"),
+        pytest.param([0.3, -0.3, 0.3], 1, False, id="too few boundaries to speak of a habit"),
+    ],
+)
+def test_what_the_loss_does_where_epochs_begin(moves: list[float], at: int, habit: bool) -> None:
+    curve, starts = stairs(moves)
+    assert is_habit(moves[at - 1], at * LAP, curve, starts) is habit
+    assert not is_habit(moves[at - 1], at * LAP + LAP // 2, curve, starts)
+    assert not is_habit(moves[at - 1], at * LAP, curve, None)

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
-from analyzer.rules.judged_loss import chance, company, judged_loss
+from analyzer.rules.judged_loss import chance, company, judged_loss, spoken
 from analyzer.timeline import Timeline
 
 
@@ -37,7 +37,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
     step = loss.step(found.onset)
     message = (
-        f"{loss.series.tag} leaves its lowest level of about {found.lowest:.4g} at step {step}"
+        f"{spoken(loss)} leaves its lowest level of about {found.lowest:.4g} at step {step}"
         f" and ends near {found.final:.4g}, {found.final / found.lowest:.3g} times as high"
         f" ({abs(found.units):.0f} standard errors, {chance(found.p_value)})"
     )

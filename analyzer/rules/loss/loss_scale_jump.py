@@ -30,7 +30,7 @@ from analyzer.clocks.loss_events import join_near
 from analyzer.model import Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
-from analyzer.rules.judged_loss import chance, company, judged_loss, series_of_every_account
+from analyzer.rules.judged_loss import chance, company, judged_loss, series_of_every_account, spoken
 from analyzer.timeline import Timeline
 
 MOST_SHIFTS = 2  # told by themselves; a curve with more goes up and down with its data
@@ -58,7 +58,7 @@ def _factor(timeline: Timeline, loss: LossBaseline, shift: LevelShift) -> Findin
     step, last = loss.step(shift.row), loss.step(shift.last)
     words = f"1/{shift.factor}" if shift.down else f"{shift.factor}"
     message = (
-        f"{loss.series.tag} is multiplied by about {words} from step {step} {'on' if shift.lasting else f'to {last}'}"
+        f"{spoken(loss)} is multiplied by about {words} from step {step} {'on' if shift.lasting else f'to {last}'}"
         f" (measured {shift.ratio:.3g} +- {shift.ratio * shift.error:.2g}, {chance(shift.p_value)};"
         " the relative noise stays the same)"
     )
@@ -85,7 +85,7 @@ def _shift(timeline: Timeline, loss: LossBaseline, shift: LevelShift) -> Finding
     return Finding(
         severity="note",
         message=(
-            f"{loss.series.tag} steps to {shift.ratio:.3g} times its level at step {step} and stays there"
+            f"{spoken(loss)} steps to {shift.ratio:.3g} times its level at step {step} and stays there"
             f" ({abs(shift.units):.0f} standard errors, {chance(shift.p_value)}): other data, another model state or"
             f" another way to compute it{company(timeline, loss, shift.row, shift.row)}"
         ),

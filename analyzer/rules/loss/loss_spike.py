@@ -26,7 +26,7 @@ from analyzer.clocks.loss_spikes import Spike
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
-from analyzer.rules.judged_loss import chance, company, judged_loss
+from analyzer.rules.judged_loss import chance, company, judged_loss, spoken
 from analyzer.timeline import Timeline
 
 SHOWN = 3  # spikes with evidence rows of their own
@@ -65,7 +65,7 @@ def _message(loss: LossBaseline, spikes: tuple[Spike, ...], highest: Spike) -> s
     rows = highest.last - highest.first + 1
     peak = loss.value[highest.peak]
     text = (
-        f"{loss.series.tag} rises from about {highest.level:.4g} to {peak:.4g} at step {loss.step(highest.peak)}"
+        f"{spoken(loss)} rises from about {highest.level:.4g} to {peak:.4g} at step {loss.step(highest.peak)}"
         f" ({highest.row_units:.0f} noise units, {rows} row{'s' if rows > 1 else ''}, {chance(highest.p_value)})"
     )
     after = highest.last + 1
