@@ -137,8 +137,8 @@ class Tail:
             top = float(self.values[rest[0]])
             left = self.values[without]
             likelihood = likelihood - self._log_density(left).sum(axis=0)
-            beyond = int(np.sum(left > top))
-            likelihood = likelihood + min(beyond, events or beyond) * self._log_survival(top)
+            above = int(np.sum(left > top))
+            likelihood = likelihood + min(above, events or above) * self._log_survival(top)
         posterior = likelihood + self.log_odds
         weight = np.exp(posterior - posterior.max())
         beyond = np.minimum(np.exp(self._log_survival(x)), 1 - 1e-12)
