@@ -32,7 +32,7 @@ from analyzer.model import Ints
 
 Cause = Literal["none", "lives", "laps", "passes", "turns", "another unit", "unknown"]
 
-LIVES_WITHOUT_A_TRACE = 5  # so many at most are believed of one file; a log that falls more often does not show why
+LIVES_WITHOUT_A_TRACE = 2  # so many at most are believed of one file; a log that falls more often does not show why
 RUNS_LOOKED_AT = 200_000  # unbroken runs of rows; more of them are no account of anything
 OFTEN = 0.1  # of the most frequent rise: in turns of single rows the usual difference is not the cadence
 RETURNS_OF_WRITERS = 6  # turns of two: three times each, which no accident makes
@@ -67,7 +67,7 @@ class Beside(Struct, frozen=True, kw_only=True, eq=False):
 
     traces: NDArray[np.bool_]  # a header, a start marker, a pause
     timer: NDArray[np.bool_]  # a column of elapsed seconds starts over: of the process, or of the epoch
-    state: NDArray[np.bool_]  # a value without noise went back with the counter, on where it fell, or over
+    state: NDArray[np.bool_]  # a value without noise went back with the counter, or over; one that goes on shows no process
     over: NDArray[np.bool_]  # the loss starts over
     label: NDArray[np.float64] | None = None  # the epoch label in force; None without labels
     time: NDArray[np.float64] | None = None  # seconds; None without times

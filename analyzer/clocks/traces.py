@@ -96,7 +96,7 @@ def _compare(other: Series, source: int, count: Ints, row: Ints, at: Ints, said:
             continue
         judge = exact_witness if exact else loss_witness
         answer = judge(step[:place], value[:place], step[place:], value[place:])
-        said[fall] |= answer != "unknown" if exact else answer == "starts over"
+        said[fall] |= answer == "starts over" or (exact and answer == "goes back")
 
 
 def _elapsed_restarts(series: Series, source: int) -> list[int]:

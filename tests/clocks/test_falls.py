@@ -83,6 +83,7 @@ MARKED = range(60, 300, 60)
         pytest.param([*range(1, 100), 0, *range(100, 200)], {}, "another unit", id="one row without a step of its own"),
         # nothing
         pytest.param(lives(93, 40, 10), {}, "unknown", id="93 falls and no trace of a process"),
+        pytest.param([*range(45), *range(43), *range(3, 27), *range(46)], {}, "unknown", id="uneven places, three falls"),
         pytest.param(np.argsort(np.arange(400) + 8 * np.random.default_rng(2).random(400)), {}, "unknown",
                      id="rows out of order"),
     ],
