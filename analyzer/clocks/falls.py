@@ -67,7 +67,8 @@ class Beside(Struct, frozen=True, kw_only=True, eq=False):
 
     traces: NDArray[np.bool_]  # a header, a start marker, a pause
     timer: NDArray[np.bool_]  # a column of elapsed seconds starts over: of the process, or of the epoch
-    state: NDArray[np.bool_]  # a value without noise went back with the counter, or over; one that goes on shows no process
+    state: NDArray[np.bool_]  # a value without noise went back with the counter, or over
+    on: NDArray[np.bool_]  # one went on where it fell: of a new process, or of no process at all
     over: NDArray[np.bool_]  # the loss starts over
     label: NDArray[np.float64] | None = None  # the epoch label in force; None without labels
     time: NDArray[np.float64] | None = None  # seconds; None without times
@@ -87,7 +88,8 @@ def explain_falls(count: Ints, beside: Beside) -> Falls:
     cadence = smallest_cadence(count)
     laid = _in_streams(count, cadence)
     marked, over = beside.traces[at], beside.over[at]
-    bare = int(np.count_nonzero(~(marked | beside.timer[at] | beside.state[at] | over)))
+    shown = marked | beside.timer[at] | beside.state[at] | over
+    bare = int(np.count_nonzero(~(shown | beside.on[at])))
     alike = int(np.count_nonzero(_again(count, at) & ~over[1:]))  # lives of one length are no accident
     alike += abs(int(count[-1] - count[at[-1] - 1])) < cadence and not over[-1]
     returns = MISFIT * laid.returns if laid is not None else 0.0
@@ -115,7 +117,7 @@ def explain_falls(count: Ints, beside: Beside) -> Falls:
     cheapest = min(found, key=lambda one: one.price)
     if cheapest.cause == "turns" and passes <= cheapest.price - told_apart:
         return replace(cheapest, as_likely="passes")
-    if cheapest.cause == "lives" and bare > LIVES_WITHOUT_A_TRACE:
+    if cheapest.cause == "lives" and np.count_nonzero(~shown) > LIVES_WITHOUT_A_TRACE:
         return replace(cheapest, cause="unknown")
     return cheapest
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analyzer.clocks.elapsed import named_elapsed
 from analyzer.clocks.falls import Beside, falls_of
 from analyzer.clocks.rows import rows_of_source
-from analyzer.clocks.session_map import Sign
+from analyzer.clocks.session_map import Sign, Witness
 from analyzer.clocks.witnesses import exact_witness, loss_witness
 from analyzer.model import Floats, Ints, Run, Series, View
 from analyzer.roles import role_of_tag
@@ -32,10 +32,10 @@ def beside(view: View, run: Run, series: Series, source: int, references: Sequen
     count, row = series.step[mine], series.row[mine]
     if (np.diff(count) > 0).all():  # nothing to explain; a log may have a hundred thousand tags
         none = np.zeros(len(count), dtype=np.bool_)
-        return Beside(traces=none, timer=none, state=none, over=none)
+        return Beside(traces=none, timer=none, state=none, on=none, over=none)
     label = _labels_at(view, row, source)
     at = falls_of(count, label)
-    traces, timer, state, over = (np.zeros(len(count), dtype=np.bool_) for _ in range(4))
+    traces, timer, state, on, over = (np.zeros(len(count), dtype=np.bool_) for _ in range(5))
     if len(at):
         starts = starts_in(view, run, source)
         for said, timed in ((traces, False), (timer, True)):
@@ -43,9 +43,10 @@ def beside(view: View, run: Run, series: Series, source: int, references: Sequen
             said[at] = np.searchsorted(rows, row[at], side="right") > np.searchsorted(rows, row[at - 1], side="right")
         exact = [one for tag, one in view.series.items() if role_of_tag(tag) in EXACT_ROLES and one is not series]
         for other in (*exact, *references):
-            said = state if role_of_tag(other.tag) in EXACT_ROLES else over
+            exact_one = role_of_tag(other.tag) in EXACT_ROLES
+            said = {"goes back": state, "starts over": state, "goes on": on} if exact_one else {"starts over": over}
             _compare(other, source, count, row, at[:FALLS_COMPARED], said)
-    return Beside(traces=traces, timer=timer, state=state, over=over, label=label,
+    return Beside(traces=traces, timer=timer, state=state, on=on, over=over, label=label,
                   time=series.wall_time[mine] if np.isfinite(series.wall_time[mine]).all() else None,
                   plays=any(PLAYED.search(tag) for tag in view.series))
 
@@ -83,7 +84,9 @@ def _labels_at(view: View, row: Ints, source: int) -> Floats | None:
     return None
 
 
-def _compare(other: Series, source: int, count: Ints, row: Ints, at: Ints, said: NDArray[np.bool_]) -> None:
+def _compare(
+    other: Series, source: int, count: Ints, row: Ints, at: Ints, said: Mapping[Witness, NDArray[np.bool_]]
+) -> None:
     """Mark the falls at which a column says what became of it: state that is restored, or a loss that starts over."""
     mine = rows_of_source(other, source)
     step, value = other.step[mine], other.value[mine]
@@ -96,7 +99,8 @@ def _compare(other: Series, source: int, count: Ints, row: Ints, at: Ints, said:
             continue
         judge = exact_witness if exact else loss_witness
         answer = judge(step[:place], value[:place], step[place:], value[place:])
-        said[fall] |= answer == "starts over" or (exact and answer == "goes back")
+        if answer in said:
+            said[answer][fall] = True
 
 
 def _elapsed_restarts(series: Series, source: int) -> list[int]:

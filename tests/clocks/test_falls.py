@@ -16,6 +16,7 @@ def explained(
     traces: Sequence[int] = (),
     timer: Sequence[int] = (),
     state: Sequence[int] = (),
+    on: Sequence[int] = (),
     over: Sequence[int] = (),
     label: Sequence[int] | None = None,
     plays: bool = False,
@@ -26,7 +27,9 @@ def explained(
         return flags
 
     labels = None if label is None else np.array(label, dtype=np.float64)
-    around = Beside(traces=at(traces), timer=at(timer), state=at(state), over=at(over), label=labels, plays=plays)
+    around = Beside(
+        traces=at(traces), timer=at(timer), state=at(state), on=at(on), over=at(over), label=labels, plays=plays
+    )
     return explain_falls(np.array(count, dtype=np.int64), around)
 
 
@@ -83,7 +86,8 @@ MARKED = range(60, 300, 60)
         pytest.param([*range(1, 100), 0, *range(100, 200)], {}, "another unit", id="one row without a step of its own"),
         # nothing
         pytest.param(lives(93, 40, 10), {}, "unknown", id="93 falls and no trace of a process"),
-        pytest.param([*range(45), *range(43), *range(3, 27), *range(46)], {}, "unknown", id="uneven places, three falls"),
+        pytest.param([*range(45), *range(43), *range(3, 27), *range(46)], {"on": [45, 88, 112]}, "unknown",
+                     id="uneven places, the rate goes on at three falls"),
         pytest.param(np.argsort(np.arange(400) + 8 * np.random.default_rng(2).random(400)), {}, "unknown",
                      id="rows out of order"),
     ],
