@@ -43,9 +43,10 @@ def beside(view: View, run: Run, series: Series, source: int, references: Sequen
             said[at] = np.searchsorted(rows, row[at], side="right") > np.searchsorted(rows, row[at - 1], side="right")
         exact = [one for tag, one in view.series.items() if role_of_tag(tag) in EXACT_ROLES and one is not series]
         for other in (*exact, *references):
-            exact_one = role_of_tag(other.tag) in EXACT_ROLES
-            said = {"goes back": state, "starts over": state, "goes on": on} if exact_one else {"starts over": over}
-            _compare(other, source, count, row, at[:FALLS_COMPARED], said)
+            answers: dict[Witness, NDArray[np.bool_]] = {"starts over": over}
+            if role_of_tag(other.tag) in EXACT_ROLES:
+                answers = {"goes back": state, "starts over": state, "goes on": on}
+            _compare(other, source, count, row, at[:FALLS_COMPARED], answers)
     return Beside(traces=traces, timer=timer, state=state, on=on, over=over, label=label,
                   time=series.wall_time[mine] if np.isfinite(series.wall_time[mine]).all() else None,
                   plays=any(PLAYED.search(tag) for tag in view.series))
