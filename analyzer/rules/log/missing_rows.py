@@ -30,7 +30,7 @@ import numpy as np
 from analyzer.clocks.accounts import comparisons
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.step_axis import StepJump
-from analyzer.clocks.step_jumps import regular_cadence
+from analyzer.clocks.step_jumps import UNEVEN, regular_cadence
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
@@ -73,8 +73,13 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 
 def _on_the_grid(jump: StepJump) -> bool:
-    """Whether a gap ends where a row of the cadence is due: the rows behind the missing ones stand where they did."""
-    return (jump.next_step - jump.last_step) % jump.cadence == 0
+    """Whether a gap ends where a row of the cadence is due: the rows behind the missing ones stand where they did.
+
+    Rows that are only nearly even (whole batches, to the nearest thousand samples) have no such places.
+    """
+    rises = np.diff(jump.series.step)
+    near = rises[np.abs(rises - jump.cadence) <= UNEVEN * jump.cadence]
+    return bool(np.ptp(near)) or (jump.next_step - jump.last_step) % jump.cadence == 0
 
 
 def _in_no_series(timeline: Timeline, gap: StepJump) -> bool:
