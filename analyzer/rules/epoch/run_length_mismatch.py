@@ -49,7 +49,6 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if timeline.step_axis.unit == "epoch":
         yield from _by_epochs(timeline)
         return
-    yield from _announced(timeline)
     totals = admitted_totals(timeline)
     if not totals:
         yield Unchecked(
@@ -73,26 +72,6 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         )
     elif not _may_be_short(timeline) and not _shows_every_epoch(timeline):
         yield _too_short(done, done.high, totals, timeline)
-
-
-def _announced(timeline: Timeline) -> Iterator[Finding]:
-    """The Trainer's state file announces more epochs than max_steps can reach."""
-    plan, series = timeline.plan, main_series(timeline.view, timeline.roles)
-    announced = (fact for fact in timeline.run.facts if fact.key in ("num_train_epochs", "epochs"))
-    saved = next((fact for fact in announced if "num_train_epochs" in fact.found_in), None)
-    U = plan.steps_per_epoch
-    if saved is None or not plan.max_steps or len(U) != 1 or series is None or not isinstance(saved.value, int):
-        return
-    needed = math.ceil(plan.max_steps / U[0])
-    if saved.value == needed + 1:
-        yield Finding(
-            severity="note",
-            message=f"num_train_epochs says {saved.value}, max_steps = {plan.max_steps} at {amount(U[0])} steps "
-            f"per epoch needs {needed}: the last announced epoch has no steps",
-            first_step=int(series.step[-1]),
-            numbers={"announced": saved.value, "needed": needed},
-            evidence=(timeline.row(series, len(series) - 1, "last row"),),
-        )
 
 
 def _shows_every_epoch(timeline: Timeline) -> bool:

@@ -6,19 +6,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.cadence import distinct_steps, usual_cadence
+from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.counters import Paired, Relation, paired, relate
 from analyzer.clocks.falls import explain_falls
+from analyzer.clocks.rows import rows_of
 from analyzer.clocks.traces import beside
+from analyzer.clocks.wall_time import at_rows_of
 from analyzer.clocks.written_order import sources_of
 from analyzer.distinct import distinct
-from analyzer.model import NO_STEP, Finding, Series
+from analyzer.model import NO_STEP, Finding, Ints, Series, View
+from analyzer.roles import role_of_tag
 from analyzer.rules.epoch.wording import amount
 from analyzer.timeline import Timeline
 
 PLAIN = ("step", "global_step", "iteration", "iter")  # the names of the run's own counter
 ROWS_THAT_STAND_STILL = 10  # of one tag, with values that differ
-MOST_CALLS = 8  # log calls for each update that are told from a cadence
 SAWTEETH = 3  # falls of the step to one start in one session
 BATCHES_OF_THE_EPOCH = ("mmcv", "mmengine")  # write the batch of the epoch as their step
 
@@ -26,7 +28,6 @@ BATCHES_OF_THE_EPOCH = ("mmcv", "mmengine")  # write the batch of the epoch as t
 def counters_apart(timeline: Timeline, main: Series) -> Iterator[Finding]:
     """Findings of severity warning or note, one for each pair of counters at most; ``main`` has the axis' steps."""
     yield from _starts_again(timeline, main)
-    yield from _counts_calls(timeline, main)
     yield from _stands_still(timeline, main)
     yield from _second_counter(timeline)
     yield from _second_log(timeline)
@@ -67,38 +68,6 @@ def _starts_again(timeline: Timeline, main: Series) -> Iterator[Finding]:
             timeline.row(main, int(usable[first]), "starts again"),
         ),
     )
-
-
-def _counts_calls(timeline: Timeline, main: Series) -> Iterator[Finding]:
-    """Two tags of every training row that share no step: the step counts log calls."""
-    spacing = usual_cadence(main.step)
-    if not 2 <= spacing <= MOST_CALLS:
-        return
-    step = distinct_steps(main.step)
-    if len(step) < 20 or np.mean(np.diff(step) == spacing) < 0.9:
-        return
-    if any(len(one) >= 20 and np.array_equal(one.value, one.step) for one in timeline.view.series.values()):
-        return  # another counter says the same as the step
-    for role in ("learning_rate", "grad_norm"):
-        other = timeline.roles.first(role)
-        if other is None or abs(len(other) - len(main)) > 2:
-            continue
-        theirs = distinct_steps(other.step)
-        if len(theirs) < 20 or usual_cadence(theirs) != spacing or len(np.intersect1d(step, theirs)):
-            continue
-        if int(np.min(np.abs(theirs[: len(step)] - step[: len(theirs)]))) != 1:
-            continue
-        yield Finding(
-            severity="warning",
-            message=f"{main.tag} stands on steps {int(step[0])}, {int(step[1])}, .. only and {other.tag} on "
-            f"{int(theirs[0])}, "
-            f"{int(theirs[1])}, ..: the step counts log calls, {spacing} for each update",
-            first_step=int(step[0]),
-            last_step=int(step[-1]),
-            tag=main.tag,
-            numbers={"tags": [main.tag, other.tag]},
-            evidence=(timeline.row(main, 0), timeline.row(other, 0)),
-        )
 
 
 def _stands_still(timeline: Timeline, main: Series) -> Iterator[Finding]:
@@ -185,8 +154,17 @@ def _second_log(timeline: Timeline) -> Iterator[Finding]:
         found = None if pair is None else relate(pair.one.step[pair.at_one], pair.other.step[pair.at_other])
         if pair is None or found is None or found.is_equality or (found.breaks and timeline.joins):
             continue
+        if _carries(timeline.view, pair.one, pair.at_one, pair.other.step[pair.at_other]):
+            continue
         yield _apart(timeline, pair, found, view.name)
         return
+
+
+def _carries(view: View, series: Series, at: Ints, steps: Ints) -> bool:
+    """Whether a column beside a series has the steps of the other log: one log has both counters."""
+    rows = rows_of(series, at)
+    columns = (at_rows_of(rows, column) for column in view.series.values() if role_of_tag(column.tag) == "step")
+    return any(column is not None and np.array_equal(column, steps) for column in columns)
 
 
 def _apart(timeline: Timeline, pair: Paired, found: Relation, name: str) -> Finding:

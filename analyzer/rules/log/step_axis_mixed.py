@@ -4,8 +4,8 @@ What it checks
     Rows of one file are written in order, so every point of a tag stands between two training rows. Where its own step
     lies far outside theirs, all the way and in a constant ratio, the tag counts something else: epochs, examples, calls
     of the optimizer. A step that starts again with every epoch, one that is never raised, a second counter that runs at
-    a whole multiple of the first or leaves it at some places, a second log with the same losses at other steps, and
-    tags that share no step because the step counts log calls are found the same way.
+    a whole multiple of the first or leaves it at some places, and a second log with the same losses at other steps are
+    found the same way.
 
 Why it matters
     Viewers draw all tags over one axis: a validation curve written at the epoch is squeezed into the first steps, and
@@ -159,6 +159,12 @@ def _two_logs(later: int) -> dict[str, str]:
     return {"log.csv": table(("step", "loss"), told), "metrics.jsonl": lines}
 
 
+def _two_counters() -> dict[str, str]:
+    told = [(step - 1, step, falling_loss(step)) for step in range(1, 61)]
+    lines = "".join(f'{{"global_step": {step}, "loss": {loss}}}\n' for _, step, loss in told)
+    return {"log.csv": table(("step", "global_step", "loss"), told), "metrics.jsonl": lines}
+
+
 def _rows(validation_at_epoch: bool) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for step in range(1, 161):
@@ -257,5 +263,10 @@ RULE = Rule(
             why="four to an update are declared",
         ),
         Example(title="two logs of one run", files=lambda: _two_logs(0), why="the same losses at the same steps"),
+        Example(
+            title="two logs of one run, each with another of its counters for the step",
+            files=_two_counters,
+            why="the first log has both",
+        ),
     ),
 )
