@@ -42,18 +42,28 @@ HANGS_ON: dict[str, tuple[str, ...]] = {
     "wall": ("pace",),
     "axis": ("rows", "steps", "jump", "data", *_IN_STEPS),
     "steps": ("rows", *_IN_STEPS, "join loss"),
-    "jump": ("rows", "data", *_IN_STEPS),
-    "batch": ("data", "restored labels", "epoch length", "schedule", "join loss", *_IN_EPOCHS),
+    "jump": ("rows", "data", "pace", *_IN_STEPS),
+    "batch": ("data", "restored labels", "epoch length", "schedule", "join loss", "pace", *_IN_EPOCHS),
+    "schedule": ("pace",),
     "epoch length": ("run length", "horizon", "schedule"),
-    "data": ("steps", "replay", "epoch length", *_IN_EPOCHS),
-    "restored labels": ("jump", "replay", *_IN_EPOCHS),
+    "data": ("steps", "replay", "epoch length", "pace", *_IN_EPOCHS),
+    "restored labels": ("jump", "replay", "pace", *_IN_EPOCHS),
     "labels": ("run length",),
     "run length": ("horizon",),
-    "restored schedule": ("run length", "horizon"),
+    "restored schedule": ("run length", "horizon", "pace"),
     "join loss": ("replay",),
     "divergence": ("not finite",),
     "not finite": ("loss",),
 }
+OF_ITS_PLACE: dict[str, tuple[str, ...]] = {
+    "schedule": ("pace",),
+    "restored schedule": ("pace",),
+    "restored labels": ("pace",),
+    "data": ("pace",),
+    "jump": ("pace",),
+    "batch": ("join loss", "pace"),
+}
+"""A process that began again paused there, and has a loss of its own there: what lies further on has other causes."""
 OF_THE_WHOLE_RUN = ("EPO002", "EPO003", "EPO004", "EPO006", "SCH001", "SCH002", "SCH003", "SCH005")
 """They compare the run from its beginning to its end: a break anywhere in it moves them."""
 LOCAL = ("rows", "join loss")
@@ -97,7 +107,7 @@ def _explains(cause: Finding, effect: Finding) -> bool:
         return False
     if _same_break(cause, effect):
         return True
-    return hanging != "join loss" and _behind(cause, effect, local=clock in LOCAL)  # each join has a loss of its own
+    return hanging not in OF_ITS_PLACE.get(clock, ("join loss",)) and _behind(cause, effect, local=clock in LOCAL)
 
 
 def _clock(finding: Finding) -> str:

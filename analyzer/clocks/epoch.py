@@ -80,7 +80,7 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
     narrow = first is not None and first[1] is not None and first[1] <= MEASURED * first[0]
     beginning = () if first is None or first[1] is None or not narrow else (first[0], first[1])
     planned = read_planned(timeline)
-    known = tuple(int(S) for S in planned.known if S.denominator == 1)
+    known = tuple(int(S) for S in {*planned.known, *planned.confirmed} if S.denominator == 1)
     lengths = candidate_lengths(measured_laps(runs), (*known, *beginning))
     found = explain(bounds, lengths, anchor=anchor, slope=None, planned=planned, crossings=len(runs) - 1)
     if found is None or not borne_out(found, planned):

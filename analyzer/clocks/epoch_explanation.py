@@ -166,17 +166,18 @@ def _of_pieces(
         return []
     values = {path.pieces[0].S for path in paths}
 
-    def rank(path: Path) -> tuple[bool, int, int, Fraction]:
+    def rank(path: Path) -> tuple[bool, bool, int, int, Fraction]:
         S = path.pieces[0].S
         moved = [piece for piece in path.pieces[1:] if not (piece.at_join or piece.another_length or piece.returns)]
         free = sum(not piece.laps for piece in moved)  # a boundary moves by any number of steps, a label by whole laps
-        return S not in planned.lengths, free, -lengths.get(int(S), 0) if S.denominator == 1 else 0, S
+        borne_out = S in planned.confirmed
+        return S not in planned.lengths, not borne_out, free, -lengths.get(int(S), 0) if S.denominator == 1 else 0, S
 
     best = min(paths, key=rank)
     low = high = best.pieces[0].S
-    while low - 1 in values:
+    while low - 1 in values and low not in planned.confirmed:
         low -= 1
-    while high + 1 in values:
+    while high + 1 in values and high not in planned.confirmed:
         high += 1
     return [replace(_along(best, bounds), low=low, high=high)]
 

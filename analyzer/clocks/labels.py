@@ -7,10 +7,11 @@ row's label speaks about the lap that it closes.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.clocks.epoch_clock import Labels
@@ -26,6 +27,7 @@ FRACTION_BY_ANOTHER_NAME = re.compile(r"^(?:train[/_])?updates?$", re.I)
 FAR = np.iinfo(np.int64).max // 4
 EXACT = 4e-13
 """Relative rounding of a fraction computed in double precision and written in full."""
+OF_EACH_LABEL = ("index", "step", "value", "half", "session")
 FEWEST_ROUNDED = 8  # steps between labels, before a rounding is believed
 MOST_DECIMALS = (1, 2, 3, 4)
 
@@ -41,11 +43,24 @@ def read_labels(timeline: Timeline) -> tuple[Labels, ...]:
     for series in timeline.roles.all("epoch"):
         if VALIDATION_EPOCH.match(series.tag):
             continue
-        found += _labels(timeline.session_map, series, rows_of_validation(timeline, series))
+        found += _by_kind(timeline, _labels(timeline.session_map, series, rows_of_validation(timeline, series)))
     for tag, series in timeline.view.series.items():
         if FRACTION_BY_ANOTHER_NAME.match(tag) and _counts_epochs(series):
             found += _labels(timeline.session_map, series, np.zeros(len(series), dtype=bool))
     return tuple(sorted(found, key=lambda one: (one.rows_of != "training", -len(one))))
+
+
+def _by_kind(timeline: Timeline, found: list[Labels]) -> Iterator[Labels]:
+    """Labels of validations apart from those of an epoch's mean, which another part of the loop writes."""
+    for labels in found:
+        means = np.zeros(len(labels), dtype=bool)
+        if labels.rows_of == "validation":
+            told = [*timeline.roles.all("validation_loss"), *validation_series(timeline.view)]
+            near, of_mean = (_nearest(labels.series, one) for one in (told, _true_epoch_means(timeline.roles)))
+            means = (of_mean < near)[labels.index]
+        for chosen in (~means, means):
+            if chosen.any():
+                yield replace(labels, **{name: getattr(labels, name)[chosen] for name in OF_EACH_LABEL})
 
 
 def validation_labels_elsewhere(timeline: Timeline) -> tuple[Labels, ...]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import numpy as np
+
 from analyzer.clocks.closing_rows import closing_lengths, closing_rows_fit
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.epoch_explanation import Planned
 from analyzer.clocks.run_end import updates_done
 from analyzer.clocks.step_axis import StepAxis
+from analyzer.distinct import distinct
+from analyzer.model import NO_STEP, Series
 from analyzer.planning import Plan
 from analyzer.timeline import Timeline
 
@@ -61,6 +65,17 @@ def planned_lengths(plan: Plan, step_axis: StepAxis) -> tuple[int, ...]:
     return tuple(int(U) for U in planned_steps_per_epoch(plan, step_axis) if U.denominator == 1)
 
 
+def laps_of_places(place: Series | None) -> list[Fraction]:
+    """Steps from the beginning of one epoch to the next, where a place in the epoch tells where each began."""
+    if place is None:
+        return []
+    usable = np.isfinite(place.value) & (place.step != NO_STEP)
+    began = distinct((place.step[usable] - place.value[usable]).astype(np.int64))
+    laps = np.diff(began)
+    even = len(laps) >= MEASURED_ENDS and 2 * len(began) <= np.count_nonzero(usable) and np.ptp(laps) == 0
+    return [Fraction(int(laps[0]))] if even and laps[0] > 1 else []
+
+
 def read_planned(timeline: Timeline) -> Planned:
     """What the plan says, with the steps per epoch that closing rows or an exactly known end of the run bear out."""
     lengths = planned_steps_per_epoch(timeline.plan, timeline.step_axis)
@@ -74,6 +89,7 @@ def read_planned(timeline: Timeline) -> Planned:
             confirmed.append(on_axis)
     if not lengths:
         confirmed = [Fraction(length) for length in closing_lengths(timeline.view, timeline.roles)]
+        confirmed += laps_of_places(timeline.roles.first("batch_in_epoch"))
     sized = [reading for reading in timeline.plan.readings if reading.batches_per_epoch]
     if not sized:
         return Planned(lengths=lengths, confirmed=tuple(confirmed))

@@ -98,6 +98,8 @@ def step_went_back(first: int, last: int, start: int, cadence: int, witnesses: M
         if "goes on" in exact:
             return "replayed" if "goes back" in exact else "reset"
         return "reset" if loss == "goes on" and "goes back" not in exact else "replayed"
+    if "goes on" in exact and loss == "starts over":
+        return "unknown"  # another run's rate may begin near where the last one's ended
     if "goes on" in exact or loss == "goes on":
         return "reset"
     return "fresh" if "starts over" in exact or loss == "starts over" else "unknown"

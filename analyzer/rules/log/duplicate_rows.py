@@ -10,9 +10,9 @@ Why it matters
 When it is silent
     Rows of different tags share a step in every framework. A learning rate per micro-batch, the epoch told again at
     an evaluation and validation rows repeat a step by design and are not looked at. A loss that is logged several
-    times at every step with different values is a log per micro-batch. A row that tells the step again with other tags
-    (the time, beside the validation loss) is a row of its own. Steps told twice because a session was
-    resumed are `steps-replayed`, by two processes `concurrent-writers`.
+    times at every step with different values is a log per micro-batch. A row that tells the step again with
+    other tags (the time, beside the validation loss) is a row of its own, and so is one of another epoch. Steps told
+    twice because a session was resumed are `steps-replayed`, by two processes `concurrent-writers`.
 
 What to do
     Look for a logger, handler or callback that is registered twice, or two that append to one file; drop the second
@@ -27,9 +27,11 @@ from types import EllipsisType
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.clocks.rows import speaking_series
+from analyzer.clocks.rows import rows_of, speaking_series
+from analyzer.clocks.wall_time import at_rows_of
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Ints, Series, View
+from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
@@ -91,6 +93,7 @@ def _repeated(timeline: Timeline, view: View, series: Series) -> Ints:
     same = (np.diff(series.step) == 0) & (np.diff(session) == 0) & (np.diff(series.source) == 0)
     twice = np.flatnonzero(same) + 1
     twice = twice[_of_one_kind(view, series, twice - 1, twice)]
+    twice = twice[_of_one_epoch(view, series, twice - 1, twice)]
     if not len(twice):
         return twice
     if np.count_nonzero((np.diff(series.step) < 0) & (np.diff(session) == 0)) > len(twice):
@@ -111,6 +114,17 @@ def _of_one_kind(view: View, series: Series, first: Ints, second: Ints) -> NDArr
         if other is not series:
             here = [np.isin(_places(series, points), _places(other, ...)) for points in (first, second)]
             alike &= here[0] == here[1]
+    return alike
+
+
+def _of_one_epoch(view: View, series: Series, first: Ints, second: Ints) -> NDArray[np.bool_]:
+    """Whether points have one epoch label: the last place of an epoch and the first of the next may share a step."""
+    alike = np.ones(len(first), dtype=bool)
+    for other in view.series.values() if len(first) else ():
+        if role_of_tag(other.tag) == "epoch":
+            label = at_rows_of(rows_of(series, np.concatenate([first, second])), other)
+            if label is not None:
+                alike &= label[: len(first)] == label[len(first) :]
     return alike
 
 
@@ -178,6 +192,13 @@ RULE = Rule(
         Example(title="every row twice", files=csv_log(("step", "loss"), lambda: _doubled(1, 100))),
     ),
     good=(
+        Example(
+            title="the last place of an epoch and the first of the next have one step",
+            files=csv_log(("step", "epoch", "loss"), lambda: [
+                (40 * epoch + place, epoch, falling_loss(40 * epoch + place)) for epoch in range(4)
+                for place in range(41)]),
+            why="their labels tell them apart",
+        ),
         Example(title="a loss per micro-batch", files=csv_log(("step", "loss"), _micro_batches),
                 why="four different values at every step: the log counts updates and tells each micro-batch"),
         Example(title="four micro-batches on four devices", files=csv_log(("step", "loss"), _micro_batches),

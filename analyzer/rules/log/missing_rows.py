@@ -4,7 +4,7 @@ What it checks
     Long steps of the training series where the cadence is otherwise regular: the epoch, the samples seen, the
     learning rate or the wall clock have moved on with the step, so the steps were trained and their rows are gone.
     Also a stretch in which one training tag has no rows and another one has them, a log that starts late, a validation
-    series whose first row is missing, and rows that only one of two logs of the run has.
+    series that lacks one row, and rows that only one of two logs of the run has.
 
 Why it matters
     Means over an epoch, spikes and the end of a session may lie in the hole. Nothing can be checked there.
@@ -41,6 +41,8 @@ from analyzer.timeline import Timeline
 LATE_ROWS = 3  # a log starts late when more than this many rows of its cadence would have come before its first
 LATE_EPOCH = 2.0  # and its first epoch label says that whole epochs came before, whether they count from 0 or from 1
 GAPS_TOLD = 3
+VALIDATIONS_LOST = 2  # in a row; a longer pause in validating is meant so,
+REGULAR_VALIDATIONS = 8  # and of fewer distances one is not odd
 ROWS_OF_ONE_TAG = 3  # fewer may have been values that were not written because they were not finite
 
 
@@ -69,7 +71,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if not inside and not of_one_tag:
         yield from _only_in_the_other_account(timeline)
         yield from _starts_late(timeline)
-        yield from _first_validation_missing(timeline)
+        yield from _validation_missing(timeline)
 
 
 def _on_the_grid(jump: StepJump) -> bool:
@@ -214,28 +216,39 @@ def _starts_late(timeline: Timeline) -> Iterator[Finding]:
     )
 
 
-def _first_validation_missing(timeline: Timeline) -> Iterator[Finding]:
-    """A validation series that is regular from its first row on, but begins one interval late."""
+def _validation_missing(timeline: Timeline) -> Iterator[Finding]:
+    """A validation series at one distance that begins an interval late, or has one hole of an interval or two."""
     main = next((series for series in timeline.training if series.step[0] != NO_STEP), None)
     validation = timeline.roles.first("validation_loss")
-    if main is None or validation is None or len(validation) < 4 or len(timeline.sessions) > 1:
+    if main is None or validation is None or len(validation) < 4:
         return
     rises = np.diff(validation.step)
     interval = usual_cadence(validation.step)
     first = int(validation.step[0])
-    if np.any(rises != interval) or interval < 5 * usual_cadence(main.step) or main.step[0] > interval / 2:
+    if interval < 5 * usual_cadence(main.step) or np.any(rises < interval):
         return
-    if first not in (2 * interval, 2 * interval - 1):
-        return
-    labels = timeline.roles.first("epoch")
-    if labels is not None and len(distinct(labels.value[labels.step < first])) == 1:
-        return  # one label up to the first validation: no epoch ended before it
-    yield Finding(
+    odd = np.flatnonzero(rises != interval)
+    late = not len(odd) and len(timeline.sessions) == 1 and first in (2 * interval, 2 * interval - 1)
+    if late and main.step[0] <= interval / 2:
+        labels = timeline.roles.first("epoch")
+        if labels is not None and len(distinct(labels.value[labels.step < first])) == 1:
+            return  # one label up to the first validation: no epoch ended before it
+        yield _no_validation(timeline, validation, first - interval, ((0, "first row"), (1, "one interval later")))
+    hole = int(rises[odd[0]]) // interval - 1 if len(odd) == 1 and rises[odd[0]] % interval == 0 else 0
+    if 1 <= hole <= VALIDATIONS_LOST and len(rises) >= REGULAR_VALIDATIONS:
+        at = int(odd[0])
+        rows = ((at, "last row before"), (at + 1, "next row"))
+        yield _no_validation(timeline, validation, int(validation.step[at]) + interval, rows)
+
+
+def _no_validation(timeline: Timeline, series: Series, step: int, rows: tuple[tuple[int, str], ...]) -> Finding:
+    behind = int(series.step[rows[-1][0]])
+    return Finding(
         severity="warning",
-        message=f"{validation.tag} is logged every {interval} steps from step {first} on, but not at step "
-        f"{first - interval}: the first row is missing",
-        tag=validation.tag, first_step=first - interval, last_step=first, numbers={"rows": 1, "cadence": interval},
-        evidence=(timeline.row(validation, 0, "first row"), timeline.row(validation, 1, "one interval later")),
+        message=f"{series.tag} is logged every {usual_cadence(series.step)} steps, but not at step {step}",
+        tag=series.tag, first_step=step, last_step=behind,
+        numbers={"rows": 1, "cadence": usual_cadence(series.step)},
+        evidence=tuple(timeline.row(series, at, why) for at, why in rows),
     )
 
 
