@@ -70,6 +70,9 @@ MARKED = range(60, 300, 60)
         pytest.param([*LAP, *range(1, 20)], {"label": [0] * 60 + [1] * 19}, "laps", id="one fall, and the label rises"),
         pytest.param(LAP * 2, {"label": [0] * 62 + [1] * 58}, "laps", id="the label is two rows late"),
         pytest.param(LAP * 4, {"timer": [60, 120, 180]}, "laps", id="seconds of the epoch start over, too"),
+        pytest.param([*LAP * 2, *range(1, 31), *LAP * 2],
+                     {"label": [0] * 60 + [1] * 60 + [2] * 90 + [3] * 60, "traces": [150]}, "laps",
+                     id="an epoch begun again by a new process"),
         pytest.param([1 + 7 * i % 60 for i in range(90)], {"label": [7 * i // 60 for i in range(90)]}, "laps",
                      id="every seventh update, by its batch"),
         # passes, turns, units

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from analyzer.clocks.epoch_clock import EpochClock, Labels
 from analyzer.distinct import distinct
-from analyzer.model import Finding, Series
+from analyzer.model import Finding, Run, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
@@ -73,7 +73,7 @@ def _difference(timeline: Timeline, validation: Labels, clock: EpochClock) -> Fi
     behind = _written_behind(training, validation)
     if behind is None:
         behind = np.searchsorted(steps, validation.step, side="right")
-    elif behind[0] == 0:
+    elif _labelled_before(timeline.run, training):
         return None  # validations that open epochs, the first of them before training
     half_lap = max(1, int(clock.low / 2))
     beside = labels[np.clip(behind - 1, 0, None)]
@@ -118,6 +118,14 @@ def _written_behind(training: Labels, validation: Labels) -> NDArray[np.int64] |
     if not one_file or np.any(np.diff(training.step) < 0) or np.any(np.diff(of_training) < 0):
         return None
     return np.searchsorted(of_training, of_validation, side="right")
+
+
+def _labelled_before(run: Run, training: Labels) -> bool:
+    """Whether a row with a label stands above the first training row of its file, with a step or without."""
+    at = int(training.index[0])
+    file, row = training.series.source[at], training.series.row[at]
+    told = (view.series[training.series.tag] for view in run.views if training.series.tag in view.series)
+    return any(bool(np.any((one.source == file) & (one.row < row))) for one in told)
 
 
 def _excluded(timeline: Timeline, clock: EpochClock, training: Labels, validation: Labels) -> NDArray[np.bool_]:
@@ -199,6 +207,28 @@ def _sparse() -> list[tuple[object, ...]]:
     return rows
 
 
+def _with_means() -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for step in range(1, 101):
+        epoch = (step - 1) // 20
+        rows.append((step, epoch, falling_loss(step), None, None))
+        if step % 20 == 0:
+            rows.append((step, epoch + 1, None, falling_loss(step), None))
+            rows.append((step, epoch, None, None, falling_loss(step - 10)))
+    return rows
+
+
+def _printed(before: bool) -> dict[str, str]:
+    """Validations that count the epochs done, or stand before each epoch and behind the last."""
+    lines = []
+    for epoch in range(6):
+        lines += [f"epoch {epoch}: val_loss {falling_loss(40 * epoch + 1):.5f}\n"] if before else []
+        lines += [f"epoch {epoch} batch {k} loss {falling_loss(40 * epoch + k):.5f}\n" for k in range(10, 41, 10)]
+        lines += [] if before else [f"epoch {epoch + 1}: val_loss {falling_loss(40 * epoch + 40):.5f}\n"]
+    lines += [f"epoch 6: val_loss {falling_loss(240):.5f}\n"] if before else []
+    return {"train.log": "".join(lines)}
+
+
 RULE = Rule(
     code="EPO003",
     name="epoch-base-mixed",
@@ -206,9 +236,21 @@ RULE = Rule(
     check=check,
     help="pass one epoch variable to both loggers",
     sources=("https://github.com/tensorflow/tensorboard/issues/5805",),
-    bad=(Example(title="validation counts from 1, training from 0", files=csv_log(HEADER, lambda: _log(1))),),
+    bad=(
+        Example(title="validation counts from 1, training from 0", files=csv_log(HEADER, lambda: _log(1))),
+        Example(
+            title="validation counts from 1, training and the epoch's mean from 0",
+            files=csv_log((*HEADER, "loss_epoch"), _with_means),
+        ),
+        Example(title="printed validations count the epochs done", files=lambda: _printed(before=False)),
+    ),
     good=(
         Example(title="validation carries the epoch it closes", files=csv_log(HEADER, lambda: _log(0)), why="one base"),
+        Example(
+            title="validated before each epoch and behind the last",
+            files=lambda: _printed(before=True),
+            why="the first validation stands before training",
+        ),
         Example(
             title="training rows every two steps",
             files=csv_log(HEADER, _sparse),

@@ -291,12 +291,19 @@ RULE = Rule(
                 files=csv_log(("step", "loss", "lr"), lambda: _without_loss(range(90, 110)))),
         Example(title="one row per epoch, and none of epoch 12",
                 files=csv_log(("epoch", "loss", "val_loss"), lambda: _epochs(without=12))),
+        Example(title="every epoch is validated but the fifth", files=csv_log(("step", "loss", "val_loss"), lambda: [
+            (step, falling_loss(step), falling_loss(step + 5) if step % 40 == 0 and step != 200 else None)
+            for step in range(1, 401)])),
         Example(title="the logger of a resumed run deleted what was there",
                 files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(1, 130)))),
     ),
     good=(
         Example(title="all rows", files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(0))),
                 why="the cadence has no hole"),
+        Example(title="validated more seldom from the fifth epoch on", why="another interval from there on",
+                files=csv_log(("step", "loss", "val_loss"), lambda: [
+                    (step, falling_loss(step), None if step % (40 if step <= 200 else 80) else falling_loss(step + 5))
+                    for step in range(1, 561)])),
         Example(title="one loss that was not written", why="a value that is not finite may be left out",
                 files=csv_log(("step", "loss", "lr"), lambda: _without_loss(range(90, 91)))),
         Example(title="one row per epoch, the loss of one is not finite",
