@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.distinct import distinct
-from analyzer.model import NO_STEP, Row, Series, Source, View
+from analyzer.model import NO_STEP, Ints, Row, Series, Source, View
 from analyzer.roles import preference, role_of_tag
 
 TRAINING_ROLES = ("loss", "learning_rate", "grad_norm", "samples", "tokens", "epoch_loss")
@@ -53,8 +53,8 @@ def place_of(series: Series, cut: tuple[int, int]) -> int:
     return inside.start + int(np.searchsorted(series.row[inside], cut[1]))
 
 
-def rows_of(series: Series, keep: NDArray[np.bool_]) -> Series:
-    """The points of a series for which ``keep`` is true."""
+def rows_of(series: Series, keep: NDArray[np.bool_] | Ints) -> Series:
+    """The points of a series for which ``keep`` is true, or that it numbers."""
     return replace(series, step=series.step[keep], value=series.value[keep], wall_time=series.wall_time[keep],
                    source=series.source[keep], row=series.row[keep])
 
