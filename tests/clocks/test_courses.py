@@ -69,3 +69,29 @@ def test_what_broke_is_told(rates: Floats, kinds: set[str], digits: int) -> None
 def test_what_only_looks_broken_is_silent(rates: Floats, digits: int) -> None:
     (clock,) = timeline_of(np.arange(1, 401), rates, {}, digits=digits).schedulers
     assert [one.kind for one in clock.deviations if one.severity != "note"] == []
+
+
+def again(schedule: Schedule, at: int, width: int = 30) -> Floats:
+    """A warmup by which the schedule is multiplied from one step on."""
+    return schedule(STEPS) * np.where(STEPS < at, 1.0, np.minimum(1.0, (STEPS - at + 1) / width))
+
+
+LONGER = Schedule(family="cosine", peak=1e-3, warmup=40, total=600)
+JOINS = [
+    ("another end from a resume on", np.where(STEPS < 200, COSINE(STEPS), LONGER(STEPS)), 200, {"restart"}),
+    ("a warmup again at a resume", again(COSINE, 200), 200, {"restart"}),
+    ("a warmup again, no resume known", again(COSINE, 200), None, {"restart"}),
+    ("begun again in its course", COSINE(np.where(STEPS < 250, STEPS, STEPS - 250)), None, {"restart"}),
+    ("back by fifty at a place", COSINE(np.where(STEPS < 250, STEPS, STEPS - 50)), None, {"lag"}),
+    ("stands still, high", COSINE(np.minimum(STEPS, 200)), None, {"frozen"}),
+    ("a floor, low", np.maximum(COSINE(STEPS), 1e-4), None, set()),
+    ("restored", COSINE(STEPS), 200, set()),
+    ("cycles with a warmup", COSINE(np.mod(STEPS * 3, 401)), None, set()),
+    ("sawteeth of an exponential", EXPONENTIAL(np.mod(STEPS, 133)), None, set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rates", "cut", "kinds"), [row[1:] for row in JOINS], ids=[row[0] for row in JOINS])
+def test_a_schedule_that_goes_on_otherwise(rates: Floats, cut: int | None, kinds: set[str]) -> None:
+    (clock,) = timeline_of(np.arange(1, 401), rates, {}, digits=6, cut=cut).schedulers
+    assert {one.kind for one in clock.deviations if one.severity != "note"} == kinds

@@ -12,6 +12,8 @@ from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, FITTED, Fit, Rise, thi
 from analyzer.clocks.schedule_fit.lines import line_between, line_through
 from analyzer.model import Floats
 
+NEAR_THE_TOP = 0.9  # between two rows a height is met to a tenth
+
 
 class Parts(Struct, frozen=True, kw_only=True, eq=False):
     """A stretch cut into rise, plateau, fall and tail. All rows of the fall are strictly between top and floor."""
@@ -37,6 +39,14 @@ class Parts(Struct, frozen=True, kw_only=True, eq=False):
             tail = len(y)
         bottom = top + int(np.argmin(y[top:]))
         return cls(x=x, y=y, tolerance=tolerance, top=top, top_end=top_end, tail=tail, bottom=bottom)
+
+    def first_top(self) -> Iterator[Parts]:
+        """The same stretch cut at its first height, where a later one that is no lower was met by a row."""
+        falls = np.flatnonzero(np.diff(self.y) < -2 * self.tolerance[1:])
+        first = int(falls[0]) if len(falls) else self.top
+        if first < self.top and self.y[first] > NEAR_THE_TOP * self.y[self.top]:
+            bottom = first + int(np.argmin(self.y[first:]))
+            yield replace(self, top=first, top_end=first, bottom=bottom)
 
     def rising_to_the_top(self, peaks: tuple[float, ...]) -> Iterator[Parts]:
         """The same stretch with its highest row on the rise: a likely peak lies higher, between it and the next row."""

@@ -13,9 +13,8 @@ from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit, agrees, identified
 from analyzer.clocks.scheduler.breaks import CounterChange
-from analyzer.clocks.scheduler.courses import RateCourse, put_together
+from analyzer.clocks.scheduler.courses import RateCourse, course_of, put_together
 from analyzer.clocks.scheduler.tied import Tied, stated
-from analyzer.model import Ints
 
 FEWEST_BEFORE = 8  # rows that a schedule nobody declared must explain before it is left
 WINDOW = 9  # rows around a step that tell how long steps are there
@@ -77,7 +76,7 @@ def read_off(claim: Claim, rows: Observed) -> Iterator[Tied]:
     for axis in ("step", "epoch"):
         if axis not in rows.axes:
             continue
-        course, begins = _course(rows, axis)
+        course, begins = course_of(rows, axis)
         whole = list(put_together(course, begins))
         for one in (*whole, *_beginning(claim, course)):
             thin = one.thin()
@@ -86,15 +85,6 @@ def read_off(claim: Claim, rows: Observed) -> Iterator[Tied]:
                 if told[fit.family] < OF_A_FAMILY and agrees(fit, one.x, one.y, one.tolerance).all():
                     told[fit.family] += 1
                     yield Tied(schedule=fit, axis=axis, unit=axis)
-
-
-def _course(rows: Observed, axis: str) -> tuple[RateCourse, Ints]:
-    """The rows of an axis, one for each place in a life, and those at which a life begins."""
-    x, session = rows.axes[axis], rows.session
-    last = np.append((np.diff(x) != 0) | (np.diff(session) != 0), True)
-    kept = np.flatnonzero(last)
-    begins = np.flatnonzero(np.diff(session[kept])) + 1
-    return RateCourse(x=x[kept], y=rows.rate[kept], tolerance=rows.tolerance[kept]), begins
 
 
 def _fits(claim: Claim, course: RateCourse) -> Iterator[Fit]:

@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit.fit import thinned
 from analyzer.distinct import distinct
 from analyzer.model import Floats, Ints
@@ -55,6 +56,15 @@ class RateCourse(Struct, frozen=True, kw_only=True, eq=False):
     def thin(self) -> RateCourse:
         """A few hundred rows, spread evenly."""
         return self.only(thinned(len(self)))
+
+
+def course_of(rows: Observed, axis: str) -> tuple[RateCourse, Ints]:
+    """The rows of an axis, one for each place in a life, and those at which a life begins."""
+    x, session = rows.axes[axis], rows.session
+    last = np.append((np.diff(x) != 0) | (np.diff(session) != 0), True)
+    kept = np.flatnonzero(last)
+    begins = np.flatnonzero(np.diff(session[kept])) + 1
+    return RateCourse(x=x[kept], y=rows.rate[kept], tolerance=rows.tolerance[kept]), begins
 
 
 def breaks_of(course: RateCourse) -> Ints:
@@ -105,6 +115,9 @@ def _undone(course: RateCourse, places: list[int]) -> Iterator[RateCourse]:
             head.beside(RateCourse(x=tail.x, y=tail.y / factor, tolerance=tail.tolerance / factor))
             for factor in _factors(head, tail)
         )
+        up = int(np.argmin(np.append(np.diff(tail.y) > 0, False)))  # a warmup, which may lead back to the course
+        if up >= FEWEST_OVER:
+            yield head.beside(tail.only(slice(up, None)))
         moved = _laid_over(head, tail)
         if moved is not None:
             yield head.beside(RateCourse(x=tail.x + moved, y=tail.y, tolerance=tail.tolerance))

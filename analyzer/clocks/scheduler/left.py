@@ -16,7 +16,8 @@ from analyzer.clocks.scheduler.beginnings import FEWEST_BEFORE, Left, by_increme
 from analyzer.clocks.scheduler.breaks import CounterChange, changes, single_rows
 from analyzer.clocks.scheduler.counters import tabled
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of
-from analyzer.clocks.scheduler.left_words import away_told, join_at, join_told, shifts_told, singles_told, throughout
+from analyzer.clocks.scheduler.left_counters import shifts_told
+from analyzer.clocks.scheduler.left_words import away_told, join_at, join_told, singles_told, throughout
 from analyzer.clocks.scheduler.tied import Tied, matches, references
 from analyzer.clocks.scheduler_clock import Deviation
 from analyzer.model import Floats
@@ -24,6 +25,8 @@ from analyzer.timeline import Timeline
 
 REFERENCES = 6  # declared schedules that are tried with breaks
 MOST_BREAKS = 3000
+OF_READ_OFF = 3  # explanations: the first courses are those with the fewest breaks left
+FEWEST_BEHIND = 4  # rows that tell how a schedule that nobody declared goes on
 OF_LEVELS = ("constant", "step")
 FACTOR = 1.2  # people change a rate by more; less is how far a schedule read off its beginning misses its end
 MOST_READ_OFF = 24  # schedules that nobody declared
@@ -39,6 +42,7 @@ def with_breaks(
     most = MOST_BREAKS if budget > prices.SKIPPED + 1 else int(max(budget - prices.SKIPPED, 0.0) / prices.ONCE_MORE) + 2
     lefts = (left_at(rows, *source, most=most, counter_only=only) for source, only in product(sources, (True, False)))
     increments = [by_increments(claim, rows)] if claim.family is None else []
+    explanations = 0
     for left in chain(increments, lefts):
         if left is None:
             continue
@@ -48,6 +52,9 @@ def with_breaks(
         deviations = tuple(_of_rows(rows, one[1]) for one in told if one[1] is not None)
         if not told or price > min(budget, prices.DEAREST):
             continue
+        explanations += not left.declared
+        if explanations > OF_READ_OFF:
+            return
         explained = 1.0 - sum(c.rows for c in left.found if c.how != "shift") / len(rows)
         yield Explanation(price=price, clock=clock_of(rows, tied, deviations, explained=explained))
 
@@ -78,6 +85,8 @@ def _is_left(tied: Tied, x: Floats, found: list[CounterChange]) -> bool:
     """
     head, ends = x[: found[0].place], {change.place for change in found if change.how == "shift" and change.size == 0}
     if len(head) < FEWEST_BEFORE or not _moves(tied, head):
+        return False
+    if found[-1].how in ("shift", "level") and found[-1].rows < FEWEST_BEHIND and found[-1].place not in ends:
         return False
     of_levels = tied.schedule.family in OF_LEVELS
     stays = [
@@ -127,11 +136,17 @@ def _told(
     if waits:
         yield from shifts_told(timeline, claim, rows, left, waits, before)
     for change in inside:
-        if change.how == "scale" or (change.how == "level" and change not in resumed):
+        if change.how in ("scale", "ramp") or (change.how == "level" and change not in resumed):
             yield away_told(timeline, claim, rows, left, change)
 
 
 def _of_rows(rows: Observed, deviation: Deviation) -> Deviation:
-    """Where the log's steps are no updates, what its counter does proves nothing."""
-    counts = deviation.kind not in ("jump", "isolated", "frozen")
-    return replace(deviation, severity="note") if counts and not rows.counted else deviation
+    """Where the log's steps are no updates, what its counter does proves nothing; that it begins again does."""
+    if rows.counted or deviation.kind in ("jump", "isolated", "frozen"):
+        return deviation
+    now, step = deviation.numbers.get("position_after"), rows.axes.get("step")
+    if deviation.kind == "restart" and now is not None and step is not None:
+        cadence = float(np.median(np.abs(np.diff(step))))
+        if now <= 1.5 * cadence + 1:
+            return replace(deviation, severity="warning") if deviation.severity == "error" else deviation
+    return replace(deviation, severity="note")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,22 +9,20 @@ import numpy as np
 from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.schedule_fit import Fit
+from analyzer.clocks.schedule_fit.fit import FITTED
 from analyzer.clocks.scheduler.beginnings import Left
 from analyzer.clocks.scheduler.breaks import CounterChange
 from analyzer.clocks.scheduler.tied import Tied, row_of
 from analyzer.clocks.scheduler_clock import Deviation
-from analyzer.model import Floats, Ints, Row, View
+from analyzer.model import Floats, Ints, Row
 from analyzer.timeline import Timeline
 
 FEWEST_BEFORE = 8  # rows that a schedule nobody declared must explain before it is left
-SCALER = re.compile(r"(?:loss|grad)[-_ ]?scale|scaler", re.I)
-MOST_AT_THE_START = 50  # updates that a loss scaler may skip before it has found its scale
-EVEN = 0.3  # scattered waits lie as far apart as chance has it: the spread of their distances is that of their mean
-FEWEST_WAITS = 3
-EVEN_FROM = 5  # waits
 CLEARLY = 10  # half widths by which a single row must be off
 BESIDE = 0.01  # and this share of its value
-STILL_AT_LEAST = 3  # rows
+WARMED_AGAIN = 0.5  # of the schedule's rate: a warmup begins below
+USUAL = 0.2  # of the peak: higher floors than this are declared, or not meant
 
 
 def throughout(timeline: Timeline, rows: Observed, left: Left, change: CounterChange) -> tuple[float, Deviation | None]:
@@ -34,7 +31,7 @@ def throughout(timeline: Timeline, rows: Observed, left: Left, change: CounterCh
     return prices.CONVENTION, Deviation(
         kind="phase", step=int(rows.step[0]), last_step=int(rows.step[-1]), size=change.size,
         what=f"the scheduler stands at {now:.6g} in the first row, step {rows.step[0]}, and goes on from there",
-        evidence=_evidence(timeline, rows, left, [0]), numbers={"position": now}, severity="note",
+        evidence=evidence_of(timeline, rows, left, [0]), numbers={"position": now}, severity="note",
     )  # fmt: skip
 
 
@@ -58,7 +55,7 @@ def join_of(rows: Observed, place: int) -> int | None:
     return rows.joins.get(int(rows.session[place]))
 
 
-def _evidence(timeline: Timeline, rows: Observed, left: Left, places: list[int]) -> tuple[Row, ...]:
+def evidence_of(timeline: Timeline, rows: Observed, left: Left, places: list[int]) -> tuple[Row, ...]:
     expected = left.tied.on(rows)
     shown = tuple(row_of(timeline, rows, place, f"should be {expected[place]:.6g}") for place in places[:3])
     if places[0] > 0:
@@ -74,6 +71,9 @@ def singles_told(
     off = np.abs(value[wrong] - rows.rate[wrong])
     if not (off > np.maximum(CLEARLY * rows.tolerance[wrong], BESIDE * np.abs(value[wrong]))).all():
         yield prices.DEAREST + 1, None
+        return
+    if not left.declared and left.tied.axis != "step" and _beside_a_boundary(rows, left.tied, wrong):
+        yield prices.DEAREST + 1, None  # where an epoch ends is known to a row or so
         return
     if wrong[-1] < max(2, len(wrong)) and _in_warmup(claim, rows, left.tied, int(wrong[-1])):
         yield prices.BEGINNING, None  # of a form that so few rows do not show
@@ -95,6 +95,12 @@ def singles_told(
     )
 
 
+def _beside_a_boundary(rows: Observed, tied: Tied, wrong: Ints) -> bool:
+    """Whether single rows have the rate of the epoch before or behind."""
+    x, rate, by = rows.axes[tied.axis][wrong], rows.rate[wrong], FITTED * rows.tolerance[wrong]
+    return bool(((np.abs(tied.at(x - 1) - rate) <= by) | (np.abs(tied.at(x + 1) - rate) <= by)).all())
+
+
 def _in_warmup(claim: Claim, rows: Observed, tied: Tied, place: int) -> bool:
     """Whether a row may lie in a warmup: a declared one, or one that nobody declared."""
     if not claim.warmup_declared:
@@ -110,7 +116,7 @@ def join_told(
     x, join = rows.axes[tied.axis], join_of(rows, join_at(rows, change) or 0)
     cadence = float(np.median(np.abs(np.diff(x)))) if len(x) > 1 else 1.0
     step, last = int(rows.step[place]), int(rows.step[place + change.rows - 1])
-    evidence = _evidence(timeline, rows, left, [place])
+    evidence = evidence_of(timeline, rows, left, [place])
     numbers: dict[str, float] = {}
     if change.how == "shift":
         was, now, due = (
@@ -121,6 +127,8 @@ def join_told(
             return prices.CONVENTION, None  # the counter goes on; it is the step that does not
         what = _counter_in_words(due, now, cadence)
         numbers = {"position_before": was, "position_after": now}
+    elif change.how == "ramp":
+        what = _warms_up_again(rows, change)
     elif change.how == "level":
         what = f"the rate stays at {change.size:.6g} from step {step} on"
     else:
@@ -130,6 +138,7 @@ def join_told(
     return prices.AT_JOIN, Deviation(
         kind="restart", step=step, last_step=last, join=join, what=what, evidence=evidence, numbers=numbers,
         size=change.size, shown_by=None if change.how == "level" else len(evidence) - 1,
+        severity="warning" if change.how == "ramp" else "error",
     )  # fmt: skip
 
 
@@ -152,100 +161,14 @@ def _counter_in_words(was: float, now: float, unit: float) -> str:
     return f"the scheduler goes on at {now:.6g} instead of {was:.6g} ({now - was:+.6g})"
 
 
-def scale_fell(view: View, steps: Ints) -> bool:
-    """Whether a loss scaler's own series fell at all of these steps: it halves where it skips an update."""
-    for tag, series in view.series.items():
-        if SCALER.search(tag) is None or len(series) < 2:
-            continue
-        falls = series.step[1:][np.diff(series.value) < 0]
-        if np.isin(steps, falls).all():
-            return True
-    return False
-
-
-def has_scaler(view: View) -> bool:
-    """Whether the log shows a loss scaler's own series: what it did not skip was not skipped."""
-    return any(SCALER.search(tag) and len(series) >= 2 for tag, series in view.series.items())
-
-
-def shifts_told(
-    timeline: Timeline, claim: Claim, rows: Observed, left: Left, waits: list[CounterChange], before: dict[int, float]
-) -> Iterator[tuple[float, Deviation | None]]:
-    """Counters that differ from the updates by whole steps inside a session: skipped, late, one more every epoch."""
-    x = rows.axes[left.tied.axis]
-    shifts = [change for change in waits if change.how == "shift"]
-    first_values = rows.rate[: shifts[0].place] if shifts else rows.rate
-    at_the_start = bool(np.ptp(first_values) <= 2 * rows.tolerance[0]) if len(first_values) else True
-    sizes = np.array([change.size - before[change.place] for change in shifts])
-    places = [change.place for change in waits]
-    step, last = int(rows.step[places[0]]), int(rows.step[-1])
-    evidence = _evidence(timeline, rows, left, places)
-    cadence = float(np.median(np.diff(x))) if len(x) > 1 else 1.0
-    if not len(shifts):
-        return
-    lapsed = at_lap_ends(rows, [change.place for change in shifts])
-    since = [change.place if change.since is None else change.since for change in shifts]  # where it may have begun
-    passed = np.array([x[c.place] - x[row - 1] if row else np.inf for c, row in zip(shifts, since, strict=True)])
-    goes_back = bool((-sizes > passed).any())  # no update that was skipped takes back one that was made
-    same = len(set(sizes.tolist())) == 1
-    gaps = np.diff([change.place for change in shifts])
-    even = len(gaps) >= EVEN_FROM and bool(np.std(gaps) < EVEN * np.mean(gaps))
-    if same and len(sizes) >= 2 and (lapsed or (even and sizes[0] > 0 and np.ptp(gaps) <= 1)):
-        where = "at every epoch's end" if lapsed else f"every {np.median(np.diff(x[places])):.6g} steps"
-        yield prices.BREAK, Deviation(
-            kind="per-epoch", step=step, last_step=last, size=float(sizes[0]), evidence=evidence,
-            what=f"the scheduler moves {sizes[0]:+g} {where}, from step {step} on ({len(sizes)} times)",
-            numbers={"per_epoch": float(sizes[0]), "times": len(sizes)},
-            severity="error" if left.declared else "warning",
-        )  # fmt: skip
-        return
-    updates = left.tied.axis == "step"
-    scaled = scale_fell(timeline.view, rows.step[[change.place for change in shifts]])
-    usual = not goes_back and (len(sizes) >= 2 or (at_the_start and -sizes[0] <= MOST_AT_THE_START))
-    if updates and (sizes < 0).all() and (usual or scaled):
-        count = int(-sizes.sum())
-        share = count / max(float(x[-1] - x[0]), 1.0)
-        # Even waits may be a longer schedule, and two waits one call that was missed.
-        few = len(sizes) < FEWEST_WAITS and not at_the_start
-        base = prices.BREAK + prices.CONVENTION * even if (even or few) and not scaled else prices.SKIPPED
-        yield base + prices.ONCE_MORE * min(len(sizes), 50), Deviation(
-            kind="skipped", step=step, last_step=int(rows.step[places[-1]]), size=float(-count), evidence=evidence,
-            what=f"the scheduler falls behind the step counter by {count} in {len(sizes)} place"
-            f"{'s' if len(sizes) > 1 else ''} ({100 * share:.2g} % of the steps)",
-            numbers={"skipped": count, "share": share}, severity="note",
-        )  # fmt: skip
-        return
-    now = left.tied.counter(x[places[0] : places[0] + 1] + shifts[0].size)[0]
-    anew = len(sizes) == 1 and sizes[0] < -STILL_AT_LEAST and abs(now) <= 1.5 * max(cadence, 1.0) + 1
-    if anew and places[0] >= FEWEST_BEFORE:
-        yield prices.BREAK, Deviation(
-            kind="restart", step=step, last_step=last, size=float(sizes[0]), evidence=evidence,
-            what=f"the schedule starts again at step {step}", severity="error" if left.declared else "note",
-        )  # fmt: skip
-        return
-    word = "falls behind" if sizes[0] < 0 else "runs ahead"
-    what = f"the scheduler {word} by {abs(sizes[0]):g} at step {step} and stays so"
-    once = sizes.tolist() == [-1.0] and updates and not has_scaler(timeline.view)  # a loss scaler does so as well
-    if once:
-        what += ": a call that was missed, or an update that was skipped"
-    if len(sizes) > 1:
-        what = f"the scheduler's position changes {len(sizes)} times, first by {sizes[0]:+g} at step {step}"
-    yield prices.BREAK * len(sizes), Deviation(
-        kind="lag" if sizes[0] < 0 else "lead", step=step, last_step=last, size=float(sizes[0]), evidence=evidence,
-        what=what, numbers={"steps": float(sizes[0])},
-        severity=("warning" if once else "error") if left.declared else ("note" if once or goes_back else "warning"),
-    )  # fmt: skip
-
-
-def at_lap_ends(rows: Observed, places: list[int]) -> bool:
-    """Whether all these rows begin an epoch, or are the last of one."""
-    epoch = rows.axes.get("epoch", rows.axes.get("lap"))
-    if epoch is None:
+def built_for_the_run(claim: Claim, rows: Observed, tied: Tied) -> bool:
+    """Whether a schedule that was read off its beginning ends where the run does, or as is planned."""
+    x, fit = rows.axes[tied.axis], tied.schedule
+    if not isinstance(fit, Fit) or not np.isfinite(fit.end) or len(x) < 2:
         return False
-    every = len(places) > epoch[places[-1]] - epoch[places[0]]  # none is left out
-    return bool(every) and all(
-        (p > 0 and epoch[p] != epoch[p - 1]) or (p + 1 < len(epoch) and epoch[p + 1] != epoch[p]) for p in places
-    )
+    cadence = float(np.median(np.diff(x)))
+    ends_with_it = abs(fit.end - x[-1]) <= cadence + 1
+    return bool(ends_with_it or any(abs(fit.end - total) <= 1.5 for total in claim.totals if tied.axis == "step"))
 
 
 def away_told(
@@ -254,12 +177,18 @@ def away_told(
     """Inside a session the rate is multiplied, set to a value, or stands still."""
     place, expected = change.place, left.tied.on(rows)
     step, last = int(rows.step[place]), int(rows.step[place + change.rows - 1])
-    evidence = _evidence(timeline, rows, left, [place])
+    evidence = evidence_of(timeline, rows, left, [place])
     severity = "error" if left.declared else "warning"
+    if change.how == "ramp":
+        return prices.BREAK, Deviation(
+            kind="restart" if expected[place] > 0 and rows.rate[place] < WARMED_AGAIN * expected[place] else "jump",
+            step=step, last_step=last, evidence=evidence, what=_warms_up_again(rows, change), severity="warning",
+        )  # fmt: skip
     if change.how == "level" and _held_still(rows, expected, change):
         to_the_end = place + change.rows == len(rows)
-        if not left.declared and claim.family is None and claim.min_lr is None:
-            severity = "note"
+        high = change.size > USUAL * float(rows.rate.max())
+        if not left.declared and claim.min_lr is None and not (high and built_for_the_run(claim, rows, left.tied)):
+            severity = "note"  # a floor that nobody declares
         return prices.BREAK, Deviation(
             kind="frozen" if to_the_end else "jump", step=step, last_step=last, evidence=evidence,
             what=f"the rate stands still at {change.size:.6g} from step {step} on",
@@ -273,6 +202,11 @@ def away_told(
         numbers={"observed": now, "expected": should, "factor": now / should if should > 0 else None},
         severity=severity,  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def _warms_up_again(rows: Observed, change: CounterChange) -> str:
+    first, last = change.place, change.place + change.rows - 1
+    return f"the rate warms up again from step {rows.step[first]} to step {rows.step[last]}, and goes on as before"
 
 
 def _held_still(rows: Observed, expected: Floats, change: CounterChange) -> bool:
