@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from analyzer.clocks.rate_axes import axes_of
+from analyzer.clocks.rate_axes import axes_of, with_whole_epochs
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Series
 from analyzer.precision import half_width
@@ -115,6 +115,8 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
     size = _updates_per_step(timeline, kept)
     counted = size is not None or timeline.step_axis.unit not in ("row", "call", "place")
     placed = axes_of(timeline, series, kept.step, size or 1.0)
+    if timeline.step_axis.unit == "place":
+        placed = replace(placed, axes=with_whole_epochs(placed.axes, kept.rate, kept.tolerance))
     kept = replace(kept, axes=placed.axes, counted=counted, sized=size is not None or "step" not in placed.axes)
     if not placed.unsure:
         return kept

@@ -30,6 +30,8 @@ PARTS = ("share",)
 MICRO = ("micro-batch",)
 INSIDE_A_WINDOW = 1.0  # updates: a row of a micro-batch shows the rate before or after the update of its window
 MOST_PLANNED = 4  # readings of the plan that are tried where the log shows no epoch
+FEWEST_OF_AN_EPOCH, FEWEST_ENDS = 8, 2  # rows; ends of epochs that have to tell the same
+MOST_OF_THEM = 0.6  # of the ends: a warmup that ends there, or a break, tells another number
 SHARES_OF = (100, 1000, 10_000)  # an epoch's share times these, rounded, is an axis (MAE's and its relatives' events)
 
 
@@ -82,6 +84,35 @@ def axes_of(timeline: Timeline, series: Series, step: Ints, per_step: float) -> 
     if axis.unit == "micro-batch" and axis.per_update:
         return Placed(axes=axes | _windows(timeline, at, axis.per_update), unsure=INSIDE_A_WINDOW)
     return Placed(axes=axes | _micro_batches(timeline, axes["step"]))
+
+
+def with_whole_epochs(axes: dict[str, Floats], rate: Floats, tolerance: Floats) -> dict[str, Floats]:
+    """Steps made of places, with the rows behind each epoch's last printed place that the rates tell.
+
+    Where every tenth place is printed an epoch may be nine longer than its last one; a rate that moves smoothly moves
+    over its end by as much more as there are steps.
+    """
+    x, epoch = axes.get("step"), axes.get("epoch")
+    if x is None or epoch is None or len(x) < FEWEST_OF_AN_EPOCH:
+        return axes
+    passed, moved, laps = np.diff(x), np.diff(rate), np.diff(epoch)
+    inside = (laps[:-2] == 0) & (laps[2:] == 0) & (laps[1:-1] == 1) & (passed[:-2] > 0) & (passed[2:] > 0)
+    at = np.flatnonzero(inside) + 1
+    if len(at) < FEWEST_ENDS:
+        return axes
+    pace = 0.5 * (moved[at - 1] / passed[at - 1] + moved[at + 1] / passed[at + 1])
+    known_to = 4 * tolerance[at] / np.maximum(np.abs(pace), 1e-300)  # four rounded rates
+    with np.errstate(all="ignore"):
+        more = moved[at] / pace - passed[at]
+    cadence = float(np.median(passed))
+    good = np.isfinite(more) & (known_to < cadence)
+    if np.count_nonzero(good) < FEWEST_ENDS:
+        return axes
+    further = float(np.round(np.median(more[good])))
+    together = np.abs(more[good] - further) <= known_to[good] + 0.5
+    if not 0 < further < cadence or np.mean(together) < MOST_OF_THEM:
+        return axes
+    return {**axes, "step": x + further * (epoch - epoch[0])}
 
 
 def _of_epochs(timeline: Timeline, epoch: Floats) -> dict[str, Floats]:

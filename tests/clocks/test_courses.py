@@ -73,7 +73,7 @@ def test_what_only_looks_broken_is_silent(rates: Floats, digits: int) -> None:
 
 def again(schedule: Schedule, at: int, width: int = 30) -> Floats:
     """A warmup by which the schedule is multiplied from one step on."""
-    return schedule(STEPS) * np.where(STEPS < at, 1.0, np.minimum(1.0, (STEPS - at + 1) / width))
+    return schedule(STEPS) * np.where(at > STEPS, 1.0, np.minimum(1.0, (STEPS - at + 1) / width))
 
 
 LONGER = Schedule(family="cosine", peak=1e-3, warmup=40, total=600)

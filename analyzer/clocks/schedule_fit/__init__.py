@@ -9,20 +9,24 @@ only if it passes through the interval of every row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from analyzer.clocks.schedule_fit.cycles import restarts, three_phases, zigzag
-from analyzer.clocks.schedule_fit.falls import constants, falls
+from analyzer.clocks.schedule_fit.falls import constants, falls, rising_again
 from analyzer.clocks.schedule_fit.fit import Fit, Rise, agrees, named
 from analyzer.clocks.schedule_fit.lines import line_through
 from analyzer.clocks.schedule_fit.parts import Parts
 from analyzer.clocks.schedule_fit.speeds import by_speed
 from analyzer.clocks.schedule_fit.stairs import stairs
-from analyzer.model import Floats
+from analyzer.model import Floats, Ints
 
-__all__ = ["Fit", "Rise", "agrees", "identified", "identify", "line_through", "named"]
+__all__ = ["Fit", "Rise", "agrees", "identified", "identify", "line_through", "named", "rising_again", "through_all"]
 
+EXCHANGES = 3  # times that rows are chosen
+HELD_AT = 40  # rows that are added each time
+MISSED_BY_A_LITTLE = 0.2  # of the rows: a curve that misses more is another
 MOST_OF_A_FAMILY = 8  # fits that are told, with other tops, floors and ends
 FAMILY_FITS: dict[str, Callable[..., Iterator[Fit]]] = {
     "constant": constants,
@@ -60,6 +64,32 @@ def identify(
         peaks, floors: values that are likely for the top and the bottom (declared ones).
     """
     return next(identified(x, y, tolerance, families=families, peaks=peaks, floors=floors, power=power), None)
+
+
+def through_all(
+    x: Floats, y: Floats, tolerance: Floats, chosen: Ints, **likely: Any
+) -> Iterator[Fit]:
+    """All schedules that pass through every row, read off some of them.
+
+    Where one misses a few of the others these are looked at as well: a curve is held where it is furthest off.
+
+    Args:
+        chosen: places of the rows that are looked at first, ascending.
+        likely: as for ``identified``.
+    """
+    for _ in range(EXCHANGES):
+        nearest, found = x[:0] < 0, False
+        for fit in identified(x[chosen], y[chosen], tolerance[chosen], **likely):
+            missed = ~agrees(fit, x, y, tolerance)
+            if not missed.any():
+                found = True
+                yield fit
+            elif not len(nearest) or missed.sum() < nearest.sum():
+                nearest = missed
+        if found or not 0 < nearest.sum() <= MISSED_BY_A_LITTLE * len(x):
+            return
+        places = np.flatnonzero(nearest)
+        chosen = np.union1d(chosen, places[np.linspace(0, len(places) - 1, HELD_AT).astype(np.int64)])
 
 
 def identified(

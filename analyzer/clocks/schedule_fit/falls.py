@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from analyzer.clocks.schedule_families.conventions import decay_shape
@@ -159,6 +160,16 @@ def _falling(
         clamp=clamp,
         parameters=parameters,
     )
+
+
+def rising_again(fit: Fit) -> Fit:
+    """A cosine that goes on past its end (torch, transformers), where the rows do not show it."""
+
+    def value(at: Floats) -> Floats:
+        r = np.maximum((at - fit.start) / max(fit.end - fit.start, 1e-12), 0.0)
+        return fit.floor + (fit.peak - fit.floor) * decay_shape("cosine", r)
+
+    return replace(fit, clamp=False, value=value)
 
 
 def _refined(

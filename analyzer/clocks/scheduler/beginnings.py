@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -11,7 +12,8 @@ from msgspec.structs import replace
 
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_fit import Fit, agrees, identified
+from analyzer.clocks.schedule_fit import agrees, identified, rising_again, through_all
+from analyzer.clocks.schedule_fit.fit import thinned
 from analyzer.clocks.scheduler.breaks import CounterChange
 from analyzer.clocks.scheduler.courses import RateCourse, course_of, put_together
 from analyzer.clocks.scheduler.tied import Tied, stated
@@ -79,20 +81,19 @@ def read_off(claim: Claim, rows: Observed) -> Iterator[Tied]:
         course, begins = course_of(rows, axis)
         whole = list(put_together(course, begins))
         for one in (*whole, *_beginning(claim, course)):
-            thin = one.thin()
             told: Counter[str] = Counter()
-            for fit in _fits(claim, thin):
-                if told[fit.family] < OF_A_FAMILY and agrees(fit, one.x, one.y, one.tolerance).all():
+            for fit in through_all(one.x, one.y, one.tolerance, thinned(len(one)), **_likely(claim)):
+                if told[fit.family] < OF_A_FAMILY:
                     told[fit.family] += 1
                     yield Tied(schedule=fit, axis=axis, unit=axis)
+                    if fit.family == "cosine" and fit.end > one.x[-1]:  # what lies behind its end was not seen
+                        yield Tied(schedule=rising_again(fit), axis=axis, unit=axis)
 
 
-def _fits(claim: Claim, course: RateCourse) -> Iterator[Fit]:
-    return identified(
-        course.x, course.y, course.tolerance,
-        families=(claim.family,) if claim.family not in (None, "plateau") else None,
-        peaks=stated(claim.base_lr), floors=stated(claim.min_lr),
-    )  # fmt: skip
+def _likely(claim: Claim) -> dict[str, Any]:
+    """What a declaration says of a schedule that is read off the rows."""
+    families = (claim.family,) if claim.family not in (None, "plateau") else None
+    return {"families": families, "peaks": stated(claim.base_lr), "floors": stated(claim.min_lr)}
 
 
 def _beginning(claim: Claim, course: RateCourse) -> Iterator[RateCourse]:
@@ -101,7 +102,8 @@ def _beginning(claim: Claim, course: RateCourse) -> Iterator[RateCourse]:
     one_life = course.only(slice(0, int(falls[0]) + 1 if len(falls) else None)).thin()
 
     def explained(count: int) -> bool:
-        return next(_fits(claim, one_life.only(slice(0, count))), None) is not None
+        part = one_life.only(slice(0, count))
+        return next(identified(part.x, part.y, part.tolerance, **_likely(claim)), None) is not None
 
     low, high = max(FEWEST_BEFORE, len(one_life) // 8), len(one_life)
     known = high > low and explained(low)

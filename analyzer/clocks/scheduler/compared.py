@@ -10,7 +10,7 @@ from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim, finite_number, first_number
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_families.conventions import USUAL_FLOORS
-from analyzer.clocks.schedule_fit import Fit, agrees, identified
+from analyzer.clocks.schedule_fit import Fit, agrees, identified, through_all
 from analyzer.clocks.scheduler.drops import drops_compared
 from analyzer.clocks.scheduler.explanations import (
     Explanation,
@@ -119,14 +119,12 @@ def whole_fits(claim: Claim, rows: Observed, sample: Observed, axis: str) -> Ite
     x = rows.axes[axis]
     wanted: tuple[tuple[str, ...] | None, ...] = ((claim.family,), None) if claim.family else (None,)
     for families in wanted:
-        fits = identified(
-            sample.axes[axis], sample.rate, sample.tolerance,
+        fits = through_all(
+            x, rows.rate, rows.tolerance, np.searchsorted(rows.index, sample.index),
             families=families, peaks=stated(claim.base_lr), floors=stated(claim.min_lr),
             power=finite_number(claim.params.get("power")),
         )  # fmt: skip
-        for fit in fits:
-            if agrees(fit, x, rows.rate, rows.tolerance).all() and not _only_at_joins(rows, fit):
-                yield fit
+        yield from (fit for fit in fits if not _only_at_joins(rows, fit))
     drops = next(identified(x, rows.rate, rows.tolerance, families=("step",)), None)
     if drops is not None and agrees(drops, x, rows.rate, rows.tolerance).all():
         yield drops  # drops are placed by every row, not by some of them
