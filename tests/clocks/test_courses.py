@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analyzer.clocks.rate_axes import with_whole_epochs
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Floats
 from tests.clocks.schedule_runs import timeline_of
@@ -95,3 +96,21 @@ JOINS = [
 def test_a_schedule_that_goes_on_otherwise(rates: Floats, cut: int | None, kinds: set[str]) -> None:
     (clock,) = timeline_of(np.arange(1, 401), rates, {}, digits=6, cut=cut).schedulers
     assert {one.kind for one in clock.deviations if one.severity != "note"} == kinds
+
+
+@pytest.mark.parametrize(("every", "further"), [(10, 3), (5, 2), (1, 0)])
+def test_rates_tell_how_long_an_epoch_of_printed_places_is(every: int, further: int) -> None:
+    place = np.arange(every, 94, every)
+    epoch = np.repeat(np.arange(6.0), len(place))
+    step = epoch * (90 + further) + np.tile(place, 6)
+    printed = epoch * place[-1] + np.tile(place, 6)
+    rate = COSINE(step * 0.6)
+    axes = with_whole_epochs({"step": printed, "epoch": epoch}, rate, np.full(len(rate), 1e-10))
+    assert axes["step"].tolist() == (step if further else printed).tolist()
+
+
+def test_a_rate_that_drops_at_every_epoch_tells_no_length() -> None:
+    place, epoch = np.tile(np.arange(10, 94, 10), 6), np.repeat(np.arange(6.0), 9)
+    printed = epoch * 90 + place
+    axes = with_whole_epochs({"step": printed, "epoch": epoch}, 0.5**epoch, np.full(54, 1e-9))
+    assert axes["step"].tolist() == printed.tolist()

@@ -99,7 +99,8 @@ def _likely(claim: Claim) -> dict[str, Any]:
 def _beginning(claim: Claim, course: RateCourse) -> Iterator[RateCourse]:
     """The most rows from the first on that one schedule explains, with more rows than it has parameters."""
     falls = np.flatnonzero(np.diff(course.x) <= 0)
-    one_life = course.only(slice(0, int(falls[0]) + 1 if len(falls) else None)).thin()
+    one_life = course.only(slice(0, int(falls[0]) + 1 if len(falls) else None))
+    one_life = one_life.only(thinned(len(one_life)))
 
     def explained(count: int) -> bool:
         part = one_life.only(slice(0, count))

@@ -27,6 +27,8 @@ MOST_TRIED = 8  # courses that are handed on, those with the fewest breaks left 
 FEWEST_OVER = 4  # rows that two lives have in common, where a counter goes back
 CHOSEN = (10.0, 2.0, 5.0, 4.0, 3.0, 8.0, 100.0, 20.0, 16.0, 32.0)  # factors people choose, and their inverses
 NEAR_A_FACTOR = 0.05  # relative; so far the pace between two rows leaves it open
+LONGEST = 2000  # rows that are put together, spread evenly, and so many on either side of a break
+BESIDE = 12
 SHORT = 2  # rows that are off by themselves
 SHIFTS = 4000  # counters at which a second life is laid over the first
 
@@ -52,10 +54,6 @@ class RateCourse(Struct, frozen=True, kw_only=True, eq=False):
         order = first[np.argsort(x[first], kind="stable")]
         y, tolerance = np.concatenate([self.y, other.y]), np.concatenate([self.tolerance, other.tolerance])
         return RateCourse(x=x[order], y=y[order], tolerance=tolerance[order])
-
-    def thin(self) -> RateCourse:
-        """A few hundred rows, spread evenly."""
-        return self.only(thinned(len(self)))
 
 
 def course_of(rows: Observed, axis: str) -> tuple[RateCourse, Ints]:
@@ -92,6 +90,11 @@ def put_together(course: RateCourse, begins: Ints) -> Iterator[RateCourse]:
     if not len(found) or len(found) > 4 * MOST_BREAKS:
         found = found[:0]
     places = distinct(np.concatenate([found[:MOST_BREAKS], begins[:MOST_BREAKS]]))
+    if len(course) > LONGEST:
+        near = (places[:, None] + np.arange(-BESIDE, BESIDE + 1)).ravel()
+        evenly = np.linspace(0, len(course) - 1, LONGEST).astype(np.int64)
+        kept = distinct(np.clip(np.concatenate([near, evenly]), 0, len(course) - 1))
+        course, places = course.only(kept), np.searchsorted(kept, places)
     tried = [one for one in _undone(course, places.tolist()) if len(one) >= FEWEST_ROWS]
     left = [len(breaks_of(one)) for one in tried]
     order = sorted(range(len(tried)), key=lambda k: (left[k], -len(tried[k])))
@@ -142,7 +145,7 @@ def _laid_over(head: RateCourse, tail: RateCourse) -> float | None:
     back = float(tail.x[0] - head.x[0])
     if back <= 0:
         return None
-    behind = tail.thin()
+    behind = tail.only(thinned(len(tail)))
     shifts = -distinct(np.round(np.linspace(1.0, back, SHIFTS)))
     at = behind.x[None, :] + shifts[:, None]
     beyond = at > head.x[-1]

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.schedule_fit import FAMILY_FITS, Fit, agrees, identified, identify
+from analyzer.clocks.schedule_fit import FAMILY_FITS, Fit, agrees, identified, identify, through_all
+from analyzer.clocks.schedule_fit.fit import thinned
 from analyzer.clocks.schedule_fit.lines import slopes_through
 from analyzer.clocks.scheduler.breaks import kept_until
 from analyzer.clocks.scheduler.compared import mismatches
@@ -118,10 +119,9 @@ def _undeclared(claim: Claim, rows: Observed) -> Iterator[tuple[Tied, int, float
         head = course.only(slice(0, place))
         if len(head) < FEWEST_OF_EACH or (np.diff(head.x) <= 0).any():
             continue
-        thin = head.thin()
-        for fit in identified(thin.x, thin.y, thin.tolerance, families=tuple(sorted(ending() & FAMILY_FITS.keys()))):
-            if agrees(fit, head.x, head.y, head.tolerance).all():
-                yield Tied(schedule=fit, axis="step", unit="step"), place, 0.0
+        families = tuple(sorted(ending() & FAMILY_FITS.keys()))
+        for fit in through_all(head.x, head.y, head.tolerance, thinned(len(head)), families=families):
+            yield Tied(schedule=fit, axis="step", unit="step"), place, 0.0
 
 
 def _rest(claim: Claim, rest: Observed, tied: Tied) -> Anew | None:
