@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.config.sidecars import is_sidecar
-from analyzer.peek import Peek
+from analyzer.readers import Peek
 from analyzer.walking import Folder, Log, listed, natural
 
 # Folders that a logger makes inside a run's folder; they do not name a run.

@@ -81,6 +81,7 @@ class Source(Struct, frozen=True, kw_only=True):
     host: str | None = None
     pid: int | None = None
     records: int = 0  # records or rows read
+    a_row: str = "row"  # what one of them is called where no line of a text is meant
     step_column: str | None = None  # which column became `Series.step` (None: the format has a step of its own)
     # what `Series.step` counts: "step" updates, "batch" those of the loader, "place" those in epochs whose length no
     # line tells, "redraw" the states of a progress bar

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import fnmatch
 import os
 import re
@@ -15,8 +16,7 @@ from analyzer.accidents import told
 from analyzer.config.own_lines import OwnLine, lines_for
 from analyzer.config.sidecars import is_sidecar
 from analyzer.model import Problem
-from analyzer.peek import Peek, peek
-from analyzer.readers import Reader, all_readers, reader_for
+from analyzer.readers import Peek, Reader, all_readers, markdown_table, reader_for, suffixes
 from analyzer.readers.text_file import COMPRESSED_SUFFIXES, plain_head, plain_suffix, why_not_text
 from analyzer.regular_files import opened
 from analyzer.remote import NotReachable
@@ -24,11 +24,7 @@ from analyzer.remote import NotReachable
 HEAD_BYTES = 4096
 PEEK_BYTES = 1 << 16  # of an event file whose first bytes hold no step
 LARGE_TABLE_BYTES = 64 << 20  # a log of this size has millions of rows; most tables of this size are data sets
-PAGES = (".md", ".markdown")  # most are prose: one that holds no log is not worth a word
-LOG_SUFFIXES = {
-    "", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".txt", ".out", ".err", ".wandb", ".db", ".sqlite",
-    ".sqlite3", ".dat", ".stdout", ".stderr", ".rout", *PAGES,
-}
+TEXT_SUFFIXES = {"", ".log", ".txt", ".out", ".err", ".stdout", ".stderr", ".rout"}  # of any program's output
 NEVER_LOGS = re.compile(
     r"(?i)^(readme(?!\.m)|license|licence|copying|notice|authors|makefile|dockerfile|requirements.*\.txt|merges\.txt"
     r"|(vocab|tokenizer|tokenizer_config|special_tokens_map|added_tokens|generation_config|preprocessor_config"
@@ -191,7 +187,8 @@ def could_be_log(name: str) -> bool:
     stem, suffix = os.path.splitext(name)
     if suffix.lower() in COMPRESSED_SUFFIXES:
         suffix = os.path.splitext(stem)[1]
-    return suffix.lower() in LOG_SUFFIXES or suffix[1:].isdecimal()  # train.log.1, job.12345
+    suffix = suffix.lower()
+    return suffix in TEXT_SUFFIXES or suffix in suffixes() or suffix[1:].isdecimal()  # train.log.1, job.12345
 
 
 def _look(path: Path, problems: list[Problem], left: list[Problem], own: tuple[OwnLine, ...] = ()) -> Log | None:
@@ -206,16 +203,16 @@ def _look(path: Path, problems: list[Problem], left: list[Problem], own: tuple[O
             if own_lines.takes(path, head, lines):
                 return Log(path=path, reader=own_lines.NAME, size=size, lines=lines)
         reader: Reader | None = reader_for(path, head)
-        seen = Peek() if reader is None else peek(reader.name, head)
+        seen = Peek() if reader is None else _peek(reader, head)
         if reader is None:
-            if plain_suffix(path) not in PAGES:
+            if plain_suffix(path) not in markdown_table.SUFFIXES:  # most are prose, and not worth a word
                 left.append(Problem(source=str(path), kind="left-alone", message=_why_no_log(path, head)))
             return None
     except Exception as error:
         problems.append(unreadable_path(path, error))
         return None
     if reader.name == "tfevents" and not seen.first_step and size > len(head):
-        seen = _peek_further(path, head, seen)
+        seen = _peek_further(reader, path, head, seen)
     if reader.name == "csv" and size > LARGE_TABLE_BYTES and seen.first_step is None:
         message = f"a table of {size >> 20} MB whose first rows count no steps or epochs: taken for data, not read"
         problems.append(Problem(source=str(path), kind="unreadable", message=message))
@@ -236,10 +233,17 @@ def _why_no_log(path: Path, head: bytes) -> str:
     return "text in which no line tells of training; `analyzer formats --explain FILE` shows its lines"
 
 
-def _peek_further(path: Path, head: bytes, seen: Peek) -> Peek:
+def _peek(reader: Reader, head: bytes) -> Peek:
+    try:
+        return reader.peek(head)
+    except (ValueError, IndexError, OverflowError, csv.Error):
+        return Peek()
+
+
+def _peek_further(reader: Reader, path: Path, head: bytes, seen: Peek) -> Peek:
     """The first steps of an event file that begins with long texts: hyperparameters, a configuration."""
     with contextlib.suppress(OSError), opened(path) as stream:
-        return peek("tfevents", stream.read(PEEK_BYTES)) if len(head) == HEAD_BYTES else seen
+        return _peek(reader, stream.read(PEEK_BYTES)) if len(head) == HEAD_BYTES else seen
     return seen
 
 

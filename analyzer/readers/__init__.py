@@ -29,6 +29,22 @@ class Reading(Struct, frozen=True, kw_only=True, eq=False):
     runs: tuple[Reading, ...] = ()  # for stores that hold many runs in one file (a database): one Reading per run
 
 
+class Peek(Struct, frozen=True, kw_only=True):
+    """What the head of a log says: where its steps begin, how far apart they lie, its first tag; None for not known.
+
+    Enough to tell a run that starts afresh from one that goes on, without reading either.
+    """
+
+    first_step: float | None = None
+    cadence: float | None = None
+    first_tag: str | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the log begins where no run starts: behind its first step of logging."""
+        return self.first_step is not None and self.first_step > max(1.0, self.cadence or 1.0)
+
+
 class Reader(Struct, frozen=True, kw_only=True):
     """A format: how it is recognised, how it is read, and what its conventions are taken to be."""
 
@@ -42,6 +58,8 @@ class Reader(Struct, frozen=True, kw_only=True):
     learning_rate: str  # the rate used for the update of this row, or the next one's
     also_reads: Callable[[Path], Iterable[Path]] = lambda path: ()  # files beside the log that it opens or looks for
     parse: Callable[[bytes, str], Reading] | None = None  # text formats: bytes and the name that messages show
+    suffixes: tuple[str, ...] = ()  # that names of its logs may have beside those that any text may have
+    peek: Callable[[bytes], Peek] = lambda head: Peek()  # into the first bytes; ValueError where they are damaged
     priority: int = 0  # the highest priority that recognises a file reads it; generic readers are below 0
 
 
@@ -62,6 +80,12 @@ def own_readers() -> tuple[Reader, ...]:
         if isinstance(reader, Reader):
             found.append(reader)
     return tuple(found)
+
+
+@cache
+def suffixes() -> frozenset[str]:
+    """What the names of logs end in, as the readers say: ``.csv``; compressed files have another behind it."""
+    return frozenset(suffix for reader in all_readers() for suffix in reader.suffixes)
 
 
 def extension_problems() -> list[str]:

@@ -20,7 +20,7 @@ from analyzer.readers.columns.entries import column_of_values, columns_of_entrie
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.csv_table.dialects import dialect_of as dialect_of_table
-from analyzer.readers.json_lines import ENTRIES_SEEN, dialect_of, first_keys
+from analyzer.readers.json_dialects import ENTRIES_SEEN, dialect_of, first_keys
 from analyzer.readers.json_objects import table_of_list
 from analyzer.readers.json_salvage import salvage
 from analyzer.readers.json_tables import Table, prefix_of, tables_in, tells_of_training
@@ -288,11 +288,12 @@ def recognises(path: Path, head: bytes) -> bool:
 READER = Reader(
     name="json",
     title="JSON documents",
+    suffixes=(".json",),
     recognises=recognises,
     read=read,
     parse=parse,
-    recognised_by="a `.json` list of entries, TensorBoard's JSON download, or an object of lists of numbers (a Keras "
-    "`History` dumped), with the keys of a log",
+    recognised_by="a `.json` list of entries, TensorBoard's JSON download, or an object of lists of numbers (Keras's "
+    "`History`), with the keys of a log",
     step="as in JSON lines; an object of lists without a step is counted in epochs (Keras) or rows",
     epoch="the key `epoch`; a Keras History counts epochs from 0",
     learning_rate="as logged",

@@ -180,6 +180,7 @@ def recognises(path: Path, head: bytes) -> bool:
 READER = Reader(
     name="markdown-table",
     title="Tables in text",
+    suffixes=SUFFIXES,
     recognises=recognises,
     read=read,
     parse=parse,

@@ -127,6 +127,7 @@ def _recognises(path: Path, head: bytes) -> bool:
 READER = Reader(
     name="mlflow-database",
     title="MLflow database (SQLite)",
+    suffixes=(".db", ".sqlite", ".sqlite3"),
     recognises=_recognises,
     read=read,
     also_reads=write_ahead_logs,

@@ -107,6 +107,7 @@ def _recognises(path: Path, head: bytes) -> bool:
 READER = Reader(
     name="trackio",
     title="Trackio projects (SQLite)",
+    suffixes=(".db",),
     recognises=_recognises,
     read=read,
     also_reads=write_ahead_logs,

@@ -91,7 +91,7 @@ def _reading(name: str, history: _History, problems: Sequence[Problem]) -> Readi
         history.rows,
         dialect=DIALECT,
         problems=problems,
-        source=Source(path=name, format="trainer-state"),
+        source=Source(path=name, format="trainer-state", a_row="entry"),
         facts=facts_of(history, name),
         judge=False,
     )

@@ -189,6 +189,7 @@ def _run(message: bytes, source: Source) -> Source:
 READER = Reader(
     name="wandb-run",
     title="W&B run files",
+    suffixes=(".wandb",),
     recognises=lambda path, head: head.startswith(MAGIC),
     read=read,
     recognised_by="`:W&B` in the first bytes (`wandb/run-*/run-*.wandb`)",

@@ -17,7 +17,6 @@ from analyzer.renderers.wording import (
     number,
     place_of,
     reconstruction,
-    row_word,
 )
 
 ROWS_SHOWN = 8  # of the evidence; a finding should need fewer
@@ -91,7 +90,7 @@ def _table(one: RunReport, evidence: tuple[Row, ...], width: int) -> Iterator[st
     rows = evidence if len(evidence) <= ROWS_SHOWN else (*evidence[:half], *evidence[1 - half :])
     formats = {source.path: source for source in one.run.sources}
     first = formats.get(evidence[0].source)
-    word = "line" if first is not None and first.line_numbers else row_word(first.format if first else "")
+    word = "row" if first is None else "line" if first.line_numbers else first.a_row
     short = short_names({row.source for row in evidence})
     cells = [(word, "step", "tag", "value")]
     cells += [(str(r.row), "" if r.step is None else str(r.step), visible(r.tag), number(r.value)) for r in rows]

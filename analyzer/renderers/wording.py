@@ -90,12 +90,7 @@ def place_of(run: Run, row: Row) -> str:
     path = visible(row.source)
     if source is None or source.line_numbers:
         return f"{path}:{row.row}"
-    return f"{path} {row_word(source.format)} {row.row}"
-
-
-def row_word(source_format: str) -> str:
-    """What a row number counts in a format."""
-    return {"tfevents": "record", "trainer-state": "entry"}.get(source_format, "row")
+    return f"{path} {source.a_row} {row.row}"
 
 
 def steps_of(finding: Finding) -> str:

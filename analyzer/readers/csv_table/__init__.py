@@ -23,6 +23,7 @@ from analyzer.readers.csv_table.cells import (
     split_row,
     unique_names,
 )
+from analyzer.readers.csv_table.peeking import peek
 from analyzer.readers.csv_table.rows import parse_text
 from analyzer.readers.csv_table.shape import HEAD
 from analyzer.readers.text_file import (
@@ -135,6 +136,8 @@ def looks_like_a_log_table(lines: Sequence[str]) -> bool:
 READER = Reader(
     name="csv",
     title="CSV tables",
+    suffixes=(".csv", ".tsv", ".dat"),
+    peek=peek,
     recognises=recognises,
     read=read,
     parse=parse,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analyzer.readers import Reader, Reading
+from analyzer.readers import Peek, Reader, Reading
 from analyzer.readers.tfevents.heads import PADDING, header_length
 
 
@@ -21,6 +21,13 @@ def read(path: Path) -> Reading:
     from analyzer.readers.tfevents import file
 
     return file.read(path)
+
+
+def peek(head: bytes) -> Peek:
+    """Where the steps of an event file begin."""
+    from analyzer.readers.tfevents import peeking
+
+    return peeking.peek(head)
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -34,6 +41,7 @@ def recognises(path: Path, head: bytes) -> bool:
 READER = Reader(
     name="tfevents",
     title="TensorBoard event files",
+    peek=peek,
     recognises=recognises,
     read=read,
     recognised_by="`tfevents` in the file name, or a first record whose length has the right checksum",

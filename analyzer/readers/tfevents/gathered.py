@@ -204,6 +204,7 @@ class Gathered:
             host=origin.host,
             pid=origin.pid,
             records=self.records,
+            a_row="record",
             framework=framework_of(
                 self.writer, [one.tag for one in series], self.plugins, [tag for _, tag in self.texts], self.name
             ),
