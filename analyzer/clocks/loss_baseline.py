@@ -98,10 +98,6 @@ class LossBaseline(Struct, frozen=True, kw_only=True, eq=False):
     running_mean: bool = False  # `value` holds the batch losses behind a logged running mean
     events: LossEvents = LossEvents()  # what happens to the loss, each place under one name
 
-    def band(self, units: float) -> tuple[Floats, Floats]:
-        """Lower and upper end of so many noise units around the level, at every row of the series, shape (n,) each."""
-        return self.level - units * self.scale, self.level + units * self.scale
-
     def step(self, position: int) -> int:
         """Step of the row at a position of the judged curve."""
         return int(self.series.step[self.rows[position]])

@@ -67,9 +67,11 @@ def _fresh_weights(loss: LossBaseline, timeline: Timeline) -> JoinChange | None:
     value = loss.value
     if loss.joins or len(loss.learning_rate_moves) or validation is None or len(value) < 12 or len(validation) < 8:
         return None
+    first, ahead = float(value[: max(1, len(value) // 50)].max()), value[:-1]
+    if np.sum((first > 1.5 * ahead) & (np.diff(value) >= START_AGAIN * (first - ahead))) > 1:
+        return None  # trials or folds, each with weights of its own
     level = np.array([np.median(value[max(0, i - 5) : i]) for i in _largest_rises(value)])
     for position, before in zip(_largest_rises(value), level.tolist(), strict=True):
-        first = float(value[: max(1, len(value) // 50)].max())
         back = (value[position] - before) / (first - before) if first > 1.5 * before else 0.0
         later = value[position + 1 : position + 1 + SLOW_ROWS]
         if position < 5 or back < START_AGAIN or len(later) < SLOW_ROWS or later.min() < 1.1 * before:

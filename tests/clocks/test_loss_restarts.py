@@ -41,3 +41,16 @@ def test_other_low_rows_are_none(tmp_path: Path, seed: int, share: float) -> Non
     step, loss = means(seed, 10, 120, 0.05)
     loss[40] *= share  # a batch that was easy, a window that was short: step 410 would give a share of 0.024
     assert "divided" not in kinds(tmp_path, step, loss)
+
+
+@pytest.mark.parametrize(("trials", "told"), [(2, True), (5, False)])
+def test_weights_that_start_over_once_and_in_every_trial(tmp_path: Path, trials: int, told: bool) -> None:
+    """Training and validation loss at their first values again: a lost checkpoint once, else trials or folds."""
+    rows = []
+    for step in range(1, 15 * trials + 1):
+        loss = 0.4 + 0.8 * 0.75 ** ((step - 1) % 15)
+        rows.append(f"{step},{loss:.4f},{1.05 * loss:.4f}\n")
+    (tmp_path / "log.csv").write_text("step,train_loss,val_loss\n" + "".join(rows))
+    found = timeline_of(tmp_path).loss
+    assert found is not None
+    assert ("fresh" in {change.kind for change in found.events.joins}) is told

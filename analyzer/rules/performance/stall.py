@@ -10,7 +10,8 @@ Why it matters
 
 When it is silent
     Pauses that come back (evaluation, checkpoints), that hold rows of other tags (a validation), the first rows of
-    a session (compilation), and the pause between two sessions.
+    a session (compilation), and the pause between two sessions. Where the learning rate leaves its way behind the
+    pause, another process went on, and it is a note.
 
 What to do
     Compare with the job's own output at that time. If the process was restarted there, the log does not show it:
@@ -43,7 +44,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
     for at in _stalls(wall):
         if not _others_wrote(timeline, wall, int(at)):
-            yield _stalled(timeline, wall, int(at), "warning")
+            yield _stalled(timeline, wall, int(at), "note" if _restarted(timeline, wall, int(at)) else "warning")
     sessions = timeline.session_map.slices(wall.series)
     for join in timeline.joins:
         rows = sessions[join.after]
@@ -70,6 +71,15 @@ def _stalls(wall: WallClock) -> Ints:
     others = np.sort(inside)[: -STALLS_AT_MOST]
     least = max(SPACINGS * usual, SECONDS, OTHER_PAUSES * float(others[-1]))
     return np.flatnonzero(counted & ~early & (passed >= least))
+
+
+def _restarted(timeline: Timeline, wall: WallClock, at: int) -> bool:
+    """Whether the learning rate leaves its way at the row behind a pause: another process went on."""
+    loss = timeline.loss
+    if loss is None:
+        return False
+    low, high = wall.series.step[at], wall.series.step[at + 1]
+    return any(low < loss.step(place) <= high for place in loss.learning_rate_moves.tolist() if place < len(loss.rows))
 
 
 def _others_wrote(timeline: Timeline, wall: WallClock, at: int) -> bool:
