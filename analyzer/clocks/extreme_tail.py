@@ -112,9 +112,10 @@ class Tail:
         self.log_odds = self.families.log_odds[:, None] + np.log(odds / odds.sum())
         quantile = self.families.quantile
         self.scale = 2 * self.sigma / (quantile[:, _HIGH] - quantile[:, _LOW])
-        ordered = np.argsort(values)
-        self.highest = ordered[: -2 * ENDS : -1]
-        points, counts = _grouped(values[ordered])
+        most = min(2 * ENDS, len(values))
+        highest = np.argpartition(values, len(values) - most)[len(values) - most :]
+        self.highest = highest[np.argsort(-values[highest])]
+        points, counts = _grouped(np.sort(values))
         self.log_likelihood = np.einsum("p,pfw->fw", counts, self._log_density(points))
 
     def chance_of_maximum(self, x: float, *, of: int, without: Ints | None = None, events: int | None = None) -> float:

@@ -84,12 +84,14 @@ def epoch_starts(timeline: Timeline, series: Series, rows: Ints) -> NDArray[np.b
     whole = np.floor(labels.value)
     if not np.array_equal(whole, labels.value):
         return None  # fractions: no framework that writes them logs a running mean
-    key, wanted = (_place(labels), _place(series)[rows])
-    order = np.argsort(key, kind="stable")
-    at = np.minimum(np.searchsorted(key[order], wanted), len(key) - 1)
-    same = key[order][at] == wanted
+    key, wanted, in_order = _place(labels), _place(series)[rows], whole
+    if np.any(np.diff(key) < 0):
+        order = np.argsort(key, kind="stable")
+        key, in_order = key[order], whole[order]
+    at = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+    same = key[at] == wanted
     if same.mean() > 0.9:
-        epoch = whole[order][at]
+        epoch = in_order[at]
     else:
         if np.any(np.diff(labels.step) < 0):
             return None

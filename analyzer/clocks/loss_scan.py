@@ -33,7 +33,7 @@ DESCENT = 1.0  # standard errors of what a descent may hide of a rise: noise bes
 ASKED = 2.5  # standard errors below which no chance is small
 MOST_CHANGES = 12
 AHEAD = 4  # changes that are taken out before they are given up, in a curve whose noise they could make
-LONG, AHEAD_LONG = 5000, 2  # rows from which one change makes no noise, and both edges of a stretch are enough
+LONG, HALF_SURE = 5000, 0.1  # rows from which one change makes no noise, unless it is one of the edges of a stretch
 ALIKE = 0.6  # of the larger of a rise and the fall behind it that the smaller is at least, if one undoes the other
 ENOUGH = 5000  # windows of one length tell its scale
 
@@ -101,7 +101,7 @@ class Scan:
                     Change(row=row, length=self.lengths[k], rise=rise, units=z / float(noise.error[k]), p_value=chance)
                     for (row, k, rise, z), chance in zip(found, chances, strict=True)
                 ]
-            elif len(found) - len(kept) >= (AHEAD if self.n < LONG else AHEAD_LONG):
+            elif len(found) - len(kept) >= (AHEAD if self.n < LONG or chances[-1] < HALF_SURE else 1):
                 break
         return _merged(sorted(kept, key=lambda change: change.row))
 
