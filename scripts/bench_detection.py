@@ -104,11 +104,11 @@ def _walk(rng: np.random.Generator, n: int) -> Floats:
     return np.asarray(np.cumsum(rng.standard_normal(n)) / np.sqrt(n))
 
 
-def chances_of_a_change(results: Results, runs: int) -> None:
+def chances_of_a_change(results: Results, runs: int, first: int) -> None:
     """P-values of the scan of levels on sound noise without a descent: the smallest at which it would tell a change."""
     for noise, make in FLAT.items():
         for seed in range(runs):
-            rng = np.random.default_rng(4_000_000 + seed)
+            rng = np.random.default_rng(4_000_000 + first + seed)
             scan = Scan(0.05 * make(rng, int(np.exp(rng.uniform(np.log(200), np.log(6000))))), floor=1e-3)
             scan.changes(P_LEVEL)
             results.p_values[noise].append(scan.least)
@@ -167,32 +167,32 @@ def faults() -> Iterable[Fault]:
         yield Fault("overfitting", f"+{100 * rise:.0f} %", "LOS006", plant)
 
 
-def audit_faulty(results: Results, which: range, runs: int, rows: tuple[int, int]) -> None:
+def audit_faulty(results: Results, which: range, runs: int, rows: tuple[int, int], first: int) -> None:
     every = list(faults())
     for title, size, codes, plant, note in (every[index] for index in which):
         for seed in range(runs):
-            rng = np.random.default_rng(1_000_000 + seed)
+            rng = np.random.default_rng(1_000_000 + first + seed)
             n = int(np.exp(rng.uniform(np.log(rows[0]), np.log(rows[1]))))
             noise = simulate.NOISES[seed % len(simulate.NOISES)]
             run = plant(simulate.healthy_run(rng, n=n, noise=noise, shape=_smooth(rng), logged="every step"), rng)
             told = codes_of(run, notes=note)
-            hit = any(code in codes and _near(run, first, last) for code, first, last, _ in told)
+            hit = any(code in codes and _near(run, begins, ends) for code, begins, ends, _ in told)
             results.recall[title][size].add(hit)
             results.recall[f"{title}; {noise}"][size].add(hit)
 
 
-def join_recall(results: Results, runs: int) -> None:
+def join_recall(results: Results, runs: int, first: int) -> None:
     """A level that differs at a join, 200 rows on either side: as the rule's own statistic at a known row."""
     for errors in (0.0, 3.0, 4.0, 6.0):
         for seed in range(4 * runs):
-            rng = np.random.default_rng(3_000_000 + seed)
+            rng = np.random.default_rng(3_000_000 + first + seed)
             noise = simulate.unit_noise(rng, simulate.NOISES[seed % len(simulate.NOISES)], 400)
             noise[200:] += errors * np.sqrt(2 / 200)
             told = level_at(Scan(0.05 * noise, floor=1e-3), 200, 0, 400)
             hit = told is not None and told.p_value <= P_JOIN
             results.recall["level at a join, 200 rows on either side, standard errors"][f"{errors:g}"].add(hit)
         for seed in range(runs):
-            rng = np.random.default_rng(3_500_000 + seed)
+            rng = np.random.default_rng(3_500_000 + first + seed)
             noise = simulate.unit_noise(rng, simulate.NOISES[seed % len(simulate.NOISES)], 400)
             noise[200:] += errors
             told = level_at(Scan(0.05 * noise, floor=1e-3), 200, 0, 400)
@@ -213,12 +213,12 @@ def _near(run: SimulatedRun, first: int | None, last: int | None) -> bool:
     return first - slack <= place <= max(first, last or first) + slack
 
 
-def compare_detectors(results: Results, runs: int, rows: tuple[int, int]) -> None:
+def compare_detectors(results: Results, runs: int, rows: tuple[int, int], first: int) -> None:
     """Share of faulty runs found against share of healthy runs with an alarm, at every threshold of every detector."""
     for subject, detectors in (("spikes", DETECTORS), ("levels", LEVEL_DETECTORS)):
         scores: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in detectors}
         for seed in range(runs):
-            rng = np.random.default_rng(2_000_000 + seed)
+            rng = np.random.default_rng(2_000_000 + first + seed)
             longest = min(rows[1], 3000) if subject == "levels" else rows[1]
             n = int(np.exp(rng.uniform(np.log(rows[0]), np.log(longest))))
             noise = simulate.NOISES[seed % len(simulate.NOISES)]
@@ -287,14 +287,14 @@ def run_part(options: argparse.Namespace, part: tuple[str, range]) -> Results:
     """One part of the benchmark: healthy runs of these seeds, or faults of these numbers."""
     results, (name, which) = Results(), part
     if name == "healthy":
-        audit_healthy(results, which, options.longest)
+        audit_healthy(results, range(which.start + options.seed, which.stop + options.seed), options.longest)
     elif name == "faulty":
-        audit_faulty(results, which, options.faulty, options.rows)
+        audit_faulty(results, which, options.faulty, options.rows, options.seed)
     elif name == "detectors":
-        compare_detectors(results, options.faulty * 5, options.rows)
+        compare_detectors(results, options.faulty * 5, options.rows, options.seed)
     else:
-        join_recall(results, options.faulty)
-        chances_of_a_change(results, max(options.runs // 10, 20))
+        join_recall(results, options.faulty, options.seed)
+        chances_of_a_change(results, max(options.runs // 10, 20), options.seed)
     return results
 
 
@@ -335,6 +335,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=2000, help="healthy runs (default 2000)")
     parser.add_argument("--faulty", type=int, default=200, help="runs for each fault and size (default 200)")
     parser.add_argument("--longest", type=int, default=200_000, help="rows of the longest healthy run")
+    parser.add_argument("--seed", type=int, default=0, help="first seed: others than those that thresholds were set on")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, runs of at most 5000 rows")
     parser.add_argument("--only", choices=("healthy", "faulty", "detectors", "chances"), help="one part")
