@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 ALARMS = 0.01  # of the healthy runs
@@ -62,19 +63,40 @@ FOUND = {
 }
 
 
-def share_of_shifts_found(errors: float, chance: float, rows: tuple[int, int] = (300, 3000), runs: int = 2000) -> float:
-    """Share of lasting shifts of so many standard errors found by whoever knows that the noise is white, its scale, and
-    that the loss does not descend, and only has to look for the place; with such a chance of an alarm in a sound run.
+def share_of_shifts_found(
+    errors: float,
+    chance: float,
+    *,
+    descends: bool = False,
+    correlation: float = 0.0,
+    lengths: tuple[int, ...] = (300, 800, 2000),
+    runs: int = 800,
+) -> float:
+    """Share of lasting shifts of so many standard errors of independent rows found by whoever knows the law of the
+    noise and only has to look for the place; with such a chance of an alarm in a sound run.
+
+    Args:
+        descends: whether the loss may descend by an unknown straight line; a real descent is less known than that.
+        correlation: of neighbouring rows in an autoregression that is known.
     """
     rng, found = np.random.default_rng(0), []
-    for n in np.exp(np.linspace(math.log(rows[0]), math.log(rows[1]), 4)).astype(int).tolist():
-        row, places = n // 2, np.arange(n // 20, n - n // 20)
-        scale = np.sqrt(places * (n - places) / n)
-        noise = rng.standard_normal((runs, n))
-        highest = []
-        for shift in (0.0, errors * math.sqrt(1 / row + 1 / (n - row))):
-            total = np.cumsum(noise + shift * (np.arange(n) >= row), axis=1)
-            before, after = total[:, places - 1] / places, (total[:, -1:] - total[:, places - 1]) / (n - places)
-            highest.append(np.abs((after - before) * scale).max(axis=1))
-        found.append(float(np.mean(highest[1] > np.quantile(highest[0], 1 - chance))))
+    for n in lengths:
+        row, places, t = n // 2, np.linspace(n // 20, n - n // 20, 150).astype(int), np.arange(n)
+        shapes = _whitened(np.vstack([t >= places[:, None], [t >= row]]).astype(np.float64), correlation)
+        others = _whitened(np.vstack([np.ones(n), t])[: 2 if descends else 1], correlation)
+        unknown = np.linalg.qr(others.T)[0]
+        shapes -= (shapes @ unknown) @ unknown.T
+        shapes, planted = shapes[:-1], shapes[-1]
+        shapes /= np.linalg.norm(shapes, axis=1, keepdims=True)
+        sound = rng.standard_normal((runs, n)) @ shapes.T
+        shift = errors * math.sqrt(1 / row + 1 / (n - row)) * (shapes @ planted)
+        threshold = np.quantile(np.abs(sound).max(axis=1), 1 - chance)
+        found.append(float(np.mean(np.abs(sound + shift).max(axis=1) > threshold)))
     return float(np.mean(found))
+
+
+def _whitened(rows: NDArray[np.float64], correlation: float) -> NDArray[np.float64]:
+    """Rows, shape (k, n), as they are where each value's part that the one before tells is taken out."""
+    rest = rows.copy()
+    rest[:, 1:] = (rows[:, 1:] - correlation * rows[:, :-1]) / math.sqrt(1 - correlation**2)
+    return rest
