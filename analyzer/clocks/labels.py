@@ -24,6 +24,7 @@ from analyzer.timeline import Timeline
 VALIDATION_EPOCH = re.compile(r"^(?:val|valid|validation|eval|test)[/_]epoch(?:_idx|_num)?$", re.I)
 FRACTION_BY_ANOTHER_NAME = re.compile(r"^(?:train[/_])?updates?$", re.I)
 """fairseq's ``update`` is the epoch plus the share of its batches that are done."""
+MADE_OF_LABELS = ("step of the run", "place in the epoch")  # as readers name the columns that they derive
 FAR = np.iinfo(np.int64).max // 4
 EXACT = 4e-13
 """Relative rounding of a fraction computed in double precision and written in full."""
@@ -92,6 +93,13 @@ def relabelled_steps(labels: Labels, before: int, after: int) -> tuple[NDArray[n
     first, second = mine[first], theirs[second]
     differ = np.abs(labels.value[first] - labels.value[second]) > labels.half[first] + labels.half[second]
     return first[differ], second[differ], len(steps)
+
+
+def made_of_labels(timeline: Timeline) -> bool:
+    """Whether the step of the training rows was made of a label and a place: it falls where the label does."""
+    axes = {timeline.run.sources[index].step_axis for index in timeline.view.sources}
+    place = timeline.roles.first("epoch") is not None and bool(axes & {"batch", "place", "samples"})
+    return place and timeline.step_axis.column in MADE_OF_LABELS
 
 
 def rows_of_validation(timeline: Timeline, series: Series) -> NDArray[np.bool_]:

@@ -91,6 +91,7 @@ def _repeated(timeline: Timeline, view: View, series: Series) -> Ints:
     """Indices of rows that repeat the step of the row before them, in their session and file, with the same tags."""
     session = timeline.session_map.of(series)
     same = (np.diff(series.step) == 0) & (np.diff(session) == 0) & (np.diff(series.source) == 0)
+    same &= series.step[1:] != NO_STEP
     twice = np.flatnonzero(same) + 1
     twice = twice[_of_one_kind(view, series, twice - 1, twice)]
     twice = twice[_of_one_epoch(view, series, twice - 1, twice)]

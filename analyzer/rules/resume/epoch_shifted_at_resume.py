@@ -3,8 +3,9 @@
 What it checks
     The labels of the session after a join are laid over the epoch clock of the session before it. A shift that is a
     whole number of epochs, while the steps go on, means that the counter of epochs was restored wrongly. Steps that
-    both sessions logged under different labels are reported too, and a fractional label that falls and is back in line
-    behind the epoch's end: it counted the batches since the resume.
+    both sessions logged under different labels are reported too, and so are labels that begin again in a log whose
+    steps are made of them, and a fractional label that falls and is back in line behind the epoch's end: it counted
+    the batches since the resume.
 
 Why it matters
     Loading `epoch + 1` from a checkpoint inside an epoch skips the rest of it, or renames it; loading `epoch` from a
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.epoch_rows import relabelled_epochs
-from analyzer.clocks.labels import relabelled_steps
+from analyzer.clocks.labels import made_of_labels, relabelled_steps
 from analyzer.clocks.session_map import Join
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
@@ -48,10 +49,12 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if not timeline.joins:
         yield Unchecked(reason="the log shows one session")
         return
+    fell = [join for join in timeline.joins if join.step == "reset" and made_of_labels(timeline)]
+    yield from (_began_again(join) for join in fell)
     if clock is None or clock.labels is None:
         yield Unchecked(reason="no epoch labels with steps in the log")
         return
-    told: set[int] = set()
+    told = {join.index for join in fell}
     for account in clock.accounts:
         labels = account.labels
         if account.rows_apart:
@@ -83,6 +86,20 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
                 if found is not None:
                     told.add(join.index)
                     yield found
+
+
+def _began_again(join: Join) -> Finding:
+    """Labels that begin again while the loss goes on, in a log whose steps are made of them."""
+    return Finding(
+        severity="warning",
+        message=f"the epochs begin again ({join.how_known}) while the training goes on from where it was: place "
+        f"{join.last_step_before} of the run is followed by {join.first_step_after}, counted by epoch and batch",
+        tag=join.tag,
+        first_step=join.first_step_after,
+        numbers={"last_step_before": join.last_step_before, "rows": join.overlap},
+        evidence=join.evidence,
+        join=join.index,
+    )
 
 
 def _counted_from_the_resume(clock: EpochClock) -> Iterator[Finding]:
@@ -146,6 +163,14 @@ def _life(first: int, last: int, moved: int = 0) -> list[tuple[int, int]]:
     return [(step, (step - 1) // 40 + moved) for step in range(first, last + 1)]
 
 
+def _printed(done: int) -> str:
+    return "".join(
+        f"epoch {epoch} batch {batch}/40 loss {falling_loss(done + 40 * epoch + batch):.5f}\n"
+        for epoch in range(5)
+        for batch in range(10, 41, 10)
+    )
+
+
 RULE = Rule(
     code="RES005",
     name="epoch-shifted-at-resume",
@@ -159,11 +184,20 @@ RULE = Rule(
     ),
     bad=(
         Example(
+            title="printed epochs that begin again with the weights of the last",
+            files=lambda: {"train.log": _printed(0) + _printed(200)},
+        ),
+        Example(
             title="epoch + 1 is loaded inside an epoch",
             files=lambda: _two_lives(_life(1, 100), _life(101, 240, moved=1)),
         ),
     ),
     good=(
+        Example(
+            title="printed epochs of another run",
+            files=lambda: {"train.log": _printed(0) + _printed(0)},
+            why="the loss starts over as well",
+        ),
         Example(
             title="labels go on", files=lambda: _two_lives(_life(1, 100), _life(101, 240)), why="step and label agree"
         ),

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from analyzer.clocks.labels import made_of_labels
 from analyzer.clocks.session_map import Join
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
@@ -35,7 +36,7 @@ OWN_FOLDER = "give every run a directory of its own"
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     for join in timeline.joins:
-        if join.step == "reset":
+        if join.step == "reset" and not made_of_labels(timeline):
             yield _reset(join)
     for account in timeline.accounts:
         copied = [copies.join for copies in account.copies]
