@@ -177,6 +177,60 @@ def mlflow_export(folder: Path) -> None:
             )
 
 
+def ray(folder: Path) -> None:
+    """ray/tune/logger/json.py and csv.py, keys of ray/tune/result.py and RLlib's PPO: restored from a checkpoint behind
+    iteration 12. Nested keys are flat with `/` in the table, which leaves the configuration out."""
+    config = {"lr": 5e-05, "train_batch_size": 4000, "num_sgd_iter": 30, "env": "CartPole-v1"}
+    (folder / "params.json").write_text(json.dumps(config))
+    rows = []
+    for iteration in range(1, 21):
+        since = iteration if iteration <= 12 else iteration - 12
+        stats = {"cur_lr": 5e-05 * (1 - iteration / 100), "total_loss": loss(iteration), "entropy": 0.69}
+        rows.append(
+            {
+                "info": {"learner": {"default_policy": {"learner_stats": stats}}},
+                "episode_reward_mean": 20.0 + 2 * iteration,
+                "num_env_steps_sampled": 4000 * iteration,
+                "timesteps_total": 4000 * iteration,
+                "done": False,
+                "episodes_total": 100 * iteration,
+                "training_iteration": iteration,
+                "trial_id": "5f1a2_00000",
+                "timestamp": int(START) + 6 * iteration + (600 if iteration > 12 else 0),
+                "time_this_iter_s": 5.5,
+                "time_total_s": 5.5 * iteration,
+                "pid": 4711 if iteration <= 12 else 5822,
+                "hostname": "node",
+                "config": config,
+                "time_since_restore": 5.5 * since,
+                "iterations_since_restore": since,
+            }
+        )
+    (folder / "result.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    stats_of = "info/learner/default_policy/learner_stats"
+    flat = [
+        {f"{stats_of}/{key}": value for key, value in row.pop("info")["learner"]["default_policy"]["learner_stats"].items()}  # type: ignore[index, attr-defined]
+        | {key: value for key, value in row.items() if key != "config"}
+        for row in rows
+    ]
+    with (folder / "progress.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, list(flat[0]))
+        table.writeheader()
+        table.writerows(flat)
+
+
+def dvclive(folder: Path) -> None:
+    """dvclive/plots/metric.py: a table a metric; dvclive/live.py: the last of each in `metrics.json`, `params.yaml`."""
+    for name in ("train/loss", "train/lr"):
+        path = folder / "plots" / "metrics" / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = [loss(step + 1) if name == "train/loss" else 0.001 * 0.9**step for step in range(20)]
+        rows = [f"{step}\t{value}\n" for step, value in enumerate(values)]
+        path.write_text(f"step\t{name.rpartition('/')[2]}\n" + "".join(rows))
+    (folder / "metrics.json").write_text(json.dumps({"train": {"loss": loss(20), "lr": 0.001 * 0.9**19}, "step": 19}, indent=4))
+    (folder / "params.yaml").write_text("epochs: 20\nlr: 0.001\n")
+
+
 WRITERS: tuple[Callable[[Path], None], ...] = (
     deepspeed,
     ultralytics,
@@ -189,6 +243,8 @@ WRITERS: tuple[Callable[[Path], None], ...] = (
     chainer,
     tensorboard_download,
     mlflow_export,
+    ray,
+    dvclive,
 )
 
 

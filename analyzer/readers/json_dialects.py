@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analyzer.readers.columns import Column, Dialect
+from analyzer.readers.csv_table.dialects import ray
 
 ENTRIES_SEEN = 200  # whose keys tell the writer
 _STEPS_OF_FAIRSEQ = ("num_updates", "train_num_updates")
@@ -60,7 +61,7 @@ def dialect_of(keys: frozenset[str]) -> Dialect:
             tags={key: key.removesuffix("/mean") for key in keys if key.endswith("/mean")},
             ignored=tuple(key for key in keys if key.endswith(("/num", "/std"))),
         )
-    return next((dialect for known, dialect in DIALECTS if known <= keys), Dialect())
+    return ray(keys) or next((dialect for known, dialect in DIALECTS if known <= keys), Dialect())
 
 
 def first_keys(columns: Sequence[Column]) -> frozenset[str]:

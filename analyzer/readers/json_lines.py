@@ -249,7 +249,8 @@ READER = Reader(
     recognised_by="lines that are JSON objects with a step, an epoch, a loss or a learning rate (`.jsonl`, `.json`, "
     "`.txt`, `.log`, also `.gz`, `.zst`); Composer's `[BATCH][step=2]: {...}`",
     step="`iteration` of detectron2 (0-based), `step` of mmengine (1-based; validation rows carry the epoch), "
-    "`current_steps` of LLaMA-Factory, `global_step`, `step`, `iter`, ... of others",
+    "`current_steps` of LLaMA-Factory, `timesteps_total` of RLlib (samples), `global_step`, `step`, `iter`, ... of "
+    "others",
     epoch="the key `epoch`; DETR logs have nothing else to count by",
     learning_rate="detectron2 and mmengine: the rate that the update used",
     priority=-5,

@@ -34,6 +34,18 @@ def test_real_logs(file: str, tag: str, first: tuple[int, float, int]) -> None:
     assert len(points(reading, tag)) == 20
 
 
+@pytest.mark.parametrize(("rounds", "axis"), [
+    ([*range(40), *range(40, 80)], "step"),  # `xgb_model=` or `init_model=`, and the numbering goes on
+    ([*range(40), *range(40)], "step"),  # it begins again: the rounds stay as they were printed
+])  # fmt: skip
+def test_continued_runs_keep_their_numbers(rounds: list[int], axis: str) -> None:
+    lines = [f"[{number}]\ttrain-logloss:{0.7 - 0.005 * row:.5f}\n" for row, number in enumerate(rounds)]
+    reading = parse("".join(lines).encode(), "train.log")
+    (series,) = reading.series
+    assert series.step.tolist() == rounds and series.row.tolist() == list(range(1, 81))
+    assert reading.source.step_axis == axis
+
+
 def test_cut_at_every_byte() -> None:
     data = (FOLDER / "xgboost.log").read_bytes()[:400]
     whole = {(one.tag, row): value for one in parse(data + b"\n", "x").series

@@ -41,6 +41,9 @@ READ = [
     ("written/keras/stdout.txt", "stdout", "keras", "epoch", "epoch", 5, ("epoch", 1, 1, 2)),
     ("written/keras/history.json", "json", "keras", None, "epoch", 5, ("loss", 0, 1.6141, 0)),
     ("written/chainer/log", "json", "chainer", "iteration", "step", 5, ("epoch", 8, 1, 0)),
+    ("written/ray/progress.csv", "csv", "ray", "timesteps_total", "samples", 20, ("training_iteration", 4000, 1, 2)),
+    ("written/ray/result.json", "json-lines", "ray", "timesteps_total", "samples", 20, ("training_iteration", 4000, 1, 1)),
+    ("written/dvclive/plots/metrics/train/lr.tsv", "csv", "dvclive", "step", "call", 20, ("lr", 0, 0.001, 2)),
     ("written/tensorboard-download/run-train-tag-loss.csv", "csv", "tensorboard", "Step", "step", 40, ("loss", 1, 2.52, 2)),
     ("written/tensorboard-download/run-train-tag-loss.json", "json", "tensorboard", "Step", "step", 40, ("loss", 1, 2.52, 0)),
 ]  # fmt: skip
@@ -91,7 +94,7 @@ def test_runs_of_an_export_are_told_apart() -> None:
 def test_tables_hold_what_pandas_reads(file: str) -> None:
     import pandas as pd
 
-    frame = pd.read_csv(FORMATS / file, dtype=str)  # as text: some versions round the last digit of a number
+    frame = pd.read_csv(FORMATS / file, dtype=str, sep="\t" if file.endswith(".tsv") else ",")  # as text: some versions round the last digit of a number
     frame.columns = [str(name).strip() for name in frame.columns]
     _, reading = read(file)
     for series in reading.series:

@@ -32,6 +32,7 @@ _AXES: tuple[tuple[Counts, str, bool], ...] = (
         _PREFIX + r"(?:step|steps|current_steps?|train_steps?|training_steps?|step_num|num_steps|total_steps?)$",
         False,
     ),
+    ("call", r"^training_iteration$", False),  # of Ray Tune: calls of `report`
     (
         "step",
         _PREFIX + r"(?:iteration|iter|itr|n_iter|niter|iter_num|iter_no|num_iter|iteration_num|total_iter)s?$",
@@ -45,7 +46,8 @@ _AXES: tuple[tuple[Counts, str, bool], ...] = (
     (
         "samples",
         _PREFIX
-        + r"(?:total_timesteps|num_timesteps|total_?env_?steps|env_steps?|frames|total_frames|timesteps|total/steps)$",
+        + r"(?:total_timesteps|timesteps_total|num_env_steps_sampled(?:_lifetime)?|num_timesteps"
+        + r"|total_?env_?steps|env_steps?|frames|total_frames|timesteps|total/steps)$",
         True,
     ),
     ("step", r"^(?:batch|batch_idx|batch_index|batch_num|minibatch|mini_batch|i)$", True),

@@ -144,8 +144,8 @@ READER = Reader(
     recognised_by="`.csv`, `.tsv` (also `.gz`, `.zst`); `.txt` and `.log` files that begin with a header naming a step "
     "or epoch column",
     step="the column that counts updates: `global_step`, `step`, `iteration`, `num_updates`, ...; else samples or "
-    "tokens; else W&B's `_step` (a counter of log calls), the epoch, or the row. DeepSpeed and Stable-Baselines3 count "
-    "samples",
+    "tokens; else W&B's `_step` (a counter of log calls), the epoch, or the row. DeepSpeed, Stable-Baselines3 and "
+    "RLlib (`timesteps_total`) count samples, Ray Tune's `training_iteration` and DVCLive's `step` calls",
     epoch="the column `epoch`: 0-based in Keras, Lightning and timm, 1-based in Ultralytics; a series beside a step",
     learning_rate="as logged: Lightning's monitor and nanoGPT the rate that the update used, Keras and timm that of "
     "the finished epoch, DeepSpeed the next one's",

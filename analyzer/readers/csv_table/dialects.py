@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from analyzer.readers.columns import Dialect
@@ -54,14 +54,32 @@ def _wandb_chart(header: Sequence[str], file_name: str) -> Dialect:
     return Dialect(framework="wandb", exported=True, tags=tags, ignored=ignored)
 
 
+def ray(keys: Collection[str]) -> Dialect | None:
+    """Results of Ray Tune and RLlib (ray/tune/result.py), an iteration a row: the steps of the environments count.
+
+    An iteration is a call of `report`, with any number of updates in it. The configuration stands in every row.
+    """
+    if not _OF_RAY.issubset(keys):
+        return None
+    return Dialect(
+        framework="ray",
+        step_columns=("timesteps_total", "num_env_steps_sampled_lifetime", "num_env_steps_sampled"),
+        wall_column="timestamp",
+        elapsed_columns=("time_total_s", "time_since_restore", "time_this_iter_s"),
+        ignored=tuple(key for key in keys if key.startswith("config/")),
+    )
+
+
 def _of(framework: str, **known: object) -> Callable[[Sequence[str], str], Dialect]:
     return lambda header, file_name: Dialect(framework=framework, **known)  # type: ignore[arg-type]
 
 
+_OF_RAY = {"training_iteration", "time_this_iter_s", "time_since_restore", "iterations_since_restore"}
 _TIMES_OF_A_SERIES = {"timestamp", "time", "wall_time", "wall time", "relative_time", "date"}
 _Recognises = Callable[[set[str], list[str], str], bool]
-_DIALECTS: tuple[tuple[_Recognises, Callable[[Sequence[str], str], Dialect]], ...] = (
+_DIALECTS: tuple[tuple[_Recognises, Callable[[Sequence[str], str], Dialect | None]], ...] = (
     (lambda names, lower, file: lower == ["wall time", "step", "value"], _tensorboard_export),
+    (lambda names, lower, file: names >= _OF_RAY, lambda header, file: ray([name.strip() for name in header])),
     (lambda names, lower, file: any(name.endswith("__MIN") for name in names), _wandb_chart),
     (  # Neptune's download of a series, and others that name their tag by the file only
         lambda names, lower, file: {"step", "value"} <= set(lower) <= {"step", "value", *_TIMES_OF_A_SERIES},
