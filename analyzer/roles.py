@@ -49,7 +49,8 @@ class Roles(Struct, frozen=True, kw_only=True):
 
 
 _VALIDATION = (
-    r"(?:^|[/_. -])(?:val?|valid|validation|eval|evaluation|test|dev|holdout|heldout|predict|cv)(?:[/_. -]|$|(?=loss))"
+    r"(?:^|[/_. -])(?:val?|valid|validation|eval|evaluation|test|dev|holdout|heldout|predict|cv)"
+    r"(?:[/_. -]|$|(?=loss|deviance))"
 )
 # Tried in this order; the first that fits decides.
 _PATTERNS: tuple[tuple[Role, str], ...] = (
@@ -114,7 +115,11 @@ _NOT_LOSS = re.compile(
     re.I,
 )
 # the loss of programs that call it an error, where nothing in the log is called a loss
-_ERROR = re.compile(r"^(?:(?:train(?:ing)?|current|mean|average)[ _])?err(?:or)?$", re.I)
+_ERROR = re.compile(
+    r"^(?:(?:train(?:ing)?|current|mean|average)[ _])?(?:err(?:or)?|r?mse|mae|mean[ _]squared[ _]error)"
+    r"(?: (?:for|of) .{1,60})?$",
+    re.I,
+)
 _WORDS_OF_A_MEAN = re.compile(r"(?:^|[_ ])(?:train(?:ing)?|average|avg|mean)(?=[_ ])", re.I)
 _EPOCH_MEAN = re.compile(
     r"(?:^|[/_. -])epoch[_ -]|[_ -]epoch(?:$|/)|(?:avg|mean|average)[_ -]?(?:train[_ -]?)?loss"

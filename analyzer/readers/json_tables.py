@@ -30,7 +30,10 @@ PLAIN_KEYS = frozenset({
     "training_history", "train_history", "stats", "curves", "losses",
 })  # fmt: skip
 _THE_VALUES = re.compile(r"^(?:values?|y|scalars?|data|metric)$", re.I)
-_NUMBERED = re.compile(r"^(?:(?P<name>epochs?|steps?|iter(?:ation)?s?|rounds?)[ _:-]*+)?(?P<number>\d{1,15})$", re.I)
+_NUMBERED = re.compile(
+    r"^(?:(?P<name>epochs?|ep|episodes?|steps?|iter(?:ation)?s?|rounds?)[ _:-]*+)?(?P<number>\d{1,15})$", re.I
+)
+OF_REWARDS = re.compile(r"rew|return|score|epsilon", re.I)  # of entries whose ``ep`` is an episode
 
 
 class Table(Struct, frozen=True, kw_only=True):
@@ -138,10 +141,17 @@ def _keyed_entries(mapping: Mapping[str, Any]) -> list[Mapping[str, Any]] | None
     found = [_NUMBERED.match(str(key)) for key in mapping]
     if len(found) < 2 or not all(found) or not all(isinstance(value, Mapping) for value in mapping.values()):
         return None
+    of_rewards = any(OF_REWARDS.search(key) for value in mapping.values() for key in value)
     return [
-        {one["name"].lower().rstrip("s"): int(one["number"]), **value} if one and one["name"] else value
+        {_counter(one["name"], of_rewards=of_rewards): int(one["number"]), **value} if one and one["name"] else value
         for one, value in zip(found, mapping.values(), strict=True)
     ]
+
+
+def _counter(name: str, *, of_rewards: bool = False) -> str:
+    """What the word in front of a numbered key counts; an ``ep`` is an episode where rewards are told of it."""
+    name = name.lower().rstrip("s")
+    return name if name != "ep" else "episode" if of_rewards else "epoch"
 
 
 def _keyed_cells(mapping: Mapping[str, Any]) -> list[Any] | None:
@@ -202,7 +212,7 @@ def tells_of_training(text: str) -> bool:
         if bracket in ("[", "{") and bracket:
             numbered = _NUMBERED.match(key) if key and bracket == "{" else None
             if numbered:
-                entry = {(numbered["name"] or "step").lower()}
+                entry = {_counter(numbered["name"] or "step")}
             path.append(None if numbered else key)
             key, counted = None, []
         elif bracket and path:

@@ -15,8 +15,8 @@ from analyzer.readers import Reading
 from analyzer.readers.columns import Column, ColumnAxis, Dialect
 from analyzer.readers.columns.long_table import pivot, split_phases
 from analyzer.readers.columns.places import PLACE, may_be_a_place, places_of
+from analyzer.readers.columns.places_of_totals import with_totals_apart
 from analyzer.readers.columns.step_axis import choose_axis, gaps_look_random, names_an_axis, whole_steps
-from analyzer.readers.columns.totals import without_totals
 from analyzer.readers.columns.wall_time import wall_times
 from analyzer.roles import role_of_tag
 
@@ -54,7 +54,8 @@ def interpret(
         judge: refuse tables that are no training log.
     """
     rows = len(row_numbers)
-    columns = without_totals(columns)
+    columns, of_totals = with_totals_apart(columns, source.path)
+    facts = (*facts, *of_totals)
     runs = pivot(columns, rows)
     if len(runs) == 1:
         _, table, own = runs[0]

@@ -10,6 +10,7 @@ import numpy as np
 
 from analyzer.model import Floats
 from analyzer.readers.columns import Column
+from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.columns.wall_time import seconds_of_stamp
 from analyzer.written_numbers import DECIMAL, number_written
 
@@ -101,7 +102,12 @@ def unique_names(cells: Sequence[str]) -> tuple[str, ...]:
         count = seen.get(name, 0)
         seen[name] = count + 1
         names.append(f"{name}.{count}" if count and name else name)
-    return tuple(names)
+    if any(map(names_an_axis, names)):
+        return tuple(names)
+    from analyzer.readers.stdout.languages import name_in_english  # many words, for headers that name no counter
+
+    english = [name_in_english(name) for name in names]
+    return tuple(english if len(set(english)) == len(set(names)) and any(map(names_an_axis, english)) else names)
 
 
 def looks_like_header(cells: Sequence[str]) -> bool:

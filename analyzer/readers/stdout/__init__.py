@@ -49,9 +49,10 @@ def recognises(path: Path, head: bytes) -> bool:
         return False
     if MLPERF in start:
         return True  # a program that says from its first line on whose log it is; its numbers may come late
+    from analyzer.readers.stdout.languages import in_english
     from analyzer.readers.stdout.reading import tells_of_training  # many patterns, compiled for these files only
 
-    if tells_of_training(lines_of(decode(start))):
+    if tells_of_training(lines_of(in_english(decode(start)))):
         return True
     if len(head) < 4096 or plain_suffix(path) not in (".log", ".txt", ".out", ".stdout"):
         return False
@@ -62,7 +63,7 @@ def recognises(path: Path, head: bytes) -> bool:
         return False
     if compressed(more):
         more = unpack(more, "", most=BYTES_LOOKED_AT).data
-    return tells_of_training(lines_of(decode(more)))
+    return tells_of_training(lines_of(in_english(decode(more))))
 
 
 READER = Reader(

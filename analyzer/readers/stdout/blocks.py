@@ -6,12 +6,19 @@ import re
 from typing import Any
 
 from analyzer.readers.stdout.counters import Entry, counters_of
-from analyzer.readers.stdout.general import of_one_phase
+from analyzer.readers.stdout.general import of_one_phase, prefixed
 from analyzer.readers.stdout.values import tells, values_of
 
 WORDS_BESIDE_A_COUNTER = 2  # of a headline; more of them are a sentence
 LINES_OF_A_BLOCK = 40  # below a headline; what stands further down is another matter
 _LETTERS = re.compile(r"[A-Za-z]{2,}+")
+# an epoch: the label is that of the lines above
+_CLOSES = re.compile(r"\b(?:complete|finish|done|ended|end of|after|took)", re.I)
+_PHASE_ALONE = re.compile(
+    r"\W{0,12}(valid(?:ation)?|val|eval(?:uation)?|test(?:ing)?|dev)"
+    r"(?: (?:error|results?|metrics|set|set results?|performance))?\W{0,12}",
+    re.I,
+)
 # batches of a phase of its own: Test: [ 10/196]
 _PLACE_OF_ANOTHER = re.compile(r"\[\s{0,6}\d{1,9}/\d{1,9}\s{0,2}[\](]|%\|")
 
@@ -25,23 +32,35 @@ class OpenBlock:
     def __init__(self) -> None:
         self.counters: Entry = {}
         self.lines = 0
+        self.phase = ""  # other than training, that stood alone; of the lines below it that count nothing
         self.heading: Any = None  # the label of an epoch that stood alone, until a line of numbers has another
 
-    def open(self, counters: Entry, *, alone: bool = True) -> None:
+    def open(self, counters: Entry, *, alone: bool = True, closes: bool = False) -> None:
         """Begin below another counter; a step that stands alone stays inside the epoch that stood above it."""
+        self.phase = ""
         if "epoch" in counters:
-            self.heading = counters["epoch"] if alone else None
+            self.heading = counters["epoch"] if alone and not closes else None
         outer: Entry = {name: self.counters[name] for name in ("epoch", "epochs") if name in self.counters}
         self.counters, self.lines = (counters if "epoch" in counters else {**outer, **counters}), 0
+
+    def see_phase(self, text: str) -> None:
+        """Take note of a line without a number that names a phase, as ``Test Error:`` does; others end it."""
+        found = _PHASE_ALONE.fullmatch(text)
+        self.phase = found[1] if found else ""
 
     def entry_of(self, text: str) -> Entry | None:
         """What a line without a counter says; None where it says nothing, or no counter stands above it."""
         counters, rest = counters_of(text)
         if counters and not values_of(rest):
             if _stands_alone(rest):
-                self.open(counters)
+                self.open(counters, closes=_CLOSES.search(text) is not None)
             return None
         self.lines += 1
+        if counters:
+            self.phase = ""
+        elif self.phase and self.counters:
+            values = values_of(text)
+            return {**self.counters, **prefixed(values, self.phase)} if any(map(tells, values)) else None
         if not self.counters or self.lines > LINES_OF_A_BLOCK or _PLACE_OF_ANOTHER.search(rest):
             return None
         values = values_of(rest)

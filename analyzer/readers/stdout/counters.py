@@ -36,7 +36,7 @@ _COUNTER = re.compile(
     r"(?P<sep>\s{0,4}(?:#[:=]?|[:=]#?|\.(?=\s)|\.\.\.|->)\s{0,8}|\s{0,8})"
     r"(?P<open>[\[(]{0,1})\s{0,6}(?P<at>\d{1,3}(?:,\d{3}){1,4}(?!\d|,\d)|\d{1,15})(?P<fraction>\.\d{1,15})?"
     r"(?P<rounded>[KMB](?!\w))?(?:st|nd|rd|th)?"
-    r"(?:\s{0,6}(?:/|of|out of)\s{0,6}(?P<of>\d{1,15}))?\s{0,6}[\])]{0,1}"
+    r"(?:\s{0,6}(?:/|of|out of)\s{0,6}(?P<of>\d{1,3}(?:,\d{3}){1,4}(?!\d|,\d)|\d{1,15}))?\s{0,6}[\])]{0,1}"
     r"(?:\s{0,2}(?:\[\s{0,8}(?P<batch>\d{1,15})\s{0,6}/\s{0,6}(?P<batches>\d{1,15})\s{0,6}\]"
     r"|\(\s{0,8}(?P<batch_>\d{1,15})\s{0,6}/\s{0,6}(?P<batches_>\d{1,15})\s{0,6}\)))?"
     r"(?![\w%]|\.(?=\S)|/s|[eE:]\d|\s{0,2}(?:m?s|secs?|seconds?|min|minutes?|hours?)\b)",
@@ -60,6 +60,8 @@ _EPOCH_AND_BATCH = re.compile(r"^\[\s{0,6}(?P<epoch>\d{1,9}),\s{0,9}(?P<batch>\d
 _RANGE = re.compile(r"\b(?:mini)?batch\[\s{0,9}\d{1,15}\s?-\s{0,9}(?P<batch>\d{1,15})[,\]]", re.I)
 # Epoch: 0:12, loss
 _LABEL_AND_PLACE = re.compile(r"\bepoch[es]?:?\s(?P<epoch>\d{1,9}):(?P<batch>\d{1,15})(?=[,;\s])", re.I)
+# E3 S100 | total 2.3
+_BY_LETTERS = re.compile(r"\W{0,3}E(?P<epoch>\d{1,6})[\s/|:,.-]{0,3}[SBI](?P<batch>\d{1,9})(?=[\]\s|:,])", re.I)
 _SHAPES = (_PAIR_OF_BRACKETS, _SAMPLES, _EPOCH_AND_BATCH, _AT_THE_END, _LABEL_AND_PLACE, _RANGE)
 # 8/210 (epoch 0.190), train_loss = 3.85; a date is none
 _AT_THE_START = re.compile(
@@ -71,11 +73,19 @@ _BEFORE_ITS_PLURAL = re.compile(
     re.I,
 )
 _FOLD = re.compile(
-    r"(?<![A-Za-z0-9_/.-])fold\s{0,3}[:=#]?\s{0,3}(?P<at>\d{1,4})(?:\s?(?:/|of)\s?\d{1,4})?(?![\w.%])", re.I
+    r"(?<![A-Za-z0-9_/.-])(?P<word>fold)\s{0,3}[:=#]?\s{0,3}(?P<at>\d{1,4})(?:\s?(?:/|of)\s?\d{1,4})?(?![\w.%])", re.I
+)
+# one of several trainings that a line begins with; what starts over there is another run
+_TRIAL = re.compile(
+    r"[^\w\n]{0,12}(?P<word>trial|run|seed|repeat|repetition|replicate|experiment|split)\s{0,3}[:=#]?\s{0,3}(?P<at>\d{1,9})"
+    r"(?:\s?(?:/|of)\s?\d{1,4})?(?![\w.%])",
+    re.I,
 )
 _OF_REWARDS = re.compile(r"rew|return|score|epsilon", re.I)  # in a line whose ``ep`` is an episode
 _A_NUMBER = re.compile(r"(?<![A-Za-z])\d")
 _PROGRESS = re.compile(r"\b(?:progress|epoch)\b\s{0,3}[:=]?\s{0,3}(?P<share>\d{1,3}(?:\.\d{1,9})?)\s?%", re.I)
+# in front of what is counted, and perhaps a word more: Total optimization steps = 3000
+_HOW_MANY = re.compile(r"(?<![A-Za-z])(?:total|max(?:imum)?|num(?:ber)?) [A-Za-z ]{1,40}$", re.I)
 LONGEST_HEAD = 120  # characters; a sentence that goes on longer is no headline
 _LAST_WORD = re.compile(r"[A-Za-z]{1,12}\s?$")
 _OF_A_SETTING = frozenset({
@@ -114,7 +124,7 @@ def counters_of(text: str) -> tuple[Entry, str]:
             continue
         found[name] = float(match["at"] + match["fraction"]) if match["fraction"] else _whole(match["at"])
         if match["of"]:
-            found[{"epoch": "epochs", "batch": "batches"}.get(name, "total")] = int(match["of"])
+            found[{"epoch": "epochs", "batch": "batches"}.get(name, "total")] = _whole(match["of"])
         if match["batch"] or match["batch_"]:
             found |= {
                 "batch": int(match["batch"] or match["batch_"]), "batches": int(match["batches"] or match["batches_"])
@@ -134,7 +144,7 @@ def _otherwise(found: Entry, line: str) -> tuple[Entry, str]:
     if place := _BEFORE_ITS_PLURAL.search(line):
         name = _counter_name(place["word"])
         told: Entry = {name: int(place["at"]), "batches" if name == "batch" else "total": int(place["of"])}
-    elif place := _AT_THE_START.match(line):
+    elif place := _AT_THE_START.match(line) or (None if found else _BY_LETTERS.match(line)):
         told = {name: int(number) for name, number in place.groupdict().items()}
     elif not found and "%" in line and (place := _PROGRESS.search(line)):
         told = {PROGRESS: float(place["share"])}
@@ -143,10 +153,12 @@ def _otherwise(found: Entry, line: str) -> tuple[Entry, str]:
     return {**found, **told}, f"{line[: place.start()]} | {line[place.end() :]}"
 
 
-def fold_of(text: str) -> tuple[int | None, str]:
-    """The fold of a cross-validation that a line names, and the line without it."""
-    found = _FOLD.search(text) if "old" in text or "OLD" in text else None
-    return (int(found["at"]), f"{text[: found.start()]}{text[found.end() :]}") if found else (None, text)
+def fold_of(text: str) -> tuple[str | None, str]:
+    """The fold of a cross-validation, or the trial that a line begins with, and the line without it."""
+    found = _FOLD.search(text) if "old" in text or "OLD" in text else _TRIAL.match(text)
+    if found is None:
+        return None, text
+    return f"{found['word'].lower()} {int(found['at'])}", f"{text[: found.start()]}{text[found.end() :]}"
 
 
 def head_of(text: str) -> str:
@@ -166,7 +178,12 @@ def _is_a_setting(text: str, match: re.Match[str]) -> bool:
     if match["word"].lower() == "epochs" and not match["of"] and not match["fraction"] and match["sep"].strip():
         return True
     before = _LAST_WORD.search(text, max(0, match.start() - 16), match.start())
-    return before is not None and before[0].rstrip().lower() in _OF_A_SETTING
+    if before is None:
+        return False
+    if before[0].rstrip().lower() in _OF_A_SETTING:
+        return True
+    assigned = match["word"][-1] in "sS" and match["sep"].strip() in ("=", ":")
+    return assigned and _HOW_MANY.search(text, 0, match.start()) is not None
 
 
 @lru_cache(maxsize=256)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator
 
-from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.columns.wall_time import seconds_of_stamp
 from analyzer.readers.stdout.blocks import OpenBlock
 from analyzer.readers.stdout.counters import (
@@ -19,17 +19,17 @@ from analyzer.readers.stdout.counters import (
     may_hold_a_bar,
 )
 from analyzer.readers.stdout.general import entry_of, may_tell, phase_of_a_bar, phase_of_a_line, rank_of, without_logger
-from analyzer.readers.stdout.languages import in_english
 from analyzer.readers.stdout.laps import HEADING
 from analyzer.readers.stdout.patterns import (
     ASSIGNED,
+    NUMBER,
     WALL,
     Entry,
-    number_of,
     pairs_of,
 )
 from analyzer.readers.stdout.places import BAR, BARS
-from analyzer.readers.stdout.programs import Patterns, begins_as_known
+from analyzer.readers.stdout.programs import BELOW_AN_EPOCH, Patterns, begins_as_known
+from analyzer.readers.stdout.records import BOX_EDGE, OPENING, Records, box_at, olmo_at, two_phases_at
 from analyzer.readers.stdout.shapes import Uncounted, rows_of_shapes
 from analyzer.readers.stdout.tables import Tables
 from analyzer.readers.text_file import Lines
@@ -43,6 +43,7 @@ _PART_OF_A_STAMP = re.compile(
     r"^(?:[A-Z]{4,8}\s[-|]\s)?\[?(?:(?:\d\d/\d\d(?:/\d{2,4})?|[A-Z][a-z]{2}\s{1,2}\d{1,2})(?:,?\s(?:-\s)?))?"
     r"\d\d?:\d\d[:.]\d\d(?:[.,]\d{1,6})?(?:\s?[AP]M)?\]?(?:\s-\s\d{1,3}:\d\d:\d\d)?[\s:|,-]{1,9}"
 )
+LONGEST_NAME_OF_A_PHASE = 60  # characters, with the signs around it
 FIRST_COLUMNS = 80  # of a line, in which its time stands
 _A_NUMBER = re.compile(r"(?<![\w.-])\d")
 _NUMERIC = re.compile(r"\d|\bnan\b|\binf", re.I)
@@ -50,13 +51,13 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PAINTED_OVER = re.compile(r"[\r\x08]+")
 _KERAS_EPOCH = re.compile(r"^\s*+Epoch (\d{1,15})/(\d{1,15})\s*+$")
 _KERAS_BAR = re.compile(r"^\s*+(\d{1,15})/(\d{1,15}) (?:\[[=>.\s]++\]|[━\s]++|-) ?.*?(?:s|step|-)\b")
-_BOX_NAME = re.compile(r"[\w./@ -]+")
-_BOX_EDGE = re.compile(r"^-{8,}$")
+# a number as torch and NumPy print it: tensor(0.53, device='cuda:0'), np.float64(0.53)
+_WRAPPED = re.compile(rf"\b(?:tensor|np\.(?:float|int)\d{{1,3}})\(\s{{0,4}}({NUMBER})(?:,[^()\n]{{0,200}})?\)")
+# torch's schedulers with ``verbose``: once as they are made, and at each step of theirs
+_ADJUSTED = re.compile(r"Adjusting learning rate of group 0 to (\d{1,3}(?:\.\d{1,10})?(?:e[+-]\d{1,3})?)\.?$")
 # allennlp/training/util.py and tensorboard_writer.py: a figure a line, its value in training and in validation
 _TWO_PHASES = re.compile(r"(?:^|\s)Training \|\s{1,9}Validation\s*+$")
-_OF_TWO_PHASES = re.compile(r"(?:^|\s)([\w/@-]{1,80})\s{1,80}\|\s{1,9}(\S{1,40})\s{1,9}\|\s{1,9}(\S{1,40})\s*+$")
 _OLMO = re.compile(r"\[step=(\d{1,15})(?:/(\d+))?(?:,epoch=(\d+)(?:/\d+)?)?\]\s*+$")
-_OLMO_VALUE = re.compile(r"^\s{2,}+([\w./-]++(?: [\w./-]++)*+)=([-+\w.,]++)\s*+$")
 
 
 def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterator[tuple[int, str, Entry]]:
@@ -68,10 +69,12 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     patterns = Patterns()
     keras_epoch: int | None = None
     block = OpenBlock()
-    fold: int | None = None
+    fold: str | None = None
     tables = Tables()
     uncounted: list[Uncounted] = []
+    rates: deque[float] = deque()  # told without a counter, each for the next row that has one
     complete = lines.lines if lines.complete else lines.lines[:-1]
+    records = Records(complete)
     index = -1
     while (index := index + 1) < len(complete):
         line = shown(complete[index])
@@ -91,9 +94,18 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
         if row:
             yield index + 1, "table", row
             continue
+        begins, form = index, ""
+        if line[-1:] in OPENING and (record := records.record_at(index, line)) is not None:
+            index = record.end - 1
+            if record.entry is not None:
+                yield begins + 1, record.form, record.entry
+                continue
+            line, form = record.text, record.form
         if not _NUMERIC.search(line):
-            if _BOX_EDGE.match(line):
-                end, entry = _box(complete, index + 1)
+            if line and len(line) <= LONGEST_NAME_OF_A_PHASE:
+                block.see_phase(line)
+            if BOX_EDGE.match(line):
+                end, entry = box_at(complete, index + 1)
                 if entry:
                     yield index + 2, "box", entry
                     index = end - 1
@@ -110,7 +122,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
                 yield index + 1, "keras", {"epoch": keras_epoch, **values, "=steps_per_epoch": int(bar[2])}
             continue
         if block.counters and line.rstrip().endswith("Validation") and _TWO_PHASES.search(line):
-            end, values = _two_phases(complete, index + 1)
+            end, values = two_phases_at(complete, index + 1)
             if values:
                 label = {"epoch": block.counters["epoch"]} if "epoch" in block.counters else {}
                 yield index + 2, "allennlp", {**label, **values}  # its total is the number of the last epoch
@@ -118,24 +130,28 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             continue
         opened = _OLMO.search(line) if "[step=" in line else None
         if opened:
-            end, values = _indented(complete, index + 1)
+            end, values = olmo_at(complete, index + 1)
             if values:
                 label = {"epoch": int(opened[3])} if opened[3] else {}
                 yield index + 1, "olmo", {"step": int(opened[1]), **label, **values}
                 index = end - 1
             continue
         if "\r" in complete[index]:
-            yield from _earlier_states(complete[index], index + 1)
+            yield from _earlier_states(complete[index], index + 1, block.heading)
         painted = None
         if may_hold_a_bar(complete[index]):
             painted = bar_of(complete[index]) if not phase_of_a_bar(line) else None
-        rank, line = rank_of(in_english(line))
+        rank, line = rank_of(line)
         named, line = fold_of(line)
         if named is not None and named != fold:
             fold, block = named, OpenBlock()
         stamp = _STAMP.search(line, 0, min(FIRST_COLUMNS, line.find("{")) if "{" in line else FIRST_COLUMNS)
         text = _without_stamp(line, stamp) if stamp else _PART_OF_A_STAMP.sub("", line)
+        if text[:9] == "Adjusting" and (adjusted := _ADJUSTED.match(text)) is not None:
+            rates.append(float(adjusted[1]))
+            continue
         name, told = _told(patterns, block, text)
+        name = form or name
         if painted is not None:
             told = {**(told or {}), BAR: painted[0], BARS: painted[1]}
         if told is None or not _has_a_place(told):
@@ -143,20 +159,22 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             if fold is not None:
                 counters = {FOLD: fold, **counters}
             above = counters if counters or block.heading is None else {HEADING: block.heading}
-            uncounted.append(Uncounted(row=index + 1, text=rest, above=above, rank=rank or 0))
+            uncounted.append(Uncounted(row=begins + 1, text=rest, above=above, rank=rank or 0))
         if told is None:
             continue
+        if rates and ("epoch" in told or _has_a_place(told)):
+            told.setdefault("lr", rates.popleft())
         if rank:
             told = {key if _of_all_ranks(key) else f"rank{rank}/{key}": value for key, value in told.items()}
         if fold is not None:
             told[FOLD] = fold
         if stamp and WALL not in told and (seconds := seconds_of_stamp(f"{stamp[1][:10]} {stamp[1][11:]}")) is not None:
             told[WALL] = seconds
-        yield index + 1, name, told
+        yield begins + 1, name, told
     yield from rows_of_shapes(uncounted)
 
 
-def _earlier_states(raw: str, row: int) -> Iterator[tuple[int, str, Entry]]:
+def _earlier_states(raw: str, row: int, heading: object) -> Iterator[tuple[int, str, Entry]]:
     """What the states said that a line painted over: numbers at a place of their own, in the phase of training.
 
     Of a place that was painted several times the last state counts.
@@ -169,6 +187,8 @@ def _earlier_states(raw: str, row: int) -> Iterator[tuple[int, str, Entry]]:
         if place is None or entry is None or place == places[at + 1] or phase_of_a_line(state) or _not_begun(entry):
             continue
         bar = bar_of(state)
+        if heading is not None and "epoch" not in entry:
+            entry[HEADING] = heading
         yield row, "general", entry if bar is None else {**entry, BAR: bar[0], BARS: bar[1]}
 
 
@@ -204,6 +224,8 @@ def _told(patterns: Patterns, block: OpenBlock, text: str) -> tuple[str, Entry |
     """What a line says by a program's own pattern, by the general grammar, or below a counter that stands alone."""
     found = patterns.first_match(text)
     if found is not None:
+        if found[0] in BELOW_AN_EPOCH and block.heading is not None:
+            found[1][HEADING] = block.heading
         return found
     if not may_tell(text):
         return "general", None
@@ -229,7 +251,8 @@ def shown(raw: str) -> str:
     if "\r" in raw or "\b" in raw:
         states = [state for state in _PAINTED_OVER.split(raw) if state.strip()]
         raw = states[-1] if states else ""
-    return (_ANSI.sub("", raw) if "\x1b" in raw else raw).rstrip()
+    line = (_ANSI.sub("", raw) if "\x1b" in raw else raw).rstrip()
+    return _WRAPPED.sub(r"\1", line) if "tensor(" in line or "np." in line else line
 
 
 def _left_out(line: str) -> str:
@@ -239,55 +262,3 @@ def _left_out(line: str) -> str:
     if len(line) > LONGEST_LINE:
         return f"longer than {LONGEST_LINE:,} characters"
     return f"with a number of more than {MOST_DIGITS} digits" if holds_a_number_beyond_a_double(line) else ""
-
-
-def _box(lines: Sequence[str], index: int) -> tuple[int, Entry]:
-    """A boxed table of names and values that starts at a line; nothing when no edge closes it."""
-    entry: Entry = {}
-    heading = ""
-    for end in range(index, len(lines)):
-        if _BOX_EDGE.match(lines[end].rstrip()):
-            return end, entry
-        cells = lines[end].rstrip().split("|")
-        if len(cells) != 4 or cells[0] or cells[3] or not _BOX_NAME.fullmatch(cells[1]):
-            break
-        name, value = cells[1].strip(), cells[2].strip()
-        if not value and name.endswith("/"):
-            heading = name
-            continue
-        if not name or not value or " " in value:
-            break
-        number = number_of(value)
-        if number is not None:
-            indented = len(cells[1]) - len(cells[1].lstrip()) > 1
-            entry[(heading if indented else "") + name] = number
-        if "e+" in value and names_an_axis(name):
-            entry["=rounded"] = 1
-    return index, {}
-
-
-def _indented(lines: Sequence[str], index: int) -> tuple[int, Entry]:
-    """Indented ``name=value`` lines that start at a line."""
-    entry: Entry = {}
-    for end in range(index, len(lines)):
-        found = _OLMO_VALUE.match(lines[end])
-        if not found:
-            return end, entry
-        number = number_of(found[2].replace(",", ""))
-        if number is not None:
-            entry[found[1]] = number
-    return len(lines), entry
-
-
-def _two_phases(lines: Sequence[str], index: int) -> tuple[int, Entry]:
-    """The figures of training and validation side by side that start at a line."""
-    entry: Entry = {}
-    for end in range(index, len(lines)):
-        found = _OF_TWO_PHASES.search(lines[end]) if len(lines[end]) <= LONGEST_LINE else None
-        if not found:
-            return end, entry
-        for phase, said in (("training", found[2]), ("validation", found[3])):
-            number = number_of(said)
-            if number is not None:
-                entry[f"{phase}_{found[1]}"] = number
-    return len(lines), entry

@@ -22,7 +22,7 @@ _SAID_AT = re.compile(
 _IN_PLURAL = re.compile(r"\b(?:iters|iterations|steps|batches|updates)\b", re.I)
 _MAY_TELL = re.compile(
     r"step|iter|epoch|batch|update|episode|round|\bep\b|loss|lr\b|learning|acc|dice|%\||\d\]\s?\[|\[\d"
-    r"|progress|error\b",
+    r"|progress|error\b|\bmse\b|return\s?[:=]",
     re.I,
 )
 # what Python's logging puts before a message: its level, and the name of the logger
@@ -55,9 +55,9 @@ _OF_TRAINING = re.compile(r"\btrain", re.I)
 _PHASE_OF_A_BAR = re.compile(
     r"(?<![A-Za-z])(valid(?:at(?:ion|ing|e))?|val|eval(?:uation|uating)?|test(?:ing)?|dev|cv)(?![A-Za-z])", re.I
 )
-_MAY_NAME_A_RANK = re.compile(r"rank|^\[(?:default|proc|worker)", re.I)
+_MAY_NAME_A_RANK = re.compile(r"rank|^\[(?:default|proc|worker|gpu|cuda)", re.I)
 _RANK = re.compile(
-    r"^\[(?:rank|default|proc|worker)[ :=]?(?P<rank>\d{1,5})\]:?\s?"
+    r"^\[(?:rank|default|proc|worker|gpu|cuda)[ :=]?(?P<rank>\d{1,5})\]:?\s?"
     r"|[\[|(,-]\s?rank[ :=]{0,2}(?P<inside>\d{1,5})\s?[\]|),-]\s?|\srank[ :=]{0,2}(?P<behind>\d{1,5})(?=\s|$)",
     re.I,
 )
@@ -82,7 +82,7 @@ def entry_of(text: str) -> Entry | None:
         return None
     phase = phase_of_a_line(text)
     if phase is not None:
-        values = _prefixed(values, phase)
+        values = prefixed(values, phase)
     if _IN_PLURAL.search(text) and len(counters) == 1 and not any(map(tells, values)):
         return None  # how many there are of something: 49,400 images, iters: 6,175
     return {**counters, **{name: value for name, value in values.items() if name not in counters}}
@@ -96,7 +96,7 @@ def _by_phase(text: str) -> dict[str, float]:
     values = values_of(text[: heads[0].start()])
     for head, after in zip(heads, [*heads[1:], None], strict=True):
         part = text[head.end() : after.start() if after else None]
-        values |= _prefixed(values_of(part), head[1])
+        values |= prefixed(values_of(part), head[1])
     return values
 
 
@@ -129,10 +129,10 @@ def of_one_phase(values: dict[str, float], text: str) -> dict[str, float]:
     found = _PHASE_IN_FRONT.match(text)
     if found is None:
         return values
-    return _prefixed(values, found[1])
+    return prefixed(values, found[1])
 
 
-def _prefixed(values: dict[str, float], phase: str) -> dict[str, float]:
+def prefixed(values: dict[str, float], phase: str) -> dict[str, float]:
     own = phase.lower()[:3]
     return {
         name if name.lower().startswith(own) or _OF_TRAINING.search(name) else f"{phase} {name}": value

@@ -46,6 +46,21 @@ def json_in_a_line(found: re.Match[str], line: str) -> Entry | None:
     return entry if any(tells(key) for key in entry if not names_an_axis(key)) else None
 
 
+def nested_in_a_line(found: re.Match[str], line: str) -> Entry | None:
+    """A printed dictionary that holds others: ``{'epoch': 1, 'train': {'loss': 0.5}, 'val': {'loss': 0.6}}``."""
+    said = line[found.start() : line.rfind("}") + 1]
+    try:
+        value = loads_json(_CONSTANTS.sub(lambda one: _AS_JSON[one[0]], said.replace("'", '"')))
+    except (ValueError, RecursionError):
+        return None
+    entry = {key: number for key, cell in flatten(value).items() if (number := _cell(cell)) is not None}
+    return entry if any(map(names_an_axis, entry)) and any(map(tells, entry)) else None
+
+
+_AS_JSON = {"None": "null", "True": "true", "False": "false", "nan": "NaN", "inf": "Infinity"}
+_CONSTANTS = re.compile(r"(?<=: )(?:None|True|False|nan|inf)(?=[,}])")
+
+
 def _cell(value: Any) -> float | int | None:
     """A number, also one in quotes; None for any other cell."""
     if isinstance(value, str):

@@ -16,7 +16,8 @@ from msgspec import Struct
 from analyzer.readers.columns.step_axis import LARGEST_STEP
 from analyzer.written_numbers import DECIMAL, number_written
 
-GENERIC = ("general", "block", "json", "table", "shape")  # what a line of source code or of prose may match by chance
+GENERIC = ("general", "block", "json", "table", "shape", "object", "record", "columns", "dictionary")
+# what a line of source code or of prose may match by chance
 WALL = "timestamp"
 
 Entry = dict[str, Any]

@@ -5,41 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from analyzer.readers.stdout.objects import json_after, json_in_a_line, mlperf
-from analyzer.readers.stdout.patterns import ASSIGNED, NUMBER, QUOTED, SPOKEN, Entry, LinePattern, entry_by, pairs_of
-from analyzer.roles import role_of_tag
-
-_ROUNDED_RATE = re.compile(r"\boptim\d{1,3}_lr\d{1,3}=\d{1,9}\.\d{3}(?![\de])")
-_ESPNET_PART = re.compile(r"\[(\w{1,20})\] ([^\[]++)")
-
-
-def _espnet_batches(found: re.Match[str], line: str) -> Entry | None:
-    """The means of some batches. From 0.001 on espnet2/train/reporter.py writes three decimals: too few for a rate."""
-    phase = "" if found["phase"] == "train" else f"{found['phase']}/"
-    values = pairs_of(ASSIGNED, _ROUNDED_RATE.sub("", line[found.end() :]), {})
-    return {**{name: int(found[name]) for name in ("epoch", "batch")}, **{phase + k: v for k, v in values.items()}}
-
-
-def _espnet_results(found: re.Match[str], line: str) -> Entry | None:
-    """``3epoch results: [train] loss=1.0, ..., [valid] loss=1.2``: the means of an epoch, which a rate has none of."""
-    entry: Entry = {"epoch": int(found["epoch"])}
-    for part, said in _ESPNET_PART.findall(line, found.end()):
-        values = pairs_of(ASSIGNED, said, {})
-        entry |= {f"{part}/{name}": value for name, value in values.items() if role_of_tag(name) != "learning_rate"}
-    if "train/loss" in entry:
-        entry["train/epoch_loss"] = entry.pop("train/loss")
-    return entry if len(entry) > 1 else None
-
-
-def _of_megatron(values: Entry) -> Entry:
-    """Figures of a validation as Megatron's event files call them: ``lm loss value`` is ``lm loss validation``."""
-    return {_validated(name): value for name, value in values.items()}
-
-
-def _validated(name: str) -> str:
-    plain = name.removesuffix(" value")
-    return plain.replace("PPL", "validation ppl") if " PPL" in plain else f"{plain} validation"
-
+from analyzer.readers.stdout.objects import json_after, json_in_a_line, mlperf, nested_in_a_line
+from analyzer.readers.stdout.own_forms import espnet_batches, espnet_results, of_megatron, vits
+from analyzer.readers.stdout.patterns import NUMBER, QUOTED, SPOKEN, Entry, LinePattern, entry_by, pairs_of
 
 LINES: tuple[LinePattern, ...] = (
     LinePattern(
@@ -66,7 +34,7 @@ LINES: tuple[LinePattern, ...] = (
         framework="megatron",
         pairs=None,
         entry=lambda found, line: {
-            "iteration": int(found["iteration"]), **_of_megatron(pairs_of(SPOKEN, line[found.end() :], {}))
+            "iteration": int(found["iteration"]), **of_megatron(pairs_of(SPOKEN, line[found.end() :], {}))
         },
         starts=re.compile(r"validation (?:loss|results) at iteration\s+(?P<iteration>\d{1,15})\s*\|"),
     ),
@@ -108,6 +76,12 @@ LINES: tuple[LinePattern, ...] = (
         pairs=None,
         entry=json_in_a_line,
         starts=re.compile(r"\{(?=\"[\w./ -]{1,80}\": )"),
+    ),
+    LinePattern(
+        name="dictionary",
+        pairs=None,
+        entry=nested_in_a_line,
+        starts=re.compile(r"\{'[\w./ -]{1,80}': [^{}]{0,2000}\{'"),
     ),
     LinePattern(
         name="fairseq",
@@ -178,14 +152,14 @@ LINES: tuple[LinePattern, ...] = (
         name="espnet",
         framework="espnet",
         pairs=None,
-        entry=_espnet_batches,
+        entry=espnet_batches,
         starts=re.compile(r"\b(?P<epoch>\d{1,9})epoch:(?P<phase>train|valid):\d{1,15}-(?P<batch>\d{1,15})batch: "),
     ),
     LinePattern(
         name="espnet results",
         framework="espnet",
         pairs=None,
-        entry=_espnet_results,
+        entry=espnet_results,
         starts=re.compile(r"\b(?P<epoch>\d{1,9})epoch results: (?=\[)"),
     ),
     LinePattern(  # marian-dev, src/training/scheduler.h: sentences of the epoch, the mean cost of a label
@@ -218,6 +192,30 @@ LINES: tuple[LinePattern, ...] = (
             rf"^(?P<epoch>\d{{1,9}}) (?P<loss>{NUMBER}) (?P<perplexity>{NUMBER}) (?P<lr>{NUMBER}) {{1,3}}(?P=epoch)$"
         ),
     ),
+    LinePattern(  # jaywalnut310/vits, train_ms.py
+        name="vits",
+        framework="vits",
+        pairs=None,
+        entry=vits,
+        starts=re.compile(
+            r"(?:^|\s)\[(?P<losses>(?:\d{1,9}\.\d{1,20}(?:e-?\d{1,3})?, ){6})(?P<step>\d{1,15}), "
+            r"(?P<rate>\d{1,2}\.\d{1,30}(?:e-\d{1,3})?|\d{1,2}e-\d{1,3})\]$"
+        ),
+    ),
+    LinePattern(  # vwxyzjn/cleanrl: a line an episode, at the steps of its environment
+        name="cleanrl",
+        framework="cleanrl",
+        pairs=None,
+        starts=re.compile(
+            rf"^global_step=(?P<env_steps>\d{{1,15}}), episodic_return=\[?(?P<episodic_return>{NUMBER})(?![\w.])"
+        ),
+    ),
+    LinePattern(  # deeplearning4j, ScoreIterationListener: its score is the loss
+        name="dl4j",
+        framework="deeplearning4j",
+        pairs=None,
+        starts=re.compile(rf"\bScore at iteration (?P<iteration>\d{{1,15}}) is (?P<loss>{NUMBER})(?![\w.])"),
+    ),
     LinePattern(
         name="bars",
         pairs=SPOKEN,
@@ -225,11 +223,14 @@ LINES: tuple[LinePattern, ...] = (
     ),
 )
 
+BELOW_AN_EPOCH = frozenset({"vits"})  # patterns of lines whose label stands alone above them
 _DIGITS = re.compile(r"\d{1,15}")  # longer numbers are none to some patterns: their shape is another
 LONGEST_SHAPE, MOST_SHAPES = 1_000, 4_000  # signs, and how many are remembered
 # Every pattern above needs one of these words; most lines of prose and source have none.
 _ANY_WORD = re.compile(
-    r"\bEp\. \d|step|iter|epoch|batch|update|:::ML|train|valid|^s:\d|\{'|, \S+ avg|^\d+ [\d.]+ [\d.]+ \S+ +\d+$", re.I
+    r"\bEp\. \d|step|iter|epoch|batch|update|:::ML|train|valid|^s:\d|\{'|, \S+ avg|\[\d{1,9}\.\d"
+    r"|^\d+ [\d.]+ [\d.]+ \S+ +\d+$",
+    re.I,
 )
 
 

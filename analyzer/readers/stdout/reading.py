@@ -22,9 +22,11 @@ from analyzer.readers.columns import Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.columns.step_axis import names_an_axis
+from analyzer.readers.stdout.bare_phases import called_losses, pair_of
 from analyzer.readers.stdout.beginnings import beginnings
-from analyzer.readers.stdout.counters import FOLD, PROGRESS
+from analyzer.readers.stdout.counters import COUNTERS, FOLD, PROGRESS
 from analyzer.readers.stdout.entries import OVERWRITTEN, entries_of
+from analyzer.readers.stdout.languages import in_english
 from analyzer.readers.stdout.laps import HEADING, TOTALS, Found, axis_of
 from analyzer.readers.stdout.patterns import GENERIC, WALL, Entry
 from analyzer.readers.stdout.places import BAR
@@ -49,7 +51,7 @@ def parse(data: bytes, name: str) -> Reading:
     reason = why_not_text(unpacked.data)
     if reason:
         return unreadable(name, "stdout", reason, unpacked.problems)
-    lines = lines_of(decode(with_a_whole_end(unpacked.data)))
+    lines = lines_of(in_english(decode(with_a_whole_end(unpacked.data))))
     found: list[tuple[int, str, Entry]] = []
     declared: dict[str, list[int]] = {}
     odd: list[tuple[int, str]] = []
@@ -62,7 +64,8 @@ def parse(data: bytes, name: str) -> Reading:
         if set(numbers) - {WALL}:
             found.append((row, pattern, numbers))
     patterns = Counter(pattern for _, pattern, _ in found)
-    found = [one for one in found if one[1] not in GENERIC or patterns[one[1]] >= LINES_NEEDED or len(patterns) == 1]
+    alone = len(patterns) == 1 and "object" not in patterns  # one dictionary is one of settings
+    found = [one for one in found if one[1] not in GENERIC or patterns[one[1]] >= LINES_NEEDED or alone]
     problems = [*unpacked.problems, *_left_out(odd, name), *_cut(lines, found, name)]
     if not found:
         return unreadable(name, "stdout", "no line that tells of training", problems)
@@ -95,13 +98,22 @@ def _writer(patterns: Counter[str]) -> _Writer:
 
 
 def _by_fold(found: list[Found]) -> dict[str, list[Found]]:
-    """The lines of each fold of a cross-validation, which is a run of its own; all where there are not several."""
+    """The lines of each fold of a cross-validation, or of each trial, which is a run of its own; else all of them."""
     runs: dict[str, list[Found]] = {}
     for row, pattern, entry in found:
-        fold = entry.pop(FOLD, None)
-        runs.setdefault("" if fold is None else f"fold {fold}", []).append((row, pattern, entry))
-    folds = {name: own for name, own in runs.items() if len(own) >= LINES_NEEDED}
-    return folds if len(folds.keys() - {""}) > 1 else {"": found}
+        runs.setdefault(entry.pop(FOLD, ""), []).append((row, pattern, entry))
+    named = {name: own for name, own in runs.items() if name and len(own) >= LINES_NEEDED}
+    if len(named) < 2 or not (all(name.startswith(FOLD) for name in named) or _start_alike(list(named.values()))):
+        return {"": found}
+    return named if len(runs.get("", ())) < LINES_NEEDED else {"": runs[""], **named}
+
+
+def _start_alike(runs: Sequence[Sequence[Found]]) -> bool:
+    """Whether some runs count from the same number: a process that went on counts from where the last one was."""
+    names = (*COUNTERS, "epoch")
+    counts = ([{name: entry[name] for name in names if name in entry} for _, _, entry in run] for run in runs)
+    starts = [next(filter(None, of_run), {}) for of_run in counts]
+    return bool(starts[0]) and all(start == starts[0] for start in starts)
 
 
 def _reading_of(
@@ -113,6 +125,7 @@ def _reading_of(
     source: Source,
 ) -> Reading:
     """The lines of one run as a reading."""
+    called_losses([entry for _, _, entry in found])
     found, axis = axis_of(found)
     _without_what_is_never_there([entry for _, _, entry in found])
     declared = dict(declared)
@@ -226,7 +239,7 @@ def tells_of_training(lines: Lines) -> bool:
         keys = [key for key in entry if key[:1] != "="]
         placed += "epoch" in entry and not _PLACES.isdisjoint(keys)
         counted = counted or any(names_an_axis(key) or key in (BAR, PROGRESS) for key in keys)
-        telling[pattern not in GENERIC] += any(map(is_a_result, keys))
+        telling[pattern not in GENERIC] += any(map(is_a_result, keys)) or pair_of(keys) is not None
         if telling[True] >= LINES_OF_A_PROGRAM or (telling[False] >= LINES_NEEDED and counted):
             return True
         if placed >= LINES_OF_PLACES:

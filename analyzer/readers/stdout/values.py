@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from analyzer.roles import MEASURED, role_of_tag
+from analyzer.readers.stdout.bare_phases import pair_of
+from analyzer.roles import MEASURED, is_an_error, role_of_tag
 from analyzer.written_numbers import number_written
 
 NUMBER = (
@@ -21,10 +22,14 @@ NUMBER = (
 LONGEST_LIST = 1_000  # characters
 _MORE_OF_A_LIST = re.compile(r",?\s{0,2}[\d.+-]")
 _OF_TIME = re.compile(r"\btime$|elapsed", re.I)
-_NAME = r"(?<![\w./])[A-Za-z_][\w@/.%^-]*+(?: (?!is\b)[A-Za-z@][\w@/.-]*+){0,3}(?: ?\([A-Za-z%/ _]{1,40}\))?"
+_NAME = (  # no name goes on behind a sentence's end; Avg. loss does
+    r"(?<![\w./])[A-Za-z_][\w@/.%^-]*+(?:(?<![A-Za-z]{4}\.) (?!is\b)[A-Za-z@][\w@/.-]*+){0,3}"
+    r"\+?(?: ?\([A-Za-z%/ _-]{1,40}\))?"
+)
 _PAIR = re.compile(
     rf"(?P<name>{_NAME})['\"]?(?P<sep>(?: is)?\s{{0,8}}(?:[:=]|->|\|(?=\s))\s{{0,8}}| is |\s{{1,12}})(?P<open>[\[(]?)"
-    rf"(?P<number>{NUMBER})(?P<rounded>[KMB](?!\w))?(?!\d|\.\d|[eE][+-]?\d|:\d|,\d{{3}}\b|/\d|-\d|\s{{0,2}}[:=]\s{{0,3}}[\d.-])",
+    rf"(?P<number>{NUMBER})(?P<rounded>[KMB](?!\w))?"
+    r"(?!\d|\.\d|[eE][+-]?\d|:\d|[hm]\d|,\d{3}\b|/\d|-\d|\s{0,2}[:=]\s{0,3}[\d.-])",
     re.I,
 )
 _SECONDS = r"(?:[mnuµ]s|s|secs?|seconds?|mins?|minutes?|h|hrs?|hours?|days?|秒|分钟|小时)"
@@ -62,7 +67,7 @@ def values_of(text: str) -> dict[str, float]:
         if name.lower() not in _NO_VALUES and name not in values and not name.endswith(".py"):
             values[name] = number
             sure = sure or assigned or tells(name)
-    return values if sure else {}
+    return values if sure or pair_of(values) else {}
 
 
 def _pairs(text: str) -> Iterator[tuple[str, float, bool]]:
@@ -116,7 +121,7 @@ def _spoken(text: str, match: re.Match[str], name: str) -> str:
 @lru_cache(maxsize=4096)
 def tells(name: str) -> bool:
     """Whether a name is one of a figure of training."""
-    return role_of_tag(name) is not None or _NAMES_WITHOUT_A_ROLE.search(name) is not None
+    return role_of_tag(name) is not None or is_an_error(name) or _NAMES_WITHOUT_A_ROLE.search(name) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -128,4 +133,4 @@ def of_validation(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def is_a_result(name: str) -> bool:
     """Whether a name is one of what training is judged by: a loss, a rate, an accuracy, a reward, an error."""
-    return role_of_tag(name) in _TELLING or _OF_RESULTS.search(name) is not None
+    return role_of_tag(name) in _TELLING or is_an_error(name) or _OF_RESULTS.search(name) is not None
