@@ -184,3 +184,37 @@ def test_the_baseline_of_a_tree_fits_each_of_its_runs(tmp_path: Path) -> None:
         result = CliRunner().invoke(main, ["check", typed, "--baseline", known, "--fail-on", "note", "--no-cache"])
         assert result.exit_code == 0, result.stdout
         assert "gone" not in result.stdout
+
+
+def _measures(seed: int, tags: Sequence[str], rows: int = 30) -> list[tuple[int, dict[str, float]]]:
+    noise = random.Random(seed)
+    return [(step, {tag: noise.gauss(1, 0.3) for tag in tags}) for step in range(1, rows + 1)]
+
+
+MEASURES = [
+    # seeds of two loggers, tags of each, rows of the second, runs
+    pytest.param(1, 1, ["rollout/reward", "rollout/length"], ["rollout/reward", "rollout/length"], 30, 1, id="one run"),
+    pytest.param(1, 2, ["rollout/reward", "rollout/length"], ["rollout/reward", "rollout/length"], 30, 2,
+                 id="two measures of one name have no number in common"),
+    pytest.param(1, 2, ["rollout/reward", "a"], ["rollout/reward", "b"], 30, 1, id="one may be smoothed in one log"),
+    pytest.param(1, 2, ["a", "b"], ["c", "d"], 30, 1, id="nothing is told twice"),
+    pytest.param(1, 2, ["a/fps", "time/fps"], ["a/fps", "time/fps"], 30, 1, id="speeds depend on who takes them"),
+    pytest.param(1, 2, ["a", "b"], ["a", "b"], 6, 1, id="too few rows"),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "tags", "other_tags", "rows", "runs"), MEASURES)
+def test_measures_of_one_name_tell_two_runs_apart(
+    one: int, other: int, tags: list[str], other_tags: list[str], rows: int, runs: int, tmp_path: Path
+) -> None:
+    write_events(tmp_path, _measures(one, tags))
+    lines = [json.dumps({"frames": 100 * step, **found}) for step, found in _measures(other, other_tags)[:rows]]
+    (tmp_path / "progress.jsonl").write_text("\n".join(lines) + "\n")
+    assert len(discover([tmp_path]).runs) == runs
+
+
+def test_another_runs_folder_is_another_place(tmp_path: Path) -> None:
+    for name, write, first in (("a", events, 1), ("b", printed, 60)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, run_rows(3 if name == "a" else 4, first=first))
+    assert len(discover([tmp_path]).runs) == 2

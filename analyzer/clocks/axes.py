@@ -16,6 +16,8 @@ NAMED: dict[str, Unit] = {
     "place": "place", "samples": "sample", "tokens": "token", "epoch": "epoch", "row": "row", "call": "call",
     "redraw": "redraw",
 }  # fmt: skip
+OF_EVENTS: dict[str | None, Unit] = {"stable-baselines3": "environment step", "ultralytics": "epoch"}
+"""What frameworks hand to TensorBoard as the step, where it is no update: ``num_timesteps``, ``epoch + 1``."""
 OVER_SAMPLES = re.compile(r"/Samples/|[ _]vs[ _]samples$", re.I)
 """Tags of DeepSpeed and Megatron that say that their step counts samples."""
 UPDATES_BY_NAME = re.compile(r"update|optim", re.I)
@@ -46,6 +48,8 @@ def axis_of(
     column, said = source.step_column, f"the {source.format} log counts {source.step_axis}"
     if unit == "sample" and (ENVIRONMENT.search(column or "") or source.framework == "stable-baselines3"):
         return Axis(unit="environment step", column=column, why=said)
+    if unit == "update" and source.format == "tfevents" and source.framework in OF_EVENTS:
+        return Axis(unit=OF_EVENTS[source.framework], column=column, why=f"{source.framework} writes these events")
     in_batches = source.places is not None and source.places in {one.batches_per_epoch for one in plan.readings}
     if source.step_axis == "batch" or (source.step_axis == "place" and in_batches):
         if accumulation and accumulation > 1:

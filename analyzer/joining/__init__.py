@@ -39,7 +39,7 @@ def join(name: str, root: Path, pieces: Sequence[Piece], names: Mapping[str, str
     stores = [piece for piece in pieces if piece.reading.runs]
     plain = [piece for piece in pieces if not piece.reading.runs]
     runs = [_stored_run(name, piece, reading) for piece in stores for reading in _stored_readings(piece.reading)]
-    bound = _bind(_accounts(plain)) if plain else []
+    bound = _bind(_accounts(plain), names or {}) if plain else []
     titles = _titles(name, root, bound, names or {})
     return [_run(title, accounts) for title, accounts in zip(titles, bound, strict=True)] + runs
 
@@ -52,8 +52,11 @@ def _accounts(pieces: Sequence[Piece]) -> list[list[Account]]:
     return [kind for kind in [event_accounts(events), state_accounts(states), *table_kinds(tables)] if kind]
 
 
-def _bind(kinds: list[list[Account]]) -> list[list[Account]]:
-    """Put the accounts of different loggers together: by their numbers, and by place where they share none."""
+def _bind(kinds: list[list[Account]], names: Mapping[str, str]) -> list[list[Account]]:
+    """Put the accounts of different loggers together: by their numbers, and by place where they share none.
+
+    Folders of one run's name are one place; of several runs there, only the one in the same folder is.
+    """
     first, *others = sorted(kinds, key=len, reverse=True)
     seen = _Seen(first)
     for account in (account for kind in others for account in kind):
@@ -65,7 +68,10 @@ def _bind(kinds: list[list[Account]]) -> list[list[Account]]:
             run.append(account)
             continue
         open_ = [run for run, of_run in by_run if all(found.verdict == "unknown" for found, _ in of_run)]
-        beside = [run for run in open_ if _folder(run[0]) == _folder(account)] if len(seen.runs) > 1 else open_
+        place = names.get(str(_folder(account)), "")
+        beside = [run for run in open_ if names.get(str(_folder(run[0])), "") == place]
+        if len(seen.runs) > 1:
+            beside = [run for run in beside if _folder(run[0]) == _folder(account)]
         if len(beside) == 1:
             account.say(account.pieces[0], told((account.view, beside[0][0].view), Compared(verdict="unknown")))
             beside[0].append(account)

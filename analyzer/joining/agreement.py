@@ -17,10 +17,12 @@ from analyzer.distinct import distinct
 from analyzer.joining.accounts import Account, split_of
 from analyzer.model import NO_STEP, Floats, Series
 from analyzer.precision import width_function
-from analyzer.roles import preference, role_of_tag
+from analyzer.roles import MEASURED, preference, role_of_tag
 
 SHARED_POINTS = 3  # fewer equal numbers that differ among themselves are chance
 SAME_VALUES = 0.5  # share of equal numbers from which two accounts tell of one run
+STRANGERS = 2  # measures of one name without common numbers: one alone may be smoothed in one account
+FEWEST_OF_STRANGERS, CHANCE = 8, 0.1  # numbers of such a measure, and the share of them that may be equal by chance
 ABOVE_CHANCE = 2.0  # as many times more than numbers of other rows do
 ROUNDING = 1.5  # half widths of both values, and half as much again for a value rounded twice
 BESIDE = (-9.0, -5.0, 4.0, 7.0)  # in widths: where a number lies that was not logged
@@ -46,10 +48,11 @@ class Compared(Struct, frozen=True, kw_only=True):
 def compared(one: Account, other: Account) -> Compared:
     """Whether two accounts tell of one run.
 
-    One tag whose numbers agree is enough. They differ where a training or validation loss that both log has other
-    numbers at the same steps, and no tag agrees.
+    One tag whose numbers agree is enough. They differ where a training or validation loss that both log, or a measure
+    that both call the same, has other numbers at the same steps, and no tag agrees.
     """
     differs: Compared | None = None
+    strangers: list[Compared] = []
     comparable = _unit(one) == _unit(other)
     one_split = {split_of(one), split_of(other)} <= MAIN_SPLITS or split_of(one) == split_of(other)
     for a, b in _pairs(_long_series(one), _long_series(other)):
@@ -57,14 +60,24 @@ def compared(one: Account, other: Account) -> Compared:
         found = _looked_up(a, b, width)
         if found.verdict == "agree":
             return found
+        if one_split and _same_measure(a, b) and _of_strangers(found, a, b):
+            strangers.append(found)
         if not comparable:
             continue
         found = _at_equal_steps(a, b, width)
         if found.verdict == "agree":
             return found
-        if found.verdict == "differ" and differs is None and one_split and _same_loss(a, b):
+        if found.verdict == "differ" and differs is None and one_split and (_same_loss(a, b) or _same_measure(a, b)):
             differs = found
+    if differs is None and len(strangers) >= STRANGERS:
+        return replace(strangers[0], verdict="differ")
     return differs or Compared(verdict="unknown")
+
+
+def _of_strangers(found: Compared, one: Series, other: Series) -> bool:
+    """Whether hardly a number of one measure stands in the other account, which tells it about as often."""
+    short, long = sorted((len(one), len(other)))
+    return found.of >= FEWEST_OF_STRANGERS and found.equal <= CHANCE * found.of and long <= 2 * short
 
 
 def _same_loss(one: Series, other: Series) -> bool:
@@ -74,6 +87,11 @@ def _same_loss(one: Series, other: Series) -> bool:
         return False
     plain = preference(role, one)[0] == preference(role, other)[0] == 0
     return plain or _plain(one.tag) == _plain(other.tag)
+
+
+def _same_measure(one: Series, other: Series) -> bool:
+    """Whether two tags are one measure by their name; speeds and times depend on who takes them."""
+    return one.tag == other.tag and role_of_tag(one.tag) not in (*LOSSES, *MEASURED)
 
 
 def _unit(account: Account) -> str:
@@ -191,5 +209,4 @@ def told(accounts: Sequence[str], found: Compared) -> str:
         return f"{one} tells the numbers of {other} by one ratio ({tag}: 1 to {found.ratio:.6g}): one run seen twice"
     if found.verdict == "agree":
         return f"{one} tells the same numbers as {other} ({tag}: {found.equal} of {found.of} equal): one run seen twice"
-    return (f"{one} has other numbers than {other} at the same steps ({tag}: {found.equal} of {found.of} equal):"
-            " runs of their own")
+    return f"{one} has other numbers than {other} ({tag}: {found.equal} of {found.of} equal): runs of their own"

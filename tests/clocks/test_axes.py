@@ -12,7 +12,9 @@ from analyzer.auditing import audit_run
 from analyzer.config.declared import checked_fact, merge
 from analyzer.discovery import discover
 from analyzer.model import Axis
+from analyzer.reconstruction import reconstruct
 from tests.clocks.test_global_step import losses, timeline_of
+from tests.event_files import write_events
 
 
 def columns(names: str, row: Callable[[int], str], steps: range) -> tuple[str, list[str]]:
@@ -77,6 +79,20 @@ def test_unit_and_size(
 ) -> None:
     axis = timeline_of(tmp_path, header, rows, **facts).step_axis
     assert (axis.unit, axis.per_update) == (unit, per_update)
+
+
+EVENTS = [
+    pytest.param(["rollout/ep_rew_mean", "time/fps", "train/loss"], "environment step", id="Stable-Baselines3"),
+    pytest.param(["metrics/mAP50(B)", "train/box_loss"], "epoch", id="Ultralytics"),
+    pytest.param(["train/loss", "rollout/loss"], "update", id="no framework's own tags"),
+]
+
+
+@pytest.mark.parametrize(("tags", "unit"), EVENTS)
+def test_what_frameworks_hand_to_tensorboard_as_the_step(tags: list[str], unit: str, tmp_path: Path) -> None:
+    write_events(tmp_path, [(step, dict.fromkeys(tags, 1 / (step + 1))) for step in range(40)])
+    (run,) = discover([tmp_path]).runs
+    assert reconstruct(run, merge((), run.facts)).step_axis.unit == unit
 
 
 def test_a_count_of_unknown_size_is_no_count_of_updates() -> None:
