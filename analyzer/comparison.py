@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.clocks.label_in_force import label_in_force
 from analyzer.distinct import distinct
@@ -22,8 +23,6 @@ Axis = Literal["updates", "samples", "tokens", "epochs", "time"]
 AXES: tuple[Axis, ...] = ("updates", "samples", "tokens", "epochs", "time")
 SHARE_AVERAGED = 0.05  # of the budget: a value is the median of the rows in this last part of it
 POINTS = 5  # of the budget at which values are compared
-FACTOR_APART = 2.0  # between two losses, at both ends: no accumulation is by less, and no noise does it twice
-FEWEST_ROWS_OF_AN_END = 5
 
 
 class Curve(Struct, frozen=True, kw_only=True, eq=False):
@@ -45,6 +44,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     run: str
     tag: str
     values: tuple[float, ...]
+    rows: tuple[int, ...] = ()  # of which each value is the median
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -87,7 +87,15 @@ def _compared(timelines: list[Timeline], axis: Axis, tag: str | None, higher: bo
         return Comparison(axis=axis, places=(), standings=(), reaches={}, left_out=left_out)
     budget = min(curve.reach for curve in curves)
     places = tuple(budget * (i + 1) / POINTS for i in range(POINTS))
-    standings = [Standing(run=c.run, tag=c.tag, values=tuple(value_at(c, place) for place in places)) for c in curves]
+    standings = [
+        Standing(
+            run=c.run,
+            tag=c.tag,
+            values=tuple(value_at(c, place) for place in places),
+            rows=tuple(len(rows_at(c, place)) for place in places),
+        )
+        for c in curves
+    ]
     descending = higher if higher is not None else sounds_better_when_high(curves[0].tag)
     standings.sort(key=lambda one: _rank(one.values[-1], descending))
     reaches = {curve.run: curve.reach for curve in curves}
@@ -118,14 +126,17 @@ def sounds_better_when_high(tag: str) -> bool:
 
 
 def value_at(curve: Curve, place: float) -> float:
-    """Median of the rows in the last part of a budget, else the last row within it; NaN before the first row."""
+    """Median of ``rows_at`` a place; NaN before the first row."""
+    rows = rows_at(curve, place)
+    return float(np.median(rows)) if len(rows) else math.nan
+
+
+def rows_at(curve: Curve, place: float) -> Floats:
+    """The finite values in the last part of a budget, else that of the last row within it; none before the first."""
     last = int(np.searchsorted(curve.x, place * (1 + 1e-9), side="right"))
     first = int(np.searchsorted(curve.x, place * (1 - SHARE_AVERAGED), side="left"))
-    if not last:
-        return math.nan
-    rows = curve.y[min(first, last - 1) : last]
-    finite = rows[np.isfinite(rows)]
-    return float(np.median(finite)) if len(finite) else math.nan
+    rows = curve.y[min(first, max(last - 1, 0)) : last]
+    return rows[np.isfinite(rows)]
 
 
 def curve_of(timeline: Timeline, axis: Axis, tag: str | None = None) -> Curve | str:
@@ -200,22 +211,59 @@ def _epochs(timeline: Timeline, series: Series) -> Floats | str:
     if source.step_axis == "epoch":
         return series.step.astype(np.float64) - float(series.step.min()) + 1
     clock = timeline.epoch
-    if clock is not None and clock.exact and not clock.breaks and clock.origin is not None:
-        done = series.step.astype(np.float64) - clock.origin + (clock.source != "fractions")
+    if clock is not None and epochs_count_steps(timeline):
+        done = series.step.astype(np.float64) - (clock.origin or 0) + (clock.source != "fractions")
         return done / float(clock.low)
     labels = label_in_force(timeline, series)
     if labels is None:
         return "the log has no epochs; declare steps_per_epoch, or dataset_size and batch_size"
-    whole = bool(np.all(labels[np.isfinite(labels)] % 1 == 0))
-    first = timeline.roles.all("epoch")[0].value
-    return labels - float(np.nanmin(first)) + 1 if whole else labels
+    if not np.all(labels[np.isfinite(labels)] % 1 == 0):
+        return labels
+    epochs = labels - float(np.nanmin(timeline.roles.first("epoch").value)) + 1  # type: ignore[union-attr]
+    first, rows = _first_of_its_epoch(timeline.session_map.of(series), labels, series.step)
+    if rows.max(initial=0) < 2:
+        return epochs  # a row an epoch is written at its end
+    if clock is None or clock.high is None or clock.low <= 0:
+        return "several rows of an epoch, and nothing tells how many steps it has: declare steps_per_epoch"
+    inside = (series.step - first + timeline.step_axis.cadence) / clock.middle
+    return epochs - 1 + np.minimum(inside, 1.0)
+
+
+def epochs_count_steps(timeline: Timeline) -> bool:
+    """Whether epochs are counted from the steps, by a clock that the labels keep to, and not read off the labels."""
+    clock = timeline.epoch
+    return clock is not None and clock.exact and not clock.breaks and clock.origin is not None
+
+
+def _first_of_its_epoch(session: np.ndarray, labels: Floats, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At every row the first step of its epoch in its session, and how many rows that epoch has there, shapes (n,)."""
+    keys = np.stack([session.astype(np.float64), np.nan_to_num(labels, nan=-1.0)])
+    _, group, rows = np.unique(keys, axis=1, return_inverse=True, return_counts=True)
+    first = np.full(len(rows), np.iinfo(np.int64).max)
+    np.minimum.at(first, group.ravel(), step)
+    return first[group.ravel()], rows[group.ravel()]
 
 
 def _seconds(timeline: Timeline, series: Series) -> Floats | str:
     """Seconds of work: pauses between two lives of the process do not count."""
-    if not np.isfinite(series.wall_time).any():
-        elapsed = timeline.roles.first("elapsed")
-        return _read_off(timeline, elapsed, series) if elapsed is not None else "the log has no times"
+    if np.isfinite(series.wall_time).any():
+        return _worked(timeline, series)
+    elapsed = timeline.roles.first("elapsed")
+    if elapsed is not None:
+        return _read_off(timeline, elapsed, series)
+    others = [one for view in timeline.views for one in view.series.values() if np.isfinite(one.wall_time).any()]
+    if not others:
+        return "the log has no times"
+    timed = max(others, key=lambda one: (one.tag == series.tag, len(one)))  # an account beside it that has times
+    steps_agree = len(np.intersect1d(timed.step, series.step)) > 1
+    return (
+        _read_off(timeline, replace(timed, value=_worked(timeline, timed)), series)
+        if steps_agree
+        else "its rows have no times, and the account beside it that has some counts other steps"
+    )
+
+
+def _worked(timeline: Timeline, series: Series) -> Floats:
     session = timeline.session_map.of(series)
     seconds = np.full(len(series), np.nan)
     before = 0.0
@@ -239,25 +287,3 @@ def _read_off(timeline: Timeline, counter: Series, series: Series) -> Floats:
             steps, values = counter.step[theirs][order], counter.value[theirs][order]
             out[mine] = np.interp(series.step[mine], steps, values, left=np.nan, right=np.nan)
     return out
-
-
-def heights_apart(timelines: Iterable[Timeline]) -> str | None:
-    """A line when two training losses lie a factor apart from beginning to end: then they are not the same quantity."""
-    spans: dict[str, tuple[float, float]] = {}
-    for timeline in timelines:
-        loss = timeline.roles.first("loss")
-        finite = loss.value[np.isfinite(loss.value)] if loss is not None else np.zeros(0)
-        rows = max(FEWEST_ROWS_OF_AN_END, int(len(finite) * SHARE_AVERAGED))
-        if len(finite) >= 2 * rows and (finite > 0).all():
-            spans[timeline.run.name] = float(np.median(finite[:rows])), float(np.median(finite[-rows:]))
-    if len(spans) < 2:
-        return None
-    low, high = min(spans, key=lambda run: spans[run][0]), max(spans, key=lambda run: spans[run][0])
-    ratios = [spans[high][end] / spans[low][end] for end in (0, 1)]
-    if min(ratios) < FACTOR_APART:
-        return None
-    return (
-        f"the loss of {high} is {ratios[0]:.3g} times that of {low} at the beginning ({spans[high][0]:.4g} and "
-        f"{spans[low][0]:.4g}) and {ratios[1]:.3g} times at the end: they are not the same quantity, or one is summed "
-        "or divided over the accumulation steps"
-    )

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from analyzer.clocks.epoch_clock import EpochClock
+from analyzer.clocks.label_in_force import label_in_force
 from analyzer.clocks.run_end import RunEnd, updates_done
 from analyzer.clocks.scheduler_clock import SchedulerClock
 from analyzer.config.declared import Declared
@@ -30,6 +31,15 @@ TOLD_BY: Mapping[str, tuple[str, ...]] = {
     "batch_size_ramp": ("RES009", "EPO002"),
 }
 """Rules whose finding, if it is no note, contradicts a key."""
+USED_BY: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys((*OF_THE_RATE, "scheduler_interval"), ("SCH", "RES006")),
+    **dict.fromkeys((*SIZES, *HABITS), ("EPO", "RES", "SCH")),
+    **dict.fromkeys(LENGTHS, ("EPO", "SCH")),
+}
+"""Rules that rest on a key where it is declared."""
+OF_THE_COURSE = ("scheduler", "scheduler_interval")  # what a finding about the rate says is no longer so
+NO_RULE = "nothing in this log depends on it"
+MOSTLY = 0.5  # of the pairs of rows inside epochs: a row on the wrong side of a boundary, or a warmup, is a few
 
 
 def facts_status(timeline: Timeline, findings: Collection[Finding]) -> dict[str, FactStatus]:
@@ -45,6 +55,7 @@ def facts_status(timeline: Timeline, findings: Collection[Finding]) -> dict[str,
             if asked & timeline.declared.facts.keys()
             else {}
         ),
+        **_interval_of_scheduler(timeline),
         **_cadence(timeline.declared, timeline.step_axis, timeline.step_axis.cadence),
         **_per_update(timeline.declared, timeline.plan, timeline.step_axis, timeline.roles.first("tokens")),
     }
@@ -54,8 +65,21 @@ def facts_status(timeline: Timeline, findings: Collection[Finding]) -> dict[str,
         if told and not (key == "base_lr" and key in tested and tested[key].status == "confirmed"):
             status[key] = FactStatus(status="contradicted", reason=f"see {', '.join(told)}")
         else:
-            status[key] = tested.get(key) or FactStatus(status="untested", reason="nothing in this log depends on it")
+            status[key] = _beside(tested.get(key) or _untested(NO_RULE), key, findings)
     return status
+
+
+def _beside(status: FactStatus, key: str, findings: Collection[Finding]) -> FactStatus:
+    """A status beside the findings that rest on the key."""
+    grave = [one for one in findings if one.severity != "note" and one.code.startswith(USED_BY.get(key, ("-",)))]
+    if not grave or status.status == "contradicted":
+        return status
+    codes = ", ".join(dict.fromkeys(one.code for one in grave))
+    if status.status == "untested":
+        return _untested(f"used by {codes}") if status.reason == NO_RULE else status
+    first = min(one.first_step or 0 for one in grave)
+    beside = f"not from step {first} on, see {codes}" if key in OF_THE_COURSE else f"used by {codes}"
+    return _confirmed(f"{status.reason}; {beside}")
 
 
 def _confirmed(reason: str) -> FactStatus:
@@ -135,6 +159,30 @@ def _rates(declared: Declared, clock: SchedulerClock | None) -> dict[str, FactSt
     if steps is not None and measured is not None and measured[0] - 1 <= steps <= measured[1] + 1:
         found["warmup_steps"] = _confirmed(f"the warmup has {measured[0]:g} to {measured[1]:g} steps")
     return found
+
+
+def _interval_of_scheduler(timeline: Timeline) -> dict[str, FactStatus]:
+    """Whether the rate changes inside epochs, which tells what one scheduler step is."""
+    wanted = timeline.declared.get("scheduler_interval")
+    if wanted is None or not timeline.schedulers:
+        return {"scheduler_interval": _untested("no learning rate in the log")} if wanted is not None else {}
+    rate = timeline.schedulers[0].series
+    labels = label_in_force(timeline, rate)
+    if labels is None:
+        return {"scheduler_interval": _untested("the log has no epochs to hold the rate against")}
+    session = timeline.session_map.of(rate)
+    inside = (np.diff(np.floor(labels)) == 0) & (np.diff(session) == 0) & (np.diff(rate.step) > 0)
+    changes = (np.diff(rate.value) != 0) & inside
+    count, pairs = int(changes.sum()), int(inside.sum())
+    if not pairs:
+        return {"scheduler_interval": _untested("one learning rate an epoch: what happens inside it is not logged")}
+    told = f"the rate changes at {count} of {pairs} rows inside an epoch"
+    if count > MOSTLY * pairs:
+        return {"scheduler_interval": _confirmed(told) if wanted == "step" else _contradicted(told)}
+    if not count and wanted == "epoch" and (np.diff(rate.value) != 0).any():
+        return {"scheduler_interval": _confirmed("the rate changes only where an epoch ends")}
+    why = f"{told}: too few to tell" if count else "the rate stays the same in an epoch"
+    return {"scheduler_interval": _untested(why)}
 
 
 def _cadence(declared: Declared, axis: Axis, cadence: int) -> dict[str, FactStatus]:

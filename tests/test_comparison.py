@@ -17,6 +17,7 @@ from analyzer.discovery import discover
 from analyzer.parting import configuration_differences, partings
 from analyzer.reconstruction import reconstruct
 from analyzer.timeline import Timeline
+from tests.event_files import write_events
 
 
 def timeline(folder: Path, text: str, **declared: object) -> Timeline:
@@ -140,3 +141,62 @@ def test_in_python(tmp_path: Path) -> None:
     assert list(table.columns) == ["axis", "place", "run", "tag", "value"] and len(table) == 10
     with pytest.raises(ValueError, match="no axis 'steps'"):
         analyzer.compare(*runs, by=["steps"])
+
+
+def test_a_counter_that_an_error_refutes_is_named_beside_the_table(tmp_path: Path) -> None:
+    def rows(steps: list[int], per_epoch: int) -> str:
+        lines = [f"{s},{i // per_epoch},{2 / (1 + i / 40):.6f},{0.1 - i / 5000:.6g}" for i, s in enumerate(steps)]
+        return "\n".join(["step,epoch,loss,lr", *lines]) + "\n"
+
+    for name, text in (
+        ("sound", rows([*range(1, 241)], 40)),
+        ("skips", rows([*range(1, 101), *range(181, 321)], 40)),
+    ):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "log.csv").write_text(text)
+    result = compare(tmp_path / "runs", "--by", "updates", "--by", "time")
+    page = compare(tmp_path / "runs", "--by", "updates", "-o", tmp_path / "c.html")
+    said = " ".join(result.output.split())
+    assert "skips: RES003" in said and "updates are counted from its steps" in said
+    assert "sound: " not in result.output.split("by updates")[0] and page.exit_code == 0
+    assert "skips: RES003" in (tmp_path / "c.html").read_text()
+    assert compare(tmp_path / "runs", "--by", "updates", "-o", tmp_path / "c.png").exit_code == 0
+    by_time = compare(tmp_path / "runs", "--by", "time")
+    assert "RES003" not in by_time.output  # nothing there rests on the steps
+
+
+def test_rows_stand_inside_their_epoch_in_every_run(tmp_path: Path) -> None:
+    """A run whose labels leave the clock is placed by its labels, and inside an epoch by its steps, as the others."""
+    steps = [*range(1, 101), *range(181, 321)]
+    lines = [f"{s},{i // 40},{2 / (1 + i / 40):.6f}" for i, s in enumerate(steps)]
+    broken = curve_of(timeline(tmp_path / "b", "\n".join(["step,epoch,loss", *lines]) + "\n"), "epochs")
+    sound = [f"{s},{(s - 1) // 40},{1 / s:.6f}" for s in range(1, 241)]
+    whole = curve_of(timeline(tmp_path / "w", "\n".join(["step,epoch,loss", *sound]) + "\n"), "epochs")
+    assert isinstance(broken, Curve) and isinstance(whole, Curve)
+    assert whole.x[:40] == pytest.approx(np.arange(1, 41) / 40)
+    assert broken.x[:80] == pytest.approx(np.arange(1, 81) / 40) and len(set(broken.x)) > 200
+    text = "epoch,loss\n" + "".join(f"{e},{1 / (e + 1)}\n" for e in range(9))
+    ends = curve_of(timeline(tmp_path / "e", text), "epochs")
+    assert isinstance(ends, Curve) and ends.x.tolist() == list(range(1, 10))
+
+
+def test_values_of_few_rows_say_so(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "log.csv").write_text(log(20, lambda s: 1 / s))
+    assert "a value is the median of 1 to 2 rows: noise" in compare(tmp_path, "--by", "updates").output
+    for name in ("one", "two"):
+        (tmp_path / name / "log.csv").write_text(log(2000, lambda s: 1 / s))
+    assert "a value is the median" not in compare(tmp_path, "--by", "updates").output
+
+
+def test_times_of_the_account_that_has_them(tmp_path: Path) -> None:
+    """A table without times, and event files of the same run with times: the time is theirs."""
+    for name, seconds in (("fast", 1.0), ("slow", 3.0)):
+        rows = [(s, {"loss": 2 / s, "lr": 0.1}) for s in range(1, 101)]
+        write_events(tmp_path / name, rows, seconds_per_row=seconds)
+        table = "".join(f"{s},{values['loss']:.8f},{s // 30},{values['lr']}\n" for s, values in rows)
+        (tmp_path / name / "log.csv").write_text("step,loss,epoch,lr\n" + table)
+    found = json.loads(compare(tmp_path, "--by", "time", "-f", "json").output)["axes"][0]
+    assert [one["run"] for one in found["runs"]] == ["fast", "slow"] and not found["left_out"]
+    assert found["reaches"] == {"fast": pytest.approx(99, abs=1), "slow": pytest.approx(297, abs=3)}

@@ -28,7 +28,7 @@ BASELINE = Path("analyzer-baseline.json")
     "formats",
     multiple=True,
     metavar="FORMAT",
-    help="terminal, concise, json, sarif, junit, github, gitlab or markdown; to standard output or -o FILE.",
+    help="terminal, concise, json, sarif, junit, github, gitlab, markdown or html; to standard output or -o FILE.",
 )
 @click.option(
     "--output",
@@ -160,7 +160,7 @@ def planned_outputs(formats: tuple[str, ...], outputs: tuple[str, ...]) -> list[
     """What to write where: (format, file), the file None for standard output."""
     from analyzer.renderers import ENDINGS, all_renderers
 
-    def known(name: str) -> str:
+    def known(name: str, option: str = "--format") -> str:
         from analyzer.renderers import renderer_named
 
         try:
@@ -168,14 +168,14 @@ def planned_outputs(formats: tuple[str, ...], outputs: tuple[str, ...]) -> list[
         except KeyError:
             names = sorted(all_renderers())
             hint = did_you_mean(name, names, otherwise=f"formats: {', '.join(names)}")
-            raise CannotAudit(f"--format: there is no format {name!r}; {hint}") from None
+            raise CannotAudit(f"{option}: there is no format {name!r}; {hint}") from None
 
     targets: list[tuple[str, Path | None]] = []
     plain: list[Path] = []
     for output in outputs:
         name, colon, file = output.partition(":")
         if colon and file and name.isidentifier() and len(name) > 1:
-            targets.append((known(name), Path(file)))
+            targets.append((known(name, f"-o {output}"), Path(file)))
         else:
             plain.append(Path(output))
     printed = [known(name) for name in formats]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from analyzer.console.options import reading_options
 if TYPE_CHECKING:
     from analyzer.checking import Request
     from analyzer.comparison import Axis, Comparison
+    from analyzer.model import Report
     from analyzer.renderers.comparison_text import Context
     from analyzer.timeline import Timeline
 
@@ -56,17 +58,19 @@ def command(
     between two lives of a process do not count as time. Then: what is declared differently of the runs, and the first
     step at which epoch, learning rate and loss of each run and the one before it part.
     """
-    from analyzer.cli.timeline import timelines_of
+    from analyzer.cli.check import checked
     from analyzer.comparison import AXES as ALL
-    from analyzer.comparison import compare_runs, heights_apart, sounds_better_when_high
+    from analyzer.comparison import compare_runs, sounds_better_when_high
     from analyzer.console.output import files_read, look_of_stdout, say, write_file
+    from analyzer.doubts import doubts, heights_apart
     from analyzer.parting import configuration_differences, partings
     from analyzer.renderers import Look
     from analyzer.renderers.comparison_text import Context, as_json, as_text
     from analyzer.renderers.escaping import visible
 
-    timelines, there = timelines_of(request, last="epoch")
-    for problem in there.unreadable:
+    report = checked(request, quiet=output_format == "json", keep_series=True)
+    timelines = [one.timeline for one in report.runs]
+    for problem in report.unreadable:
         click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
     if not timelines:
         sys.exit(2)
@@ -78,6 +82,7 @@ def command(
     context = Context(
         warning=heights_apart(timelines) if tag is None else None,
         higher_is_better=higher if higher is not None else bool(metrics) and sounds_better_when_high(metrics[0]),
+        doubts=tuple(one.in_words for one in doubts(report.runs, chosen)),
         differences=configuration_differences(timelines),
         partings=partings(timelines),
     )
@@ -90,27 +95,25 @@ def command(
         else:
             write_file(output, text, spared=spared)
     elif output.suffix.lower() == ".html":
-        write_file(output, _page(request, found, context), spared=spared)
+        write_file(output, _page(report, found, context), spared=spared)
     else:
-        write_file(output, _figure(timelines, chosen, tag, output), spared=spared)
+        write_file(output, _figure(timelines, chosen, tag, output, context.doubts), spared=spared)
     sys.exit(0 if any(len(one.standings) > 1 for one in found) else 2)
 
 
-def _page(request: Request, found: list[Comparison], context: Context) -> str:
-    from analyzer.cli.check import checked
+def _page(report: Report, found: list[Comparison], context: Context) -> str:
     from analyzer.renderers.comparison_page import values_of
     from analyzer.renderers.html_report import render
 
-    report = checked(request, keep_series=True)
     shown = values_of(found, context, [one.run.name for one in report.runs])
     return render(report, title="Runs compared", figures=False, comparison=shown)
 
 
-def _figure(timelines: list[Timeline], axes: list[Axis], tag: str | None, output: Path) -> bytes:
+def _figure(timelines: list[Timeline], axes: list[Axis], tag: str | None, output: Path, notes: Sequence[str]) -> bytes:
     from analyzer.renderers.comparison_figure import draw
     from analyzer.renderers.figures import NothingToDraw
 
     try:
-        return draw(timelines, axes, tag, output=output.suffix.lower().lstrip("."))
+        return draw(timelines, axes, tag, output=output.suffix.lower().lstrip("."), notes=notes)
     except NothingToDraw as reason:
         raise CannotAudit(str(reason)) from reason

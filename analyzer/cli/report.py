@@ -44,12 +44,14 @@ def command(request: Request, output: Path, title: str | None, figures: bool | N
     from analyzer.renderers.wording import counted
 
     report = checked(request, quiet=quiet, keep_series=True)
+    if not report.runs:
+        for problem in report.unreadable[:5]:
+            click.echo(f"not read: {visible(problem.source)}: {visible(problem.message)}", err=True)
+        click.echo(f"nothing was read, {visible(str(output))} is not written", err=True)
+        sys.exit(2)
     spared = files_read((one.run for one in report.runs), request)
     write_file(output, render(report, figures=figures, title=title or TITLE), spared=spared)
     if not quiet:
         found = sum(len(one.findings) for one in report.runs)
         unread = counted(len(report.unreadable), "file")
         say(f"{output}: {counted(len(report.runs), 'run')}, {counted(found, 'finding')}, {unread} not read")
-        for problem in () if report.runs else report.unreadable[:5]:
-            say(f"not read: {visible(problem.source)}: {visible(problem.message)}")
-    sys.exit(0 if report.runs else 2)

@@ -72,11 +72,12 @@ def read_baseline(path: Path) -> Known:
         return Known(findings=found)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise BadConfig(f"{path}: {reason}; write a baseline with --write-baseline {path}") from error
+        raise BadConfig(f"{path}: {reason}; `--baseline {path} --write-baseline` writes it") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, BadConfig):
             raise
-        raise BadConfig(f"{path}: not a baseline file; write one with --write-baseline {path}") from error
+        right = f"`--baseline {path} --write-baseline` writes one in its place"
+        raise BadConfig(f"{path}: not a baseline file; {right}") from error
 
 
 def without_known(report: Report, known: Known, name: str) -> Report:

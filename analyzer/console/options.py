@@ -120,6 +120,8 @@ def requested(
         raise CannotAudit(str(error)) from error
     if isolated and config is not None:
         raise CannotAudit("--isolated reads no configuration file, --config names one: leave one of them out")
+    if against is not None and "://" not in str(against) and not against.exists():
+        raise CannotAudit(f"--against {against}: no such file or folder; check the path")
     chosen = checked_codes(codes(select), "--select")
     return Request(
         paths=tuple(Path(path) for path in paths),

@@ -138,7 +138,8 @@ def _loss(report: RunReport) -> Chart | None:
     baseline = report.timeline.loss
     if baseline is not None and baseline.series is main and len(baseline.level) == len(main):
         lines.append(line_of(report, main, name="level without noise", y=baseline.level, style="level"))
-    lines += [line_of(report, series) for series in roles.all("validation_loss")[:2]]
+    others = [one for one in roles.all("validation_loss") if _in_the_unit_of(main, one)]
+    lines += [line_of(report, series) for series in others[:2]]
     return _chart(
         report,
         key="loss",
@@ -149,6 +150,19 @@ def _loss(report: RunReport) -> Chart | None:
         log_y=_spans_decades(main),
         reading="Raw values as logged; marks are findings, vertical lines are resumes.",
     )
+
+
+def _in_the_unit_of(main: Series, other: Series) -> bool:
+    """Whether a series can count what the main one counts: it does not go on for more than two rows beyond its end.
+
+    Keras writes a loss over iterations beside one over epochs; on one axis the epochs would be a line at its left.
+    """
+    if not len(main) or not len(other):
+        return False
+    gaps = np.diff(np.sort(np.concatenate([main.step, main.step[:1] - 1])))
+    apart = max(int(np.max(gaps, initial=1)), int(np.max(np.diff(main.step), initial=1)))
+    longest = int(main.step.max() - main.step.min()) + 2 * apart
+    return int(other.step.max()) - int(main.step.max()) <= longest
 
 
 def _spans_decades(series: Series) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,21 +11,40 @@ import numpy as np
 
 from analyzer.comparison import Axis, Curve, curve_of
 from analyzer.renderers.chart_data import keep_extremes
-from analyzer.renderers.figures import COLOURS, DASHES, PAGE_INCHES, PANEL_INCHES, NothingToDraw, literal, own_style
+from analyzer.renderers.figures import (
+    COLOURS,
+    DASHES,
+    MARKER_COLOURS,
+    PAGE_INCHES,
+    PANEL_INCHES,
+    NothingToDraw,
+    literal,
+    own_style,
+)
 from analyzer.timeline import Timeline
 
 POINTS_PER_LINE = 2000
 BLOCKS = 60  # of a noisy curve whose medians are drawn over it: a block is wider than a dash
 SECONDS_PER_HOUR = 3600.0
+NOTE_COLUMNS = 130  # characters of a note's size across the page
+NOTE_CHARACTERS = 4 * NOTE_COLUMNS
+NOTE_INCHES = 0.12
 
 
 def draw(
-    timelines: Sequence[Timeline], axes: Sequence[Axis], tag: str | None, *, output: str, dots_per_inch: int = 200
+    timelines: Sequence[Timeline],
+    axes: Sequence[Axis],
+    tag: str | None,
+    *,
+    output: str,
+    notes: Sequence[str] = (),
+    dots_per_inch: int = 200,
 ) -> bytes:
     """The figure as bytes.
 
     Args:
         output: "png", "svg" or "pdf".
+        notes: sentences below the panels.
 
     Raises:
         NothingToDraw: when no axis is common to two runs.
@@ -52,6 +72,10 @@ def draw(
         places[0].legend(fontsize=6, loc="best", handlelength=2.6, framealpha=0.8, edgecolor="none")
         first = next(iter(panels.values()))
         figure.suptitle(literal(f"{first[0].tag}: {' and '.join(one.run for one in first)}"), fontsize=8.5)
+        below = [line for note in notes for line in textwrap.wrap(literal(note, NOTE_CHARACTERS), NOTE_COLUMNS)]
+        if below:
+            figure.set_figheight(figure.get_figheight() + NOTE_INCHES * len(below))
+            figure.supxlabel("\n".join(below), fontsize=6.5, color=MARKER_COLOURS["error"], x=0.01, ha="left")
         buffer = io.BytesIO()
         metadata = {"Date": None} if output == "svg" else {"CreationDate": None} if output == "pdf" else None
         figure.savefig(buffer, format=output, dpi=dots_per_inch, metadata=metadata)

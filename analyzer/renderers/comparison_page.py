@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analyzer.comparison import Comparison
-from analyzer.renderers.comparison_text import Context, metric_in_words, parting_in_words, place
+from analyzer.renderers.comparison_text import Context, metric_in_words, parting_in_words, place, rows_in_words
 from analyzer.renderers.wording import rounded
 
 
@@ -16,6 +16,7 @@ def values_of(comparisons: Sequence[Comparison], context: Context, runs: Sequenc
     return {
         "metric": metric_in_words(comparisons, context.higher_is_better),
         "warning": context.warning,
+        "doubts": context.doubts,
         "axes": [_axis(one) for one in comparisons],
         "runs": list(runs),
         "differences": context.differences,
@@ -40,5 +41,6 @@ def _axis(one: Comparison) -> dict[str, Any]:
             for standing in one.standings
             if several
         ],
+        "few": rows_in_words(one) if several else "",
         "left_out": one.left_out,
     }

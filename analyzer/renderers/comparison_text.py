@@ -19,11 +19,14 @@ from analyzer.renderers.json_report import plain
 from analyzer.renderers.lines import cut, paint, width_of, wrap
 from analyzer.renderers.wording import counted, duration, number, rounded
 
+FEW_ROWS = 5  # a median of fewer is about as noisy as a row
+
 
 class Context(Struct, frozen=True, kw_only=True):
     """What stands beside the tables of a comparison."""
 
     warning: str | None = None
+    doubts: tuple[str, ...] = ()  # errors that touch a compared axis
     higher_is_better: bool = False
     differences: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # declared key -> run -> value
     partings: Sequence[Parting] = ()
@@ -32,14 +35,15 @@ class Context(Struct, frozen=True, kw_only=True):
 def as_json(comparisons: Sequence[Comparison], context: Context) -> str:
     """The comparison as one JSON object.
 
-    ``{"warning", "better": "lower"|"higher", "axes": [{"axis", "places", "runs": [{"run", "tag", "values"}], "reaches",
-    "left_out"}], "configuration": {key: {run: value}}, "partings": [{"role", "runs", "same", "step", "rows"}]}``
+    ``{"warning", "doubts": [text], "better": "lower"|"higher", "axes": [{"axis", "places",
+    "runs": [{"run", "tag", "values", "rows"}], "reaches", "left_out"}], "configuration": {key: {run: value}},
+    "partings": [{"role", "runs", "same", "step", "rows"}]}``
     """
     axes = [
         {
             "axis": one.axis,
             "places": one.places,
-            "runs": [{"run": s.run, "tag": s.tag, "values": s.values} for s in one.standings],
+            "runs": [{"run": s.run, "tag": s.tag, "values": s.values, "rows": s.rows} for s in one.standings],
             "reaches": one.reaches,
             "left_out": one.left_out,
         }
@@ -47,6 +51,7 @@ def as_json(comparisons: Sequence[Comparison], context: Context) -> str:
     ]
     document = {
         "warning": context.warning,
+        "doubts": context.doubts,
         "better": "higher" if context.higher_is_better else "lower",
         "axes": axes,
         "configuration": context.differences,
@@ -100,6 +105,9 @@ def _lines(comparisons: Sequence[Comparison], context: Context, look: Look) -> I
     if context.warning:
         yield from (paint(line, "warning", look) for line in wrap(f"warning: {visible(context.warning)}", look.width))
         yield ""
+    for doubt in context.doubts:
+        yield from (paint(line, "error", look) for line in wrap(visible(doubt), look.width))
+        yield ""
     for one in comparisons:
         if len(one.standings) > 1:
             yield from _table(one, look)
@@ -147,6 +155,17 @@ def _table(one: Comparison, look: Look) -> Iterator[str]:
         picture = "" if index == 0 else f"  {_picture(one.standings[index - 1])}"
         line = "   " + "  ".join(cells)
         yield line + (picture if width_of(line + picture) <= look.width else "")
+    if few := rows_in_words(one):
+        yield paint(f"   {few}", "dim", look)
+
+
+def rows_in_words(one: Comparison) -> str:
+    """Of how many rows the values are medians, where some are of so few that noise decides; else nothing."""
+    counts = [count for standing in one.standings for count in standing.rows if count]
+    if not counts or min(counts) >= FEW_ROWS:
+        return ""
+    many = f"{min(counts)} to {max(counts)} rows" if min(counts) < max(counts) else counted(counts[0], "row")
+    return f"a value is the median of {many}: noise may decide the order"
 
 
 def _picture(standing: Standing) -> str:

@@ -52,6 +52,7 @@ DASHES = ("-", "--", "-.", ":")
 STYLES = {"expected": "--", "declared": (0, (1, 1.2))}
 
 
+LEGEND_ENTRIES = 8  # more would cover the curves
 LARGEST_DRAWN = 1e300  # beyond, matplotlib's ticks overflow
 
 
@@ -142,7 +143,7 @@ def _panel(panel: Any, chart: Chart) -> None:
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(True, linewidth=0.3, color="#dddddd")
     panel.set_axisbelow(True)
-    if 1 < len(panel.get_legend_handles_labels()[1]) <= 6:
+    if 1 < len(panel.get_legend_handles_labels()[1]) <= LEGEND_ENTRIES:
         panel.legend(fontsize=6, loc="best", handlelength=2.4, framealpha=0.8, edgecolor="none")
 
 

@@ -129,7 +129,7 @@ def _sessions(timeline: Any) -> Iterator[tuple[str, str]]:
 def _epoch(timeline: Any) -> Iterator[tuple[str, str]]:
     epoch = timeline.epoch
     if epoch is None:
-        yield "unknown", "the log has no epochs; declare steps_per_epoch, or dataset_size and batch_size"
+        yield "unknown", _no_epoch_clock(timeline)
         return
     certainty = "exact" if epoch.exact else "as an interval"
     yield "steps", f"{interval(epoch.low, epoch.high)} per epoch, {certainty}, from {epoch.source}"
@@ -139,6 +139,17 @@ def _epoch(timeline: Any) -> Iterator[tuple[str, str]]:
         yield broken.kind, f"at step {broken.step}, by {interval(broken.low, broken.high)} steps{where}"
     for first, steps in epoch.laps if len(epoch.laps) > 1 else ():
         yield "lap", f"{rounded(steps)} steps per epoch from step {first}"
+
+
+def _no_epoch_clock(timeline: Any) -> str:
+    """Why no epoch clock is known."""
+    declare = "declare steps_per_epoch, or dataset_size and batch_size"
+    if timeline.step_axis.unit == "epoch":
+        return f"the rows are epochs, and nothing tells how many steps one has; {declare}"
+    labels = timeline.roles.first("epoch")
+    if labels is not None:
+        return f"the values of {visible(labels.tag)} do not tell how many steps an epoch has; {declare}"
+    return f"the log has no epochs; {declare}"
 
 
 def _schedulers(timeline: Any) -> Iterator[tuple[str, str]]:

@@ -148,7 +148,8 @@ def _epochs(epoch: Any) -> str:
 
 
 def _schedule(clock: Any, last_step: int) -> str:
-    parts = [] if clock.family == "constant" else [f"peak {rounded(clock.peak_lr)}"]
+    top = "highest logged" if clock.family == "unknown" else "peak"
+    parts = [] if clock.family == "constant" else [f"{top} {rounded(clock.peak_lr)}"]
     if clock.family == "constant":
         parts.append(rounded(clock.peak_lr))
     unit = " epochs" if clock.unit == "epoch" else ""
@@ -164,6 +165,8 @@ def _schedule(clock: Any, last_step: int) -> str:
         parts.append(f"floor {rounded(clock.min_lr)}")
     if clock.rate != 1:
         parts.append(f"{rounded(clock.rate)} scheduler steps an update")
+    if clock.family == "exponential" and "slope" in clock.parameters:
+        parts.append(f"gamma {rounded(math.exp(clock.parameters['slope']))}")
     parts += _shape(clock.parameters)
     if clock.explained and clock.explained < 1:
         parts.append(f"{100 * clock.explained:.3g} % of the rows")

@@ -111,7 +111,8 @@ def test_what_can_be_read_is_audited_and_the_rest_is_in_the_report() -> None:
         (["run", "--role", "learning_rat=lr"], "'learning_rate'"),
         (["run", "--format", "sarfi"], "'sarif'"),
         (["run", "--config", "none.toml"], "none.toml"),
-        (["run", "--baseline", "none.json"], "none.json"),
+        (["run", "--baseline", "none.json"], "`--baseline none.json --write-baseline` writes it"),
+        (["run", "-o", "pdf:foo.pdf"], "-o pdf:foo.pdf: there is no format 'pdf'"),
         (["run", "-o", "no/such/folder/out.json"], "no/such/folder/out.json"),
         (["run", "-o", "a.txt", "-o", "b.txt"], "sarif:out.sarif"),
         (["run", "--fail-on", "panic"], "panic"),
@@ -299,7 +300,7 @@ def test_a_run_is_held_against_its_reference(monkeypatch: pytest.MonkeyPatch) ->
     assert check("run", "--against", "golden/same").exit_code == 0  # the option is stronger
 
 
-@pytest.mark.parametrize(("path", "said"), [("gone", "no reference run"), ("golden", "'run'")])
+@pytest.mark.parametrize(("path", "said"), [("gone", "--against gone: no such file"), ("golden", "'run'")])
 def test_a_reference_that_is_not_there_is_a_wrong_configuration(path: str, said: str) -> None:
     log("run/log.csv")
     log("golden/a/log.csv")

@@ -69,6 +69,13 @@ def test_what_cannot_be_drawn_exits_with_two(
     assert code == 2 and said in output
 
 
+def test_with_nothing_read_an_older_page_stays(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("of yesterday")
+    code, output = run("report", tmp_path / "no such place", "-o", tmp_path / "page.html")
+    assert code == 2 and "is not written" in output and "no such file" in output
+    assert (tmp_path / "page.html").read_text() == "of yesterday"
+
+
 def test_kinds_on_the_command_line_are_the_figures_own() -> None:
     assert tuple(KINDS) == KIND_NAMES
 

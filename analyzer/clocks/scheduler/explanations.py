@@ -17,6 +17,7 @@ from analyzer.model import Floats
 
 ZERO_KNOWN_TO = 0.25  # steps; between two counts there is one
 WHOLE_WITHIN = 0.05  # steps
+SAME_RATE = 1e-6  # relative: in the seven digits of a float32
 ENDED = 2  # rows further, at which a decay that has come to its end would be met
 
 
@@ -68,7 +69,7 @@ def clock_of_fit(
         series=rows.series,
         family=family,
         peak_lr=fit.peak,
-        min_lr=fit.floor,
+        min_lr=fit.floor if math.isfinite(fit.end) or stands_on(rows, fit.floor) else 0.0,
         warmup_steps=(whole(rise.end - late), whole(rise.end - early)) if rise is not None else None,
         total_steps=(whole(fit.end - unsure - late), whole(fit.end + unsure - early))
         if math.isfinite(fit.end)
@@ -82,6 +83,11 @@ def clock_of_fit(
         deviations=deviations,
         distinct_steps=rows.step,
     )
+
+
+def stands_on(rows: Observed, floor: float) -> bool:
+    """Whether two rows hold a floor: the last row of a decay without an end is only the lowest so far."""
+    return int((rows.rate <= floor * (1 + SAME_RATE)).sum()) > 1
 
 
 def other_rate(schedule: Schedule | Fit, rate: float) -> str | None:

@@ -110,10 +110,19 @@ async function look() {
 }
 
 // Parts of the page that are fetched later move what is shown, until its reader takes over.
+let keeper = null;
 function stayAt(anchor) {
-  const keeper = new ResizeObserver(() => analyzerPage.goTo(anchor));
-  keeper.observe(document.querySelector("main"));
-  for (const kind of ["wheel", "pointerdown", "keydown", "touchstart"]) addEventListener(kind, () => keeper.disconnect(), { once: true, passive: true });
+  keeper?.disconnect();
+  const own = keeper = new ResizeObserver(() => analyzerPage.goTo(anchor));
+  own.observe(document.querySelector("main"));
+  for (const kind of ["wheel", "pointerdown", "keydown", "touchstart"]) addEventListener(kind, () => own.disconnect(), { once: true, passive: true });
+}
+// The same for a link: sections above it that come into view on the way are fetched, and their charts drawn.
+function stayAtLinks() {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#run-']");
+    if (link) stayAt(link.getAttribute("href").slice(1));
+  });
 }
 // A run that the address names, http://...#analyzer&p.analyzer.run=NAME. TensorBoard's channel tells it only once the
 // address has changed; at the beginning it is read from the address itself.
@@ -172,6 +181,7 @@ export async function render() {
   document.body.append(main);
   analyzerCharts.fetched(section);
   analyzerPage.start();
+  stayAtLinks();
   followTheme();
   const channel = host();
   channel.when("experimental.DataReloaded", look);
