@@ -79,10 +79,11 @@ def command(
     chosen = [axis for axis in ALL if not axes or axis in axes]
     found = compare_runs(timelines, axes=chosen, tag=tag, higher_is_better=higher)
     metrics = [one.tag for comparison in found for one in comparison.standings]
+    compared = [one.axis for one in found if len(one.standings) > 1]
     context = Context(
         warning=heights_apart(timelines) if tag is None else None,
         higher_is_better=higher if higher is not None else bool(metrics) and sounds_better_when_high(metrics[0]),
-        doubts=tuple(one.in_words for one in doubts(report.runs, chosen)),
+        doubts=tuple(one.in_words for one in doubts(report.runs, compared)),
         differences=configuration_differences(timelines),
         partings=partings(timelines),
     )

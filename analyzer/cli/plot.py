@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from analyzer.checking import Request
 
 OUTPUTS = ("png", "svg", "pdf")
-KIND_NAMES = ("overview", "epoch", "schedule", "resume", "loss")  # renderers.figures.KINDS, without importing it
+KIND_NAMES = ("overview", "epoch", "schedule", "resume", "loss", "time")  # figures.KINDS, without importing it
 
 
 @click.command("plot")
@@ -34,7 +34,7 @@ KIND_NAMES = ("overview", "epoch", "schedule", "resume", "loss")  # renderers.fi
 def command(request: Request, output: Path, kind: str, dpi: int, quiet: bool) -> None:
     """Draw the figure that shows the fault, good enough for an issue or a paper.
 
-    Kinds: overview (loss, epoch, learning rate, scheduler position), epoch, schedule, resume, loss.
+    Kinds: overview (loss, epoch, learning rate, scheduler position), epoch, schedule, resume, loss, time.
     """
     from analyzer.cli.check import checked
     from analyzer.console.output import files_read, say, write_file

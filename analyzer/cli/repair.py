@@ -42,6 +42,7 @@ def command(request: Request, output: Path) -> None:
             told = _repaired(timeline, _own_place(folder, timeline.run.name) if len(timelines) > 1 else folder)
             failed = failed or any(line.startswith("not repaired") for line in told)
             name = visible(timeline.run.name)
+            told = [*told, *_beyond_repair(timeline)]
             say(f"{name}: nothing to repair" if not told else "\n".join([f"{name}:", *(f"   {line}" for line in told)]))
     if output.exists() and any(output.iterdir()):
         say(f"copies in {visible(output)}")
@@ -74,6 +75,16 @@ def _repaired(timeline: Any, folder: Path) -> list[str]:
             return [f"not repaired: {visible(one.source.path)}: {visible(error)}"]
         told.append(f"{visible(one.source.path)}: {one.told}")
     return told
+
+
+def _beyond_repair(timeline: Any) -> list[str]:
+    """Jumps of the step at joins, which no copy can put right: nothing was logged of the steps between."""
+    return [
+        f"steps {join.last_step_before + join.cadence} to {join.first_step_after - 1} are skipped at the resume: "
+        "no copy can repair that, nothing was logged there; `analyzer check` tells whether they were trained"
+        for join in timeline.joins
+        if join.step == "skipped"
+    ]
 
 
 def _own_place(folder: Path, name: str) -> Path:

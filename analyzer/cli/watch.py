@@ -42,11 +42,12 @@ def command(request: Request, every: float, idle: float | None, fail_on: str) ->
     from analyzer.model import GRAVE
     from analyzer.renderers.escaping import visible
     from analyzer.renderers.finding_text import finding_lines
-    from analyzer.renderers.wording import totals
+    from analyzer.renderers.wording import counted, totals
     from analyzer.watch import follow
     from analyzer.workers import NoCluster
 
     look = look_of_stdout()
+    begun = False
     try:
         for news in follow(request, every=every, idle=idle):
             for problem in news.unreadable:
@@ -57,6 +58,11 @@ def command(request: Request, every: float, idle: float | None, fail_on: str) ->
             for name, finding in news.withdrawn:
                 head = f"{time.strftime('%H:%M:%S')} {visible(name)}"
                 say(f"{head}\nno longer so: {finding.code} {finding.name}: {visible(finding.message)}\n")
+            if not begun and not news.over:
+                begun = True
+                so_far = "" if news.new else ", nothing found so far"
+                runs = counted(len(news.report.runs), "run") if news.report.runs else "for a run, there is none yet"
+                say(f"watching {runs}{so_far if news.report.runs else ''}; a look every {every:g} s")
             sys.stdout.flush()
             if news.over:
                 say(f"over: {totals(news.report.runs)}")

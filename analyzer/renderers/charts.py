@@ -5,64 +5,19 @@ Both the interactive page and the matplotlib figures draw these. Every point kee
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from msgspec import Struct
 
 from analyzer.clocks.scheduler.reference import declared_rates
-from analyzer.model import Finding, Floats, Ints, RunReport, Series
+from analyzer.model import Finding, Floats, RunReport, Series
 from analyzer.renderers.chart_axes import axes_of, times_of
+from analyzer.renderers.chart_nouns import Chart, Line, Mark
 
 WIDEST_LAP = 1.25  # longest over shortest steps per epoch that a line is drawn for: beyond, it would say nothing
 DECADES = 50  # highest over lowest value of a curve from which its axis is logarithmic
 ROWS_MARKED = 6  # of one finding on one chart
-
-
-class Line(Struct, frozen=True, kw_only=True, eq=False):
-    """One curve in written order, arrays of shape (n,). ``x``: "step" and, where known, "time" in the chart's unit."""
-
-    name: str
-    x: Mapping[str, Floats]
-    y: Floats
-    session: Ints | None = None  # index of the session of every point; None: one
-    source: Ints | None = None  # index into RunReport.run.sources; None for a computed curve
-    row: Ints | None = None
-    style: Literal["observed", "expected", "declared", "level"] = "observed"
-    stepped: bool = False
-    tag: str = ""  # the series that it was read from; empty for a curve beside it
-
-
-class Mark(Struct, frozen=True, kw_only=True):
-    """A finding's place on a chart."""
-
-    step: float
-    y: float | None
-    code: str
-    severity: str
-    text: str
-
-
-class Chart(Struct, frozen=True, kw_only=True, eq=False):
-    """One figure: curves, marks, and the steps at which sessions begin."""
-
-    key: str  # "epoch", "schedule", "position", "loss", "gradient", "sessions"
-    title: str
-    y_label: str
-    lines: tuple[Line, ...]
-    marks: tuple[Mark, ...] = ()
-    joins: tuple[float, ...] = ()
-    log_y: bool = False
-    reading: str = ""  # one sentence: how to read it
-    timed: bool = False  # every line knows its times
-    time_unit: str = "hours"
-    counted_in: str = "step"  # what the log counts: "step", "epoch"
-    by_time: bool = False  # drawn against time, whatever the others are drawn against
-
-    @property
-    def x_label(self) -> str:
-        return f"{self.time_unit} since the first record" if self.by_time else self.counted_in
 
 
 def charts_of(report: RunReport) -> tuple[Chart, ...]:
@@ -238,6 +193,8 @@ def _position(report: RunReport) -> Chart | None:
     clock = report.timeline.schedulers[0] if report.timeline.schedulers else None
     if clock is None or clock.position is None or np.isfinite(clock.position).sum() < 3:
         return None
+    if not np.nanmax(clock.series.value) > np.nanmin(clock.series.value):
+        return None  # a rate that never changes tells no position
     lines = [line_of(report, clock.series, name="scheduler's own counter", y=clock.position, tag=clock.series.tag)]
     if clock.unit == "step":
         first = int(np.flatnonzero(np.isfinite(clock.position))[0])
@@ -290,7 +247,8 @@ def _sessions(report: RunReport) -> Chart | None:
     ]
     return Chart(
         key="sessions",
-        title="Sessions on wall time",
+        marks=tuple(_marks_on_time(report, series, axes)),
+        title="Steps on wall time",
         y_label="step",
         lines=tuple(lines),
         timed=True,
@@ -298,3 +256,21 @@ def _sessions(report: RunReport) -> Chart | None:
         by_time=True,
         reading=f"Steps against {unit} since the first record; each life of the process is a line.",
     )
+
+
+def _marks_on_time(report: RunReport, series: Series, axes: Mapping[str, Floats]) -> Iterator[Mark]:
+    """Where findings about time begin: at the row behind a pause, at the first row of a slower stretch."""
+    for finding in report.findings:
+        if not finding.code.startswith(("PRF", "LOG005")) or finding.first_step is None:
+            continue
+        at = int(np.abs(axes["step"] - finding.first_step).argmin())
+        time = float(axes["time"][at])
+        if np.isfinite(time):
+            yield Mark(
+                step=float(finding.first_step),
+                time=time,
+                y=float(axes["step"][at]),
+                code=finding.code,
+                severity=finding.severity,
+                text=finding.message,
+            )

@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "schedule": ("schedule", "position"),
     "resume": ("sessions", "loss", "schedule"),
     "loss": ("loss", "gradient"),
+    "time": ("sessions",),
 }
 COLUMN_INCHES = 3.5  # one column of a two-column paper
 PAGE_INCHES = 7.2  # both columns
@@ -110,6 +111,8 @@ def figure_of(report: RunReport, kind: str) -> Any:
         )
     by_key = {chart.key: chart for chart in charts_of(report)}
     charts = [by_key[key] for key in KINDS[kind] if key in by_key]
+    if kind == "overview" and "sessions" in by_key and by_key["sessions"].marks:
+        charts.append(by_key["sessions"])  # a stall is seen on wall time alone
     if not charts:
         raise NothingToDraw(f"{report.run.name}: the log has nothing for a figure of kind {kind!r}")
     columns = 2 if kind == "overview" and len(charts) > 1 else 1
@@ -130,8 +133,7 @@ def _panel(panel: Any, chart: Chart) -> None:
     x_axis = "time" if chart.by_time else "step"
     used = dict.fromkeys(COLOURS, 0)
     for line in chart.lines:
-        _curve(panel, line, x_axis, used[line.style])
-        used[line.style] += 1
+        used[line.style] += _curve(panel, line, x_axis, used[line.style])
     for join in chart.joins if x_axis == "step" else ():
         panel.axvline(join, color="#555555", linewidth=0.6, linestyle=(0, (1, 2)), gid="join")
     _annotate(panel, chart)
@@ -161,8 +163,12 @@ def _title(report: RunReport, charts: list[Chart], width: int) -> str:
     return "\n".join([name, *cut])
 
 
-def _curve(panel: Any, line: Line, x_axis: str, number: int) -> None:
-    """One curve; of several sessions each has a colour and dashes of its own, and none is drawn backwards."""
+def _curve(panel: Any, line: Line, x_axis: str, number: int) -> int:
+    """One curve; of several sessions each has a colour and dashes of its own, and none is drawn backwards.
+
+    Returns:
+        How many looks it took.
+    """
     session = line.session if line.session is not None else np.zeros(len(line.y), dtype=np.int64)
     kept = keep_extremes(line.y, POINTS_PER_LINE)
     parts = np.unique(session[kept]).tolist()
@@ -184,6 +190,7 @@ def _curve(panel: Any, line: Line, x_axis: str, number: int) -> None:
             label=_label(line.name, part, parts, apart),
             gid=f"line-{line.style}",
         )
+    return max(parts, default=0) + 1 if len(parts) > 1 and line.style == "observed" else 1
 
 
 def _label(name: str, part: int, parts: list[int], apart: bool) -> str | None:
@@ -199,11 +206,12 @@ def _annotate(panel: Any, chart: Chart) -> None:
     labelled: set[str] = set()
     panel.autoscale_view()  # the limits decide on which side a label stands
     for mark in chart.marks:
+        x = mark.time if chart.by_time and mark.time is not None else mark.step
         if mark.y is None:
-            panel.axvline(mark.step, color=MARKER_COLOURS[mark.severity], linewidth=0.8, gid=f"finding-{mark.code}")
+            panel.axvline(x, color=MARKER_COLOURS[mark.severity], linewidth=0.8, gid=f"finding-{mark.code}")
         else:
             panel.plot(
-                [mark.step],
+                [x],
                 [mark.y],
                 marker=MARKERS[mark.severity],
                 color=MARKER_COLOURS[mark.severity],
@@ -216,10 +224,10 @@ def _annotate(panel: Any, chart: Chart) -> None:
         if mark.code not in labelled:
             labelled.add(mark.code)
             height = mark.y if mark.y is not None else panel.get_ylim()[1]
-            across, up = panel.transAxes.inverted().transform(panel.transData.transform((mark.step, height)))
+            across, up = panel.transAxes.inverted().transform(panel.transData.transform((x, height)))
             panel.annotate(
                 mark.code,
-                (mark.step, height),
+                (x, height),
                 xytext=(-4 if across > NEAR_EDGE else 4, -11 if up > NEAR_EDGE else 7),
                 horizontalalignment="right" if across > NEAR_EDGE else "left",
                 textcoords="offset points",

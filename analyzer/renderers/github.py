@@ -11,6 +11,7 @@ from analyzer.renderers.escaping import visible
 from analyzer.renderers.places import main_place
 from analyzer.renderers.wording import steps_of, totals
 
+LINE_BREAK = "%0A"  # as a command's message writes it
 COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
@@ -34,8 +35,8 @@ def _command(one: RunReport, finding: Finding) -> str:
         properties.append(f"line={line}")
     properties.append(f"title={_property(f'{finding.code} {finding.name}')}")
     where = " ".join(part for part in (one.run.name, steps_of(finding)) if part)
-    text = f"{where}: {finding.message}" + (f" Help: {finding.help}" if finding.help else "")
-    return f"::{COMMANDS[finding.severity]} {','.join(properties)}::{_data(text)}"
+    help_line = f"{LINE_BREAK}Help: {_data(finding.help)}" if finding.help else ""
+    return f"::{COMMANDS[finding.severity]} {','.join(properties)}::{_data(f'{where}: {finding.message}')}{help_line}"
 
 
 def _data(text: str) -> str:

@@ -54,12 +54,19 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     worst: str  # the gravest finding, by code and name
     codes: tuple[str, ...]  # of all findings
     declared: dict[str, str]  # key -> value in words
+    unchecked: int = 0  # rules that could not look
     charted: bool = True
 
     @property
     def counts(self) -> str:
         counts = {"error": self.errors, "warning": self.warnings, "note": self.notes}
-        return ", ".join(counted(count, name) for name, count in counts.items() if count) or "nothing found"
+        found = ", ".join(counted(count, name) for name, count in counts.items() if count) or "nothing found"
+        return found + (f", {counted(self.unchecked, 'check')} not possible" if self.unchecked else "")
+
+    @property
+    def verdict_in_words(self) -> str:
+        """What the badge says: "sound" would claim more than the rules that could look have found."""
+        return "no fault found" if self.verdict == "sound" and self.unchecked else self.verdict
 
     @property
     def badness(self) -> int:
@@ -91,6 +98,7 @@ def summary_of(one: RunReport, anchor: str) -> RunSummary:
         worst=f"{one.findings[0].code} {one.findings[0].name}" if one.findings else "",
         codes=tuple(dict.fromkeys(finding.code for finding in one.findings)),
         verdict="unsound" if errors else "suspicious" if warnings else "sound",
+        unchecked=len({skip.code for skip in one.skipped}),
         declared={key: str(fact.value)[:LONGEST_CELL] for key, fact in timeline.declared.facts.items()},
     )
 
@@ -200,7 +208,8 @@ def _chart(chart: Chart, pool: Pool) -> dict[str, Any]:
         "joins": list(chart.joins),
         "lines": [part for line in chart.lines for part in _parts(line, chart, pool)],
         "marks": [
-            {"step": m.step, "y": m.y, "code": m.code, "severity": m.severity, "text": m.text} for m in chart.marks
+            {"step": m.step, "time": m.time, "y": m.y, "code": m.code, "severity": m.severity, "text": m.text}
+            for m in chart.marks
         ],
     }
 

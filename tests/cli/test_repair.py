@@ -110,6 +110,15 @@ def test_a_sound_run_is_not_copied(tmp_path: Path) -> None:
     assert result.exit_code == 0 and "nothing to repair" in result.output and not (tmp_path / "copy").exists()
 
 
+def test_steps_that_were_skipped_are_named_and_not_repaired(tmp_path: Path) -> None:
+    for start, steps, done in ((1.7e9, range(1, 101), 0), (1.7e9 + 900, range(181, 321), 80)):
+        rows = [(s, {"loss": loss(s - done), "epoch": float((s - done - 1) // 40)}) for s in steps]
+        write_events(tmp_path / "run", rows, start=start)
+    result = repair(tmp_path / "run", "-o", tmp_path / "out")
+    assert result.exit_code == 0 and "steps 101 to 180 are skipped at the resume: no copy can repair" in result.output
+    assert "nothing to repair" not in result.output
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     in_csv(tmp_path / "run", REPLAY)

@@ -21,6 +21,7 @@ from analyzer.renderers.chart_data import keep_extremes
 from analyzer.renderers.charts import Line, charts_of
 from analyzer.renderers.figures import KINDS, NothingToDraw, _curve, draw, figure_of
 from analyzer.rules.examples import falling_loss, table
+from tests.event_files import write_events
 
 
 def report_of(folder: Path, findings: Sequence[Finding] = (), name: str = "run") -> RunReport:
@@ -89,7 +90,50 @@ def test_names_of_a_log_are_drawn_literally(tmp_path: Path) -> None:
 
 
 def test_kinds_are_those_of_the_command_line() -> None:
-    assert set(KINDS) == {"overview", "epoch", "schedule", "resume", "loss"}
+    assert set(KINDS) == {"overview", "epoch", "schedule", "resume", "loss", "time"}
+
+
+def timed(folder: Path, pause: float, *, rate: float | None = None) -> RunReport:
+    """200 rows a second apart with one pause before row 120; the learning rate is constant where one is given."""
+    head = ("step", "loss", "wall_time", *(("lr",) if rate is not None else ()))
+    rows = [
+        (s, falling_loss(s), 1.7e9 + s + (pause if s >= 120 else 0), *((rate,) if rate is not None else ()))
+        for s in range(1, 201)
+    ]
+    (folder / "log.csv").write_text(table(head, rows))
+    (run,) = discover([folder]).runs
+    return audit_run(run, merge(run.facts))
+
+
+def test_a_stall_is_marked_on_wall_time(tmp_path: Path) -> None:
+    report = timed(tmp_path, 3000.0)
+    (chart,) = [one for one in charts_of(report) if one.key == "sessions"]
+    (mark,) = chart.marks
+    assert (mark.code, mark.step, mark.y) == ("PRF002", 119, 119) and mark.time is not None
+    ids = {artist.get_gid() for panel in figure_of(report, "overview").axes for artist in panel.get_children()}
+    assert "finding-PRF002" in ids
+
+
+def test_without_a_stall_the_overview_has_no_wall_time(tmp_path: Path) -> None:
+    titles = [panel.get_title(loc="left") for panel in figure_of(timed(tmp_path, 0.0), "overview").axes]
+    assert "Steps on wall time" not in titles
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_a_rate_that_never_changes_has_no_position(rate: float, tmp_path: Path) -> None:
+    assert "position" not in {one.key for one in charts_of(timed(tmp_path, 0.0, rate=rate))}
+
+
+def test_a_series_of_another_unit_shares_no_axis(tmp_path: Path) -> None:
+    """Keras writes the validation loss over epochs and over iterations."""
+    for part, tags in (("train", ("epoch_loss",)), ("validation", ("epoch_loss", "evaluation_loss_vs_iterations"))):
+        size = {"epoch_loss": 1, "evaluation_loss_vs_iterations": 20}
+        rows = [(e * size[tag] + (tag in tags[1:]) * 20, {tag: 2 / (e + 1)}) for tag in tags for e in range(20)]
+        write_events(tmp_path / part, rows)
+    (run,) = discover([tmp_path]).runs
+    (chart,) = [one for one in charts_of(audit_run(run, merge(run.facts), select=())) if one.key == "loss"]
+    names = [line.name for line in chart.lines]
+    assert "validation/epoch_loss" in names and not any("iterations" in name for name in names)
 
 
 @settings(max_examples=60, deadline=None)

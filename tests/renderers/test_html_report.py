@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from analyzer.checking import Request, check
 from analyzer.model import Problem, Report
 from analyzer.renderers.html_report import render
 from analyzer.renderers.page_parts import script_json, sparkline_path
@@ -238,3 +239,14 @@ def test_a_contradicted_fact_is_seen_without_opening_anything(tmp_path: Path) ->
     page = render(Report(runs=(replace(one, timeline=timeline, declared=said),), version="0"), figures=False)
     facts_of_run = page[page.index('<dl class="facts">') : page.index("</dl>")]
     assert "declared epochs = 7 (args.json): the labels end at 5" in facts_of_run
+
+
+def test_a_run_that_few_rules_could_look_at_is_not_called_sound(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "log.csv").write_text("step,loss\n" + "".join(f"{s},{2 / s:.5f}\n" for s in range(1, 80)))
+    page = render(check(Request(paths=(tmp_path,)), keep_series=True))
+    assert ">no fault found</span>" in page and ">sound</span>" not in page and "checks not possible" in page
+    assert '<th class="number"><button type="button" data-sort="number">Not checked</button></th>' in page
+    assert ">Schedule</button>" not in page and ">Steps / epoch</button>" not in page  # no run has one
+    assert "<b>0 errors</b>" in page and ">Final loss</button>" in page

@@ -103,13 +103,12 @@ globalThis.analyzerCharts = (() => {
   const sharp = (x, width) => Math.round(x) + (Math.round(width) % 2 ? 0.5 : 0); // a straight line on whole pixels
   function marksPlugin(chart, unit) {
     return { hooks: { draw: [(u) => {
-      if (chart.byTime) return;
       const { ctx, bbox } = u, ratio = devicePixelRatio || 1, room = (MARK + 2) * ratio;
       const right = bbox.left + bbox.width, bottom = bbox.top + bbox.height, inside = (x) => x >= bbox.left - 1 && x <= right + 1;
       ctx.save();
       ctx.beginPath(); ctx.rect(bbox.left - room, bbox.top - room, bbox.width + 2 * room, bbox.height + 2 * room); ctx.clip();
       ctx.strokeStyle = css("--soft"); ctx.setLineDash([3 * ratio, 4 * ratio]); ctx.lineWidth = Math.max(1, Math.round(ratio));
-      for (const join of chart.joins) {
+      for (const join of chart.byTime ? [] : chart.joins) {
         const at = markX(chart, join, unit), x = at === null ? NaN : u.valToPos(at, "x", true);
         if (!inside(x)) continue;
         ctx.beginPath(); ctx.moveTo(sharp(x, ctx.lineWidth), bbox.top); ctx.lineTo(sharp(x, ctx.lineWidth), bottom); ctx.stroke();
@@ -117,7 +116,7 @@ globalThis.analyzerCharts = (() => {
       ctx.setLineDash([]);
       const labelled = new Set();
       for (const mark of chart.marks) {
-        const at = markX(chart, mark.step, unit), x = at === null ? NaN : u.valToPos(at, "x", true);
+        const at = chart.byTime ? mark.time : markX(chart, mark.step, unit), x = at === null ? NaN : u.valToPos(at, "x", true);
         if (!inside(x)) continue;
         const known = mark.y !== null && !(u.scales.y.distr === 3 && mark.y <= 0);
         const y = Math.min(bottom, Math.max(bbox.top, known ? u.valToPos(mark.y, "y", true) : bbox.top + 8 * ratio));
