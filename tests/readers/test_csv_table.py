@@ -141,6 +141,21 @@ def test_repeated_header_marks_a_new_life_of_the_process() -> None:
     assert points(reading, "Train/Samples/lr") == [(64, 0.1, 2), (128, 0.2, 3), (128, 0.2, 5), (192, 0.3, 6)]
 
 
+@pytest.mark.parametrize(("blocks", "rows", "marks"), [
+    (9, 1, 0),  # pandas, `to_csv(path, mode="a")` at every row
+    (60, 1, 0),
+    (3, 1, 2),  # as well three lives that crashed
+    (9, 2, 8),
+    (2, 40, 1),
+])  # fmt: skip
+def test_a_header_before_every_row_is_no_new_life(blocks: int, rows: int, marks: int) -> None:
+    lines = [f"{block * rows + row},{1 / (1 + row)}\n" for block in range(blocks) for row in range(rows)]
+    text = "".join("step,loss\n" + "".join(lines[at : at + rows]) for at in range(0, len(lines), rows))
+    reading = read(text)
+    assert len(reading.series[0]) == blocks * rows
+    assert [mark.kind for mark in reading.markers] == ["header-repeated"] * marks
+
+
 def test_a_repeated_header_may_change_the_columns() -> None:
     reading = read("step,loss\n1,3\n2,2\nstep,loss,lr\n3,1,0.1\n4,0.5,0.2\n")
     assert [mark.row for mark in reading.markers] == [5]

@@ -26,6 +26,7 @@ from analyzer.readers.csv_table.cells import (
 from analyzer.readers.csv_table.dialects import dialect_of
 from analyzer.readers.text_file import lines_of, plain_name, unreadable
 
+OF_EACH_ROW = 8  # headers, one for every other row or more, that belong to the rows (`to_csv(mode="a")`), not to lives
 HABIT = 3  # rows of one odd width that make it the writer's habit and no accident
 
 
@@ -253,7 +254,9 @@ def read_columns(
     dialect = dialect_of(table.main, file_name)
     cut = table.odd.get("cut")
     incomplete = len(row_numbers) - 1 if cut and len(row_numbers) and row_numbers[-1] == cut[0][0] else None
-    markers = tuple(Marker(source=0, row=row, kind="header-repeated") for row in table.repeats)
+    habit = len(table.repeats) >= OF_EACH_ROW and 2 * len(table.repeats) > len(row_numbers)
+    lives = () if habit else table.repeats
+    markers = tuple(Marker(source=0, row=row, kind="header-repeated") for row in lives)
     return interpret(
         columns,
         row_numbers,
