@@ -118,13 +118,12 @@ class Tail:
         points, counts = _grouped(np.sort(values))
         self.log_likelihood = np.einsum("p,pfw->fw", counts, self._log_density(points))
 
-    def chance_of_maximum(self, x: float, *, of: int, without: Ints | None = None, events: int | None = None) -> float:
+    def chance_of_maximum(self, x: float, *, of: int, without: Ints | None = None) -> float:
         """Chance that the largest of ``of`` values exceeds ``x``; 1.0 when there are too few to know a law.
 
         Args:
             without: indices of values that are no noise, perhaps. They are known only to be larger than all others:
                 left out altogether they would make every heavy tail a light one.
-            events: how many independent values they are at most: neighbours go far together.
         """
         if not self.known or x <= self.middle:
             return 1.0
@@ -138,8 +137,7 @@ class Tail:
             top = float(self.values[rest[0]])
             left = self.values[without]
             likelihood = likelihood - self._log_density(left).sum(axis=0)
-            above = int(np.sum(left > top))
-            likelihood = likelihood + min(above, events or above) * self._log_survival(top)
+            likelihood = likelihood + int(np.sum(left > top)) * self._log_survival(top)
         posterior = likelihood + self.log_odds
         weight = np.exp(posterior - posterior.max())
         beyond = np.minimum(np.exp(self._log_survival(x)), 1 - 1e-12)

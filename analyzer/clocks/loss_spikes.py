@@ -137,7 +137,7 @@ class Judge:
             tail, parts = self._tail(which)
             units = float(one.units[block]) / self.has_edges.noisier(cluster.first, cluster.last)
             without = self._indices(parts, events)
-            chance = tail.chance_of_maximum(units, of=len(one.start), without=without, events=len(events))
+            chance = tail.chance_of_maximum(units, of=len(one.start), without=without)
             p_value = chance * (ROW_TESTS if one.length == 1 else BLOCK_TESTS)
             if p_value < best.p_value:
                 best = Cluster(first=cluster.first, last=cluster.last, scan=which, block=block, p_value=p_value)
