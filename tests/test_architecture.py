@@ -69,6 +69,7 @@ SELDOM = {
 LATE: Mapping[str, str | tuple[str, ...]] = {
     "readers/stdout/__init__.py": "analyzer.readers.stdout",  # some hundred patterns to compile
     "readers/csv_table/__init__.py": "analyzer.readers.csv_table",  # pyarrow
+    "readers/csv_table/cells.py": "analyzer.readers.stdout.languages",  # words of other languages, which most lack
     "readers/tfevents/__init__.py": "analyzer.readers.tfevents",
     "discovery.py": "analyzer",  # what asks a tracking server, by its URL only
     "walking.py": "analyzer.readers",  # the reader of a project's own lines, which most have none of
