@@ -120,7 +120,7 @@ _ERROR = re.compile(
     r"(?: (?:for|of) .{1,60})?$",
     re.I,
 )
-_WORDS_OF_A_MEAN = re.compile(r"(?:^|[_ ])(?:train(?:ing)?|average|avg|mean)(?=[_ ])", re.I)
+OF_A_MEAN = 1e-3  # by which a mean of printed parts may differ from the printed mean: both are rounded
 _EPOCH_MEAN = re.compile(
     r"(?:^|[/_. -])epoch[_ -]|[_ -]epoch(?:$|/)|(?:avg|mean|average)[_ -]?(?:train[_ -]?)?loss"
     r"|train[_ -]loss[_ -](?:avg|mean)",
@@ -195,9 +195,10 @@ def assign_roles(view: View, sources: Sequence[Source], overrides: Mapping[str, 
         if errors:
             series["loss"] = errors
             why |= {one.tag: "an error, where nothing is called a loss" for one in errors}
-    _means_of_rows(series)
     for role, found in series.items():
         found.sort(key=lambda one: (chosen.get(one.tag) != role, *preference(role, one)))
+    if "loss" not in chosen.values():
+        _means_of_rows(series)
     return Roles(series={role: tuple(found) for role, found in series.items()}, why=why)
 
 
@@ -207,18 +208,24 @@ def is_an_error(tag: str) -> bool:
 
 
 def _means_of_rows(series: dict[str, list[Series]]) -> None:
-    """Take ``average loss`` for the loss where only its parts are called by another name, and have no more rows."""
+    """Take ``average loss`` for the loss where losses of longer names beside it are its parts.
+
+    They are called as it is (``average pos_loss``), or it is their mean in every row.
+    """
     parts = series.get("loss", [])
-    if not parts or any(preference("loss", one)[0] == 0 for one in parts):
+    if len(parts) < 2 or any(preference("loss", one)[0] == 0 for one in parts):
         return
-    means = [
-        one
-        for one in series.get("epoch_loss", [])
-        if _WORDS_OF_A_MEAN.sub("", one.tag).strip("_ ").lower() == "loss" and len(one) >= max(map(len, parts))
-    ]
-    if means:
-        series["loss"] = means
-        series["epoch_loss"] = [one for one in series["epoch_loss"] if one not in means] or means
+    for one in series.get("epoch_loss", []):
+        called = one.tag.lower().removesuffix("loss")
+        named = [part for part in parts if called and part.tag.lower().startswith(called) and len(part) <= len(one)]
+        alike = [part for part in parts if np.array_equal(part.step, one.step)]
+        mean = len(alike) > 1 and np.allclose(
+            np.mean([part.value for part in alike], axis=0), one.value, rtol=OF_A_MEAN
+        )
+        if (one.tag.lower().endswith("loss") and len(named) > 1) or mean:
+            series["loss"] = [one, *parts]
+            series["epoch_loss"] = [other for other in series["epoch_loss"] if other is not one]
+            return
 
 
 def _may_play(role: str, series: Series) -> bool:

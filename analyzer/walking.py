@@ -188,7 +188,9 @@ def could_be_log(name: str) -> bool:
     if suffix.lower() in COMPRESSED_SUFFIXES:
         suffix = os.path.splitext(stem)[1]
     suffix = suffix.lower()
-    return suffix in TEXT_SUFFIXES or suffix in suffixes() or suffix[1:].isdecimal()  # train.log.1, job.12345
+    if suffix[1:].isdecimal() or suffix.startswith(".log-"):  # train.log.1, job.12345, train.log-2020-06-11
+        return True
+    return suffix in TEXT_SUFFIXES or suffix in suffixes()
 
 
 def _look(path: Path, problems: list[Problem], left: list[Problem], own: tuple[OwnLine, ...] = ()) -> Log | None:

@@ -38,15 +38,16 @@ def read_step_axis(timeline: Timeline) -> StepAxis:
     if again is not None:
         column = timeline.run.sources[int(series.source[0])].step_column
         return StepAxis(unit="unknown", column=column, cadence=cadence, why=BEGINS_AGAIN[again])
+    source = timeline.run.sources[int(series.source[0])]
     found = axis_of(
-        timeline.run.sources[int(series.source[0])],
+        source,
         series,
         [*timeline.roles.all("step"), *second_counters(timeline.view)],
         timeline.plan,
         accumulation=timeline.declared.get("grad_accumulation"),
         logging_steps=timeline.declared.get("logging_steps"),
     )
-    if found.unit == "update" and is_rounded_share(steps):
+    if found.unit == "update" and source.step_axis == "step" and is_rounded_share(steps):
         return StepAxis(unit="unknown", column=found.column, cadence=cadence, why=ROUNDED_SHARE.format(cadence))
     base, known_by, why = _base(timeline, series, steps, cadence) if found.unit == "update" else (None, None, "")
     return StepAxis(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ COUNTED = [
     ("MATLAB", "|  Epoch  |  Iteration  |  Time Elapsed  |  Mini-batch  |  Base Learning  |\n|         |             |   (hh:mm:ss)   |     Loss     |      Rate       |\n" + "".join(f"| {1 + n // 5} | {50 * n} | 00:01:59 | {9 / n:.4f} | 0.0100 |\n" for n in range(1, 13)), "Mini-batch Loss", "step", (50, 600, 12)),
     ("DeepXDE", "Step      Train loss              Test loss               Test metric\n" + "".join(f"{1000 * n}         [{9 / (n + 1):.2e}, 1.37e-01]    [1.86e+00, 1.40e-01]    []  \n" for n in range(12)), "Train loss[0]", "step", (0, 11000, 12)),
     ("scikit-learn", "      Iter       Train Loss   Remaining Time \n" + "".join(f"      {n:4}           {9 / n:.4f}           41.98s\n" for n in range(1, 13)), "Train Loss", "step", (1, 12, 12)),
+    ("OpenPCDet", "".join(f"Train:    {e}/12 ( 50%) [ {n}/464 ( 71%)]  Loss: {9 / (464 * e + n):.4f} (1.28)  LR: 9.6e-03\n" for e in (1, 2, 3) for n in (0, 50, 463)), "Loss", "batch", (0, 1391, 9)),
+    ("three counters in brackets", "".join(f"[epoch][s/s_per_e/gs]: [{n // 4}][{n % 4}/4/{n}], lr: 0.0001, loss: {9 / (n + 1):.6f}\n" for n in range(12)), "loss", "step", (0, 11, 12)),
+    ("label and place in one bracket", "".join(f"[{n // 4}: {n % 4}/4] train loss: {9 / (n + 1):.6f} accuracy: 0.5\n" for n in range(12)), "train loss", "batch", (0, 11, 12)),
+    ("SlowFast", "".join(f'json_stats: {{"_type": "train_iter_", "epoch": "{1 + n // 4}/3", "iter": "{10 * (n % 4 + 1)}/40", "loss": {9 / (n + 1):.5f}, "lr": 0.1}}\n' for n in range(12)), "loss", "batch", (10, 120, 12)),
+    ("laps without a label", "".join(f"[{n}/40] loss: {9 / (n + 40 * e):.4f}\n" for e in range(3) for n in (10, 20, 30, 40)), "loss", "batch", (10, 120, 12)),
+    ("few places without a name, one for each line", lines("[{n:03}/50] train loss {loss} | lr 5.00e-05", range(1, 13)), "train loss", "epoch", (1, 12, 12)),
+    ("many places without a name, one for each line", lines("[{n}/50000] train loss {loss} | lr 5.00e-05", range(1, 13)), "train loss", "step", (1, 12, 12)),
+    ("samples of every batch, the last of an epoch smaller", "".join(f"Training Epoch: {e} [{min(16 * n, 70)}/70]\tLoss: {9 / (5 * e + n):.4f}\tLR: 0.1\n" for e in (1, 2, 3) for n in range(1, 6)), "Loss", "batch", (1, 15, 15)),
+    ("EfficientZero", lines("[2023-02-26 05:29:31,305][train][INFO][log.py>_log] ==> #{n}      Total Loss: {loss}    [weighted Loss:4.198 ]", range(0, 12000, 1000)), "Total Loss", "step", (0, 11000, 12)),
+    ("an epoch in a sentence above", "".join(f"2022-02-20 07:47:48,763 - root - INFO - Time taken for epoch {n} is 1831.92 sec\n2022-02-20 07:47:48,763 - root - INFO - Train loss: {9 / n:.5f}. Valid loss: 0.24\n" for n in range(1, 13)), "Train loss", "epoch", (1, 12, 12)),
+    ("the translation tutorial of PyTorch", lines("1m 34s (- 12m 53s) ({n} 47%) {loss}", range(500, 6500, 500)), "loss", "step", (500, 6000, 12)),
+    ("a table behind times, with a tab too many", "[2023/11/01 09:24:16] - Epoch \t Seconds \t LR \t \t Train Loss\n" + "".join(f"[2023/11/01 09:24:41] - {n} \t 24.5 \t \t 0.0125 \t {9 / (n + 1):.4f}\n" for n in range(12)), "Train Loss", "epoch", (0, 11, 12)),
     ("fold 2 of a cross-validation", "".join(f"Fold {f} Epoch {e}/100 | Train Loss: {9 / e:.4f} | Val Loss: 0.93\n" for f in (1, 2) for e in range(1, 7)), "", "", (0, 0, 0)),
 ]  # fmt: skip
 
@@ -103,6 +116,8 @@ SILENT = [
     "round the loss 0.5",
     "train: 0.5 | valid: 0.6",
     "Rank 3 is not the first",
+    "version 3.2 of step 4: done",
+    "11m 34s (- 12m 53s) and no more",
     "第 轮",
 ]
 
@@ -147,3 +162,18 @@ def test_an_error_is_a_loss_only_where_nothing_else_is() -> None:
 def test_a_validation_that_no_row_has_is_left_out() -> None:
     text = "Iter   TrainDeviance   ValidDeviance   StepSize\n" + "".join(f"{n}  {9 / n:.4f}  nan  0.1\n" for n in range(1, 9))
     assert [one.tag for one in read(text).series] == ["TrainDeviance", "StepSize"]
+
+
+def test_arguments_of_a_program_are_no_line_of_it() -> None:
+    text = "Namespace(itr=2, batch_size=32, loss='mse', lr=0.0001)\n" + lines("iter {n}: loss {loss}", range(12))
+    assert [one.tag for one in read(text).series] == ["loss"]
+
+
+def test_a_table_that_was_exported_newest_first() -> None:
+    from analyzer.readers.json_table import parse as parse_document
+
+    rows = [{"metricName": "train_loss", "metricValue": str(9 / n), "timestamp": 1644614000000 + n, "step": n} for n in range(1, 13)]
+    for written in (rows, rows[::-1]):
+        assert ends(parse_document(json.dumps(written).encode(), "metrics.json"), "train_loss") == (1, 12, 12)
+    series = parse_document(json.dumps(rows[::-1]).encode(), "metrics.json").series[0]
+    assert series.row.tolist() == list(range(11, -1, -1))

@@ -45,7 +45,8 @@ def may_be_a_place(axis: ColumnAxis, columns: Sequence[Column]) -> bool:
 
 def places_of(columns: Sequence[Column], rows: int, wall: Floats) -> Places | None:
     """The steps of a table with an epoch and a place in it; None where it has not both, or they make no clock."""
-    labels = next((one for one in columns if len(one.value) and role_of_tag(one.name) == "epoch"), None)
+    named = (one for one in columns if len(one.value) and role_of_tag(one.name) == "epoch")
+    labels = max(named, key=lambda one: len(one.value), default=None)
     for column in columns if labels is not None else ():
         if labels is None or not len(column.value) or not names_a_place(column.name):
             continue

@@ -14,6 +14,7 @@ from analyzer.model import NO_STEP, Fact, Floats, Ints, Marker, Problem, Series,
 from analyzer.readers import Reading
 from analyzer.readers.columns import Column, ColumnAxis, Dialect
 from analyzer.readers.columns.long_table import pivot, split_phases
+from analyzer.readers.columns.order import is_newest_first, reversed_rows
 from analyzer.readers.columns.places import PLACE, may_be_a_place, places_of
 from analyzer.readers.columns.places_of_totals import with_totals_apart
 from analyzer.readers.columns.step_axis import choose_axis, gaps_look_random, names_an_axis, whole_steps
@@ -56,6 +57,8 @@ def interpret(
     rows = len(row_numbers)
     columns, of_totals = with_totals_apart(columns, source.path)
     facts = (*facts, *of_totals)
+    if is_newest_first(columns, rows):
+        columns, row_numbers = [reversed_rows(one, rows) for one in columns], row_numbers[::-1]
     runs = pivot(columns, rows)
     if len(runs) == 1:
         _, table, own = runs[0]

@@ -43,7 +43,7 @@ def recognises(path: Path, head: bytes) -> bool:
     start = plain_head(head)
     if suffix in OF_OBJECTS and start.lstrip()[:1] in (b"{", b"["):
         return False
-    if not (suffix in (*SUFFIXES, *OF_OBJECTS) or suffix[1:].isdigit()):
+    if not (suffix in (*SUFFIXES, *OF_OBJECTS) or suffix[1:].isdigit() or suffix.startswith(".log-")):
         return False
     if len(start) < 20 or why_not_text(start) or b"\0" in start:
         return False
@@ -73,8 +73,11 @@ READER = Reader(
     read=read,
     parse=parse,
     recognised_by="`.log`, `.txt`, `.out`: some lines as printed by Keras, the Trainer, nanoGPT, Megatron, fairseq, "
-    "MLPerf, mmengine, timm, torchvision, OLMo, Caffe, darknet, Stable-Baselines3, or `Epoch 3: loss=0.5` and its like",
-    step="the counter that the line begins with: `iter`, `iteration`, `step`, `num_updates`, or the epoch",
+    "MLPerf, mmengine, timm, torchvision, OLMo, Caffe, darknet, Stable-Baselines3, or any lines that count something "
+    "and name a loss, a rate, an accuracy or a reward: `Epoch 3: loss=0.5`, `[025/50] train loss 0.22`, tables, also "
+    "in Chinese, Japanese, Korean, Russian, French, Spanish and Portuguese",
+    step="the counter by its word (`iter`, `step`, `num_updates`, ...), or by how it goes up where there is no word; "
+    "places in the epoch become steps where label and total tell them",
     epoch="as printed: Keras prints from 1 (its files count from 0); the Trainer a fraction",
     learning_rate="as printed: Megatron the next update's, nanoGPT none",
     priority=-20,

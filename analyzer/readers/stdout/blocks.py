@@ -33,6 +33,8 @@ class OpenBlock:
         self.counters: Entry = {}
         self.lines = 0
         self.phase = ""  # other than training, that stood alone; of the lines below it that count nothing
+        self.sentence: Entry = {}  # an epoch in a sentence: it counts where no line has a counter of its own
+        self.counted = False  # whether a line had one
         self.heading: Any = None  # the label of an epoch that stood alone, until a line of numbers has another
 
     def open(self, counters: Entry, *, alone: bool = True, closes: bool = False) -> None:
@@ -51,20 +53,23 @@ class OpenBlock:
     def entry_of(self, text: str) -> Entry | None:
         """What a line without a counter says; None where it says nothing, or no counter stands above it."""
         counters, rest = counters_of(text)
-        if counters and not values_of(rest):
+        if counters and not any(map(tells, values_of(rest))):
             if _stands_alone(rest):
                 self.open(counters, closes=_CLOSES.search(text) is not None)
+            if counters.keys() <= {"epoch", "epochs", "round", "total"}:
+                self.sentence, self.lines = counters, 0
             return None
         self.lines += 1
+        above = self.counters or ({} if self.counted else self.sentence)
         if counters:
             self.phase = ""
         elif self.phase and self.counters:
             values = values_of(text)
             return {**self.counters, **prefixed(values, self.phase)} if any(map(tells, values)) else None
-        if not self.counters or self.lines > LINES_OF_A_BLOCK or _PLACE_OF_ANOTHER.search(rest):
+        if not above or self.lines > LINES_OF_A_BLOCK or _PLACE_OF_ANOTHER.search(rest):
             return None
         values = values_of(rest)
-        return {**self.counters, **counters, **of_one_phase(values, rest)} if any(map(tells, values)) else None
+        return {**above, **counters, **of_one_phase(values, rest)} if any(map(tells, values)) else None
 
 
 def _stands_alone(rest: str) -> bool:

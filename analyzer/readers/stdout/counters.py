@@ -20,8 +20,9 @@ COUNTERS = frozenset({
     "episode", "round", "env_step",
 })  # fmt: skip
 FOLD = "fold"  # of a cross-validation: a run of its own
+UNNAMED = "unnamed"  # beside a step whose line has no word for it
 PROGRESS = "progress"  # the share of a run that is done, in percent: a place that nobody can count with
-PLACES = frozenset({PROGRESS, "epoch", "epochs", "batch", "batches", "samples", "of", "total"})
+PLACES = frozenset({PROGRESS, UNNAMED, "epoch", "epochs", "batch", "batches", "samples", "of", "total"})
 _MULTIPLE = {"k": 1e3, "m": 1e6, "b": 1e9}
 COUNTER_WORD = (
     r"global[ _-]?(?:steps?|iter(?:ation)?s?)|(?:training|train|total)[ _-](?:steps?|iter(?:ation)?s?)|steps?"
@@ -39,12 +40,20 @@ _COUNTER = re.compile(
     r"(?:\s{0,6}(?:/|of|out of)\s{0,6}(?P<of>\d{1,3}(?:,\d{3}){1,4}(?!\d|,\d)|\d{1,15}))?\s{0,6}[\])]{0,1}"
     r"(?:\s{0,2}(?:\[\s{0,8}(?P<batch>\d{1,15})\s{0,6}/\s{0,6}(?P<batches>\d{1,15})\s{0,6}\]"
     r"|\(\s{0,8}(?P<batch_>\d{1,15})\s{0,6}/\s{0,6}(?P<batches_>\d{1,15})\s{0,6}\)))?"
-    r"(?![\w%]|\.(?=\S)|/s|[eE:]\d|\s{0,2}(?:m?s|secs?|seconds?|min|minutes?|hours?)\b)",
+    r"(?![\w%]|\.(?=\S)|/s|[eE:]\d|\s{0,2}(?:m?s|secs?|seconds?|min|minutes?|hours?|samples|images|examples|tokens|words|sentences|files)\b)",
     re.I,
 )
-_PAIR_OF_BRACKETS = re.compile(
-    r"\[\s{0,6}(?P<epoch>\d{1,9})\s{0,2}/\s{0,6}(?P<epochs>\d{1,9})\]\s{0,2}"
-    r"\[\s{0,6}(?P<batch>\d{1,15})\s{0,2}/\s{0,6}(?P<batches>\d{1,15})\]"
+# [3/10][ 100/600], [4/600], [30/32], 6/12 ( 50%) [ 329/464 ( 71%)]
+_LABEL_AND_PLACE = re.compile(
+    r"(?<![\w/.-])\[?\s{0,6}(?P<epoch>\d{1,9})\s{0,2}/\s{0,6}(?P<epochs>\d{1,9})(?:\s?\(\s{0,3}\d{1,3}%\))?[\],]{0,2}\s{0,2}"
+    r"\[\s{0,6}(?P<batch>\d{1,15})\s{0,2}/\s{0,6}(?P<batches>\d{1,15})\s?(?:\(\s{0,3}\d{1,3}%\))?\]"
+)
+# [epoch][place of the epoch/places/step of the run]
+_THREE_COUNTERS = re.compile(
+    r"\[(?P<epoch>\d{1,9})\]\[(?P<batch>\d{1,15})/(?P<batches>\d{1,15})/(?P<global_step>\d{1,15})\]"
+)
+_IN_ONE_BRACKET = re.compile(  # [3: 35/38] loss, [train: 1, 50 / 2600]
+    r"\[(?:[A-Za-z]{1,12}:)?\s{0,6}(?P<epoch>\d{1,9})[:,]\s{0,6}(?P<batch>\d{1,15})\s?/\s{0,6}(?P<batches>\d{1,15})\]"
 )
 # a bar of tqdm: what stands before it, the place and the total
 # and as notebooks keep it: 100% 1330/1330 [14:55<00:00
@@ -59,10 +68,13 @@ _EPOCH_AND_BATCH = re.compile(r"^\[\s{0,6}(?P<epoch>\d{1,9}),\s{0,9}(?P<batch>\d
 # Minibatch[  95- 188, 20%]
 _RANGE = re.compile(r"\b(?:mini)?batch\[\s{0,9}\d{1,15}\s?-\s{0,9}(?P<batch>\d{1,15})[,\]]", re.I)
 # Epoch: 0:12, loss
-_LABEL_AND_PLACE = re.compile(r"\bepoch[es]?:?\s(?P<epoch>\d{1,9}):(?P<batch>\d{1,15})(?=[,;\s])", re.I)
 # E3 S100 | total 2.3
 _BY_LETTERS = re.compile(r"\W{0,3}E(?P<epoch>\d{1,6})[\s/|:,.-]{0,3}[SBI](?P<batch>\d{1,9})(?=[\]\s|:,])", re.I)
-_SHAPES = (_PAIR_OF_BRACKETS, _SAMPLES, _EPOCH_AND_BATCH, _AT_THE_END, _LABEL_AND_PLACE, _RANGE)
+_LABEL_COLON_PLACE = re.compile(r"\bepoch[es]?:?\s(?P<epoch>\d{1,9}):(?P<batch>\d{1,15})(?=[,;\s])", re.I)
+_SHAPES = (
+    _LABEL_AND_PLACE, _THREE_COUNTERS, _IN_ONE_BRACKET, _SAMPLES, _EPOCH_AND_BATCH, _AT_THE_END, _LABEL_COLON_PLACE,
+    _RANGE,
+)  # fmt: skip
 # 8/210 (epoch 0.190), train_loss = 3.85; a date is none
 _AT_THE_START = re.compile(
     r"^\s{0,8}[\[(]?\s{0,6}(?P<step>\d{1,15})\s?/\s?(?P<total>\d{1,15})[\])]?(?=[\s:,|;])(?!\s\d{1,2}:\d\d)"
@@ -72,6 +84,8 @@ _BEFORE_ITS_PLURAL = re.compile(
     r"(?<![\w.])(?P<at>\d{1,15})\s{0,6}/\s{0,6}(?P<of>\d{1,15})\s(?P<word>batches|steps|iterations|iters|updates)\b",
     re.I,
 )
+_MAY_NAME_A_FOLD = re.compile(r"fold|run", re.I)
+# a fold of a cross-validation; a run of several in front of its epoch
 _FOLD = re.compile(
     r"(?<![A-Za-z0-9_/.-])(?P<word>fold)\s{0,3}[:=#]?\s{0,3}(?P<at>\d{1,4})(?:\s?(?:/|of)\s?\d{1,4})?(?![\w.%])", re.I
 )
@@ -104,7 +118,7 @@ def counters_of(text: str) -> tuple[Entry, str]:
     if bar:
         text = f"{text[: bar.start()]} | {text[bar.end() :]}"
     for shape in _SHAPES:
-        both = shape.search(text) if "[" in text or shape is _LABEL_AND_PLACE else None
+        both = shape.search(text) if "[" in text or shape is _LABEL_COLON_PLACE else None
         if both and not found:
             found |= {name: int(number) for name, number in both.groupdict().items()}
             text = f"{text[: both.start()]} | {text[both.end() :]}"
@@ -144,7 +158,9 @@ def _otherwise(found: Entry, line: str) -> tuple[Entry, str]:
     if place := _BEFORE_ITS_PLURAL.search(line):
         name = _counter_name(place["word"])
         told: Entry = {name: int(place["at"]), "batches" if name == "batch" else "total": int(place["of"])}
-    elif place := _AT_THE_START.match(line) or (None if found else _BY_LETTERS.match(line)):
+    elif place := _AT_THE_START.match(line):
+        told = {name: int(number) for name, number in place.groupdict().items()} | {UNNAMED: 1}
+    elif not found and (place := _BY_LETTERS.match(line)):
         told = {name: int(number) for name, number in place.groupdict().items()}
     elif not found and "%" in line and (place := _PROGRESS.search(line)):
         told = {PROGRESS: float(place["share"])}

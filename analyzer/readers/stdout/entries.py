@@ -6,7 +6,6 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
-from analyzer.readers.columns.wall_time import seconds_of_stamp
 from analyzer.readers.stdout.blocks import OpenBlock
 from analyzer.readers.stdout.counters import (
     COUNTERS,
@@ -23,7 +22,6 @@ from analyzer.readers.stdout.laps import HEADING
 from analyzer.readers.stdout.patterns import (
     ASSIGNED,
     NUMBER,
-    WALL,
     Entry,
     pairs_of,
 )
@@ -31,21 +29,21 @@ from analyzer.readers.stdout.places import BAR, BARS
 from analyzer.readers.stdout.programs import BELOW_AN_EPOCH, Patterns, begins_as_known
 from analyzer.readers.stdout.records import BOX_EDGE, OPENING, Records, box_at, olmo_at, two_phases_at
 from analyzer.readers.stdout.shapes import Uncounted, rows_of_shapes
+from analyzer.readers.stdout.stamps import (
+    PART_OF_A_STAMP,
+    STAMP,
+    at_the_time,
+    behind_the_stamp,
+    stamp_of,
+    without_stamp,
+)
 from analyzer.readers.stdout.tables import Tables
 from analyzer.readers.text_file import Lines
 from analyzer.written_numbers import MOST_DIGITS, holds_a_number_beyond_a_double
 
 OVERWRITTEN = "with NUL bytes, which the file system left where a write was not finished"
 LONGEST_LINE = 10_000  # characters; nothing that people read is longer
-_STAMP = re.compile(r"\s*+\[?(\d{4}[-/]\d\d[-/]\d\d[ T,]\d\d:\d\d:\d\d(?:[.,]\d+)?)(?:[ ]?[+-]\d{4})?\]?")
-# times that do not say of which day, or in which order day and month stand: they are no numbers of the line
-_PART_OF_A_STAMP = re.compile(
-    r"^(?:[A-Z]{4,8}\s[-|]\s)?\[?(?:(?:\d\d/\d\d(?:/\d{2,4})?|[A-Z][a-z]{2}\s{1,2}\d{1,2})(?:,?\s(?:-\s)?))?"
-    r"\d\d?:\d\d[:.]\d\d(?:[.,]\d{1,6})?(?:\s?[AP]M)?\]?(?:\s-\s\d{1,3}:\d\d:\d\d)?[\s:|,-]{1,9}"
-)
 LONGEST_NAME_OF_A_PHASE = 60  # characters, with the signs around it
-FIRST_COLUMNS = 80  # of a line, in which its time stands
-_A_NUMBER = re.compile(r"(?<![\w.-])\d")
 _NUMERIC = re.compile(r"\d|\bnan\b|\binf", re.I)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PAINTED_OVER = re.compile(r"[\r\x08]+")
@@ -90,9 +88,10 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             if told is not None:
                 yield index + 1, "general", told
             continue
-        row = tables.entry_of(line)
+        begun = STAMP.match(line)
+        row = tables.entry_of(behind_the_stamp(line, begun) if begun else line)
         if row:
-            yield index + 1, "table", row
+            yield index + 1, "table", at_the_time(row, begun)
             continue
         begins, form = index, ""
         if line[-1:] in OPENING and (record := records.record_at(index, line)) is not None:
@@ -145,8 +144,8 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
         named, line = fold_of(line)
         if named is not None and named != fold:
             fold, block = named, OpenBlock()
-        stamp = _STAMP.search(line, 0, min(FIRST_COLUMNS, line.find("{")) if "{" in line else FIRST_COLUMNS)
-        text = _without_stamp(line, stamp) if stamp else _PART_OF_A_STAMP.sub("", line)
+        stamp = stamp_of(line)
+        text = without_stamp(line, stamp) if stamp else PART_OF_A_STAMP.sub("", line)
         if text[:9] == "Adjusting" and (adjusted := _ADJUSTED.match(text)) is not None:
             rates.append(float(adjusted[1]))
             continue
@@ -168,9 +167,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             told = {key if _of_all_ranks(key) else f"rank{rank}/{key}": value for key, value in told.items()}
         if fold is not None:
             told[FOLD] = fold
-        if stamp and WALL not in told and (seconds := seconds_of_stamp(f"{stamp[1][:10]} {stamp[1][11:]}")) is not None:
-            told[WALL] = seconds
-        yield begins + 1, name, told
+        yield begins + 1, name, at_the_time(told, stamp)
     yield from rows_of_shapes(uncounted)
 
 
@@ -204,12 +201,6 @@ def _place_of(entry: Entry | None) -> tuple[object, ...] | None:
     return tuple(sorted((key, entry[key]) for key in entry if key in COUNTERS or key in PLACES))
 
 
-def _without_stamp(line: str, stamp: re.Match[str]) -> str:
-    """What stands behind a time, and the numbers that stand before it."""
-    before = line[: stamp.start()]
-    return f"{before if _A_NUMBER.search(before) else ''}{line[stamp.end() :]}".lstrip(" -:|,")
-
-
 def _has_a_place(entry: Entry) -> bool:
     """Whether a line says where in the run it was written, by more than an epoch."""
     return not COUNTERS.isdisjoint(entry) or "batch" in entry or "samples" in entry or BAR in entry
@@ -224,6 +215,7 @@ def _told(patterns: Patterns, block: OpenBlock, text: str) -> tuple[str, Entry |
     """What a line says by a program's own pattern, by the general grammar, or below a counter that stands alone."""
     found = patterns.first_match(text)
     if found is not None:
+        block.counted = True
         if found[0] in BELOW_AN_EPOCH and block.heading is not None:
             found[1][HEADING] = block.heading
         return found
@@ -233,6 +225,7 @@ def _told(patterns: Patterns, block: OpenBlock, text: str) -> tuple[str, Entry |
     entry = entry_of(text)
     if entry is None:
         return "block", block.entry_of(text)
+    block.counted = True
     counters = {key: value for key, value in entry.items() if key in COUNTERS or key in PLACES}
     if "epoch" not in counters and block.heading is not None:
         entry[HEADING] = block.heading

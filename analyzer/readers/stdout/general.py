@@ -51,6 +51,11 @@ _PHASE = re.compile(r"(?<![\w/-])(valid(?:ation)?|val|eval(?:uation)?|test(?:ing
 _PHASE_ALONE = re.compile(
     r"(?:^|[|,:\[(>\t-])\s{0,4}(valid(?:ation)?|val|eval(?:uation)?|test(?:ing)?|dev|cv)\s{0,8}(?=[|,\])\t-]|$)", re.I
 )
+# valid (1/40) loss, [val: 1, 50 / 2600]; Is_training: False
+_PHASE_BEFORE_A_PLACE = re.compile(
+    r"^\W{0,4}(valid(?:ation)?|val|eval(?:uation)?|test|dev)\s?:?\s{0,4}[\[(]?\s{0,4}\d{1,15}\s?[/,]", re.I
+)
+_NOT_TRAINING = re.compile(r"\bis_?train(?:ing)?\s?[:=]\s?(?:false|0)\b", re.I)
 _OF_TRAINING = re.compile(r"\btrain", re.I)
 _PHASE_OF_A_BAR = re.compile(
     r"(?<![A-Za-z])(valid(?:at(?:ion|ing|e))?|val|eval(?:uation|uating)?|test(?:ing)?|dev|cv)(?![A-Za-z])", re.I
@@ -64,8 +69,9 @@ _RANK = re.compile(
 
 
 def may_tell(text: str) -> bool:
-    """Whether a line has a word that every line of training has; most lines of prose have none."""
-    return _MAY_TELL.search(text) is not None
+    """Whether a line has a word that every line of training has, which most lines of prose have not, and is no print of
+    the arguments of a program."""
+    return _MAY_TELL.search(text) is not None and "Namespace(" not in text
 
 
 def entry_of(text: str) -> Entry | None:
@@ -109,6 +115,10 @@ def phase_of_a_line(text: str) -> str | None:
     found = _PHASE_OF_A_COUNTER.search(text)
     if found:
         return found[1]
+    if placed := _PHASE_BEFORE_A_PLACE.match(text):
+        return placed[1]
+    if "rain" in text and _NOT_TRAINING.search(text):
+        return "validation"
     if may_hold_a_bar(text) and (of_bar := phase_of_a_bar(text)):
         return of_bar
     if _PHASE.search(text) is None:
@@ -127,9 +137,8 @@ def phase_of_a_bar(text: str) -> str | None:
 def of_one_phase(values: dict[str, float], text: str) -> dict[str, float]:
     """``train Loss: 0.5 Acc: 0.8``, ``DEV : loss 0.17``: the phase in front belongs to every number of the line."""
     found = _PHASE_IN_FRONT.match(text)
-    if found is None:
-        return values
-    return prefixed(values, found[1])
+    phase = found[1] if found else phase_of_a_line(text)
+    return values if phase is None else prefixed(values, phase)
 
 
 def prefixed(values: dict[str, float], phase: str) -> dict[str, float]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from analyzer.distinct import distinct
 from analyzer.readers.columns import Counts
-from analyzer.readers.stdout.counters import COUNTERS, PROGRESS
+from analyzer.readers.stdout.counters import COUNTERS, PROGRESS, UNNAMED
 from analyzer.readers.stdout.counting import beside_a_count_of_the_run, one_name, without_places_of_evaluations
 from analyzer.readers.stdout.places import BAR, BARS, EVENLY, STEP, is_whole, laps_of, of_the_epoch, with_steps
 from analyzer.roles import role_of_tag
@@ -20,7 +20,7 @@ from analyzer.roles import role_of_tag
 Entry = dict[str, Any]
 Found = tuple[int, str, Entry]  # line number, name of the pattern, what the line says
 HEADING = "heading"  # the epoch that stands alone above a line, in the entries
-TOTALS = ("epochs", "batches", "of", "total", BAR, BARS)  # of an entry that are no series
+TOTALS = ("epochs", "batches", "of", "total", BAR, BARS, UNNAMED)  # of an entry that are no series
 BELOW = ("block",)  # patterns of lines that count by what stands above them
 _OF_A_STEP = (*COUNTERS, "batch", "samples", BAR)
 LIGHTNING = "v_num"  # its bar went on over the batches of validation, which the total then holds too
@@ -67,7 +67,10 @@ def axis_of(found: list[Found]) -> tuple[list[Found], LapAxis]:
     laps = with_steps(entries)
     if laps is not None:
         return found, LapAxis(column=STEP, counts=laps.counts)
+    if _laps_without_a_label(entries):
+        return found, LapAxis(column=STEP, counts="batch")
     _call_places(entries)
+    _epochs_without_a_word(found)
     return found, LapAxis(max_steps=total_of_the_run(entries))
 
 
@@ -119,6 +122,7 @@ def _without_labels_of_another_base(found: Sequence[Found], headed: Sequence[boo
                 entry[f"{kind} epoch"] = entry.pop("epoch")
 
 
+FEWEST_OF_THE_MOST = 10  # rows of an epoch for each line about a step: a few steps are told at the end, or by chance
 FEWEST_TURNS = 4  # of two bars; fewer are a length that changed
 
 
@@ -128,12 +132,58 @@ def _told_apart(found: Sequence[Found]) -> None:
     What an epoch's line or a line without a counter calls ``Loss`` beside rows of steps is a mean, or of validation.
     """
     kinds = _kinds(found)
-    main = next((kind for kind in ("", "epoch") if kind in kinds), "summary")
+    tell = [any(role_of_tag(name) == "loss" for name in entry) for _, _, entry in found]
+    rows = Counter(kind for kind, has_a_loss in zip(kinds, tell, strict=True) if has_a_loss)
+    most = max(rows.values(), default=0)
+    main = next((kind for kind in ("", "epoch") if kind in rows and FEWEST_OF_THE_MOST * rows[kind] >= most), "summary")
     of_main = {name for kind, (_, _, entry) in zip(kinds, found, strict=True) if kind == main for name in entry}
     shared = {name for name in of_main if role_of_tag(name) == "loss"}
     for kind, (_, _, entry) in zip(kinds, found, strict=True):
         for name in shared.intersection(entry) if kind != main else ():
             entry[f"{kind} {name}"] = entry.pop(name)
+
+
+LARGEST_NUMBER_OF_EPOCHS = 1_000  # a place of fewer that goes up by one with each line, and has no name, counts epochs
+
+
+def _epochs_without_a_word(found: Sequence[Found]) -> None:
+    """Call a place with a total that has no name an epoch, where every line goes one further and there are few of them.
+
+    ``[025/50] train 0.2269``: whoever prints a line for each update prints thousands of them.
+    """
+    rows = [entry for _, _, entry in found if UNNAMED in entry and "step" in entry and "total" in entry]
+    few = max((entry["total"] for entry in rows), default=0) <= LARGEST_NUMBER_OF_EPOCHS
+    if any("epoch" in entry for _, _, entry in found) or not few:
+        return
+    if all(after["step"] - one["step"] == 1 for one, after in itertools.pairwise(rows)):
+        for entry in rows:
+            entry["epoch"] = entry.pop("step")
+            del entry["total"]
+
+
+def _laps_without_a_label(entries: Sequence[Entry]) -> bool:
+    """Count the laps of a place whose total it reaches before it begins again, where no line has a label of epochs.
+
+    A place that begins again elsewhere is none that steps can be made of.
+    """
+    rows = [entry for entry in entries if "step" in entry and "total" in entry]
+    if not rows or any("epoch" in entry for entry in entries) or len({entry["total"] for entry in rows}) > 1:
+        return False
+    total = rows[0]["total"]
+    rises = [after["step"] - one["step"] for one, after in itertools.pairwise(rows)]
+    falls = [at for at, rise in enumerate(rises) if rise < 0]
+    if not falls:
+        return False
+    most = max(rises)
+    whole = all(rows[at]["step"] + most >= total - 1 and rows[at + 1]["step"] <= most for at in falls)
+    lap = 0
+    for entry, rise in zip(rows, [0, *rises], strict=True):
+        lap += rise < 0
+        if whole:
+            entry[STEP] = lap * total + entry["step"]
+        entry["batch_in_epoch"] = entry.pop("step")
+        del entry["total"]
+    return whole
 
 
 def _call_places(entries: Sequence[Entry]) -> None:
@@ -239,7 +289,7 @@ def total_of_the_run(entries: Sequence[Entry]) -> int | None:
     """The total of a step counter where it is that of the run: it is one, and the counter goes on over the epochs."""
     rows = [entry for entry in entries if "total" in entry]
     totals = {entry["total"] for entry in rows}
-    if len(totals) != 1 or any(STEP in entry for entry in rows):
+    if 2 * len(rows) < len(entries) or len(totals) != 1 or any(STEP in entry for entry in rows):
         return None
     labels = [entry["epoch"] for entry in rows if "epoch" in entry]
     counts = [next(entry[name] for name in entry if name in COUNTERS) for entry in rows if COUNTERS & entry.keys()]

@@ -42,7 +42,14 @@ def json_in_a_line(found: re.Match[str], line: str) -> Entry | None:
     place = value.get("step")
     if isinstance(place, list) and place and all(type(one) is int for one in place):
         value = {**value, "step": None, **dict(zip(("epoch", "batch", "validation_batch"), place, strict=False))}
-    entry = {key: number for key, cell in flatten(value).items() if (number := _cell(cell)) is not None}
+    entry: Entry = {}
+    for key, cell in flatten(value).items():
+        place = _PLACE.fullmatch(cell) if isinstance(cell, str) else None
+        if place:  # "epoch": "5/10", "iter": "230/235"
+            total = {"epoch": "epochs", "batch": "batches"}.get(key, "total")
+            entry |= {key: int(place[1]), total: int(place[2])} if names_an_axis(key) else {}
+        elif (number := _cell(cell)) is not None:
+            entry[key] = number
     return entry if any(tells(key) for key in entry if not names_an_axis(key)) else None
 
 
@@ -59,6 +66,7 @@ def nested_in_a_line(found: re.Match[str], line: str) -> Entry | None:
 
 _AS_JSON = {"None": "null", "True": "true", "False": "false", "nan": "NaN", "inf": "Infinity"}
 _CONSTANTS = re.compile(r"(?<=: )(?:None|True|False|nan|inf)(?=[,}])")
+_PLACE = re.compile(r"(\d{1,15})\s?/\s?(\d{1,15})")
 
 
 def _cell(value: Any) -> float | int | None:

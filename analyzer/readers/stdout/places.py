@@ -32,6 +32,7 @@ GLOBAL = frozenset({"global_step", "num_updates", "total_step", "total_timesteps
 LENGTHS_AT_MOST = 3  # changes of the total; epochs that differ all the time have no length
 EPOCHS_OF_A_LENGTH = 2  # a single one was cut, or has lost rows
 ROWS_OF_A_LIFE = 3  # fewer between two breaks are a label that is wrong
+SMALLEST_BATCH = 16  # samples; places that rise by a multiple of it, which is no round number, are hardly batches
 EVENLY = 0.8  # share of equal distances between rows that a cadence of logging has
 
 
@@ -146,6 +147,9 @@ def laps_of(entries: Sequence[Entry], place: str, total: str) -> Laps | None:
     epoch, at, of = (np.array([float(entries[row][name]) for row in rows]) for name in ("epoch", place, total))
     if of.min() < 2 or (at > of).any():
         return None
+    batch = _batch_of_samples(at, of)
+    if batch:
+        at, of = np.ceil(at / batch), np.ceil(of / batch)
     length = int(of[0])
     told = [entries[row] for row in rows]
     before = _before(epoch, at, of, _rates(told), np.array([float(one.get(WALL, np.nan)) for one in told]))
@@ -159,15 +163,29 @@ def laps_of(entries: Sequence[Entry], place: str, total: str) -> Laps | None:
     for row, start, where in zip(rows, begin.tolist(), at.tolist(), strict=True):
         entries[row][STEP] = int(start + where)
     _close_laps(entries, rows, begin, of)
-    samples = place == "samples" or _in_samples(epoch, at)
+    samples = not batch and (place == "samples" or _in_samples(epoch, at))
     return Laps(place=place, total=length, counts="samples" if samples else "batch")
 
 
+def _batch_of_samples(at: Floats, of: Floats) -> float | None:
+    """The size of the batches whose samples are counted, where every batch has a row: places are its multiples, but for
+    the last of each epoch, which is the total and no multiple. None where they count something else."""
+    batch, total = float(at.min()), float(of[0])
+    ends = at == total
+    if batch < 2 or total % batch == 0 or np.count_nonzero(ends) < 2 or (of != total).any():
+        return None
+    behind = np.append(False, ends[:-1])  # the rows that begin an epoch
+    whole = (at[~ends] % batch == 0).all() and (at[behind] == batch).all()
+    return batch if whole and (np.diff(np.ceil(at / batch))[~ends[:-1]] == 1).all() else None
+
+
 def _in_samples(epoch: Floats, at: Floats) -> bool:
-    """Whether places count samples: each epoch begins with one batch of them, and goes on by several."""
+    """Whether places count samples: each epoch begins with one batch of them and goes on by several, or they rise by
+    what is a batch's size and no cadence of logging."""
     first = at[np.flatnonzero(np.diff(epoch, prepend=epoch[0] - 1) != 0)]
     batch, rise = float(first[0]), float(np.median(np.diff(at)))
-    return bool(len(first) > 1 and (first == batch).all() and batch > 1 and rise > batch and rise % batch == 0)
+    begins = len(first) > 1 and bool((first == batch).all()) and batch > 1 and rise > batch and rise % batch == 0
+    return begins or (rise >= SMALLEST_BATCH and rise % SMALLEST_BATCH == 0 and rise % 10 != 0)
 
 
 def _before(epoch: Floats, at: Floats, of: Floats, rate: Floats, wall: Floats) -> Floats | None:

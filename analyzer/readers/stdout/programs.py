@@ -216,6 +216,27 @@ LINES: tuple[LinePattern, ...] = (
         pairs=None,
         starts=re.compile(rf"\bScore at iteration (?P<iteration>\d{{1,15}}) is (?P<loss>{NUMBER})(?![\w.])"),
     ),
+    LinePattern(  # the tutorial of PyTorch on translation: time since, iteration, share, mean loss
+        name="seq2seq tutorial",
+        pairs=None,
+        starts=re.compile(
+            r"^\d{1,6}m \d{1,2}s \(- \d{1,6}m \d{1,2}s\) "
+            rf"\((?P<iter>\d{{1,12}}) \d{{1,3}}%\) (?P<loss>{NUMBER})$"
+        ),
+    ),
+    LinePattern(  # results.txt of YOLOv5 up to release 4 and of YOLOv7, train.py: a line of columns without names
+        name="yolo results",
+        framework="yolo",
+        pairs=None,
+        starts=re.compile(
+            r"^\s*+(?P<epoch>\d{1,6})/(?P<last>\d{1,6})\s++[\d.]{1,9}G\s++(?P<box>[\d.]{1,12})\s++(?P<obj>[\d.]{1,12})\s++"
+            r"(?P<cls>[\d.]{1,12})\s++(?P<loss>[\d.]{1,12})\s++\d{1,9}\s++\d{1,6}\s++(?P<precision>[\d.e-]{1,12})\s++"
+            r"(?P<recall>[\d.e-]{1,12})\s++(?P<mAP50>[\d.e-]{1,12})\s++(?P<mAP>[\d.e-]{1,12})\s++(?P<val_box>[\d.e-]{1,12})\s++"
+            r"(?P<val_obj>[\d.e-]{1,12})\s++(?P<val_cls>[\d.e-]{1,12})"
+        ),
+        renamed={"last": "last_epoch", "box": "box_loss", "obj": "obj_loss", "cls": "cls_loss",
+                 "val_box": "val_box_loss", "val_obj": "val_obj_loss", "val_cls": "val_cls_loss"},
+    ),
     LinePattern(
         name="bars",
         pairs=SPOKEN,
@@ -229,7 +250,7 @@ LONGEST_SHAPE, MOST_SHAPES = 1_000, 4_000  # signs, and how many are remembered
 # Every pattern above needs one of these words; most lines of prose and source have none.
 _ANY_WORD = re.compile(
     r"\bEp\. \d|step|iter|epoch|batch|update|:::ML|train|valid|^s:\d|\{'|, \S+ avg|\[\d{1,9}\.\d"
-    r"|^\d+ [\d.]+ [\d.]+ \S+ +\d+$",
+    r"|^\d+m \d+s|^ *\d+/\d+ +[\d.]+G|^\d+ [\d.]+ [\d.]+ \S+ +\d+$",
     re.I,
 )
 

@@ -98,10 +98,21 @@ def _writer(patterns: Counter[str]) -> _Writer:
 
 
 def _by_fold(found: list[Found]) -> dict[str, list[Found]]:
-    """The lines of each fold of a cross-validation, or of each trial, which is a run of its own; else all of them."""
+    """The lines of each fold of a cross-validation, or of each trial, which is a run of its own; else all of them.
+
+    A fold that comes back after another one, or begins its epochs again, is of the next cross-validation.
+    """
     runs: dict[str, list[Found]] = {}
+    seen: set[str] = set()
+    now, again, label = "", 0, 0
     for row, pattern, entry in found:
-        runs.setdefault(entry.pop(FOLD, ""), []).append((row, pattern, entry))
+        name = entry.pop(FOLD, now)
+        epoch = entry.get("epoch", label if name == now else 0)
+        if name.startswith(FOLD) and (name in seen if name != now else epoch <= 1 < label - 1):
+            seen, again = set(), again + 1
+        now, label = name, epoch
+        seen.add(name)
+        runs.setdefault(f"{name} ({again + 1})" if again and name else name, []).append((row, pattern, entry))
     named = {name: own for name, own in runs.items() if name and len(own) >= LINES_NEEDED}
     if len(named) < 2 or not (all(name.startswith(FOLD) for name in named) or _start_alike(list(named.values()))):
         return {"": found}

@@ -15,7 +15,8 @@ import numpy as np
 from msgspec import Struct
 
 from analyzer.model import Floats
-from analyzer.readers.stdout.counters import Entry
+from analyzer.readers.stdout.counters import UNNAMED, Entry
+from analyzer.readers.stdout.general import phase_of_a_line, prefixed
 from analyzer.readers.stdout.laps import HEADING
 from analyzer.readers.stdout.values import of_validation, tells, values_of
 
@@ -79,10 +80,12 @@ def _counting_place(shape: str, cells: Sequence[Sequence[str]], counts: set[str]
 
 
 def _may_count(between: Sequence[str], place: int) -> bool:
-    """Whether a counter may stand at a place: first, before a total, or behind a name whose number comes next."""
+    """Whether a counter may stand at a place: first, behind a ``#``, before a total, between a name and its number."""
     before, after = between[place], between[place + 1]
     if _SLASH.fullmatch(after):
         return not before.endswith("/")
+    if before.endswith("#"):
+        return True
     if place == 0 and _OPENED.fullmatch(before):
         return not after[:1].isalpha() and after[:1] not in ("/", ".", ":", "-")
     name = _WORDS_AT_THE_END.search(before.rstrip())
@@ -110,8 +113,10 @@ def _entries(told: Sequence[Uncounted], place: int, *, total: bool) -> Iterator[
         found = numbers[place]
         of = numbers[place + 1] if total else found
         values = values_of(f"{line.text[: found.start()]} {line.text[of.end() :]}")
+        phase = phase_of_a_line(line.text)
+        values = values if phase is None else prefixed(values, phase)
         if any(map(tells, values)):
-            count = {"step": int(found[0]), **({"total": int(of[0])} if total else {})}
+            count = {"step": int(found[0]), **({"total": int(of[0]), UNNAMED: 1} if total else {})}
             rows.append((line, {**line.above, **count}, values))
     labelled = any("epoch" in counters or HEADING in counters for _, counters, _ in rows)
     if not labelled and all(len(set(map(of_validation, values))) == 2 for _, _, values in rows):

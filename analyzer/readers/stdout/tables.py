@@ -82,10 +82,13 @@ class Tables:
 
     def _row(self, cells: Sequence[str]) -> Entry | None:
         names = next((way for way in self._names if len(way) == len(cells)), None)
+        full = tuple(cell for cell in cells if cell)
+        if names is None or any(cell and not name for name, cell in zip(names, cells, strict=True)):  # a tab too many
+            named = (tuple(name for name in way if name) for way in self._names)
+            names, cells = next((way for way in named if len(way) == len(full)), None), full
         if names is None:
             return None
         entry: Entry = {}
-        full = sum(bool(cell) for cell in cells)
         for name, cell in zip(names, cells, strict=True):
             if cell[:1] == "[":
                 listed = [number_of(one.strip()) for one in cell.strip("[]").split(",")]
@@ -95,7 +98,7 @@ class Tables:
             number = number_of(found[0]) if found else None
             if number is not None and name:
                 entry[name] = number
-        return entry if len(entry) >= LARGEST_PART * full and any(map(names_an_axis, entry)) else None
+        return entry if len(entry) >= LARGEST_PART * len(full) and any(map(names_an_axis, entry)) else None
 
 
 def _uncommented(line: str) -> tuple[str, ...]:
@@ -110,5 +113,7 @@ def _named(name: str) -> str:
 
 def _is_of_a_log(names: tuple[str, ...]) -> bool:
     return (
-        len(set(names)) == len(names) >= FEWEST_COLUMNS and any(map(names_an_axis, names)) and any(map(tells, names))
+        len(set(filter(None, names))) == sum(map(bool, names)) >= FEWEST_COLUMNS
+        and any(map(names_an_axis, names))
+        and any(map(tells, names))
     )
