@@ -19,7 +19,7 @@ from analyzer.readers.stdout import programs
 from tests.readers.linear_time import attacks
 
 LINE_PATTERNS = {f"{line.name}: starts": line.starts for line in programs.LINES}
-FROM_THE_START = ("_KEY", "_STAMP", "_TENSOR", "_MLPERF_METRIC", "_SPACE", "_BETWEEN", "LINE")  # never searched for
+FROM_THE_START = ("_KEY", "_TOKEN", "_STAMP", "_TENSOR", "_MLPERF_METRIC", "_SPACE", "_BETWEEN", "LINE")  # not searched
 
 
 def compiled() -> Iterator[tuple[str, re.Pattern[str]]]:
