@@ -252,7 +252,8 @@ def _nothing_found(root: Path, looked_at: int) -> str:
         if root.stat().st_size == 0:
             return "the file is empty"
         return "no reader knows this file; `analyzer formats` lists what can be read"
-    return f"no training log below this folder ({looked_at} files looked at); `analyzer formats` lists what can be read"
+    files = "1 file" if looked_at == 1 else f"{looked_at} files"
+    return f"no training log below this folder ({files} looked at); `analyzer formats` lists what can be read"
 
 
 def _common_folder(roots: Sequence[Path]) -> str:

@@ -180,6 +180,14 @@ def test_rows_stand_inside_their_epoch_in_every_run(tmp_path: Path) -> None:
     assert isinstance(ends, Curve) and ends.x.tolist() == list(range(1, 10))
 
 
+def test_a_misspelt_tag_is_told_once(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "log.csv").write_text(log(20, lambda s: 1 / s))
+    result = compare(tmp_path, "--tag", "losss")
+    assert result.exit_code == 2 and result.output.count("losss") == 1 and "'loss'" in result.output
+
+
 def test_values_of_few_rows_say_so(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

@@ -20,6 +20,13 @@ PRINTED: dict[str, Any] = {"github": "commands", "json": "json", "sarif": "json"
 BASELINE = Path("analyzer-baseline.json")
 
 
+def format_names(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Names of formats for the shell's completion."""
+    from analyzer.renderers import all_renderers
+
+    return sorted(name for name in all_renderers() if name.startswith(begun))
+
+
 @click.command("check")
 @audit_options
 @click.option(
@@ -28,6 +35,7 @@ BASELINE = Path("analyzer-baseline.json")
     "formats",
     multiple=True,
     metavar="FORMAT",
+    shell_complete=format_names,
     help="terminal, concise, json, sarif, junit, github, gitlab, markdown or html; to standard output or -o FILE.",
 )
 @click.option(

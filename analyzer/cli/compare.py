@@ -11,6 +11,7 @@ import click
 
 from analyzer.console import CannotAudit
 from analyzer.console.options import reading_options
+from analyzer.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from analyzer.checking import Request
@@ -76,6 +77,10 @@ def command(
         sys.exit(2)
     if len(timelines) < 2:
         raise CannotAudit("one run alone cannot be compared; name a second one")
+    tags = sorted({name for one in timelines for name in one.view.series})
+    if tag is not None and tag not in tags:
+        hint = did_you_mean(tag, tags, otherwise="`analyzer timeline` lists the tags")
+        raise CannotAudit(f"--tag: no run has a tag {visible(tag)!r}; {visible(hint)}")
     chosen = [axis for axis in ALL if not axes or axis in axes]
     found = compare_runs(timelines, axes=chosen, tag=tag, higher_is_better=higher)
     metrics = [one.tag for comparison in found for one in comparison.standings]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from analyzer.console import CannotAudit
+from analyzer.console.options import rule_codes
 from analyzer.spelling import did_you_mean, nearest
 
 
 @click.command("explain")
-@click.argument("rule")
+@click.argument("rule", shell_complete=rule_codes)
 def command(rule: str) -> None:
     """Print what a rule checks, why it matters, when it is silent and what to do.
 

@@ -16,10 +16,28 @@ from analyzer.spelling import did_you_mean
 if TYPE_CHECKING:
     from analyzer.checking import Request
 
+
+
+def rule_codes(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Codes of rules for the shell's completion, after a comma too."""
+    from analyzer.rules import catalogue
+
+    before, comma, last = begun.rpartition(",")
+    return [before + comma + rule.code for rule in catalogue() if rule.code.startswith(last.upper())]
+
+
+def fact_keys(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Keys of facts for the shell's completion."""
+    from analyzer.config.keys import KEYS
+
+    return [f"{key}=" for key in KEYS if key.startswith(begun)]
+
+
 _READING_OPTIONS = {
     "paths": click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
     "declare": click.option(
-        "--declare", "-d", multiple=True, metavar="KEY=VALUE", help="A fact that you know of the run (repeatable)."
+        "--declare", "-d", multiple=True, metavar="KEY=VALUE", shell_complete=fact_keys,
+        help="A fact that you know of the run (repeatable).",
     ),
     "role": click.option(
         "--role", multiple=True, metavar="ROLE=TAG", help="Which tag plays a role: learning_rate=my/lr (also lr=...)."
@@ -38,10 +56,12 @@ _READING_OPTIONS = {
 _AUDIT_OPTIONS = {
     **_READING_OPTIONS,
     "select": click.option(
-        "--select", "-s", multiple=True, metavar="CODES", help="Rules to check, by code, prefix or name: EPO,SCH001."
+        "--select", "-s", multiple=True, metavar="CODES", shell_complete=rule_codes,
+        help="Rules to check, by code, prefix or name: EPO,SCH001.",
     ),
     "ignore": click.option(
-        "--ignore", multiple=True, metavar="CODES", help="Rules to leave out, besides the configured ones."
+        "--ignore", multiple=True, metavar="CODES", shell_complete=rule_codes,
+        help="Rules to leave out, besides the configured ones.",
     ),
     "baseline": click.option(
         "--baseline", type=click.Path(path_type=Path), help="Known findings: only new ones count."

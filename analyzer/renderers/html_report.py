@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -78,7 +79,16 @@ def template(name: str) -> Any:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(asset)
     )
     environment.filters["as_logged"] = as_logged
+    environment.filters["with_code"] = with_code
     return environment.get_template(name)
+
+
+def with_code(text: str) -> Any:
+    """Text with what stands between backticks as code, all of it escaped."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"`+([^`]+)`+", text)
+    return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
 
 
 def totals_of(reports: Iterable[RunReport]) -> dict[str, int]:

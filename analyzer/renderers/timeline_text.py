@@ -118,7 +118,7 @@ def _sessions(timeline: Any) -> Iterator[tuple[str, str]]:
     for join in timeline.joins[:20]:
         gap = f", after {duration(join.wall_gap)}" if math.isfinite(join.wall_gap) else ""
         overlap = f", {counted(join.overlap, 'step')} logged twice" if join.overlap else ""
-        where = f" at {place_of(timeline.run, join.evidence[0])}" if join.evidence else ""
+        where = f" at {place_of(timeline.run, join.evidence[-1])}" if join.evidence else ""  # its first row
         known = f" (known by: {visible(join.how_known)}{where})" if join.how_known else ""
         yield (
             f"join {join.index + 1}",

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from analyzer.checking import Request, check
 from analyzer.model import Problem, Report
-from analyzer.renderers.html_report import render
+from analyzer.renderers.html_report import render, with_code
 from analyzer.renderers.page_parts import script_json, sparkline_path
 
 from .test_chart_data import array_of
@@ -250,3 +250,16 @@ def test_a_run_that_few_rules_could_look_at_is_not_called_sound(tmp_path: Path) 
     assert '<th class="number"><button type="button" data-sort="number">Not checked</button></th>' in page
     assert ">Schedule</button>" not in page and ">Steps / epoch</button>" not in page  # no run has one
     assert "<b>0 errors</b>" in page and ">Final loss</button>" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("call `step()` once", "call <code>step()</code> once"),
+        ("``a`` and `b<c`", "<code>a</code> and <code>b&lt;c</code>"),
+        ("a lone ` stays, <b> too", "a lone ` stays, &lt;b&gt; too"),
+        ("nothing", "nothing"),
+    ],
+)
+def test_code_in_the_text_of_a_rule(text: str, shown: str) -> None:
+    assert str(with_code(text)) == shown
