@@ -202,6 +202,15 @@ def test_the_tab_works_in_a_real_browser(board: tuple[str, Audits], browser: Any
     for unit in ("time", "step"):
         axis.select_by_visible_text(unit)
         assert wait.until(lambda b: b.execute_script(COLOURED, chart)), unit
+    last = browser.find_elements(By.CSS_SELECTOR, "#index a")[-1]  # the runs above it are drawn on the way there
+    browser.execute_script("scrollTo(0, 0); arguments[0].click()", last)
+    wait.until(lambda b: len(b.find_elements(By.CSS_SELECTOR, "section.run[data-filled]")) == len(names))
+    of_last = (last.get_dom_attribute("href") or "").removeprefix("#")
+    here = (
+        "const own = document.getElementById(arguments[0]).getBoundingClientRect();"
+        " return own.top < innerHeight / 2 && own.bottom > 0"
+    )
+    assert wait.until(lambda b: b.execute_script(here, of_last))
     for tick in browser.find_elements(By.CSS_SELECTOR, "#index input.lay"):
         browser.execute_script("arguments[0].click()", tick)
     wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, "#overlay canvas"))
