@@ -64,7 +64,7 @@ def read_claim(timeline: Timeline) -> Claim:
         if declared_warm is None and warmup_epochs is None and ratio is None and reading.warmup_steps is None:
             pairs.append((total, warm or 0.0))
     if not pairs:
-        total = finite_number(declared.get("max_steps"))
+        total = finite_number(declared.get("max_steps")) or _measured_total(timeline)
         widths = _warmups(declared_warm, warmup_epochs, ratio, total, None) or [warm or 0.0]
         pairs = [(total, width) for width in widths]
     if own_total is not None and interval != "epoch":
@@ -100,6 +100,14 @@ def read_claim(timeline: Timeline) -> Claim:
         asked=all(not _derived(declared, key) for key in ("base_lr", "warmup_steps") if key in declared),
     )
     return behind_a_warmup(claim) if family == "sequential" else claim
+
+
+def _measured_total(timeline: Timeline) -> float | None:
+    """Declared epochs times the updates that an epoch is seen to have."""
+    clock, epochs = timeline.epoch, finite_number(timeline.declared.get("epochs"))
+    if clock is None or not clock.exact or not epochs or timeline.step_axis.unit != "update":
+        return None
+    return float(clock.low * epochs)
 
 
 def behind_a_warmup(claim: Claim) -> Claim:

@@ -8,7 +8,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from analyzer.clocks.schedule_families.conventions import decay_shape
+from analyzer.clocks.schedule_families.conventions import USUAL_FLOORS, decay_shape
 from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, FITTED, Fit, Rise, agrees, thinned, whole_first
 from analyzer.clocks.schedule_fit.lines import line_between, line_through
 from analyzer.clocks.schedule_fit.parts import Parts, joined
@@ -63,11 +63,12 @@ def one_fall(
     lows += [f for f in (*floors, 0.0) if f <= observed_low + tolerance[parts.bottom]]
     if not ended:
         lows.append(observed_low)
+        lows += [share * observed_top for share in USUAL_FLOORS if family == "cosine"]  # met later, if at all
     tops = [p for p in peaks if p >= observed_top - tolerance[parts.top]] + [observed_top]
     seen: set[tuple[float, float]] = set()
     for low in lows:
         for top in tops:
-            if (low, top) in seen or top <= low:
+            if (low, top) in seen or top <= low or low > observed_low + tolerance[parts.bottom]:
                 continue
             seen.add((low, top))
             yield from _with_ends(parts, rise, family, power, top, low, rows)
