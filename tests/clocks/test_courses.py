@@ -114,3 +114,10 @@ def test_a_rate_that_drops_at_every_epoch_tells_no_length() -> None:
     printed = epoch * 90 + place
     axes = with_whole_epochs({"step": printed, "epoch": epoch}, 0.5**epoch, np.full(54, 1e-9))
     assert axes["step"].tolist() == printed.tolist()
+
+
+@pytest.mark.parametrize("digits", [2, 3, 4])
+@pytest.mark.parametrize("schedule", [COSINE, EXPONENTIAL, BACK])
+def test_a_resume_of_rounded_rates_moves_no_counter(schedule: Schedule, digits: int) -> None:
+    (clock,) = timeline_of(np.arange(1, 401), schedule(STEPS), {}, digits=digits, cut=160).schedulers
+    assert [one.kind for one in clock.deviations if one.severity != "note"] == []

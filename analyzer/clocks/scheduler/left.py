@@ -27,6 +27,7 @@ REFERENCES = 6  # declared schedules that are tried with breaks
 MOST_BREAKS = 3000
 OF_READ_OFF = 3  # explanations: the first courses are those with the fewest breaks left
 FEWEST_BEHIND = 4  # rows that tell how a schedule that nobody declared goes on
+CLEARLY = 4.0  # half widths: twice what a fit and a rounded rate miss together
 OF_LEVELS = ("constant", "step")
 FACTOR = 1.2  # people change a rate by more; less is how far a schedule read off its beginning misses its end
 MOST_READ_OFF = 24  # schedules that nobody declared
@@ -70,7 +71,7 @@ def left_at(rows: Observed, tied: Tied, declared: bool, *, most: int, counter_on
     found = found or changes(tied.at, table, x, rows.rate, slack, most=most, counter_only=counter_only)
     if not found:
         return None
-    if not declared and not _is_left(tied, x, found):
+    if not declared and not (_is_left(tied, x, found) and _clearly(tied, rows, found)):
         return None
     if declared and found[0].place == 0 and found[0].how == "scale":
         return None  # another height: a parameter
@@ -100,6 +101,19 @@ def _is_left(tied: Tied, x: Floats, found: list[CounterChange]) -> bool:
     behind = head[head >= getattr(tied.schedule, "hand_over", -np.inf)]
     clear = all(change.rows >= FEWEST_BEFORE and not 1 / FACTOR < change.size < FACTOR for change in stays)
     return clear and not of_levels and len(behind) >= FEWEST_BEFORE and _moves(tied, behind)
+
+
+def _clearly(tied: Tied, rows: Observed, found: list[CounterChange]) -> bool:
+    """Whether the rows where a counter has moved lie clearly off the course before: a fit itself misses by a little."""
+    x, before = rows.axes[tied.axis], 0.0
+    for change in found:
+        part = slice(change.place, change.place + change.rows)
+        if change.how == "shift" and change.size != before:
+            off = np.abs(tied.at(x[part] + before) - rows.rate[part])
+            if change.size != 0 and not (off > CLEARLY * rows.tolerance[part]).any():
+                return False
+            before = change.size
+    return True
 
 
 def _moves(tied: Tied, x: Floats) -> bool:
