@@ -107,6 +107,8 @@ def _measured_total(timeline: Timeline) -> float | None:
     clock, epochs = timeline.epoch, finite_number(timeline.declared.get("epochs"))
     if clock is None or not clock.exact or not epochs or timeline.step_axis.unit != "update":
         return None
+    if _derived(timeline.declared, "epochs"):
+        return None  # what a framework was told to run at most is no length of a schedule
     return float(clock.low * epochs)
 
 
