@@ -71,11 +71,13 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
     scan = Scan(log, first=loss.burn_in, floor=loss.log_floor)
     joins = (*changes_at_joins(loss, timeline, scan), *restarts_without_a_join(loss, timeline))
     changes = scan.changes(P_LEVEL)
+    anew = [at for at, index in loss.joins if timeline.joins[index].step == "fresh"]  # another run begins there
     starts = starts_of_epochs(timeline, loss)
     shifts = [
         shift
         for shift in shifts_of(log, changes, loss.burn_in, scan.error_at)
         if not is_habit(math.log(shift.ratio), shift.row, log, starts)
+        if all(abs(shift.row - at) > NEAR_JOIN_ROWS for at in anew)
     ]
     factors = [shift for shift in shifts if _is_factor(shift, log, loss, timeline, joins)]
     scale = max(factors, key=lambda shift: abs(np.log(shift.ratio)), default=None)
@@ -87,6 +89,8 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
     else:
         joins = tuple(change for change in joins if abs(change.position - scale.row) > NEAR_JOIN_ROWS)
     if divergence is not None and _is_transient(divergence, log):
+        divergence = None
+    if divergence is not None and any(0 <= divergence.onset - at <= NEAR_JOIN_ROWS for at in anew):
         divergence = None
     end = len(log) if divergence is None else divergence.onset - NEAR_JOIN_ROWS
     places = [] if scale is None else [scale.row, scale.last + 1]
