@@ -124,3 +124,17 @@ def test_samples_bound_the_updates_from_below(last: int, found: int, tmp_path: P
     (run,) = discover([tmp_path]).runs
     report = audit_run(run, merge([checked_fact("max_steps", 1600, "--declare")], run.facts), select=("EPO004",))
     assert len(report.findings) == found
+
+
+def test_a_long_table_of_aim_is_a_series_a_metric_and_context(tmp_path: Path) -> None:
+    cells = [
+        f"{step},{value / (step + 1)},{step // 10},h1,{metric},{part}"
+        for metric, part, value in (("loss", "train", 2), ("lr", "train", 1), ("loss", "val", 3))
+        for step in range(0, 40, 10 if part == "val" else 1)
+    ]
+    header = "step,value,epoch,run.hash,metric.name,metric.context.subset"
+    (tmp_path / "aim.csv").write_text("\n".join((header, *cells, "")))
+    (run,) = discover([tmp_path]).runs
+    tags = {tag: len(one) for view in run.views for tag, one in view.series.items()}
+    assert (tags["train/loss"], tags["train/lr"], tags["val/loss"]) == (40, 40, 4)
+    assert [one.code for one in audit_run(run, merge((), run.facts)).findings if one.severity != "note"] == []

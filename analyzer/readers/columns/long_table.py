@@ -18,10 +18,12 @@ from analyzer.roles import role_of_tag
 
 _Label = TypeVar("_Label", bound=Hashable)
 
-_TAG_COLUMNS = re.compile(r"^(?:tag|metric|metric[_ ]?name|key|name|series|variable)$", re.I)
+_TAG_COLUMNS = re.compile(r"^(?:tag|metric|metric[_. ]?name|key|name|series|variable)$", re.I)
 _VALUE_COLUMNS = re.compile(r"^(?:value|metric[_ ]?value|values?|scalar)$", re.I)
-_RUN_COLUMNS = re.compile(r"^(?:run|run[_ ]?(?:id|name|uuid)|experiment|exp)$", re.I)
-_PHASE_COLUMNS = re.compile(r"^(?:phase|split|stage|mode|subset|set|partition|type|job_type)$", re.I)
+_RUN_COLUMNS = re.compile(r"^(?:run|run[_. ]?(?:id|name|uuid|hash)|experiment|exp)$", re.I)
+_PHASE_COLUMNS = re.compile(
+    r"^(?:metric\.context\.)?(?:phase|split|stage|mode|subset|set|partition|type|job_type)$", re.I
+)
 _MOST_PHASES = 6
 _MOST_SPELLINGS = 64  # of those: capitals, blanks
 _PHASES = {"train", "training", "val", "valid", "validation", "eval", "evaluation", "test", "dev", "step", "epoch"}

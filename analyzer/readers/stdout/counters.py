@@ -49,6 +49,12 @@ _LABEL_AND_PLACE = re.compile(
     r"\[\s{0,6}(?P<batch>\d{1,15})\s{0,2}/\s{0,6}(?P<batches>\d{1,15})\s?(?:\(\s{0,3}\d{1,3}%\))?\]"
 )
 # [epoch][place of the epoch/places/step of the run]
+# Step/Epoch [4820/7][320/750]: two words for two numbers, in their order, and the place in the epoch
+_TWO_WORDS = re.compile(
+    rf"(?<![\w/.-])(?P<one>{COUNTER_WORD})/(?P<other>{COUNTER_WORD})\s?[:=]?\s?\[?(?P<at>\d{{1,15}})/(?P<other_at>\d{{1,15}})"
+    r"\]?(?:\[(?P<batch>\d{1,15})/(?P<batches>\d{1,15})\])?(?![\w.%])",
+    re.I,
+)
 _THREE_COUNTERS = re.compile(
     r"\[(?P<epoch>\d{1,9})\]\[(?P<batch>\d{1,15})/(?P<batches>\d{1,15})/(?P<global_step>\d{1,15})\]"
 )
@@ -95,6 +101,7 @@ _TRIAL = re.compile(
     r"(?:\s?(?:/|of)\s?\d{1,4})?(?![\w.%])",
     re.I,
 )
+_ENDS_OF_WORDS = ("tep/", "poch/", "ter/", "ion/")
 _OF_REWARDS = re.compile(r"rew|return|score|epsilon", re.I)  # in a line whose ``ep`` is an episode
 _A_NUMBER = re.compile(r"(?<![A-Za-z])\d")
 _PROGRESS = re.compile(r"\b(?:progress|epoch)\b\s{0,3}[:=]?\s{0,3}(?P<share>\d{1,3}(?:\.\d{1,9})?)\s?%", re.I)
@@ -117,6 +124,11 @@ def counters_of(text: str) -> tuple[Entry, str]:
     bar = _BAR.search(text) if may_hold_a_bar(text) else None
     if bar:
         text = f"{text[: bar.start()]} | {text[bar.end() :]}"
+    two = _TWO_WORDS.search(text) if any(one in text for one in _ENDS_OF_WORDS) else None
+    if two:
+        found |= {_counter_name(two["one"]): int(two["at"]), _counter_name(two["other"]): int(two["other_at"])}
+        found |= {name: int(two[name]) for name in ("batch", "batches") if two[name]}
+        text = f"{text[: two.start()]} | {text[two.end() :]}"
     for shape in _SHAPES:
         both = shape.search(text) if "[" in text or shape is _LABEL_COLON_PLACE else None
         if both and not found:

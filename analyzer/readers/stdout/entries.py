@@ -38,6 +38,7 @@ from analyzer.readers.stdout.stamps import (
     without_stamp,
 )
 from analyzer.readers.stdout.tables import Tables
+from analyzer.readers.stdout.values import values_of
 from analyzer.readers.text_file import Lines
 from analyzer.written_numbers import MOST_DIGITS, holds_a_number_beyond_a_double
 
@@ -73,6 +74,9 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     rates: deque[float] = deque()  # told without a counter, each for the next row that has one
     complete = lines.lines if lines.complete else lines.lines[:-1]
     records = Records(complete)
+    dictionary = ""  # the last one that was printed over several lines
+    alone: Entry = {}  # the counters of a line that tells nothing else, which count for a dictionary below it
+    alone_at = -2
     index = -1
     while (index := index + 1) < len(complete):
         line = shown(complete[index])
@@ -98,6 +102,12 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             index = record.end - 1
             if record.entry is not None:
                 yield begins + 1, record.form, record.entry
+                continue
+            if record.text == dictionary:
+                continue  # another handler's copy
+            dictionary = record.text if record.form else ""
+            if dictionary and begins == alone_at + 1 and not counters_of(dictionary)[0]:
+                yield begins + 1, record.form, {**alone, **values_of(dictionary)}
                 continue
             line, form = record.text, record.form
         if not _NUMERIC.search(line):
@@ -155,6 +165,8 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             told = {**(told or {}), BAR: painted[0], BARS: painted[1]}
         if told is None or not _has_a_place(told):
             counters, rest = counters_of(without_logger(text))
+            if told is None and not COUNTERS.isdisjoint(counters):
+                alone, alone_at = counters, index
             if fold is not None:
                 counters = {FOLD: fold, **counters}
             above = counters if counters or block.heading is None else {HEADING: block.heading}

@@ -41,6 +41,8 @@ def axis_of(found: list[Found]) -> tuple[list[Found], LapAxis]:
     under = _under_bars(found) if bars else None
     if bars:
         found = _last_states(_of_one_phase([one for one in found if set(one[2]) - {BAR, BARS}]))
+        if not found:
+            return found, LapAxis()
     entries = [entry for _, _, entry in found]
     one_name(entries)
     without_places_of_evaluations(entries)
@@ -221,7 +223,7 @@ def _last_states(found: list[Found]) -> list[Found]:
     """The last painting of each state of a bar: the earlier ones show the same place."""
     return [
         one
-        for one, after in zip(found, [*found[1:], None], strict=True)
+        for one, after in itertools.zip_longest(found, found[1:])
         if after is None or BAR not in one[2] or any(one[2].get(k) != after[2].get(k) for k in (BAR, BARS, "epoch"))
     ]
 

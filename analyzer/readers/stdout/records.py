@@ -19,7 +19,8 @@ OPENING = frozenset(":{,-")  # last signs of a line that more of a record may fo
 MOST_LINES = 400  # of one record; RLlib prints some hundred
 FEWEST_LINES = 3  # of names and values below a headline: two stand below words of any kind
 LONGEST_LINE = 400  # signs; a name and its value need no more
-_OPENS = re.compile(r"\s*+\{\s*+(?:['\"]|$)")
+# alone, or behind what a logger puts in front
+_OPENS = re.compile(r"(?:\s*+|[^\n{]{1,100}[:\]]\s?)(?=\{\s*+(?:['\"]|$))")
 # a line of a dictionary: brackets, a name and its value, or a further number of a list
 _OF_A_DICTIONARY = re.compile(
     r"[\s{}\[\],]*+(?:['\"]?[A-Za-z_][\w./@ ()%-]{0,79}['\"]?\s{0,3}:\s{0,3}"
@@ -72,12 +73,13 @@ class Records:
 
     def _dictionary_at(self, index: int) -> tuple[int, str] | None:
         """Index behind a dictionary that is printed over several lines from here, and what it says without signs."""
-        if index < self._tried_to or not _OPENS.match(self._lines[index]) or "}" in self._lines[index]:
+        opens = _OPENS.match(self._lines[index]) if index >= self._tried_to else None
+        if opens is None or "}" in self._lines[index]:
             return None
         depth = 0
         said: list[str] = []
         for end in range(index, min(index + MOST_LINES, len(self._lines))):
-            line = self._lines[end]
+            line = self._lines[end] if end > index else self._lines[end][opens.end() :]
             self._tried_to = end + 1
             if len(line) > LONGEST_LINE or not _OF_A_DICTIONARY.fullmatch(line):
                 return None

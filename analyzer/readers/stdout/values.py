@@ -22,8 +22,8 @@ NUMBER = (
 LONGEST_LIST = 1_000  # characters
 _MORE_OF_A_LIST = re.compile(r",?\s{0,2}[\d.+-]")
 _OF_TIME = re.compile(r"\btime$|elapsed", re.I)
-_NAME = (  # no name goes on behind a sentence's end; Avg. loss does
-    r"(?<![\w./])[A-Za-z_][\w@/.%^-]*+(?:(?<![A-Za-z]{4}\.) (?!is\b)[A-Za-z@][\w@/.-]*+){0,3}"
+_NAME = (  # no name goes on behind a sentence's end, or over a value: loss nan lr 0.1; Avg. loss does
+    r"(?<![\w./])[A-Za-z_][\w@/.%^-]*+(?:(?<![A-Za-z]{4}\.) (?!(?:is|nan|inf|infinity|none)\b)[A-Za-z@][\w@/.-]*+){0,3}"
     r"\+?(?: ?\([A-Za-z%/ _-]{1,40}\))?"
 )
 _PAIR = re.compile(
@@ -53,7 +53,7 @@ _NAMES_WITHOUT_A_ROLE = re.compile(
 
 
 _TELLING = ("loss", "validation_loss", "epoch_loss", "learning_rate")
-_OF_RESULTS = re.compile(r"acc|reward|episod\w* ?_?return|\berr(?:or)?\b", re.I)
+_OF_RESULTS = re.compile(r"acc|reward|episod\w{0,9} ?_?return|\berr(?:or)?\b", re.I)
 _OF_VALIDATION = re.compile(
     r"(?:rank\d+/)?(?i:val|valid(?:ation)?|eval(?:uation)?|test(?:ing)?|dev|cv)(?:$|[^a-z])"
 )
