@@ -88,7 +88,7 @@ def test_a_file_that_goes_while_the_tree_is_walked(tmp_path: Path, monkeypatch: 
     assert [problem.message for problem in found.unreadable] == ["no such file or folder; check the path"]
 
 
-@pytest.mark.parametrize("place", ["analyzer.walking.reader_for", "analyzer.walking.peek", "analyzer.discovery.join"])
+@pytest.mark.parametrize("place", ["analyzer.walking.reader_for", "analyzer.walking._peek", "analyzer.discovery.join"])
 def test_an_error_inside_costs_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

@@ -72,6 +72,9 @@ def singles_told(
     if not (off > np.maximum(CLEARLY * rows.tolerance[wrong], BESIDE * np.abs(value[wrong]))).all():
         yield prices.DEAREST + 1, None
         return
+    if not left.declared and _at_a_corner(rows, wrong):
+        yield prices.DEAREST + 1, None
+        return
     if not left.declared and left.tied.axis != "step" and _beside_a_boundary(rows, left.tied, wrong):
         yield prices.DEAREST + 1, None  # where an epoch ends is known to a row or so
         return
@@ -93,6 +96,13 @@ def singles_told(
             row_of(timeline, rows, place, f"should be {value[place]:.6g}") for place in wrong[:4].tolist()
         ),
     )
+
+
+def _at_a_corner(rows: Observed, wrong: Ints) -> bool:
+    """Whether single rows stand as near the rows beside them as these to one another: a corner that a fit cuts."""
+    before, behind = rows.rate[np.maximum(wrong - 1, 0)], rows.rate[np.minimum(wrong + 1, len(rows) - 1)]
+    low, high, rate = np.minimum(before, behind), np.maximum(before, behind), rows.rate[wrong]
+    return bool(((rate >= low - (high - low)) & (rate <= high + (high - low))).all())
 
 
 def _beside_a_boundary(rows: Observed, tied: Tied, wrong: Ints) -> bool:
