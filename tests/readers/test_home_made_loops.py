@@ -116,6 +116,8 @@ VALUES = [
     ("train loss inf val loss nan", {"train loss": math.inf, "val loss": math.nan}),
     ("Train 11.522 | Val 11.780", {"Train": 11.522, "Val": 11.78}),
     ("Train 11.522", {}),  # of one phase alone it may be anything
+    ("print0(f'val_loss:{val_loss:.4f} lr:{lr:.2e}')", {}),  # a program that prints its own source
+    ("{'loss': 0.5}", {"loss": 0.5}),
     ("elapsed: 0h5m", {}),
     ("mse for iRPROP+:\t\t0.23    mse for SGD (batch-learning): \t0.25", {"mse for iRPROP+": 0.23, "mse for SGD (batch-learning)": 0.25}),
 ]

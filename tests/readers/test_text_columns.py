@@ -80,3 +80,8 @@ def test_packed_stamps_are_what_strings_are(stamps: list[str]) -> None:
         assert one is other
     else:
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("stamp", ["0024-01-01 00:00:16", "3916-01-01 00:00:16", "1815-12-10 00:00:00"])
+def test_a_year_in_which_nobody_trains_is_a_damaged_one(stamp: str) -> None:
+    assert seconds_of_stamp(stamp) is None

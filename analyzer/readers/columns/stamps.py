@@ -17,9 +17,9 @@ _IN_CACHE = 1 << 13  # stamps looked at together: what is made of them on the wa
 _WIDTH = 32  # bytes of four words; the longest form has 27
 _MOST_FORMS = 16  # a fraction has seven lengths
 _FORM = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?Z?", re.A)
-_FIRST_YEAR, _LAST_YEAR = 1971, 2199  # in which a count of microseconds is a whole number to a float
+FIRST_YEAR, LAST_YEAR = 1971, 2199  # in which a count of microseconds is a whole number to a float
 _DAYS: Ints = (
-    np.arange((_FIRST_YEAR - 1970) * 12, (_LAST_YEAR + 1 - 1970) * 12 + 1, dtype="datetime64[M]")
+    np.arange((FIRST_YEAR - 1970) * 12, (LAST_YEAR + 1 - 1970) * 12 + 1, dtype="datetime64[M]")
     .astype("datetime64[D]")
     .astype(np.int64)
 )  # since 1970, of the first of each month
@@ -66,9 +66,9 @@ def _of_form(words: _Words, form: bytes) -> tuple[Floats, _Flags]:
         _byte(pairs[word], place) for word, place in ((0, 5), (1, 0), (1, 3), (1, 6), (2, 1))
     )
     micro = _byte(pairs[2], 4) * 10_000 + _byte(pairs[2], 6) * 100 + _byte(pairs[3], 0)
-    fits &= (year >= _FIRST_YEAR) & (year <= _LAST_YEAR) & (month >= 1) & (month <= 12)
+    fits &= (year >= FIRST_YEAR) & (year <= LAST_YEAR) & (month >= 1) & (month <= 12)
     fits &= (hour < 24) & (minute < 60) & (second < 60) & (day >= 1)
-    months = np.where(fits, (year - _FIRST_YEAR) * 12 + month - 1, 0)
+    months = np.where(fits, (year - FIRST_YEAR) * 12 + month - 1, 0)
     days = _DAYS[months] + day - 1
     fits &= days < _DAYS[months + 1]
     whole = days * 86_400 + hour * 3_600 + minute * 60 + second

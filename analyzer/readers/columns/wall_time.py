@@ -11,7 +11,7 @@ import numpy as np
 
 from analyzer.model import Floats
 from analyzer.readers.columns import Column, Dialect
-from analyzer.readers.columns.stamps import seconds_of_stamps
+from analyzer.readers.columns.stamps import FIRST_YEAR, LAST_YEAR, seconds_of_stamps
 from analyzer.readers.columns.step_axis import normal
 from analyzer.readers.columns.texts import PackedText
 
@@ -60,6 +60,8 @@ def seconds_of_stamp(cell: str) -> float | None:
             moment = datetime.fromisoformat(stamp) if pattern is None else datetime.strptime(stamp, pattern)
         except ValueError:
             continue
+        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            return None  # a date with a lost or changed digit
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return None
 

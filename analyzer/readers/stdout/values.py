@@ -29,7 +29,7 @@ _NAME = (  # no name goes on behind a sentence's end, or over a value: loss nan 
 _PAIR = re.compile(
     rf"(?P<name>{_NAME})['\"]?(?P<sep>(?: is)?\s{{0,8}}(?:[:=]|->|\|(?=\s))\s{{0,8}}| is |\s{{1,12}})(?P<open>[\[(]?)"
     rf"(?P<number>{NUMBER})(?P<rounded>[KMB](?!\w))?"
-    r"(?!\d|\.\d|[eE][+-]?\d|:\d|[hm]\d|,\d{3}\b|/\d|-\d|\s{0,2}[:=]\s{0,3}[\d.-])",
+    r"(?!\d|\.\d|[eE][+-]?\d|:\d|[hm]\d|,\d{3}\b|/\d|-\d|[a-z]\}|\s{0,2}[:=]\s{0,3}[\d.-])",  # {loss:.4f} is source
     re.I,
 )
 _SECONDS = r"(?:[mnuµ]s|s|secs?|seconds?|mins?|minutes?|h|hrs?|hours?|days?|秒|分钟|小时)"

@@ -15,7 +15,8 @@ Why it matters
 
 When it is silent
     When a shift of labels explains as much (RES004, RES005), when the second part shows no whole epoch, when the two
-    differ by less than two steps or 5 %, and when batch_size_ramp declares the change.
+    differ by less than two steps or 5 %, when batch_size_ramp declares the change, and where the log counts rows, which
+    tell nothing of a batch.
 
 What to do
     Resume with the same global batch, or rescale step, schedule and learning rate on purpose and declare it.
@@ -37,6 +38,7 @@ from analyzer.rules.examples import falling_loss, table
 from analyzer.timeline import Timeline
 
 HEADER = ("step", "epoch", "loss")
+UNSIZED = ("row", "call", "redraw")  # axes whose units may hold any number of batches, and another one later
 STEADY = ("update", "micro-batch", "epoch")  # axes of which every unit takes one batch, or one pass
 
 
@@ -50,6 +52,12 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             yield by_count
         elif not counted:
             yield Unchecked(reason="no epoch labels with steps in the log, and no count of samples or tokens")
+        return
+    if timeline.step_axis.unit in UNSIZED and timeline.step_axis.per_update is None:
+        if by_count is not None:
+            yield by_count
+        else:
+            yield Unchecked(reason=f"this log counts {timeline.step_axis.unit}s: they tell nothing of a batch")
         return
     for account in clock.accounts:
         ramp = [one for one in account.breaks if one.kind == "ramp"]
