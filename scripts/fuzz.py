@@ -56,6 +56,7 @@ ROWS = (3, 6, 12, 25, 60)  # that are left of a shortened one
 SELDOM = {"wandb-run": 0.25}  # its one seed is long, and is not shortened
 HEAD = 4096  # bytes by which a file is recognised
 SECONDS, SECONDS_A_MEGABYTE = 1.0, 1.0
+IN_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # 1,123 is one number, in three digits and three
 GIVEN_UP = 60.0  # seconds of the processor
 MOST_MEMORY = 400  # megabytes
 TEXT_FORMATS = ("csv", "json", "json-lines", "trainer-state", "stdout", "boosting")
@@ -383,6 +384,7 @@ def _not_in_the_text(reading: Reading, text: str) -> Iterator[str]:
     unexplained = values - {abs(float(one)) for one in NUMBER.findall(text)}
     if unexplained and "," in text:
         unexplained -= {abs(float(one)) for one in NUMBER.findall(text.replace(",", "."))}
+        unexplained -= {abs(float(one)) for one in NUMBER.findall(IN_THOUSANDS.sub("", text))}
     if unexplained:
         for series, value in told:
             strange = value[np.isin(value, list(unexplained))]
