@@ -45,6 +45,7 @@ CHOICES = {
 }
 OWN_SCHEDULES = ("custom", "LambdaLR", "MultiplicativeLR", "LearningRateScheduler")
 """Names that say that a schedule is the project's own, which nothing is compared with."""
+BEYOND_STEPS = 2**63  # a step is written in 64 bits, with its sign
 SLIP = 0.8  # of the letters agree: one left out, doubled or wrong, or two in the wrong order, in a word of six
 
 
@@ -56,11 +57,10 @@ def scheduler_names() -> tuple[str, ...]:
 
 
 def _amount(value: object) -> float:
-    """A number as a double: one that none holds is infinite, and what is no number is none."""
-    try:
-        return float(value) if isinstance(value, (int, float)) else math.nan
-    except OverflowError:
-        return math.inf
+    """A number as a double: one beyond every step is infinite, so that products of those that pass are finite."""
+    if not isinstance(value, (int, float)):
+        return math.nan
+    return float(value) if abs(value) < BEYOND_STEPS else math.inf if value > 0 else -math.inf
 
 
 def why_not(key: str, value: object) -> str:
@@ -69,9 +69,9 @@ def why_not(key: str, value: object) -> str:
     amount = _amount(value)
     if key in COUNTS and not (number and amount > 0 and amount.is_integer()):
         return "expected a positive whole number"
-    if key in POSITIVE and not (number and 0 < amount < float("inf")):
+    if key in POSITIVE and not (number and 0 < amount < math.inf):
         return "expected a positive number"
-    if key in AT_LEAST_ZERO and not (number and 0 <= amount < float("inf")):
+    if key in AT_LEAST_ZERO and not (number and 0 <= amount < math.inf):
         return "expected a number, 0 or more"
     if key == "warmup_steps" and not amount.is_integer():
         return "expected a whole number; a share of the run is warmup_ratio"
@@ -79,7 +79,7 @@ def why_not(key: str, value: object) -> str:
         return "expected a share of the run, 0 to 1"
     if key == "drop_last" and not isinstance(value, bool):
         return "expected true or false"
-    if key == "early_stopping" and not (isinstance(value, bool) or (number and amount >= 0)):
+    if key == "early_stopping" and not (isinstance(value, bool) or (number and 0 <= amount < math.inf)):
         return "expected a patience (a number), or true"
     if key == "scheduler_params" and not isinstance(value, dict):
         return "expected a table of the schedule's parameters"
@@ -106,4 +106,4 @@ def _is_ramp(value: object) -> bool:
         return False
     pairs = [pair for pair in value if isinstance(pair, (list, tuple)) and len(pair) == 2]
     numbers = [one for pair in pairs for one in pair if isinstance(one, (int, float)) and not isinstance(one, bool)]
-    return len(pairs) == len(value) and len(numbers) == 2 * len(value) and all(one >= 0 for one in numbers)
+    return len(pairs) == len(value) and len(numbers) == 2 * len(value) and all(0 <= _amount(one) < math.inf for one in numbers)

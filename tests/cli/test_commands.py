@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
@@ -178,4 +179,5 @@ def test_the_shell_completes_commands_and_options(typed: str, offered: str, monk
 @pytest.mark.parametrize("option", ["--select", "--ignore", "--baseline", "--against"])
 def test_commands_that_check_no_rule_refuse_options_about_rules(command: str, option: str) -> None:
     told = run(command, "log.csv", option, "SCH002")
-    assert told.exit_code == 2 and f"No such option '{option}'" in told.output.replace(":", "")
+    said = re.sub("[:']", "", told.output)  # click 8.1 and later ones write it differently
+    assert told.exit_code == 2 and f"No such option {option}" in said
