@@ -106,4 +106,4 @@ def _is_ramp(value: object) -> bool:
         return False
     pairs = [pair for pair in value if isinstance(pair, (list, tuple)) and len(pair) == 2]
     numbers = [one for pair in pairs for one in pair if isinstance(one, (int, float)) and not isinstance(one, bool)]
-    return len(pairs) == len(value) and len(numbers) == 2 * len(value) and all(0 <= _amount(one) < math.inf for one in numbers)
+    return len(pairs) == len(value) == len(numbers) / 2 and all(0 <= _amount(one) < math.inf for one in numbers)

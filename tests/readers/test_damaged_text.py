@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.readers import Reading, all_readers
+from analyzer.readers.stdout.places import with_steps
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "formats"
 LOGS = {path.relative_to(FIXTURES).as_posix(): path for path in sorted(FIXTURES.rglob("*")) if path.is_file()}
@@ -61,3 +62,8 @@ def test_a_number_beside_nul_bytes_may_be_half_of_one(parser: str, before: str, 
     assert all(len(series) == 8 for series in reading.series)
     assert [problem.row for problem in reading.problems] == [before.count("\n") + 1]
     assert "overwritten by NUL bytes" in reading.problems[0].message
+
+
+@pytest.mark.parametrize("place", [float("-inf"), float("nan"), 1.5])
+def test_a_place_that_is_no_whole_number_is_no_place(place: float) -> None:
+    assert with_steps([{"epoch": 1, "batch": at, "loss": 0.5} for at in (1, place, 2, 3)]) is None

@@ -99,7 +99,7 @@ def _lengths_by_cadence(entries: Sequence[Entry], place: str, total: str) -> Non
 
     CycleGAN prints every 100 images of the run: epoch 1 ends with 1300, epoch 2 begins with 66, so there are 1334.
     """
-    rows = [entry for entry in entries if place in entry and is_whole(entry.get("epoch"))]
+    rows = [entry for entry in entries if is_whole(entry.get(place)) and is_whole(entry.get("epoch"))]
     if len(rows) < 4 or any(total in entry for entry in rows):
         return
     epoch, at = (np.array([int(entry[name]) for entry in rows]) for name in ("epoch", place))
@@ -117,7 +117,7 @@ def _lengths_by_cadence(entries: Sequence[Entry], place: str, total: str) -> Non
 
 def _count_whole_laps(entries: Sequence[Entry]) -> None:
     """Give every row the places of its epoch, where all are printed, and two epochs or more have each length."""
-    rows = [entry for entry in entries if "batch" in entry and is_whole(entry.get("epoch"))]
+    rows = [entry for entry in entries if is_whole(entry.get("batch")) and is_whole(entry.get("epoch"))]
     if len(rows) < 2 or any("batches" in entry for entry in rows):
         return
     epoch, place = (np.array([int(entry[name]) for entry in rows]) for name in ("epoch", "batch"))
