@@ -17,6 +17,8 @@ from analyzer.model import Floats, Series
 
 FLOAT32_HALF_ULP = 2.0**-24
 ROWS_LOOKED_AT = 2000
+EXACT_WHOLE = 1e15  # below it no two decimals are one double: what divides back is the shortest representation
+EXACT_POWER = 22  # the largest power of ten that a double holds exactly
 
 
 def half_width(series: Series) -> Floats:
@@ -54,14 +56,31 @@ def digits_written(values: Floats) -> tuple[int, int]:
 
     Looks at distinct values spread over the column; the shortest representation that reads back is what was written.
     """
-    some = distinct(values)
+    some = np.abs(distinct(values))
     if len(some) > ROWS_LOOKED_AT:
         some = some[np.linspace(0, len(some) - 1, ROWS_LOOKED_AT).astype(np.int64)]
     decimals = significant = 1
-    for written in map(repr, np.abs(some).tolist()):
+    for places in range(EXACT_POWER + 1):  # whole numbers of the unit of that place, divided back, are what was written
+        with np.errstate(over="ignore"):
+            units = np.rint(some * 10.0**places)
+        told = (units < EXACT_WHOLE) & (units / 10.0**places == some)
+        if told.any():
+            decimals = max(decimals, places)
+            significant = max(significant, _digits(units[told]))
+            some = some[~told]
+        if not len(some):
+            return decimals, significant
+    for written in map(repr, some.tolist()):
         mantissa, _, exponent = written.partition("e")
         whole, _, fraction = mantissa.partition(".")
         fraction = fraction.rstrip("0")
         decimals = max(decimals, len(fraction) - int(exponent or 0))
         significant = max(significant, len((whole + fraction).strip("0")))
     return decimals, significant
+
+
+def _digits(units: Floats) -> int:
+    """Digits of the longest of some whole numbers, the zeros at its end left out."""
+    while ((units > 0) & (units % 10 == 0)).any():
+        units = np.where(units % 10, units, units / 10)
+    return len(str(int(units.max())))

@@ -85,8 +85,8 @@ class Pool(Struct, kw_only=True):
         return self.known[key]
 
     def text(self) -> str:
-        """All bytes, deflated, in base64."""
-        return base64.b64encode(zlib.compress(b"".join(self.parts), 9)).decode("ascii")
+        """All bytes, deflated, in base64. The highest level takes three times as long for a page 1.5 % smaller."""
+        return base64.b64encode(zlib.compress(b"".join(self.parts), 6)).decode("ascii")
 
     def described(self) -> list[list[Any]]:
         """What the page's script needs to read the arrays: [kind, start, count, unit, first] each."""
