@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.config.files import BadConfig, settings_for
-from analyzer.config.own_lines import OwnLine
+from analyzer.config.own_lines import OwnLine, unmatched
 from analyzer.config.sidecars import is_sidecar, read_beside
 from analyzer.grouping import CONFIG_FOLDERS, Group, copies_named, each_once, groups_of, own_name
 from analyzer.joining import Piece, join
@@ -96,13 +96,16 @@ def find_groups(
     """List the logs below the given paths and group them, by names and first bytes only; arguments as ``discover``."""
 
     bad: list[str] = []  # configurations that cannot be followed: told with the runs that they cost, if there are any
+    own: dict[OwnLine, None] = {}  # expressions of the configurations that were followed
 
     def configured(folder: Path) -> tuple[OwnLine, ...]:
         try:
-            return () if isolated else settings_for(folder, config).lines
+            lines = () if isolated else settings_for(folder, config).lines
         except BadConfig as error:
             bad.append(str(error))
             return ()
+        own.update(dict.fromkeys(lines))
+        return lines
 
     roots = [Path(path) for path in paths]
     groups: list[Group] = []
@@ -124,7 +127,7 @@ def find_groups(
             problems.append(unreadable_path(url or root, error))
             continue
         if not found and not any(problem.source.startswith((str(root), url or str(root))) for problem in problems):
-            nothing = f"no training log could be recognised: {bad[-1]}" if bad else _nothing_found(root, len(left))
+            nothing = bad[-1] if bad else _nothing_found(root, len(left), tuple(own))
             problems.append(Problem(source=url or str(root), kind="unreadable", message=nothing))
         if not root.is_file():
             left_alone += [_by_url(problem, url, root) for problem in left]
@@ -247,13 +250,15 @@ def _mirrored(url: str, include: Sequence[str], exclude: Sequence[str]) -> Mirro
     return mirror(url, wanted=wanted, whole=whole, recognised=recognised)
 
 
-def _nothing_found(root: Path, looked_at: int) -> str:
+def _nothing_found(root: Path, looked_at: int, lines: Sequence[OwnLine]) -> str:
     if root.is_file():
         if root.stat().st_size == 0:
             return "the file is empty"
-        return "no reader knows this file; `analyzer formats` lists what can be read"
+        hint = unmatched(lines, root.name) or "`analyzer formats` lists what can be read"
+        return f"no reader knows this file; {hint}; `analyzer formats --explain {root}` shows its lines"
     files = "1 file" if looked_at == 1 else f"{looked_at} files"
-    return f"no training log below this folder ({files} looked at); `analyzer formats` lists what can be read"
+    hint = unmatched(lines) or "`analyzer formats` lists what can be read"
+    return f"no training log below this folder ({files} looked at); {hint}"
 
 
 def _common_folder(roots: Sequence[Path]) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.config.files import settings_for
-from analyzer.config.own_lines import lines_for
+from analyzer.config.own_lines import lines_for, unmatched
 from analyzer.model import Fact, Problem, Source
 from analyzer.readers import Reading, own_lines, reader_for
 from analyzer.readers.stdout.general import may_tell
@@ -48,6 +49,7 @@ class Explained(Struct, frozen=True, kw_only=True):
     columns: tuple[ExplainedColumn, ...] = ()
     facts: tuple[Fact, ...] = ()
     problems: tuple[Problem, ...] = ()
+    own_lines: str = ""  # that the configuration's expressions match none of its lines
     passed_over: tuple[Kind, ...] = ()  # of a text that is read line by line; the most frequent first
 
 
@@ -60,14 +62,16 @@ def explain(path: Path) -> Explained:
     """
     with opened(path) as stream:
         head = stream.read(HEAD_BYTES)
-    lines = lines_for(settings_for(path.parent).lines, path.name)
+    configured = settings_for(path.parent).lines
+    lines = lines_for(configured, path.name)
     if own_lines.takes(path, head, lines):
         return _explained(path, own_lines.NAME, own_lines.read(path, lines), by_line=True)
+    own = unmatched(configured, path.name)
     reader = reader_for(path, head)
     if reader is None:
-        return Explained(reader=None, passed_over=_kinds(path, set()))
+        return Explained(reader=None, own_lines=own, passed_over=_kinds(path, set()))
     reading = reader.read(path)
-    return _explained(path, reader.name, reading, by_line=reading.source.format == "stdout")
+    return replace(_explained(path, reader.name, reading, by_line=reading.source.format == "stdout"), own_lines=own)
 
 
 def _explained(path: Path, reader: str, reading: Reading, *, by_line: bool) -> Explained:

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from analyzer.accidents import told
-from analyzer.config.own_lines import OwnLine, lines_for
+from analyzer.config.own_lines import OwnLine, lines_for, unmatched
 from analyzer.config.sidecars import is_sidecar
 from analyzer.model import Problem
 from analyzer.readers import Peek, Reader, all_readers, markdown_table, reader_for, suffixes
@@ -208,7 +208,8 @@ def _look(path: Path, problems: list[Problem], left: list[Problem], own: tuple[O
         seen = Peek() if reader is None else _peek(reader, head)
         if reader is None:
             if plain_suffix(path) not in markdown_table.SUFFIXES:  # most are prose, and not worth a word
-                left.append(Problem(source=str(path), kind="left-alone", message=_why_no_log(path, head)))
+                reasons = filter(None, (_why_no_log(path, head), unmatched(own, path.name)))
+                left.append(Problem(source=str(path), kind="left-alone", message="; ".join(reasons)))
             return None
     except Exception as error:
         problems.append(unreadable_path(path, error))

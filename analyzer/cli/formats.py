@@ -81,6 +81,8 @@ def _lines(path: Path, found: Explained) -> Iterator[str]:
     from analyzer.renderers.wording import counted
 
     yield f"{visible(str(path))}: " + (f"read as {found.reader}" if found.reader else "no reader knows this file")
+    if found.own_lines:
+        yield f"  {visible(found.own_lines)}"
     for source in found.sources:
         if source.records:
             column = f" from column {visible(source.step_column)}" if source.step_column else ""

@@ -127,7 +127,8 @@ def _table_as_of(path: Path, modified: int, size: int) -> Mapping[str, Any] | No
     except UnicodeDecodeError as error:
         raise BadConfig(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except (ValueError, RecursionError) as error:  # also a number of thousands of digits, a list a thousand deep
-        raise BadConfig(f"{path}: not valid TOML: {error}") from error
+        hint = "; between single quotes a backslash is itself: match = '(\\d+)'" if "\\" in str(error) else ""
+        raise BadConfig(f"{path}: not valid TOML: {error}{hint}") from error
     if path.name == "pyproject.toml":
         tools = document.get("tool")
         own = tools.get("analyzer") if isinstance(tools, dict) else None

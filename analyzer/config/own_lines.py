@@ -7,7 +7,7 @@ would make Python's own matcher try forever, cost nothing.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from analyzer.config.silences import BadConfig, known_keys
+from analyzer.spelling import did_you_mean
 
 LINE_KEYS = ("match", "files", "units", "tags")
 COUNTERS = {  # unit of a group -> what the step axis is called that counts it
@@ -22,6 +23,7 @@ COUNTERS = {  # unit of a group -> what the step axis is called that counts it
 }  # fmt: skip
 SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 TIME = "time"  # an absolute time: a timestamp, or seconds since 1970
+ESCAPED = {"\b": "b", "\f": "f"}  # what TOML makes of a word boundary between double quotes: in no printed line
 UNITS = (*COUNTERS, *SECONDS, TIME)
 
 
@@ -46,24 +48,31 @@ def own_line_of(entry: Mapping[str, Any], name: str) -> OwnLine:
     if not isinstance(match, str) or not match:
         raise BadConfig(f"{name}: a [[line]] needs match = '...', an expression with named groups: (?P<step>\\d+)")
     if not isinstance(files, str):
-        raise BadConfig(f"{name}: [[line]] {match!r}: files must be a glob on the file's name, not {files!r}")
+        raise BadConfig(f"{name}: [[line]] '{match}': files must be a glob on the file's name, not {files!r}")
+    if meant := next((sign for text, sign in ESCAPED.items() if text in match), None):
+        raise BadConfig(
+            f"{name}: a [[line]] whose match holds a control character, where \\{meant} was meant: "
+            "write it between single quotes, match = '...'"
+        )
     groups = _groups(match, name)
     if not groups:
-        raise BadConfig(f"{name}: [[line]] {match!r}: no named group; (?P<loss>\\S+) gives a series of that name")
-    tables = {key: _of_groups(entry, key, groups, f"{name}: [[line]] {match!r}") for key in ("units", "tags")}
+        raise BadConfig(f"{name}: [[line]] '{match}': no named group; (?P<loss>\\S+) gives a series of that name")
+    tables = {key: _of_groups(entry, key, groups, f"{name}: [[line]] '{match}'") for key in ("units", "tags")}
     for group, unit in tables["units"]:
         if unit not in UNITS:
-            raise BadConfig(
-                f"{name}: [[line]] {match!r}: unit of {group} must be one of {', '.join(UNITS)}, not {unit!r}"
-            )
+            hint = did_you_mean(unit, UNITS, otherwise=f"units: {', '.join(UNITS)}")
+            raise BadConfig(f"{name}: [[line]] '{match}': {group} has no unit {unit!r}; {hint}")
     return OwnLine(match=match, files=files, units=tables["units"], tags=tables["tags"], found_in=name)
 
 
-def _of_groups(entry: Mapping[str, Any], key: str, groups: Iterable[str], where: str) -> tuple[tuple[str, str], ...]:
+def _of_groups(entry: Mapping[str, Any], key: str, groups: Sequence[str], where: str) -> tuple[tuple[str, str], ...]:
     table = entry.get(key, {})
     if not isinstance(table, Mapping) or not all(isinstance(value, str) for value in table.values()):
         raise BadConfig(f'{where}: {key} must be a table of texts: {key} = {{ step = "update" }}')
-    known_keys(table, groups, where, f"line.{key}")
+    for group in table:
+        if group not in groups:
+            hint = did_you_mean(group, groups, otherwise=f"its groups: {', '.join(groups)}")
+            raise BadConfig(f"{where}: {key} name a group {group!r} that the expression has not; {hint}")
     return tuple(table.items())
 
 
@@ -77,7 +86,7 @@ def _groups(match: str, name: str) -> list[str]:
         what = error.args[0] if error.args else error
         said = what.decode("utf-8", "replace") if isinstance(what, bytes) else str(what)
         raise BadConfig(
-            f"{name}: [[line]] {match!r}: {said}; look-around and back references are not matched"
+            f"{name}: [[line]] '{match}': {said}; look-around and back references are not matched"
         ) from error
 
 
@@ -98,3 +107,17 @@ def pattern_of(match: str) -> Any:
 def lines_for(lines: Iterable[OwnLine], file_name: str) -> tuple[OwnLine, ...]:
     """Those that are about a file of this name."""
     return tuple(line for line in lines if fnmatch.fnmatchcase(file_name, line.files))
+
+
+def unmatched(lines: Iterable[OwnLine], file_name: str = "") -> str:
+    """That no expression reads a file, or any file where none is named, in words; empty without expressions."""
+    lines = tuple(lines)
+    if not lines:
+        return ""
+    of_file = lines_for(lines, file_name) if file_name else lines
+    if not of_file:
+        globs = ", ".join(dict.fromkeys(line.files for line in lines))
+        return f"the [[line]] of {lines[0].found_in} are about other files (files = '{globs}')"
+    first = of_file[0]
+    more = f" nor {len(of_file) - 1} more" if len(of_file) > 1 else ""
+    return f"[[line]] '{first.match}' of {first.found_in}{more} matches no line"

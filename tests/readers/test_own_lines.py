@@ -95,8 +95,12 @@ def test_cut_at_every_byte_no_value_is_invented(tmp_path: Path) -> None:
         ({"match": "step (\\d+)"}, "no named group"),
         ({"match": "(?P<a>x)(?=y)"}, "look-around"),
         ({"match": "(?P<a>["}, "look-around"),
-        ({"match": "(?P<a>x)", "units": {"b": "update"}}, "unknown key 'b'"),
-        ({"match": "(?P<a>x)", "units": {"a": "lightyear"}}, "must be one of"),
+        ({"match": "(?P<a>x)", "units": {"b": "update"}}, "a group 'b' that the expression has not; its groups: a"),
+        ({"match": "(?P<step>x)", "units": {"stp": "update"}}, "did you mean 'step'?"),
+        ({"match": "(?P<a>x)", "units": {"a": "lightyear"}}, "no unit 'lightyear'; units: update"),
+        ({"match": "(?P<a>x)", "units": {"a": "updates"}}, "did you mean 'update'?"),
+        ({"match": "\b(?P<a>x)"}, "where \\b was meant: write it between single quotes"),
+        ({"match": "(?P<a>\\d)(?=y)"}, "[[line]] '(?P<a>\\d)(?=y)'"),
         ({"match": "(?P<a>x)", "units": ["a"]}, "must be a table"),
         ({"match": "(?P<a>x)", "files": 3}, "glob"),
         ({"match": "(?P<a>x)", "unit": {"a": "update"}}, "did you mean 'units'"),
@@ -117,3 +121,19 @@ def test_a_refused_expression_is_told_where_no_log_is_found(tmp_path: Path) -> N
 def test_repeats_inside_repeats_take_linear_time(tmp_path: Path) -> None:
     line = own_line_of({"match": r"^(?P<loss>(?:a+)+)$"}, "x")
     assert own_lines.parse((("a" * 9_000 + "b\n") * 20).encode(), "x.log", [line]).problems  # forever in Python's own
+
+
+@pytest.mark.parametrize(
+    ("configuration", "said"),
+    [
+        ("match = 'iter (?P<step>\\d+)'", "[[line]] 'iter (?P<step>\\d+)' of {0}/analyzer.toml matches no line"),
+        ("match = '(?P<a>x)'\nfiles = '*.txt'", "are about other files (files = '*.txt')"),
+        ('match = "(?P<step>\\d+)"', "between single quotes a backslash is itself"),
+    ],
+)
+def test_an_expression_that_reads_nothing_is_told(tmp_path: Path, configuration: str, said: str) -> None:
+    (tmp_path / "out.log").write_text("it 1 L 2.31\nit 2 L 2.11\n")
+    (tmp_path / "analyzer.toml").write_text(f"[[line]]\n{configuration}\n")
+    found = find_groups([tmp_path / "out.log"])
+    assert not found.groups
+    assert said.format(tmp_path) in found.unreadable[0].message
