@@ -24,6 +24,7 @@ LOGGER_FOLDERS = {
 DVCLIVE_FOLDERS = {"plots", "metrics"}  # dvclive/plots/metrics/train/loss.tsv
 CONFIG_FOLDERS = (".hydra", "files")  # that Hydra and W&B make for the configuration of the run above
 SPLIT_FOLDERS = {"train", "training", "validation", "val", "valid", "eval", "evaluation", "test"}
+NUMBERED_FOLDER = re.compile(r"^(version|run|exp|experiment|trial|seed|fold)?[-_]?\d+$")  # one of several runs
 CHECKPOINT_FOLDER = re.compile(r"^(checkpoint|ckpt)[-_]?\d+$|^global_step\d+$|^last-checkpoint$")
 HPARAMS_FOLDER = re.compile(r"^\d{10}\.\d+$")  # tensorboard's add_hparams writes its own file into <unix time>/
 DATED_FOLDER = re.compile(r"^[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_")  # Nov22_00-14-50_host: torch, Trainer
@@ -216,8 +217,14 @@ def _group_name(root: Path, home: tuple[str, ...], members: list[Folder]) -> str
 
 
 def own_name(path: Path) -> str:
-    """The last part of a path, however it was typed: ``runs/a/../b/.`` is ``b``."""
-    return os.path.basename(os.path.abspath(path)) or str(path)
+    """The last part of a path, however it was typed: ``runs/a/../b/.`` is ``b``.
+
+    A number or a logger's folder says nothing by itself: ``exp/lightning_logs/version_0`` keeps all three.
+    """
+    parts = Path(os.path.abspath(path)).parts[1:]
+    telling = (not (_is_transparent(part) or NUMBERED_FOLDER.match(part.lower())) for part in reversed(parts))
+    named = next((depth for depth, tells in enumerate(telling, start=1) if tells), 1)
+    return "/".join(parts[-named:]) or str(path)
 
 
 def copies_named(groups: list[Group]) -> list[Group]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.discovery import discover, find_groups, read_group
+from analyzer.grouping import own_name
 from analyzer.model import Run
 from tests.event_files import write_events
 
@@ -531,3 +532,19 @@ def test_progress_counts_files(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     discover([tmp_path], progress=lambda done, of: seen.append((done, of)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/data/runs/resnet", "resnet"),
+        ("/data/resnet/version_0", "resnet/version_0"),
+        ("/data/resnet/lightning_logs/version_3", "resnet/lightning_logs/version_3"),
+        ("/data/resnet/logs/", "resnet/logs"),
+        ("/data/resnet/seed_1/../seed_2/.", "resnet/seed_2"),
+        ("/logs", "logs"),
+        ("/", "/"),
+    ],
+)
+def test_a_folder_that_says_nothing_is_named_with_those_above_it(path: str, name: str) -> None:
+    assert own_name(Path(path)) == name

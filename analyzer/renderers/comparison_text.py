@@ -16,7 +16,7 @@ from analyzer.renderers import Look
 from analyzer.renderers.curve import sparkline
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.json_report import plain
-from analyzer.renderers.lines import cut, paint, width_of, wrap
+from analyzer.renderers.lines import cut_inside, paint, width_of, wrap
 from analyzer.renderers.wording import counted, duration, number, rounded
 
 FEW_ROWS = 5  # a median of fewer is about as noisy as a row
@@ -145,7 +145,7 @@ def _table(one: Comparison, look: Look) -> Iterator[str]:
         rows = [[row[0], *row[-2:]] for row in rows]
         room = max(12, look.width - 3 - sum(2 + max(len(row[i]) for row in rows) for i in (1, 2)))
     for row in rows:
-        row[0] = cut(row[0], room)
+        row[0] = cut_inside(row[0], room)
     sizes = [max(width_of(row[i]) for row in rows) for i in range(len(rows[0]))]
     for index, row in enumerate(rows):
         cells = [

@@ -25,10 +25,10 @@ def sparkline(values: NDArray[np.float64]) -> str:
     return "".join(BARS[i] if good else NOT_FINITE for i, good in zip(level, np.isfinite(values), strict=True))
 
 
-def curve_around(series: Series, index: int, width: int) -> tuple[str, int]:
-    """The values around a point, and the column at which the point stands."""
+def curve_around(series: Series, index: int, width: int) -> tuple[NDArray[np.float64], int]:
+    """The values around a point, and the place of the point among them."""
     start = max(0, min(index - width // 2, len(series) - width))
-    return sparkline(series.value[start : start + width]), index - start
+    return series.value[start : start + width], index - start
 
 
 def place_in_curve(timeline: Any, finding: Finding) -> tuple[Series, int] | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
 from analyzer.model import Finding, Row, RunReport
 from analyzer.renderers import Look
-from analyzer.renderers.curve import curve_around, place_in_curve
+from analyzer.renderers.curve import curve_around, place_in_curve, sparkline
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.lines import cut, labelled, linked, paint, width_of, wrap, wrapped
 from analyzer.renderers.wording import (
@@ -17,6 +19,7 @@ from analyzer.renderers.wording import (
     number,
     place_of,
     reconstruction,
+    rounded,
 )
 
 ROWS_SHOWN = 8  # of the evidence; a finding should need fewer
@@ -140,10 +143,13 @@ def _picture(one: RunReport, finding: Finding, look: Look) -> Iterator[str]:
     if found is None:
         return
     series, index = found
-    curve, column = curve_around(series, index, min(60, max(10, look.width - 10)))
+    values, column = curve_around(series, index, min(60, max(10, look.width - 10)))
+    curve, finite = sparkline(values), values[np.isfinite(values)]
+    reach = f"  {rounded(finite.min(), 4)} to {rounded(finite.max(), 4)}" if len(set(finite)) > 1 else ""
     tag = visible(series.tag)
     label = f"{tag}, step {int(series.step[index])}" if finding.first_step is not None else tag
-    yield paint(curve, "dim", look) if len(set(curve)) == 1 else curve
+    reach = reach if width_of(curve + reach) <= look.width - 6 else ""
+    yield (paint(curve, "dim", look) if len(set(curve)) == 1 else curve) + paint(reach, "dim", look)
     pointer = f"^ {label}" if column + 2 + width_of(label) <= look.width - 6 else "^"
     before = f"{label} ^"
     if pointer == "^" and len(before) <= column + 1:

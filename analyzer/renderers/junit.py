@@ -14,7 +14,7 @@ from xml.etree import ElementTree as Tree
 from analyzer.model import GRAVE, Finding, Report, RunReport, Severity
 from analyzer.renderers import Look, Renderer
 from analyzer.renderers.escaping import visible
-from analyzer.renderers.wording import number, place_of
+from analyzer.renderers.wording import logged, place_of
 
 
 def render(report: Report, look: Look | None = None) -> str:
@@ -106,7 +106,7 @@ def _told(one: RunReport, finding: Finding) -> str:
     for row in finding.evidence:
         step = "" if row.step is None else f" step {row.step}"
         why = f"  {visible(row.why)}" if row.why else ""
-        lines.append(f"  {place_of(one.run, row)}:{step} {visible(row.tag)} = {number(row.value)}{why}")
+        lines.append(f"  {place_of(one.run, row)}:{step} {logged(row)}{why}")
     lines += [f"  so: {visible(line)}" for line in finding.consequences]
     return "\n".join([*lines, f"  help: {visible(finding.help)}"] if finding.help else lines)
 

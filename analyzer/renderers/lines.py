@@ -53,6 +53,16 @@ def cut(text: str, width: int) -> str:
     return text + "..."
 
 
+def cut_inside(name: str, width: int) -> str:
+    """A name with dots in its middle where it would not fit: runs of a tree differ at either end."""
+    if width_of(name) <= width:
+        return name
+    head, tail = name[: len(name) // 2], name[len(name) // 2 :]
+    while width_of(head) + width_of(tail) > width - 3 and (head or tail):
+        head, tail = (head[:-1], tail) if width_of(head) >= width_of(tail) else (head, tail[1:])
+    return f"{head}...{tail}"
+
+
 def paint(text: str, style: str, look: Look) -> str:
     """The text in a style of its own on a colour terminal."""
     return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if look.color and text else text

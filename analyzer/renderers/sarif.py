@@ -16,7 +16,7 @@ from analyzer.renderers.escaping import visible
 from analyzer.renderers.json_report import plain
 from analyzer.renderers.places import main_place, place, uri
 from analyzer.renderers.rule_card import blocks
-from analyzer.renderers.wording import number, steps_of
+from analyzer.renderers.wording import logged, steps_of
 from analyzer.rules import Rule, catalogue
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -166,7 +166,7 @@ def _logical(one: RunReport, finding: Finding) -> dict[str, Any]:
 
 def _row_text(row: Row) -> str:
     where = f"row {row.row}" if row.step is None else f"row {row.row}, step {row.step}"
-    told = f"{visible(row.tag)} = {number(row.value)} ({where})" + (f": {visible(row.why)}" if row.why else "")
+    told = f"{logged(row)} ({where})" + (f": {visible(row.why)}" if row.why else "")
     return told.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
 
 

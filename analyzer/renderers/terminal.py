@@ -10,7 +10,7 @@ from analyzer.model import Finding, Problem, Report, RunReport
 from analyzer.renderers import Look, Renderer
 from analyzer.renderers.escaping import visible, without_commands
 from analyzer.renderers.finding_text import brief, finding_lines, header
-from analyzer.renderers.lines import cut, labelled, linked, paint, width_of, wrap, wrapped
+from analyzer.renderers.lines import cut, cut_inside, labelled, linked, paint, width_of, wrap, wrapped
 from analyzer.renderers.overview import Shown, notes_by_rule, serious, told_once, worst_first
 from analyzer.renderers.wording import counted, grouped_reasons, totals
 
@@ -97,7 +97,7 @@ def _of_many(runs: Sequence[RunReport], look: Look) -> Iterator[str]:
 
 def _in_lines(shown: Shown, look: Look) -> Iterator[str]:
     """A run by its name, and under it a line for each kind of finding."""
-    yield paint(_end_of(visible(shown.run.run.name), look.width), "title", look)
+    yield paint(cut_inside(visible(shown.run.run.name), look.width), "title", look)
     kinds: dict[str, list[tuple[Finding, tuple[str, ...]]]] = {}
     for finding, elsewhere in shown.findings:
         kinds.setdefault(finding.code, []).append((finding, elsewhere))
@@ -127,18 +127,9 @@ def _sound(runs: Sequence[RunReport], look: Look) -> Iterator[str]:
     if look.sound:
         for one in sound:
             verdict = f": nothing found by {counted(len(one.passed), 'rule')}"
-            yield paint(_end_of(visible(one.run.name), look.width - len(verdict)) + verdict, "dim", look)
+            yield paint(cut_inside(visible(one.run.name), look.width - len(verdict)) + verdict, "dim", look)
     elif sound:
         yield paint(f"{counted(len(sound), 'run')}: nothing found (--show-sound lists them)", "good", look)
-
-
-def _end_of(name: str, width: int) -> str:
-    """A name that fits, without its beginning: runs of one folder differ in the end."""
-    if width_of(name) <= width:
-        return name
-    while name and width_of(name) > max(width - 3, 8):
-        name = name[1:]
-    return f"...{name}"
 
 
 def _summary(report: Report, look: Look) -> str:

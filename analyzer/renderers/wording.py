@@ -79,9 +79,14 @@ def duration(seconds: float) -> str:
 
 
 def main_row(finding: Finding) -> Row | None:
-    """The evidence row that a finding is shown at: the one where it begins, else the first."""
-    begins = (row for row in finding.evidence if row.step == finding.first_step)
-    return next(begins, finding.evidence[0] if finding.evidence else None)
+    """The evidence row that a finding is shown at: damage, which has no step, else where it begins, else the first."""
+    shown = [row for step in (None, finding.first_step) for row in finding.evidence if row.step == step]
+    return next(iter((*shown, *finding.evidence)), None)
+
+
+def logged(row: Row) -> str:
+    """``loss = 0.25``, or what is said of a row that holds no value."""
+    return f"{visible(row.tag)} = {number(row.value)}" if row.tag else number(row.value)
 
 
 def place_of(run: Run, row: Row) -> str:

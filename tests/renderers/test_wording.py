@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from analyzer.renderers.escaping import visible
+from analyzer.renderers.lines import cut_inside, width_of
 from analyzer.renderers.wording import counted, duration, interval, number, rounded, whole
 
 
@@ -101,3 +102,12 @@ def test_an_interval_without_an_upper_end() -> None:
 )
 def test_a_count_lies_at_a_whole_number(bounds: tuple[float, float], text: str) -> None:
     assert interval(*whole(*bounds)) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "shown"),
+    [("runs/a", 10, "runs/a"), ("one/long/name/version_0", 13, "one/l...ion_0"), ("日本語の名前です", 9, "日...です")],
+)
+def test_a_name_that_does_not_fit_keeps_both_ends(name: str, width: int, shown: str) -> None:
+    assert cut_inside(name, width) == shown
+    assert width_of(shown) <= width

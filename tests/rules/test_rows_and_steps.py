@@ -12,6 +12,7 @@ from analyzer.auditing import audit_run
 from analyzer.config.declared import merge
 from analyzer.discovery import discover
 from analyzer.model import Finding
+from analyzer.renderers.wording import main_row
 from analyzer.rules.examples import falling_loss
 from tests.clocks.made_runs import Loop, Point, follow_on, table, write_events
 
@@ -182,6 +183,8 @@ def test_a_damaged_line_in_a_table(line: str, codes: list[str], tmp_path: Path) 
     rows = [f"{step},{falling_loss(step)},1e-4" if step != 200 else line for step in range(1, 401)]
     (tmp_path / "log.csv").write_text("step,loss,lr\n" + "\n".join(rows) + "\n")
     assert loud(tmp_path) == codes
+    for finding in findings(tmp_path):
+        assert finding.code != "LOG002" or main_row(finding).row == 201  # the line itself, between its neighbours
 
 
 @pytest.mark.parametrize("later", [1000.0, 0.001])

@@ -25,13 +25,14 @@ import numpy as np
 
 from analyzer.clocks.accounts import PairedViews, comparisons
 from analyzer.distinct import distinct
-from analyzer.model import Finding, Problem
+from analyzer.model import Finding, Problem, Row
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss
 from analyzer.rules.log.where import first_row_after, last_row_before
 from analyzer.timeline import Timeline
 
 REPLACED = "\ufffd"  # what a decoder writes for bytes that are no text
+DAMAGED = "not readable"  # in place of the value
 LINES_LEFT_OUT = 3
 DENSE = 0.95  # share of the rows in which a column has a number before one that lacks it is damage
 
@@ -84,9 +85,12 @@ def _overwritten(timeline: Timeline, problem: Problem) -> bool:
 
 
 def _damaged(timeline: Timeline, problems: list[Problem]) -> Finding:
+    problems = sorted(problems, key=lambda problem: (problem.kind != "corrupt", problem.row or 0))
     first = problems[0]
-    around = last_row_before(timeline, first), first_row_after(timeline, problems[-1])
-    rows = [row for row in around if row is not None]
+    before, after = last_row_before(timeline, first), first_row_after(timeline, first)
+    place = [] if first.row is None else [first.row]
+    damaged = [Row(source=first.source, row=row, tag="", step=None, value=DAMAGED) for row in place]
+    rows = [row for row in (before, after) if row is not None and row.row != first.row]
     more = "" if len(problems) == 1 else f" ({len(problems)} places in this file, the first is told)"
     lost = sum(problem.length or 0 for problem in problems)
     return Finding(
@@ -95,7 +99,7 @@ def _damaged(timeline: Timeline, problems: list[Problem]) -> Finding:
         first_step=rows[0].step if rows else None,
         last_step=rows[-1].step if rows else None,
         numbers={"places": len(problems), **({"bytes": lost} if lost else {})},
-        evidence=tuple(rows),
+        evidence=tuple(sorted((*damaged, *rows), key=lambda row: row.row)),
     )
 
 
