@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from analyzer.checking import Request
+from analyzer.checking import Request, check
 from analyzer.cli import main
 from analyzer.watch import News, follow
 from tests.cli.fake_rules import install, log_text, loss_above
@@ -84,6 +84,21 @@ def test_what_later_rows_disprove_is_taken_back(monkeypatch: pytest.MonkeyPatch)
     found = looks(Time(lambda: grow(rows(61, 90)), lambda: grow(rows(91, 95))))
     assert codes(found) == [["LOS001"], [], [], []]
     assert [[finding.code for _, finding in news.withdrawn] for news in found] == [[], ["LOS001"], [], []]
+
+
+def test_a_look_at_a_run_that_is_known_is_one_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    grow(log_text(0.5))
+    audits: list[float] = []
+    monkeypatch.setattr("analyzer.watch.check", lambda request: audits.append(request.without_last) or check(request))
+    looks(Time(lambda: grow(rows(61, 62)), lambda: grow(rows(63, 64))))
+    assert audits == [0.0, 0.1, 0.5, 0.0, 0.0, 0.0]  # the first look asks as well what two earlier ones would have said
+
+
+def test_what_is_fitted_to_the_course_waits_until_the_log_has_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, (loss_above(5, "SCH001", "schedule-horizon", "error"),))
+    grow(log_text(0.5) + "61,7.5\n")
+    found = looks(Time(lambda: grow(rows(62, 100)), lambda: grow(rows(101, 121)), lambda: grow(rows(122, 125))))
+    assert codes(found) == [[], [], [], ["SCH001"], []]
 
 
 def test_a_log_that_is_not_there_yet_is_waited_for() -> None:
