@@ -21,8 +21,8 @@ FITTED = ("EPO", "SCH", "LOS009")
 BORNE_OUT, DOUBLED = 0.1, 0.5
 """Share of the rows by which a log must have grown since a finding was first so: a tenth for what happened at a place;
 for what is fitted to the course, a log that has doubled. Of 300 labelled logs, each looked at some 20 times while it
-grew, 15 of 163 findings (10 of them beyond notes) were then no longer so, half of them because another took their place;
-one on a sound log."""
+grew, 15 of 163 findings (10 of them beyond notes) were then no longer so, half of them as another took their place; one
+on a sound log."""
 
 Told = dict[str, tuple[str, Finding]]
 """Fingerprint -> the run's name and the finding, of all that was told and not taken back."""
