@@ -16,6 +16,7 @@ from analyzer.model import Source
 from analyzer.readers.csv_table.cells import number_of, records, sniff_delimiter, split_row, unique_names
 from analyzer.readers.text_file import written_lines
 from analyzer.readers.tfevents.checksum import crc32c, masked
+from analyzer.spelling import counted
 
 HEAD_BYTES, TAIL_BYTES = 12, 4  # of a record: its length and that checksum before the data, its checksum behind
 
@@ -33,10 +34,10 @@ class Correction(Struct, frozen=True, kw_only=True):
     @property
     def told(self) -> str:
         """What is done, in one line."""
-        parts = [f"{len(self.cut)} rows of an abandoned branch cut"] if self.cut else []
+        parts = [f"{counted(len(self.cut), 'row')} of an abandoned branch cut"] if self.cut else []
         for amount in sorted(set(self.shift.values())):
             rows = sum(one == amount for one in self.shift.values())
-            parts.append(f"steps of {rows} rows shifted by {amount:+d}")
+            parts.append(f"steps of {counted(rows, 'row')} shifted by {amount:+d}")
         return "; ".join(parts) or "nothing to repair"
 
 

@@ -1,4 +1,4 @@
-"""Words that were probably meant."""
+"""Words as they are spelt: those that were probably meant, and a noun beside its number."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str, cutoff: flo
 def plain(name: str) -> str:
     """A name without case and punctuation."""
     return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from analyzer.spelling import counted
+
 
 @click.group("cache")
 def command() -> None:
@@ -17,7 +19,7 @@ def show() -> None:
 
     kept = files_kept()
     folder = cache_folder()
-    click.echo(f"{folder}: {len(kept)} files, {sum(kept.values()) / 1e6:.1f} MB")
+    click.echo(f"{folder}: {counted(len(kept), 'file')}, {sum(kept.values()) / 1e6:.1f} MB")
 
 
 @command.command("clear")
@@ -26,4 +28,4 @@ def clear() -> None:
     from analyzer.cache import clear_cache
 
     count, size = clear_cache()
-    click.echo(f"{count} files removed, {size / 1e6:.1f} MB")
+    click.echo(f"{counted(count, 'file')} removed, {size / 1e6:.1f} MB")

@@ -10,6 +10,7 @@ import click
 
 from analyzer.console import CannotAudit
 from analyzer.console.options import reading_options
+from analyzer.spelling import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +58,7 @@ def command(request: Request, output: Path | None) -> None:
             stream.writelines(lines.encode("utf-8", "backslashreplace") for lines in csv_lines(table))
         else:
             _parquet(table, stream)
-    say(f"{output}: {points} points of {len(timelines)} runs")
+    say(f"{output}: {counted(points, 'point')} of {counted(len(timelines), 'run')}")
 
 
 def _parquet(table: Iterable[Columns], stream: BinaryIO) -> None:

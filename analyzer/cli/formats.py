@@ -78,7 +78,7 @@ def _explained(path: Path, *, as_json_too: bool) -> str:
 
 def _lines(path: Path, found: Explained) -> Iterator[str]:
     from analyzer.renderers.escaping import visible
-    from analyzer.renderers.wording import counted
+    from analyzer.spelling import counted
 
     yield f"{visible(str(path))}: " + (f"read as {found.reader}" if found.reader else "no reader knows this file")
     if found.own_lines:

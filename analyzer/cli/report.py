@@ -41,7 +41,7 @@ def command(request: Request, output: Path, title: str | None, figures: bool | N
     from analyzer.console.output import files_read, say, write_file
     from analyzer.renderers.escaping import visible
     from analyzer.renderers.html_report import TITLE, render
-    from analyzer.renderers.wording import counted
+    from analyzer.spelling import counted
 
     report = checked(request, quiet=quiet, keep_series=True)
     if not report.runs:

@@ -42,7 +42,8 @@ def command(request: Request, every: float, idle: float | None, fail_on: str) ->
     from analyzer.model import GRAVE
     from analyzer.renderers.escaping import visible
     from analyzer.renderers.finding_text import finding_lines
-    from analyzer.renderers.wording import counted, totals
+    from analyzer.renderers.wording import totals
+    from analyzer.spelling import counted
     from analyzer.watch import follow
     from analyzer.workers import NoCluster
 

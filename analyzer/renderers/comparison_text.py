@@ -17,7 +17,8 @@ from analyzer.renderers.curve import sparkline
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.json_report import plain
 from analyzer.renderers.lines import cut_inside, paint, width_of, wrap
-from analyzer.renderers.wording import counted, duration, number, rounded
+from analyzer.renderers.wording import duration, number, rounded
+from analyzer.spelling import counted
 
 FEW_ROWS = 5  # a median of fewer is about as noisy as a row
 

@@ -13,7 +13,6 @@ from analyzer.renderers.escaping import visible
 from analyzer.renderers.lines import cut, labelled, linked, paint, width_of, wrap, wrapped
 from analyzer.renderers.wording import (
     contradicted,
-    counted,
     files_of,
     main_row,
     number,
@@ -21,6 +20,7 @@ from analyzer.renderers.wording import (
     reconstruction,
     rounded,
 )
+from analyzer.spelling import counted
 
 ROWS_SHOWN = 8  # of the evidence; a finding should need fewer
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from analyzer.model import Finding, Report, RunReport
 from analyzer.renderers import Look, Renderer
 from analyzer.renderers.escaping import visible
-from analyzer.renderers.wording import counted, grouped_reasons, number, place_of, reconstruction, totals
+from analyzer.renderers.wording import grouped_reasons, number, place_of, reconstruction, totals
+from analyzer.spelling import counted
 
 SIGNS = {"error": "❌", "warning": "⚠️", "note": "💬"}
 LONGEST = 60_000  # characters; GitHub refuses comments beyond 65,536

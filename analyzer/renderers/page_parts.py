@@ -23,7 +23,8 @@ from analyzer.renderers.chart_data import Pool, keep_extremes
 from analyzer.renderers.charts import Chart, Line, charts_of, line_of
 from analyzer.renderers.figures import NothingToDraw, draw
 from analyzer.renderers.json_report import plain
-from analyzer.renderers.wording import counted, interval, reconstruction
+from analyzer.renderers.wording import interval, reconstruction
+from analyzer.spelling import counted
 
 POINTS_PER_LINE = 2000  # more than the pixels of a wide chart: more cannot be seen before zooming
 POINTS_PER_TAG = 500  # of a tag that no chart shows and that a reader may lay over one

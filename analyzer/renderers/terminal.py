@@ -12,7 +12,8 @@ from analyzer.renderers.escaping import visible, without_commands
 from analyzer.renderers.finding_text import brief, finding_lines, header
 from analyzer.renderers.lines import cut, cut_inside, labelled, linked, paint, width_of, wrap, wrapped
 from analyzer.renderers.overview import Shown, notes_by_rule, serious, told_once, worst_first
-from analyzer.renderers.wording import counted, grouped_reasons, totals
+from analyzer.renderers.wording import grouped_reasons, totals
+from analyzer.spelling import counted
 
 UNREAD_SHOWN = 5  # of the files that could not be read, where others could
 NAMES_SHOWN = 3  # of the runs that share a note

@@ -11,7 +11,8 @@ from analyzer.renderers import Look
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.json_report import plain, timeline_json
 from analyzer.renderers.lines import labelled, paint, width_of
-from analyzer.renderers.wording import counted, duration, interval, parameter, place_of, reconstruction, rounded
+from analyzer.renderers.wording import duration, interval, parameter, place_of, reconstruction, rounded
+from analyzer.spelling import counted
 
 FILES_SHOWN = 20
 TAGS_SHOWN = 12  # that play no role

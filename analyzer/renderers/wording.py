@@ -12,6 +12,7 @@ import numpy as np
 
 from analyzer.model import Finding, Row, Run, RunReport, Skipped
 from analyzer.renderers.escaping import visible
+from analyzer.spelling import counted
 
 UNBOUNDED = 1e15  # what a clock calls its upper end when nothing bounds it is far beyond any count in a log
 
@@ -59,10 +60,6 @@ def whole(low: float, high: float) -> tuple[float, float]:
     if not math.isfinite(high) or math.ceil(low) > math.floor(high):
         return low, high
     return math.ceil(low), math.floor(high)
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def duration(seconds: float) -> str:

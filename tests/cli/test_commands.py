@@ -159,8 +159,8 @@ def test_the_cache_is_shown_and_emptied(tmp_path: Path, monkeypatch: pytest.Monk
     folder = own_folder("audits")
     assert folder is not None
     write_whole(folder / "ab" / "abc", b"x" * 10)
-    assert ": 1 files" in CliRunner().invoke(main, ["cache", "show"]).output
-    assert CliRunner().invoke(main, ["cache", "clear"]).output.startswith("1 files removed")
+    assert ": 1 file," in CliRunner().invoke(main, ["cache", "show"]).output
+    assert CliRunner().invoke(main, ["cache", "clear"]).output.startswith("1 file removed")
     assert ": 0 files" in CliRunner().invoke(main, ["cache", "show"]).output
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from analyzer.renderers.escaping import visible
 from analyzer.renderers.lines import cut_inside, width_of
-from analyzer.renderers.wording import counted, duration, interval, number, rounded, whole
+from analyzer.renderers.wording import duration, interval, number, rounded, whole
+from analyzer.spelling import counted
 
 
 @pytest.mark.parametrize(

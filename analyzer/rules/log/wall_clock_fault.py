@@ -32,6 +32,7 @@ from analyzer.model import NO_STEP, Finding, Floats, Ints, Series
 from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.spelling import counted
 from analyzer.timeline import Timeline
 
 JITTER_SECONDS = 2.0  # NTP steps a clock by hand's width and slews the rest; what is smaller disturbs nothing
@@ -101,7 +102,8 @@ def _elapsed(timeline: Timeline) -> Iterator[Finding]:
         passed = np.abs(np.diff(series.value))
         if len(negative):
             at = int(negative[0])
-            message = f"{tag} is negative in {len(negative)} rows, first {series.value[at]:g} at step {series.step[at]}"
+            rows = counted(len(negative), "row")
+            message = f"{tag} is negative in {rows}, first {series.value[at]:g} at step {series.step[at]}"
             yield Finding(severity="warning", message=message, tag=tag, first_step=int(series.step[at]),
                           numbers={"rows": len(negative), "seconds": float(-series.value[at])},
                           evidence=(timeline.row(series, at, "negative"),))

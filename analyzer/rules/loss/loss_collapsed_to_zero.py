@@ -32,6 +32,7 @@ from analyzer.precision import half_width
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.rules.judged_loss import series_of_every_account
+from analyzer.spelling import counted
 from analyzer.timeline import Timeline
 
 UNITS_OF_LAST_DIGIT = 100.0  # a loss within so many written units of zero may well have reached it
@@ -73,7 +74,7 @@ def _collapse(timeline: Timeline, series: Series) -> Finding | None:
     witness, evidence = _gradient(timeline, step)
     return Finding(
         severity="error",
-        message=f"{series.tag} is exactly 0 from {_place(series, first)} to the end ({rows} rows);"
+        message=f"{series.tag} is exactly 0 from {_place(series, first)} to the end ({counted(rows, 'row')});"
         f" the row before has {last:.4g}{witness}",
         tag=series.tag,
         first_step=None if step == NO_STEP else step,
@@ -106,9 +107,10 @@ def _never_more(timeline: Timeline, series: Series) -> Finding | None:
     witness, evidence = _gradient(timeline, step)
     if not witness and any(RETURNS.search(tag) for tag in timeline.view.series):
         return None
+    every = "its only row" if len(value) == 1 else f"all {len(value)} rows"
     return Finding(
         severity="error" if witness else "warning",
-        message=f"{series.tag} is exactly 0 in all {len(value)} rows{witness}",
+        message=f"{series.tag} is exactly 0 in {every}{witness}",
         tag=series.tag,
         first_step=None if step == NO_STEP else step,
         last_step=None if step == NO_STEP else int(series.step[-1]),

@@ -28,6 +28,7 @@ from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.rules.judged_loss import series_of_every_account
+from analyzer.spelling import counted
 from analyzer.timeline import Timeline
 
 FEW_EVALUATIONS, SHARE_OF_EVALUATIONS = 2, 0.1  # that may be NaN before a metric has samples
@@ -70,7 +71,7 @@ def _finding(timeline: Timeline, series: Series, others: list[str], severity: Se
     where = f"at step {step}" if step != NO_STEP else f"in row {int(series.row[first])}"
     if not len(back):
         begin = where[3:] if first else f"{where[3:]}, its first row,"
-        message = f"{series.tag} is {' or '.join(kinds)} from {begin} to the end ({len(rows)} rows)"
+        message = f"{series.tag} is {' or '.join(kinds)} from {begin} to the end ({counted(len(rows), 'row')})"
     else:
         message = f"{series.tag} is {' or '.join(kinds)} in {len(rows)} of {len(series)} rows, first {where}"
     if others:
