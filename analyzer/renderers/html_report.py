@@ -80,6 +80,7 @@ def template(name: str) -> Any:
     )
     environment.filters["as_logged"] = as_logged
     environment.filters["with_code"] = with_code
+    environment.filters["breakable"] = breakable
     return environment.get_template(name)
 
 
@@ -89,6 +90,13 @@ def with_code(text: str) -> Any:
 
     parts = re.split(r"`+([^`]+)`+", text)
     return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
+
+
+def breakable(text: str) -> Any:
+    """A path or a name that a line may end in behind its separators, escaped."""
+    from markupsafe import Markup, escape
+
+    return Markup("<wbr>").join(map(escape, re.split(r"(?<=[/_.-])(?=\w)", text)))
 
 
 def totals_of(reports: Iterable[RunReport]) -> dict[str, int]:

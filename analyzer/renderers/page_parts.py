@@ -32,6 +32,7 @@ TAGS_PER_RUN = 60  # that a reader may choose from; logs of thousands of tags wo
 POINTS_IN_SPARKLINE = 60
 EVIDENCE_ROWS = 12
 COLUMNS = 6  # of the configuration in the table of runs
+LAID_BY_ROLE = ("loss", "validation_loss", "learning_rate", "grad_norm", "epoch")  # runs name them differently
 LONGEST_CELL = 40  # characters of a declared value in that table
 SEVERITIES = ("error", "warning", "note")
 
@@ -192,7 +193,7 @@ def _payload(one: RunReport, charts: tuple[Chart, ...], pool: Pool) -> dict[str,
         "without": without,
         "timeUnit": unit,
         "timeSeconds": seconds,
-        "loss": None if main is None else main.tag,
+        "roles": {role: found.tag for role in LAID_BY_ROLE if (found := one.timeline.roles.first(role)) is not None},
         "charts": drawn,
         "tags": list(_tags(one, charts, drawn, pool)),
     }
@@ -226,7 +227,8 @@ def _tags(one: RunReport, charts: tuple[Chart, ...], drawn: list[dict[str, Any]]
                 places[line.tag] = [[at, number + part] for part in range(parts)]
             number += parts
         assert number == len(shown["lines"])
-    tags = sorted(one.timeline.view.series, key=lambda tag: (tag not in places, tag))
+    played = {series.tag for role in LAID_BY_ROLE for series in one.timeline.roles.all(role)[:1]}
+    tags = sorted(one.timeline.view.series, key=lambda tag: (tag not in places and tag not in played, tag))
     for tag in tags[:TAGS_PER_RUN]:
         lines = places.get(tag)
         if lines is None:

@@ -136,6 +136,18 @@ def test_a_series_of_another_unit_shares_no_axis(tmp_path: Path) -> None:
     assert "validation/epoch_loss" in names and not any("iterations" in name for name in names)
 
 
+@pytest.mark.parametrize(("factor", "parts"), [(1.0, 1), (4.0, 2)])
+def test_the_level_of_a_loss_leads_over_no_jump(factor: float, parts: int, tmp_path: Path) -> None:
+    noise = np.random.default_rng(3).normal(0, 0.05, 600)
+    loss = (0.5 + np.exp(-np.arange(600) / 80)) * np.exp(noise) * np.where(np.arange(600) < 300, 1, factor)
+    (tmp_path / "log.csv").write_text(table(("step", "loss"), [(step + 1, value) for step, value in enumerate(loss)]))
+    (run,) = discover([tmp_path]).runs
+    (chart,) = charts_of(audit_run(run, merge(run.facts)))
+    level = chart.lines[1]
+    assert level.style == "level" and level.session is not None and len(set(level.session)) == parts
+    assert np.allclose(level.y[290:310] / loss[290:310], 1, atol=0.25)  # on either side its own
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.floats(-1e6, 1e6) | st.just(float("nan")), min_size=1, max_size=400),

@@ -159,15 +159,18 @@ def test_page_works_in_a_real_browser(page: str, tmp_path: Path, browser: Any) -
     tip = wait.until(lambda b: chart.find_element(By.CSS_SELECTOR, ".tip").text)
     assert re.search(r"step \d+", tip) and "log.csv, row" in tip
 
-    def tick_labels() -> str:
-        return str(browser.execute_script("return arguments[0].querySelector('canvas').toDataURL()", chart))
+    def tick_labels(of: Any = chart) -> str:
+        return str(browser.execute_script("return arguments[0].querySelector('canvas').toDataURL()", of))
 
-    before = tick_labels()
+    beside = browser.find_elements(By.CSS_SELECTOR, "section.run .chart")[1]
+    before, before_beside = tick_labels(), tick_labels(beside)
     chart.send_keys("+")
     chart.send_keys(Keys.ARROW_RIGHT)
     zoomed = wait.until(lambda b: tick_labels() != before and tick_labels())
+    wait.until(lambda b: tick_labels(beside) != before_beside)  # one zoom for all charts of a run
     chart.send_keys("0")
     wait.until(lambda b: tick_labels() != zoomed)
+    wait.until(lambda b: tick_labels(beside) == before_beside)
 
     units = Select(browser.find_elements(By.CSS_SELECTOR, "select.axis")[0])
     for unit in [option.text for option in units.options]:  # over each axis a curve is drawn: its colour is there
@@ -187,6 +190,8 @@ def test_page_works_in_a_real_browser(page: str, tmp_path: Path, browser: Any) -
         tick.click()
     wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, "#overlay canvas"))
     assert [label.text for label in browser.find_elements(By.CSS_SELECTOR, "#overlay .series label")][-1] == "log axis"
+    tags = Select(browser.find_element(By.ID, "overlay-tag"))
+    assert [option.text for option in tags.options][:2] == ["training loss", "learning rate"]  # whatever its tag
     axes = Select(browser.find_element(By.ID, "overlay-axis"))
     assert "updates" in [option.text for option in axes.options]
     refused = next(option for option in axes.options if option.text.startswith("tokens"))
@@ -248,7 +253,7 @@ def test_a_run_that_few_rules_could_look_at_is_not_called_sound(tmp_path: Path) 
     page = render(check(Request(paths=(tmp_path,)), keep_series=True))
     assert ">no fault found</span>" in page and ">sound</span>" not in page and "checks not possible" in page
     assert '<th class="number"><button type="button" data-sort="number">Not checked</button></th>' in page
-    assert ">Schedule</button>" not in page and ">Steps / epoch</button>" not in page  # no run has one
+    assert ">Schedule</button>" not in page and ">Steps/epoch</button>" not in page  # no run has one
     assert "<b>0 errors</b>" in page and ">Final loss</button>" in page
 
 

@@ -175,7 +175,32 @@ globalThis.analyzerCharts = (() => {
     const { min, max } = u.scales.x, move = (max - min) * share;
     u.setScale("x", { min: min + move, max: max + move });
   }
-  function resetZoom(u) { u.setScale("x", { min: u.data[0][0], max: u.data[0][u.data[0].length - 1] }); }
+  function resetZoom(u) { u.setScale("x", u.whole || { min: u.data[0][0], max: u.data[0][u.data[0].length - 1] }); }
+  // All that charts of one run show of an axis: they stand over each other, and one zoom is the zoom of all.
+  function wholeOf(charts, unit) {
+    let min = Infinity, max = -Infinity;
+    for (const chart of charts) for (const line of chart.byTime ? [] : chart.lines) for (const value of xOf(chart, line, unit) || []) {
+      if (value !== null && value !== undefined) { if (value < min) min = value; if (value > max) max = value; }
+    }
+    return max > min ? { min, max } : null;
+  }
+  function zoomPlugin(chart, unit, view) { // view: {whole, range, peers}
+    const linked = !chart.byTime && view.whole;
+    const same = (u, { min, max }) => u.scales.x.min === min && u.scales.x.max === max;
+    return { hooks: {
+      ready: [(u) => {
+        if (linked) u.whole = view.whole;
+        const kept = view.range && view.range.unit === unit ? view.range : u.whole;
+        if (kept) u.setScale("x", { min: kept.min, max: kept.max });
+      }],
+      setScale: [(u, key) => {
+        if (key !== "x" || !u.status) return;
+        const { min, max } = u.scales.x;
+        view.range = { unit, min, max };
+        for (const other of linked ? view.peers : []) if (other.plot && other.plot !== u && other.plot.whole && !same(other.plot, u.scales.x)) other.plot.setScale("x", { min, max });
+      }],
+    } };
+  }
   function gesturesPlugin() {
     return { hooks: { ready: [(u) => {
       u.over.addEventListener("wheel", (event) => {
@@ -208,7 +233,7 @@ globalThis.analyzerCharts = (() => {
   }
 
   const xLabel = (chart, unit) => chart.byTime || unit === "time" ? `${chart.timeUnit} since the first record` : unit === "step" ? chart.xLabel : unit;
-  // Draw a chart over a unit into its place. `view` keeps what its reader chose: {log, hidden, plot}.
+  // Draw a chart over a unit into its place. `view` keeps what its reader chose: {log, hidden, range, plot}.
   function build(host, chart, unit, view) {
     if (view.plot) view.plot.destroy();
     view.plot = null;
@@ -234,7 +259,7 @@ globalThis.analyzerCharts = (() => {
         paths: line.stepped && uPlot.paths.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
         points: { show: line.y.length <= 60 && points, size: 4 },
       }))],
-      plugins: [marksPlugin(chart, unit), tipPlugin(chart, tables.map((one) => one.at)), gesturesPlugin()],
+      plugins: [zoomPlugin(chart, unit, view), marksPlugin(chart, unit), tipPlugin(chart, tables.map((one) => one.at)), gesturesPlugin()],
     };
     view.plot = new uPlot(options, uPlot.join(tables.map((one) => one.data)), host);
     legend(host, chart, view, () => build(host, chart, unit, view));
@@ -274,5 +299,5 @@ globalThis.analyzerCharts = (() => {
     box.append(ticked("log axis", view.log, (log) => { view.log = log; again(); }));
   }
 
-  return { curvesOf, forget, build, attend, resetZoom, fetched: (first) => { fetchFirst = first; } };
+  return { curvesOf, forget, build, attend, resetZoom, wholeOf, fetched: (first) => { fetchFirst = first; } };
 })();

@@ -1,11 +1,11 @@
 "use strict";
 // The page around the curves: table of runs, filters, sections that draw when they are seen, runs laid over each other.
 globalThis.analyzerPage = (() => {
-  const { curvesOf, forget, build, attend, resetZoom } = analyzerCharts;
+  const { curvesOf, forget, build, attend, resetZoom, wholeOf } = analyzerCharts;
   const root = document.documentElement, byId = (id) => document.getElementById(id);
   root.classList.add("scripted");
   const drawn = new Map(); // run anchor -> what its reader sees
-  const DRAWN_AHEAD = 10; // runs
+  const DRAWN_AHEAD = 10; // runs; the numbers of the other open ones are unpacked, and drawn when they are seen or printed
   const UNITS = { updates: "updates", samples: "samples", tokens: "tokens", epoch: "epochs", time: "time" };
   const option = (select, value, text, off = "") => {
     const one = document.createElement("option");
@@ -51,6 +51,8 @@ globalThis.analyzerPage = (() => {
       holder.querySelectorAll(".chart").forEach((host, number) => attend(host, () => state.views[number].plot));
     }
     const { run, unit, laid, views } = drawn.get(anchor);
+    const whole = wholeOf(run.charts, unit);
+    for (const view of views) { view.whole = whole; view.peers = views; }
     holder.querySelectorAll(".chart").forEach((host, number) => build(host, number ? run.charts[number] : laidOver(run, run.charts[0], laid), unit, views[number]));
   }
   // Runs are drawn when they come into view: a folder of hundreds of runs opens at once.
@@ -65,9 +67,10 @@ globalThis.analyzerPage = (() => {
   }
 
   // ---- runs over each other ----------------------------------------------------------------------------------------
-  const LOSS = "\u0000loss", both = { view: { log: false, hidden: new Set() } };
+  const ROLES = { loss: "training loss", validation_loss: "validation loss", learning_rate: "learning rate", grad_norm: "gradient norm", epoch: "epoch" };
+  const ROLE = "\u0000", both = { view: { log: false, hidden: new Set() } };
   const chosen = () => [...document.querySelectorAll("#index input.lay:checked")].map((tick) => tick.value);
-  const tagOf = (run, name) => run.tags.find((one) => (name === LOSS ? one.name === run.loss : one.name === name));
+  const tagOf = (run, name) => run.tags.find((one) => one.name === (name.startsWith(ROLE) ? run.roles[name.slice(1)] : name));
   function keep(select, entries) { // entries: [value, text, off]
     const before = select.value;
     select.textContent = "";
@@ -87,8 +90,11 @@ globalThis.analyzerPage = (() => {
     if (!runs.length) return;
     const named = new Map();
     for (const { run } of runs) for (const tag of run.tags) named.set(tag.name, (named.get(tag.name) || 0) + 1);
-    const lossless = runs.find(({ run }) => !tagOf(run, LOSS));
-    keep(byId("overlay-tag"), [[LOSS, "training loss", lossless ? `${lossless.name} has none` : ""],
+    const roles = Object.entries(ROLES).filter(([role]) => runs.some(({ run }) => tagOf(run, ROLE + role))); // whatever each run calls it
+    keep(byId("overlay-tag"), [...roles.map(([role, text]) => {
+      const without = runs.find(({ run }) => !tagOf(run, ROLE + role));
+      return [ROLE + role, text, without ? `${without.name} has none` : ""];
+    }),
       ...[...named].sort().map(([tag, count]) => [tag, tag, count < runs.length ? `in ${count} of ${runs.length}` : ""])]);
     const tag = byId("overlay-tag").value;
     const lines = runs.flatMap(({ run, name }, colour) => ((tagOf(run, tag) || { lines: [] }).lines).map((line) => ({ ...line, name, colour, style: "observed", stepped: line.stepped })));
@@ -99,7 +105,7 @@ globalThis.analyzerPage = (() => {
     };
     keep(byId("overlay-axis"), [...Object.entries(UNITS).map(([unit, text]) => [unit, text, missing(unit)]), ["step", "steps as logged"]]);
     const longest = lines.reduce((one, two) => (two.run.timeSeconds > one.run.timeSeconds ? two : one)).run;
-    const chart = { lines, marks: [], joins: [], byTime: false, xLabel: "step", yLabel: tag === LOSS ? "training loss" : tag, timeUnit: longest.timeUnit, timeSeconds: longest.timeSeconds };
+    const chart = { lines, marks: [], joins: [], byTime: false, xLabel: "step", yLabel: tag.startsWith(ROLE) ? ROLES[tag.slice(1)] : tag, timeUnit: longest.timeUnit, timeSeconds: longest.timeSeconds };
     build(panel.querySelector(".chart"), chart, byId("overlay-axis").value, both.view);
   }
 
@@ -178,6 +184,7 @@ globalThis.analyzerPage = (() => {
     before = { theme: root.dataset.theme, closed: [...document.querySelectorAll("section.run > details[open] details:not([open]), details.card:not([open])")] };
     before.closed.forEach((box) => { box.open = true; });
     if (before.theme === "dark") setTheme("light");
+    for (const holder of openCharts()) if (!drawn.has(holder.dataset.run)) draw(holder.dataset.run);
   });
   addEventListener("afterprint", () => {
     if (!before) return;
@@ -196,10 +203,12 @@ globalThis.analyzerPage = (() => {
     goTo(location.hash.slice(1));
     if (globalThis.requestIdleCallback) requestIdleCallback(drawOpen);
   }
-  // Open runs are drawn before they come into view as well, the first few: paper shows them.
+  const openCharts = () => [...document.querySelectorAll("section.run > details[open] .charts")];
+  // Open runs are drawn before they come into view as well, the first few: paper shows them all.
   async function drawOpen() {
-    for (const holder of [...document.querySelectorAll("section.run > details[open] .charts")].slice(0, DRAWN_AHEAD)) {
-      if (!drawn.has(holder.dataset.run)) await draw(holder.dataset.run);
+    for (const [place, holder] of openCharts().entries()) {
+      if (drawn.has(holder.dataset.run)) continue;
+      await (place < DRAWN_AHEAD ? draw(holder.dataset.run) : curvesOf(holder.dataset.run));
     }
   }
   return { start, adopt, tabled, filtered, restrict, goTo, setTheme };
