@@ -197,13 +197,23 @@ def _updates(timeline: Timeline, series: Series) -> Floats | str:
     if axis.per_update is None or axis.unit not in ("update", "micro-batch"):
         return f"its steps count {axis.unit}s, not updates"
     base = axis.base if axis.base is not None else 1
-    steps = np.where(series.step == NO_STEP, np.nan, series.step.astype(np.float64))
-    done = (steps - base + 1) / axis.per_update
+    done = (steps_made(timeline, series) - base + 1) / axis.per_update
     session = timeline.session_map.of(series)
     for join in timeline.joins:
         if join.step == "reset":  # the counter began anew, the updates did not
             done[session >= join.after] += (join.last_step_before - join.first_step_after + 1) / axis.per_update
     return done
+
+
+def steps_made(timeline: Timeline, series: Series) -> Floats:
+    """Steps of a series without those that its counter jumped over and nobody made, shape (n,); NaN without a step."""
+    steps = np.where(series.step == NO_STEP, np.nan, series.step.astype(np.float64))
+    made, session = steps.copy(), timeline.session_map.of(series)
+    for jump in timeline.step_jumps:
+        if jump.verdict == "counter jumped":
+            behind = steps >= jump.next_step if jump.join is None else session >= timeline.joins[jump.join].after
+            made[behind] -= jump.size
+    return made
 
 
 def _epochs(timeline: Timeline, series: Series) -> Floats | str:
@@ -212,7 +222,7 @@ def _epochs(timeline: Timeline, series: Series) -> Floats | str:
         return series.step.astype(np.float64) - float(series.step.min()) + 1
     clock = timeline.epoch
     if clock is not None and epochs_count_steps(timeline):
-        done = series.step.astype(np.float64) - (clock.origin or 0) + (clock.source != "fractions")
+        done = steps_made(timeline, series) - (clock.origin or 0) + (clock.source != "fractions")
         return done / float(clock.low)
     labels = label_in_force(timeline, series)
     if labels is None:

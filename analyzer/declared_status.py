@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from analyzer.clocks.epoch_clock import EpochClock
-from analyzer.clocks.label_in_force import label_in_force
+from analyzer.clocks.rate_within_epochs import within_epochs
 from analyzer.clocks.run_end import RunEnd, updates_done
 from analyzer.clocks.scheduler_clock import SchedulerClock
 from analyzer.config.declared import Declared
@@ -39,7 +39,6 @@ USED_BY: Mapping[str, tuple[str, ...]] = {
 """Rules that rest on a key where it is declared."""
 OF_THE_COURSE = ("scheduler", "scheduler_interval")  # what a finding about the rate says is no longer so
 NO_RULE = "nothing in this log depends on it"
-MOSTLY = 0.5  # of the pairs of rows inside epochs: a row on the wrong side of a boundary, or a warmup, is a few
 
 
 def facts_status(timeline: Timeline, findings: Collection[Finding]) -> dict[str, FactStatus]:
@@ -166,22 +165,16 @@ def _interval_of_scheduler(timeline: Timeline) -> dict[str, FactStatus]:
     wanted = timeline.declared.get("scheduler_interval")
     if wanted is None or not timeline.schedulers:
         return {"scheduler_interval": _untested("no learning rate in the log")} if wanted is not None else {}
-    rate = timeline.schedulers[0].series
-    labels = label_in_force(timeline, rate)
-    if labels is None:
+    found = within_epochs(timeline, timeline.schedulers[0].series)
+    if found is None:
         return {"scheduler_interval": _untested("the log has no epochs to hold the rate against")}
-    session = timeline.session_map.of(rate)
-    inside = (np.diff(np.floor(labels)) == 0) & (np.diff(session) == 0) & (np.diff(rate.step) > 0)
-    changes = (np.diff(rate.value) != 0) & inside
-    count, pairs = int(changes.sum()), int(inside.sum())
-    if not pairs:
+    if not found.pairs:
         return {"scheduler_interval": _untested("one learning rate an epoch: what happens inside it is not logged")}
-    told = f"the rate changes at {count} of {pairs} rows inside an epoch"
-    if count > MOSTLY * pairs:
-        return {"scheduler_interval": _confirmed(told) if wanted == "step" else _contradicted(told)}
-    if not count and wanted == "epoch" and (np.diff(rate.value) != 0).any():
+    if found.mostly:
+        return {"scheduler_interval": (_confirmed if wanted == "step" else _contradicted)(found.in_words)}
+    if not len(found.changes) and wanted == "epoch" and found.moves:
         return {"scheduler_interval": _confirmed("the rate changes only where an epoch ends")}
-    why = f"{told}: too few to tell" if count else "the rate stays the same in an epoch"
+    why = f"{found.in_words}: too few to tell" if len(found.changes) else "the rate stays the same in an epoch"
     return {"scheduler_interval": _untested(why)}
 
 

@@ -17,6 +17,7 @@ OF_STEPS = ("RES003", "RES008", "LOG002", "LOG006")
 """Rules whose error says that steps are no count of what was trained. A counter set back (RES001) is put right."""
 OF_SIZES = ("RES009",)  # the same updates are other numbers of samples
 OF_EPOCHS = ("EPO", "RES005")
+PUT_RIGHT = ("RES003",)  # what an axis leaves out is told all the same
 
 
 class Doubt(Struct, frozen=True, kw_only=True):
@@ -30,6 +31,8 @@ class Doubt(Struct, frozen=True, kw_only=True):
 
     @property
     def in_words(self) -> str:
+        if self.code in PUT_RIGHT:
+            return f"{self.run}: {self.code}: {self.message}; they are not counted"
         axes = " and ".join(filter(None, [", ".join(self.axes[:-1]), self.axes[-1]]))
         return f"{self.run}: {self.code}: {self.message}; its {axes} are counted from {self.counted_from}"
 
