@@ -20,6 +20,7 @@ GAP_IN_SPACINGS = 100.0  # a pause a hundred times the usual spacing of rows is 
 GAP_SECONDS = 60.0  # and no shorter than a minute: the first rows of a fast toy run are microseconds apart
 PAUSES_AT_MOST = 100  # in one file; pauses that come more often, or before each hundredth row, are the run's habit
 FEWEST_PAUSED = 8  # rows that show what is usual
+MOST_EPOCHS = 0.8  # share of the epochs at whose start a stopwatch of the epoch starts: a resumed one may be short
 FALLS_COMPARED = 100  # in one file, each with all rows before it
 TIMER: Sign = "elapsed time starts again"
 EXACT_ROLES = ("learning_rate", "epoch", "samples", "tokens")
@@ -65,7 +66,9 @@ def starts_in(view: View, run: Run, source: int) -> dict[int, Sign]:
         found |= dict.fromkeys(_long_pauses(longest, source), "long pause")
     for series in view.series.values():
         if named_elapsed(series):
-            found |= dict.fromkeys(_elapsed_restarts(series, source), TIMER)
+            restarts = _elapsed_restarts(series, source)
+            if not _at_every_epoch(view, series, source, restarts):
+                found |= dict.fromkeys(restarts, TIMER)
     return found | {m.row: words[m.kind] for m in run.markers if m.source == source and m.kind in words}
 
 
@@ -116,6 +119,14 @@ def _elapsed_restarts(series: Series, source: int) -> list[int]:
     begin = max(float(value[0]), 0.0) * 2 + 20 * spacing
     falls = falls[(value[falls] >= 0) & (value[falls] <= begin) & (value[falls] < 0.5 * value[falls - 1])]
     return [int(at) for at in row[falls]] if len(falls) <= PAUSES_AT_MOST else []
+
+
+def _at_every_epoch(view: View, series: Series, source: int, restarts: Sequence[int]) -> bool:
+    """Whether a column of seconds starts again where the epoch's label changes, as a rule: a stopwatch of the epoch."""
+    row = series.row[rows_of_source(series, source)]
+    label = _labels_at(view, row, source)
+    changes = row[1:][np.diff(label) != 0] if label is not None else row[:0]
+    return bool(len(changes)) and bool(np.isin(changes, restarts).mean() >= MOST_EPOCHS)
 
 
 def _long_pauses(series: Series, source: int) -> list[int]:

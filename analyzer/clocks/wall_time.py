@@ -92,6 +92,8 @@ def at_rows_of(series: Series, column: Series) -> Floats | None:
     wanted = (series.source.astype(np.int64) << 40) + series.row
     if not len(keys):
         return None
+    if np.array_equal(keys, wanted):  # also the states of a bar, which stand in one line
+        return column.value
     if np.any(np.diff(keys) < 0):
         order = np.argsort(keys, kind="stable")
         keys, value = keys[order], column.value[order]

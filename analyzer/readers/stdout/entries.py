@@ -19,6 +19,7 @@ from analyzer.readers.stdout.counters import (
 )
 from analyzer.readers.stdout.general import entry_of, may_tell, phase_of_a_bar, phase_of_a_line, rank_of, without_logger
 from analyzer.readers.stdout.laps import HEADING
+from analyzer.readers.stdout.passed import Clock
 from analyzer.readers.stdout.patterns import (
     ASSIGNED,
     NUMBER,
@@ -74,6 +75,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     rates: deque[float] = deque()  # told without a counter, each for the next row that has one
     complete = lines.lines if lines.complete else lines.lines[:-1]
     records = Records(complete)
+    clock = Clock()
     dictionary = ""  # the last one that was printed over several lines
     alone: Entry = {}  # the counters of a line that tells nothing else, which count for a dictionary below it
     alone_at = -2
@@ -146,7 +148,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
                 index = end - 1
             continue
         if "\r" in complete[index]:
-            yield from _earlier_states(complete[index], index + 1, block.heading)
+            yield from _earlier_states(complete[index], index + 1, block.heading, clock)
         painted = None
         if may_hold_a_bar(complete[index]):
             painted = bar_of(complete[index]) if not phase_of_a_bar(line) else None
@@ -179,11 +181,11 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             told = {key if _of_all_ranks(key) else f"rank{rank}/{key}": value for key, value in told.items()}
         if fold is not None:
             told[FOLD] = fold
-        yield begins + 1, name, at_the_time(told, stamp)
+        yield begins + 1, name, clock.at(at_the_time(told, stamp), line)
     yield from rows_of_shapes(uncounted)
 
 
-def _earlier_states(raw: str, row: int, heading: object) -> Iterator[tuple[int, str, Entry]]:
+def _earlier_states(raw: str, row: int, heading: object, clock: Clock) -> Iterator[tuple[int, str, Entry]]:
     """What the states said that a line painted over: numbers at a place of their own, in the phase of training.
 
     Of a place that was painted several times the last state counts.
@@ -198,7 +200,7 @@ def _earlier_states(raw: str, row: int, heading: object) -> Iterator[tuple[int, 
         bar = bar_of(state)
         if heading is not None and "epoch" not in entry:
             entry[HEADING] = heading
-        yield row, "general", entry if bar is None else {**entry, BAR: bar[0], BARS: bar[1]}
+        yield row, "general", clock.at(entry if bar is None else {**entry, BAR: bar[0], BARS: bar[1]}, state)
 
 
 def _not_begun(entry: Entry) -> bool:

@@ -29,7 +29,6 @@ from analyzer.clocks.elapsed import set_back, tells_elapsed_time
 from analyzer.clocks.rows import rows_of
 from analyzer.clocks.wall_time import TIMESTAMP, unit_of
 from analyzer.model import NO_STEP, Finding, Floats, Ints, Series
-from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.spelling import counted
@@ -96,8 +95,7 @@ def _elapsed(timeline: Timeline) -> Iterator[Finding]:
         session = timeline.session_map.of(series)
         same = (np.diff(session) == 0) & (np.diff(series.step) >= 0) & (series.step[1:] != NO_STEP)
         falls = np.flatnonzero(same & (np.diff(series.value) < -JITTER_SECONDS)) + 1
-        if role_of_tag(tag) != "elapsed":
-            falls = set_back(series.value, falls)
+        falls = set_back(series.value, falls)
         negative = np.flatnonzero(series.value < 0)
         passed = np.abs(np.diff(series.value))
         if len(negative):
