@@ -1,7 +1,7 @@
 """The seconds that a printed line tells without a date: those of a bar or a stopwatch, and the time of a day in front.
 
-None says of which year it is, so each is a column of elapsed seconds. A time of day goes on at midnight; of a date whose
-order of day and month is not known, the reading counts in which the fewest days passed since the line before.
+None says of which year it is, so each is a column of elapsed seconds. A time of day goes on at midnight; of a date
+whose order of day and month is not known, the reading counts in which the fewest days passed since the line before.
 """
 
 from __future__ import annotations
