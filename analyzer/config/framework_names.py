@@ -143,7 +143,7 @@ def _spelled(value: Any) -> Any:
     text = value.strip()
     if text in ("True", "False"):
         return text == "True"
-    if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text):
+    if re.fullmatch(r"[-+]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?\d++)?", text):
         return scalar(text) if not re.match(r"[-+]?0\d|[-+]?\.|.*\.$|.*\.[eE]|\+", text) else float(text)
     return value
 

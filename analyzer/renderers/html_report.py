@@ -88,7 +88,7 @@ def with_code(text: str) -> Any:
     """Text with what stands between backticks as code, all of it escaped."""
     from markupsafe import Markup, escape
 
-    parts = re.split(r"`+([^`]+)`+", text)
+    parts = re.split(r"(?<!`)`++([^`]++)`++", text)
     return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
 
 

@@ -3,6 +3,7 @@ repeat in more than one way. Nothing is timed; a pattern that is not linear is s
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import re
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import analyzer.config
 import analyzer.readers
+import analyzer.renderers
 from analyzer import roles
 from analyzer.config import framework_names, sidecars
 from analyzer.readers import all_readers
@@ -37,6 +40,26 @@ def test_no_pattern_takes_more_than_linear_time(name: str, pattern: re.Pattern[s
     find = pattern.match if name.endswith(FROM_THE_START) else pattern.search
     for text in attacks(pattern):
         find(text)
+
+
+def in_calls() -> Iterator[tuple[str, str, re.Pattern[str]]]:
+    """Every pattern that stands in a call of a function of ``re``, where names of files are not what it sees."""
+    for package in (analyzer.config, analyzer.readers, analyzer.renderers):
+        for path in sorted(Path(package.__path__[0]).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                match node:
+                    case ast.Call(
+                        func=ast.Attribute(value=ast.Name(id="re"), attr=function),
+                        args=[ast.Constant(value=str() as pattern), _, *_],
+                    ) if function != "compile":
+                        find = function if function in ("match", "fullmatch") else "search"
+                        yield f"{path.stem}:{node.lineno}", find, re.compile(pattern)
+
+
+@pytest.mark.parametrize(("find", "pattern"), [pytest.param(*rest, id=name) for name, *rest in in_calls()])
+def test_no_pattern_in_a_call_takes_more_than_linear_time(find: str, pattern: re.Pattern[str]) -> None:
+    for text in attacks(pattern):
+        getattr(pattern, find)(text)
 
 
 @pytest.mark.parametrize(
