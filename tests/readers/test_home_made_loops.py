@@ -101,6 +101,7 @@ COUNTERS = [
     ("EfficientNet E3 S100", {}),  # not where a line begins
     ("E3SM run 5", {}),
     ("step 5/6 of 1,000", {"step": 5, "total": 6}),
+    ("epoch 3,281.5", {"epoch": 3281.5}),
 ]
 
 
