@@ -94,11 +94,24 @@ def test_a_look_at_a_run_that_is_known_is_one_audit(monkeypatch: pytest.MonkeyPa
     assert audits == [0.0, 0.1, 0.5, 0.0, 0.0, 0.0]  # the first look asks as well what two earlier ones would have said
 
 
-def test_what_is_fitted_to_the_course_waits_until_the_log_has_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, (loss_above(5, "SCH001", "schedule-horizon", "error"),))
+@pytest.mark.parametrize("code", ["SCH001", "PRF002"])
+def test_what_is_fitted_to_the_course_waits_until_the_log_has_doubled(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, (loss_above(5, code, "fitted", "error"),))
     grow(log_text(0.5) + "61,7.5\n")
     found = looks(Time(lambda: grow(rows(62, 100)), lambda: grow(rows(101, 121)), lambda: grow(rows(122, 125))))
-    assert codes(found) == [[], [], [], ["SCH001"], []]
+    assert codes(found) == [[], [], [], [code], []]
+
+
+def test_what_chance_may_have_done_is_told_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = loss_above(5, "LOS001", "loss-spike", "warning")
+    unsure = replace(
+        one, check=lambda timeline: (replace(found, numbers={"p_value": 0.004}) for found in one.check(timeline))
+    )
+    install(monkeypatch, (unsure,))
+    grow(log_text(7.5))
+    assert codes(looks(Time(lambda: grow(rows(61, 100))))) == [[], [], ["LOS001"]]
 
 
 def test_a_log_that_is_not_there_yet_is_waited_for() -> None:

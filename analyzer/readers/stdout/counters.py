@@ -148,7 +148,7 @@ def counters_of(text: str) -> tuple[Entry, str]:
         if match["rounded"]:
             rounded[name] = int(_whole(match["at"]) * _MULTIPLE[match["rounded"].lower()])
             continue
-        found[name] = float(match["at"].replace(",", "") + match["fraction"]) if match["fraction"] else _whole(match["at"])
+        found[name] = float(f"{_whole(match['at'])}{match['fraction']}") if match["fraction"] else _whole(match["at"])
         if match["of"]:
             found[{"epoch": "epochs", "batch": "batches"}.get(name, "total")] = _whole(match["of"])
         if match["batch"] or match["batch_"]:
