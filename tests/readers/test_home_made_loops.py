@@ -60,6 +60,9 @@ RECORDS = [
      "INFO:tensorflow:Step 100 per-step time 0.387s\nINFO:tensorflow:{'Loss/total_loss': nan,\n 'learning_rate': 0.03}\n"
      "I0107 13:51:18.106454 140056 model_lib_v2.py:708] {'Loss/total_loss': nan,\n 'learning_rate': 0.03}\n",
      [{"step": 100, "Loss/total_loss": math.nan, "learning_rate": 0.03}]),
+    ("a dictionary that says the same at the next step",
+     "".join(f"INFO:tensorflow:Step {step} per-step time 0.387s\nINFO:tensorflow:{{'loss': nan,\n 'lr': 0.03}}\n" for step in (100, 200, 300)),
+     [{"step": step, "loss": math.nan, "lr": 0.03} for step in (100, 200, 300)]),
     ("an episode at a step of its environment", "global_step=74, episodic_return=[74.]\n", [{"env_steps": 74, "episodic_return": 74.0}]),
 ]
 

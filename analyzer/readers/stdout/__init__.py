@@ -45,16 +45,18 @@ def recognises(path: Path, head: bytes) -> bool:
         return False
     if not (suffix in (*SUFFIXES, *OF_OBJECTS) or suffix[1:].isdigit() or suffix.startswith(".log-")):
         return False
-    if len(start) < 20 or why_not_text(start) or b"\0" in start:
+    if start[:1] == b"\0":  # a log that was emptied while its writer went on where it was
+        start = start.lstrip(b"\0")
+    if b"\0" in start or (start and (len(start) < 20 or why_not_text(start))):
         return False
     if MLPERF in start:
         return True  # a program that says from its first line on whose log it is; its numbers may come late
     from analyzer.readers.stdout.languages import in_english
     from analyzer.readers.stdout.reading import tells_of_training  # many patterns, compiled for these files only
 
-    if tells_of_training(lines_of(in_english(decode(start)))):
+    if tells_of_training(lines_of(in_english(decode(start))), path.name):
         return True
-    if len(head) < 4096 or plain_suffix(path) not in (".log", ".txt", ".out", ".stdout"):
+    if len(head) < 4096 or suffix not in (".log", ".txt", ".out", ".stdout"):
         return False
     try:
         with opened(path) as stream:
@@ -63,7 +65,7 @@ def recognises(path: Path, head: bytes) -> bool:
         return False
     if compressed(more):
         more = unpack(more, "", most=BYTES_LOOKED_AT).data
-    return tells_of_training(lines_of(in_english(decode(more))))
+    return tells_of_training(lines_of(in_english(decode(more.lstrip(b"\0")))), path.name)
 
 
 READER = Reader(

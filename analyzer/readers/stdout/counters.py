@@ -64,6 +64,8 @@ _IN_ONE_BRACKET = re.compile(  # [3: 35/38] loss, [train: 1, 50 / 2600]
 # a bar of tqdm: what stands before it, the place and the total
 # and as notebooks keep it: 100% 1330/1330 [14:55<00:00
 _BAR = re.compile(r"\d{1,3}%(?:\|[^|]{0,400}\|\s{0,8}|\s{1,2})(?P<at>\d{1,15})/(?P<of>\d{1,15})\s\[")
+# of signs, with its place typed over them: [=====>  20/98 ........]
+_OF_SIGNS = re.compile(r"\[[=>.#\s-]{2,400}\s(?P<at>\d{1,15})/(?P<of>\d{1,15})\s[=>.#\s-]{0,400}\]")
 # a place in the epoch behind its label, in examples where a share follows it
 _SAMPLES = re.compile(
     r"\bTrain Epoch: (?P<epoch>\d{1,9})\s{0,3}\[\s{0,9}(?P<samples>\d{1,15})/(?P<of>\d{1,15})\s{0,2}"
@@ -75,7 +77,10 @@ _EPOCH_AND_BATCH = re.compile(r"^\[\s{0,6}(?P<epoch>\d{1,9}),\s{0,9}(?P<batch>\d
 _RANGE = re.compile(r"\b(?:mini)?batch\[\s{0,9}\d{1,15}\s?-\s{0,9}(?P<batch>\d{1,15})[,\]]", re.I)
 # Epoch: 0:12, loss
 # E3 S100 | total 2.3
-_BY_LETTERS = re.compile(r"\W{0,3}E(?P<epoch>\d{1,6})[\s/|:,.-]{0,3}[SBI](?P<batch>\d{1,9})(?=[\]\s|:,])", re.I)
+_BY_LETTERS = re.compile(
+    r"\W{0,3}E\s?(?P<epoch>\d{1,6})[\s/|:,.-]{0,3}[SBI]\s?(?P<batch>\d{1,9})(?:/(?P<batches>\d{1,9}))?(?=[\]\s|:,])",
+    re.I,
+)
 _LABEL_COLON_PLACE = re.compile(r"\bepoch[es]?:?\s(?P<epoch>\d{1,9}):(?P<batch>\d{1,15})(?=[,;\s])", re.I)
 _SHAPES = (
     _LABEL_AND_PLACE, _THREE_COUNTERS, _IN_ONE_BRACKET, _SAMPLES, _EPOCH_AND_BATCH, _AT_THE_END, _LABEL_COLON_PLACE,
@@ -90,7 +95,7 @@ _BEFORE_ITS_PLURAL = re.compile(
     r"(?<![\w.])(?P<at>\d{1,15})\s{0,6}/\s{0,6}(?P<of>\d{1,15})\s(?P<word>batches|steps|iterations|iters|updates)\b",
     re.I,
 )
-_MAY_NAME_A_FOLD = re.compile(r"fold|run", re.I)
+_ORDINAL = re.compile(rf"(?<![\w.-])(?P<at>\d{{1,15}})-?(?:st|nd|rd|th) (?P<word>{COUNTER_WORD})\b", re.I)
 # a fold of a cross-validation; a run of several in front of its epoch
 _FOLD = re.compile(
     r"(?<![A-Za-z0-9_/.-])(?P<word>fold)\s{0,3}[:=#]?\s{0,3}(?P<at>\d{1,4})(?:\s?(?:/|of)\s?\d{1,4})?(?![\w.%])", re.I
@@ -104,7 +109,10 @@ _TRIAL = re.compile(
 _ENDS_OF_WORDS = ("tep/", "poch/", "ter/", "ion/")
 _OF_REWARDS = re.compile(r"rew|return|score|epsilon", re.I)  # in a line whose ``ep`` is an episode
 _A_NUMBER = re.compile(r"(?<![A-Za-z])\d")
-_PROGRESS = re.compile(r"\b(?:progress|epoch)\b\s{0,3}[:=]?\s{0,3}(?P<share>\d{1,3}(?:\.\d{1,9})?)\s?%", re.I)
+_PROGRESS = re.compile(
+    r"\b(?:(?:progress|epoch)\b\s{0,3}[:=]?\s{0,3}(?P<share>\d{1,3}(?:\.\d{1,9})?)\s?%"
+    r"|(?P<done>\d{1,3}(?:\.\d{1,9})?)\s?% (?:done|complete|finished)\b)", re.I
+)
 # in front of what is counted, and perhaps a word more: Total optimization steps = 3000
 _HOW_MANY = re.compile(r"(?<![A-Za-z])(?:total|max(?:imum)?|num(?:ber)?) [A-Za-z ]{1,40}$", re.I)
 LONGEST_HEAD = 120  # characters; a sentence that goes on longer is no headline
@@ -121,7 +129,7 @@ def counters_of(text: str) -> tuple[Entry, str]:
     its name, and its total is ``total``.
     """
     found: Entry = {}
-    bar = _BAR.search(text) if may_hold_a_bar(text) else None
+    bar = (_BAR.search(text) or _OF_SIGNS.search(text)) if may_hold_a_bar(text) else None
     if bar:
         text = f"{text[: bar.start()]} | {text[bar.end() :]}"
     two = _TWO_WORDS.search(text) if any(one in text for one in _ENDS_OF_WORDS) else None
@@ -170,12 +178,14 @@ def _otherwise(found: Entry, line: str) -> tuple[Entry, str]:
     if place := _BEFORE_ITS_PLURAL.search(line):
         name = _counter_name(place["word"])
         told: Entry = {name: int(place["at"]), "batches" if name == "batch" else "total": int(place["of"])}
+    elif not found and (place := _ORDINAL.search(line)):
+        told = {_counter_name(place["word"]): int(place["at"])}
     elif place := _AT_THE_START.match(line):
         told = {name: int(number) for name, number in place.groupdict().items()} | {UNNAMED: 1}
     elif not found and (place := _BY_LETTERS.match(line)):
-        told = {name: int(number) for name, number in place.groupdict().items()}
+        told = {name: int(number) for name, number in place.groupdict().items() if number}
     elif not found and "%" in line and (place := _PROGRESS.search(line)):
-        told = {PROGRESS: float(place["share"])}
+        told = {PROGRESS: float(place["share"] or place["done"])}
     else:
         return found, line
     return {**found, **told}, f"{line[: place.start()]} | {line[place.end() :]}"
@@ -231,11 +241,11 @@ def _counter_name(word: str) -> str:
 
 def may_hold_a_bar(text: str) -> bool:
     """Whether a line has the signs of a progress bar; most lines have none."""
-    return "%|" in text or ("% " in text and "/" in text and "[" in text)
+    return "%|" in text or ("/" in text and ("[=" in text or "[>" in text or ("% " in text and "[" in text)))
 
 
 def bar_of(raw: str) -> tuple[int, int] | None:
     """Place and total of the last bar in a line, also of one that the line painted over."""
     at = raw.rfind("%|") if "%|" in raw else raw.rfind("% ")
-    found = _BAR.search(raw, max(0, at - 3)) if at >= 0 else None
+    found = (_BAR.search(raw, max(0, at - 3)) if at >= 0 else None) or _OF_SIGNS.search(raw)
     return (int(found["at"]), int(found["of"])) if found else None

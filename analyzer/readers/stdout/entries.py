@@ -18,7 +18,6 @@ from analyzer.readers.stdout.counters import (
     may_hold_a_bar,
 )
 from analyzer.readers.stdout.general import entry_of, may_tell, phase_of_a_bar, phase_of_a_line, rank_of, without_logger
-from analyzer.readers.stdout.laps import HEADING
 from analyzer.readers.stdout.passed import Clock
 from analyzer.readers.stdout.patterns import (
     ASSIGNED,
@@ -26,7 +25,7 @@ from analyzer.readers.stdout.patterns import (
     Entry,
     pairs_of,
 )
-from analyzer.readers.stdout.places import BAR, BARS
+from analyzer.readers.stdout.places import BAR, BARS, HEADING
 from analyzer.readers.stdout.programs import BELOW_AN_EPOCH, Patterns, begins_as_known
 from analyzer.readers.stdout.records import BOX_EDGE, OPENING, Records, box_at, olmo_at, two_phases_at
 from analyzer.readers.stdout.shapes import Uncounted, rows_of_shapes
@@ -46,9 +45,12 @@ from analyzer.written_numbers import MOST_DIGITS, holds_a_number_beyond_a_double
 OVERWRITTEN = "with NUL bytes, which the file system left where a write was not finished"
 LONGEST_LINE = 10_000  # characters; nothing that people read is longer
 LONGEST_NAME_OF_A_PHASE = 60  # characters, with the signs around it
+_SIGNS = str.maketrans({  # that set apart, as they are typed without them
+    "│": "|", "┃": "|", "¦": "|", "•": "|", "·": "|", "→": "->", "⇒": "->", "–": "-", "—": "-", "…": "...",
+})  # fmt: skip
 _NUMERIC = re.compile(r"\d|\bnan\b|\binf", re.I)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_PAINTED_OVER = re.compile(r"[\r\x08]+")
+_BACKSPACES = re.compile(r"(\x08+)")
 _KERAS_EPOCH = re.compile(r"^\s*+Epoch (\d{1,15})/(\d{1,15})\s*+$")
 _KERAS_BAR = re.compile(r"^\s*+(\d{1,15})/(\d{1,15}) (?:\[[=>.\s]++\]|[━\s]++|-) ?.*?(?:s|step|-)\b")
 # a number as torch and NumPy print it: tensor(0.53, device='cuda:0'), np.float64(0.53)
@@ -76,7 +78,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     complete = lines.lines if lines.complete else lines.lines[:-1]
     records = Records(complete)
     clock = Clock()
-    dictionary = ""  # the last one that was printed over several lines
+    dictionary: tuple[str, Entry] = ("", {})  # the last one that was printed over several lines, and what counted it
     alone: Entry = {}  # the counters of a line that tells nothing else, which count for a dictionary below it
     alone_at = -2
     index = -1
@@ -105,11 +107,11 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             if record.entry is not None:
                 yield begins + 1, record.form, record.entry
                 continue
-            if record.text == dictionary:
+            if record.form and (record.text, alone) == dictionary:
                 continue  # another handler's copy
-            dictionary = record.text if record.form else ""
-            if dictionary and begins == alone_at + 1 and not counters_of(dictionary)[0]:
-                yield begins + 1, record.form, {**alone, **values_of(dictionary)}
+            dictionary = (record.text, alone)
+            if record.form and begins == alone_at + 1 and not counters_of(record.text)[0]:
+                yield begins + 1, record.form, {**alone, **values_of(record.text)}
                 continue
             line, form = record.text, record.form
         if not _NUMERIC.search(line):
@@ -127,9 +129,9 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             block.open({"epoch": keras_epoch})
             yield index + 1, "keras", {"=epochs": int(head[2])}
             continue
-        if keras_epoch is not None and (bar := _KERAS_BAR.match(line)) and bar[1] == bar[2]:
+        if keras_epoch is not None and (bar := _KERAS_BAR.match(line)):
             values = pairs_of(ASSIGNED, line[bar.end() - 1 :], {})
-            if values:
+            if values and bar[1] == bar[2]:  # else a state of it
                 yield index + 1, "keras", {"epoch": keras_epoch, **values, "=steps_per_epoch": int(bar[2])}
             continue
         if block.counters and line.rstrip().endswith("Validation") and _TWO_PHASES.search(line):
@@ -150,8 +152,8 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
         if "\r" in complete[index]:
             yield from _earlier_states(complete[index], index + 1, block.heading, clock)
         painted = None
-        if may_hold_a_bar(complete[index]):
-            painted = bar_of(complete[index]) if not phase_of_a_bar(line) else None
+        if may_hold_a_bar(line):
+            painted = bar_of(line) if not phase_of_a_bar(line) else None
         rank, line = rank_of(line)
         named, line = fold_of(line)
         if named is not None and named != fold:
@@ -165,7 +167,9 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
         name = form or name
         if painted is not None:
             told = {**(told or {}), BAR: painted[0], BARS: painted[1]}
-        if told is None or not _has_a_place(told):
+        if told is not None and _has_a_place(told):
+            dictionary = ("", {})
+        else:
             counters, rest = counters_of(without_logger(text))
             if told is None and not COUNTERS.isdisjoint(counters):
                 alone, alone_at = counters, index
@@ -190,7 +194,7 @@ def _earlier_states(raw: str, row: int, heading: object, clock: Clock) -> Iterat
 
     Of a place that was painted several times the last state counts.
     """
-    states = [state for state in _PAINTED_OVER.split(raw) if state.strip() and len(state) <= LONGEST_LINE]
+    states = [state for state in _states(raw) if len(state) <= LONGEST_LINE]
     told = [entry_of(_ANSI.sub("", state)) for state in states]
     places = [bar_of(state) or _place_of(entry) for state, entry in zip(states, told, strict=True)]
     for at, (state, entry) in enumerate(zip(states[:-1], told, strict=False)):
@@ -256,10 +260,29 @@ def _of_all_ranks(key: str) -> bool:
 def shown(raw: str) -> str:
     """A line as a terminal shows it at last, without colours."""
     if "\r" in raw or "\b" in raw:
-        states = [state for state in _PAINTED_OVER.split(raw) if state.strip()]
+        states = _states(raw)
         raw = states[-1] if states else ""
     line = (_ANSI.sub("", raw) if "\x1b" in raw else raw).rstrip()
+    if not line.isascii():
+        line = line.translate(_SIGNS)
     return _WRAPPED.sub(r"\1", line) if "tensor(" in line or "np." in line else line
+
+
+def _states(raw: str) -> list[str]:
+    """What a terminal showed of a line one after another: each state ends where the next is painted from the start on.
+
+    Backspaces that do not reach the start go back into the state: kuangliu's bar has its ``20/98`` typed over it.
+    """
+    states: list[str] = []
+    for painted in raw.split("\r"):
+        state, *typed = _BACKSPACES.split(painted) if "\b" in painted else [painted]
+        for back, text in zip(typed[::2], typed[1::2], strict=True):
+            at = len(state) - len(back)
+            if at <= 0:
+                states.append(state)
+            state = f"{state[:at]}{text}{state[at + len(text) :]}" if at > 0 else text
+        states.append(state)
+    return [state for state in states if state.strip()]
 
 
 def _left_out(line: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from analyzer.readers.stdout.counters import COUNTER_WORD, Entry, counters_of, head_of, may_hold_a_bar
-from analyzer.readers.stdout.values import NUMBER, tells, values_of
+from analyzer.readers.stdout.values import NUMBER, each_named, tells, values_of
 
 _SAID_AT = re.compile(
     rf"(?P<name>[A-Za-z][\w -]{{2,40}}) (?:at|for|after) (?:{COUNTER_WORD})\s{{1,3}}(?P<at>\d{{1,15}})\s{{0,2}}"
@@ -47,7 +47,7 @@ _PHASE_OF_A_COUNTER = re.compile(
     r"(?:^|[\s:\[(>-])(valid(?:ation)?|val|eval(?:uation)?|test(?:ing)?|dev|cv)[\])]?:?\s{1,3}(?:epoch|step|iter|batch)",
     re.I,
 )
-_PHASE = re.compile(r"(?<![\w/-])(valid(?:ation)?|val|eval(?:uation)?|test(?:ing)?|dev|cv)(?![\w/-])", re.I)
+PHASE = re.compile(r"(?<![\w/-])(valid(?:ation)?|val|eval(?:uation)?|test(?:ing)?|dev|cv)(?![\w/-])", re.I)
 _PHASE_ALONE = re.compile(
     r"(?:^|[|,:\[(>\t-])\s{0,4}(valid(?:ation)?|val|eval(?:uation)?|test(?:ing)?|dev|cv)\s{0,8}(?=[|,\])\t-]|$)", re.I
 )
@@ -56,7 +56,7 @@ _PHASE_BEFORE_A_PLACE = re.compile(
     r"^\W{0,4}(valid(?:ation)?|val|eval(?:uation)?|test|dev)\s?:?\s{0,4}[\[(]?\s{0,4}\d{1,15}\s?[/,]", re.I
 )
 _NOT_TRAINING = re.compile(r"\bis_?train(?:ing)?\s?[:=]\s?(?:false|0)\b", re.I)
-_OF_TRAINING = re.compile(r"\btrain", re.I)
+OF_TRAINING = re.compile(r"\btrain", re.I)
 _PHASE_OF_A_BAR = re.compile(
     r"(?<![A-Za-z])(valid(?:at(?:ion|ing|e))?|val|eval(?:uation|uating)?|test(?:ing)?|dev|cv)(?![A-Za-z])", re.I
 )
@@ -78,7 +78,7 @@ def entry_of(text: str) -> Entry | None:
     """Counters and numbers of a line; None where it has not both. A bar of tqdm is a counter by itself."""
     if "(:" in text:  # what Julia prints of a tuple
         text = _OF_JULIA.sub(r"\1=\2 ", text)
-    counters, rest = counters_of(text)
+    counters, rest = counters_of(each_named(text))
     if not counters and not may_hold_a_bar(text):
         return None
     values = _by_phase(rest)
@@ -121,16 +121,16 @@ def phase_of_a_line(text: str) -> str | None:
         return "validation"
     if may_hold_a_bar(text) and (of_bar := phase_of_a_bar(text)):
         return of_bar
-    if _PHASE.search(text) is None:
+    if PHASE.search(text) is None:
         return None
     alone = {cell[1] for cell in _PHASE_ALONE.finditer(text)}
-    phases = alone or {one[1] for one in _PHASE.finditer(head_of(text))}
-    return phases.pop() if len(phases) == 1 and not _OF_TRAINING.search(head_of(text) if not alone else "") else None
+    phases = alone or {one[1] for one in PHASE.finditer(head_of(text))}
+    return phases.pop() if len(phases) == 1 and not OF_TRAINING.search(head_of(text) if not alone else "") else None
 
 
 def phase_of_a_bar(text: str) -> str | None:
     """The phase other than training that stands before a bar: ``Validating:  40%|``, ``Epoch 3 [val]: 100%|``."""
-    found = _PHASE_OF_A_BAR.search(text, 0, max(text.find("%|"), text.find("% ")))
+    found = _PHASE_OF_A_BAR.search(text, 0, max(text.find("%|"), text.find("% "), text.find("[=")))
     return found[1] if found else None
 
 
@@ -144,7 +144,7 @@ def of_one_phase(values: dict[str, float], text: str) -> dict[str, float]:
 def prefixed(values: dict[str, float], phase: str) -> dict[str, float]:
     own = phase.lower()[:3]
     return {
-        name if name.lower().startswith(own) or _OF_TRAINING.search(name) else f"{phase} {name}": value
+        name if name.lower().startswith(own) or OF_TRAINING.search(name) else f"{phase} {name}": value
         for name, value in values.items()
     }
 

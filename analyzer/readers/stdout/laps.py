@@ -10,16 +10,20 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from analyzer.distinct import distinct
 from analyzer.readers.columns import Counts
+from analyzer.readers.stdout.bars import bars_with_steps, last_states, of_one_phase, one_bar, under_bars
 from analyzer.readers.stdout.counters import COUNTERS, PROGRESS, UNNAMED
-from analyzer.readers.stdout.counting import beside_a_count_of_the_run, one_name, without_places_of_evaluations
-from analyzer.readers.stdout.places import BAR, BARS, EVENLY, STEP, is_whole, laps_of, of_the_epoch, with_steps
+from analyzer.readers.stdout.counting import (
+    beside_a_count_of_the_run,
+    one_name,
+    without_measures,
+    without_places_of_evaluations,
+)
+from analyzer.readers.stdout.places import BAR, BARS, HEADING, STEP, is_whole, of_the_epoch, with_steps
 from analyzer.roles import role_of_tag
 
 Entry = dict[str, Any]
 Found = tuple[int, str, Entry]  # line number, name of the pattern, what the line says
-HEADING = "heading"  # the epoch that stands alone above a line, in the entries
 TOTALS = ("epochs", "batches", "of", "total", BAR, BARS, UNNAMED)  # of an entry that are no series
 BELOW = ("block",)  # patterns of lines that count by what stands above them
 _OF_A_STEP = (*COUNTERS, "batch", "samples", BAR)
@@ -38,13 +42,14 @@ class LapAxis(Struct, frozen=True, kw_only=True):
 def axis_of(found: list[Found]) -> tuple[list[Found], LapAxis]:
     """The lines with a step where they determine one, without the states of bars, and what was derived."""
     bars = sum(BAR in entry for _, _, entry in found)
-    under = _under_bars(found) if bars else None
+    under = under_bars(found) if bars else None
     if bars:
-        found = _last_states(_of_one_phase([one for one in found if set(one[2]) - {BAR, BARS}]))
+        found = last_states(of_one_phase([one for one in found if set(one[2]) - {BAR, BARS}]))
         if not found:
             return found, LapAxis()
     entries = [entry for _, _, entry in found]
     one_name(entries)
+    without_measures(entries)
     without_places_of_evaluations(entries)
     beside_a_count_of_the_run(entries)
     headed = [HEADING in entry or pattern in BELOW for _, pattern, entry in found]
@@ -57,13 +62,13 @@ def axis_of(found: list[Found]) -> tuple[list[Found], LapAxis]:
         return found, LapAxis(redraws=True)
     of_bars = sum(BAR in entry for entry in entries)
     if of_bars > len(entries) // 2:
-        total = _one_bar(entries)
+        total = one_bar(entries)
         if total is not None:
             for entry in entries:
                 if BAR in entry:
                     entry[STEP] = entry[BAR]
             return found, LapAxis(column=STEP, counts="step", max_steps=total)
-        if LIGHTNING in {key for entry in entries for key in entry} or not _bars_with_steps(entries):
+        if LIGHTNING in {key for entry in entries for key in entry} or not bars_with_steps(entries):
             return found, LapAxis(redraws=True)
         return found, LapAxis(column=STEP, counts="batch")
     laps = with_steps(entries)
@@ -125,7 +130,6 @@ def _without_labels_of_another_base(found: Sequence[Found], headed: Sequence[boo
 
 
 FEWEST_OF_THE_MOST = 10  # rows of an epoch for each line about a step: a few steps are told at the end, or by chance
-FEWEST_TURNS = 4  # of two bars; fewer are a length that changed
 
 
 def _told_apart(found: Sequence[Found]) -> None:
@@ -209,82 +213,6 @@ def _call_places(entries: Sequence[Entry]) -> None:
             for entry in rows:
                 entry["batch_in_epoch"] = entry.pop(name)
                 del entry["total"]
-
-
-def _of_one_phase(found: list[Found]) -> list[Found]:
-    """The lines without the bars of another phase: where bars of several totals take turns, most are of training."""
-    totals = [entry[BARS] for _, _, entry in found if BAR in entry]
-    turns = sum(one != after for one, after in itertools.pairwise(totals))
-    main = Counter(totals).most_common(1)[0][0] if turns >= FEWEST_TURNS else None
-    return [one for one in found if main is None or one[2].get(BARS, main) == main]
-
-
-def _last_states(found: list[Found]) -> list[Found]:
-    """The last painting of each state of a bar: the earlier ones show the same place."""
-    return [
-        one
-        for one, after in itertools.zip_longest(found, found[1:])
-        if after is None or BAR not in one[2] or any(one[2].get(k) != after[2].get(k) for k in (BAR, BARS, "epoch"))
-    ]
-
-
-def _one_bar(entries: Sequence[Entry]) -> int | None:
-    """The total of a bar that goes once through the run: no epochs beside it, one total, and it never falls."""
-    states = [(entry[BAR], entry[BARS]) for entry in entries if BAR in entry]
-    once = len({total for _, total in states}) == 1 and all(a <= b for (a, _), (b, _) in itertools.pairwise(states))
-    return states[0][1] if once and not any("epoch" in entry for entry in entries) else None
-
-
-def _bars_with_steps(entries: Sequence[Entry]) -> bool:
-    """Add the step of the run to the states of bars that go through one epoch each; whether they say enough for it.
-
-    Bars without a label count laps where each goes to its total before the next begins.
-    """
-    bars = [entry for entry in entries if BAR in entry]
-    if not any("epoch" in entry for entry in bars):
-        totals = {entry[BARS] for entry in bars}
-        falls = [before for before, after in itertools.pairwise(bars) if after[BAR] < before[BAR]]
-        if len(totals) > 1 or any(entry[BAR] != entry[BARS] for entry in falls):
-            return False
-        lap = -1
-        for before, entry in zip([None, *bars], bars, strict=False):
-            lap += before is None or entry[BAR] < before[BAR]
-            entry[STEP] = lap * entry[BARS] + entry[BAR]
-        return True
-    return laps_of(entries, BAR, BARS) is not None
-
-
-def _under_bars(found: Sequence[Found]) -> int | None:
-    """Give printed dictionaries the place of the bar above them, where places lie as evenly as a cadence of logging.
-
-    The Trainer's bar counts updates and its dictionaries have none. A place may come again: a process was started
-    again, or two write. Returns the bar's total; None where none is sure.
-    """
-    last: dict[int, int] = {}  # total -> place
-    latest = 0
-    told: list[tuple[Entry, dict[int, int]]] = []
-    for _, pattern, entry in found:
-        if BAR in entry:
-            latest = entry[BARS]
-            last[latest] = entry[BAR]
-        if pattern == "trainer" and "loss" in entry and last:
-            told.append((entry, dict(last)))
-    totals = Counter(total for _, places in told for total in places)
-    if len(told) < 2 or not totals:
-        return None
-    total = max(totals, key=lambda one: (totals[one], one))
-    places = np.array([of_bar.get(total, -1) for _, of_bar in told])
-    rises = np.diff(distinct(places))
-    if (places < 0).any() or not len(rises) or (np.diff(places) == 0).any():
-        return None
-    if (rises == np.median(rises)).mean() < EVENLY:
-        return None
-    place = None
-    for _, pattern, entry in found:
-        place = entry[BAR] if entry.get(BARS) == total else place
-        if pattern == "trainer" and place is not None:
-            entry["step"] = place
-    return int(total)
 
 
 def total_of_the_run(entries: Sequence[Entry]) -> int | None:

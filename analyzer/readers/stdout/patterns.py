@@ -16,7 +16,7 @@ from msgspec import Struct
 from analyzer.readers.columns.step_axis import LARGEST_STEP
 from analyzer.written_numbers import DECIMAL, number_written
 
-GENERIC = ("general", "block", "json", "table", "shape", "object", "record", "columns", "dictionary")
+GENERIC = ("general", "block", "json", "table", "shape", "object", "record", "columns", "dictionary", "list")
 # what a line of source code or of prose may match by chance
 WALL = "timestamp"
 

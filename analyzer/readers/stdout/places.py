@@ -25,6 +25,7 @@ from analyzer.roles import role_of_tag
 
 Entry = dict[str, Any]
 STEP = "step of the run"  # the derived counter, in the entries
+HEADING = "heading"  # the epoch that stands alone above a line, in the entries
 BAR, BARS = "bar", "bars"  # place and total of a progress bar, in the entries
 SHARE_WITH_A_TOTAL = 0.5  # of the rows with an epoch; fewer are those of another phase
 BEYOND_ITS_SHARE = 1.5  # a place that far in the first epoch is none in a total of all epochs

@@ -22,16 +22,18 @@ from analyzer.readers.columns import Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.columns.step_axis import names_an_axis
-from analyzer.readers.stdout.bare_phases import called_losses, pair_of
 from analyzer.readers.stdout.beginnings import beginnings
+from analyzer.readers.stdout.behaviour import called_losses
 from analyzer.readers.stdout.counters import COUNTERS, FOLD, PROGRESS
 from analyzer.readers.stdout.entries import OVERWRITTEN, entries_of
 from analyzer.readers.stdout.languages import in_english
-from analyzer.readers.stdout.laps import HEADING, TOTALS, Found, axis_of
+from analyzer.readers.stdout.laps import TOTALS, Found, axis_of
+from analyzer.readers.stdout.lists import lists_of
 from analyzer.readers.stdout.patterns import GENERIC, WALL, Entry
-from analyzer.readers.stdout.places import BAR
+from analyzer.readers.stdout.places import BAR, HEADING
 from analyzer.readers.stdout.programs import LINES
-from analyzer.readers.stdout.values import is_a_result, of_validation
+from analyzer.readers.stdout.restarts import parts_of
+from analyzer.readers.stdout.values import is_a_result, of_validation, pair_of
 from analyzer.readers.text_file import Lines, decode, lines_of, unpack, unreadable, why_not_text
 from analyzer.readers.whole_end import with_a_whole_end
 
@@ -63,6 +65,8 @@ def parse(data: bytes, name: str) -> Reading:
             declared.setdefault(key[1:], []).append(entry[key])
         if set(numbers) - {WALL}:
             found.append((row, pattern, numbers))
+    if not found:
+        found = list(lists_of(lines.lines if lines.complete else lines.lines[:-1], name))
     patterns = Counter(pattern for _, pattern, _ in found)
     alone = len(patterns) == 1 and "object" not in patterns  # one dictionary is one of settings
     found = [one for one in found if one[1] not in GENERIC or patterns[one[1]] >= LINES_NEEDED or alone]
@@ -115,7 +119,8 @@ def _by_fold(found: list[Found]) -> dict[str, list[Found]]:
         runs.setdefault(f"{name} ({again + 1})" if again and name else name, []).append((row, pattern, entry))
     named = {name: own for name, own in runs.items() if name and len(own) >= LINES_NEEDED}
     if len(named) < 2 or not (all(name.startswith(FOLD) for name in named) or _start_alike(list(named.values()))):
-        return {"": found}
+        parts = parts_of(found)
+        return {f"run {at}" if len(parts) > 1 else "": part for at, part in enumerate(parts, start=1)}
     return named if len(runs.get("", ())) < LINES_NEEDED else {"": runs[""], **named}
 
 
@@ -241,11 +246,13 @@ def _shape(line: str) -> str:
     return _NUMBERS.sub("#", line)
 
 
-def tells_of_training(lines: Lines) -> bool:
-    """Whether some lines count steps or epochs and name a loss, a learning rate or another figure of training."""
+def tells_of_training(lines: Lines, file_name: str = "") -> bool:
+    """Whether some lines count steps or epochs and name a loss, a learning rate or another figure of training, or are
+    lists of losses by their name, or that of the file."""
     telling: Counter[bool] = Counter()  # by a program's own pattern, by a generic one
     counted = False
     placed = 0
+    unnamed: list[Entry] = []
     for _, pattern, entry in entries_of(lines):
         keys = [key for key in entry if key[:1] != "="]
         placed += "epoch" in entry and not _PLACES.isdisjoint(keys)
@@ -255,4 +262,5 @@ def tells_of_training(lines: Lines) -> bool:
             return True
         if placed >= LINES_OF_PLACES:
             return True
-    return False
+        unnamed.append(entry)
+    return called_losses(unnamed) or (not unnamed and any(True for _ in lists_of(lines.lines, file_name)))

@@ -15,10 +15,12 @@ import numpy as np
 from msgspec import Struct
 
 from analyzer.model import Floats
+from analyzer.readers.stdout.behaviour import UNNAMED as UNNAMED_FIGURE
 from analyzer.readers.stdout.counters import UNNAMED, Entry
-from analyzer.readers.stdout.general import phase_of_a_line, prefixed
-from analyzer.readers.stdout.laps import HEADING
+from analyzer.readers.stdout.general import OF_TRAINING, PHASE, phase_of_a_line, prefixed
+from analyzer.readers.stdout.places import HEADING
 from analyzer.readers.stdout.values import of_validation, tells, values_of
+from analyzer.roles import MEASURED, role_of_tag
 
 FEWEST_ROWS = 6  # of a shape; what fewer rows count by is chance
 RISING = 0.9  # share of the rows behind which the count is higher
@@ -26,11 +28,16 @@ AT_ONE_DISTANCE = 0.8  # share of the rises that are equal, as a cadence of logg
 MOST_SHAPES = 400  # of a file; a log has a few, prose as many as lines
 MOST_NUMBERS = 60  # of a line
 _NUMBER = re.compile(r"(?<![\w.])[+-]?\d++(?:\.\d*+)?(?:[eE][+-]?\d++)?(?![\w]*[A-Za-z_]\d)")
+_NO_WORDS = re.compile(r"(?:[^A-Za-z]|(?<=\d)[eE](?=[+-]?\d)|nan|inf)*+")
 _BLANKS = re.compile(r"[ \t]++")
 _WHOLE = re.compile(r"\d{1,15}")
 _SLASH = re.compile(r"\s?/\s?")
 _OPENED = re.compile(r"[\s\[(#|>*-]*+")
+_A_PHASE = re.compile(r"\W*(train(?:ing)?|val(?:id(?:ation)?)?|test|eval|dev)\W*", re.I)
 _A_VALUE_NEXT = re.compile(r"[\s:=]{1,8}")
+# n=4 train.loss=0.5; t:10;L:2.4; @500: loss; (total 200), the loss
+_BEHIND_A_WORD = re.compile(r"(?:^|[^\w.])([A-Za-z][\w.]{0,20})(?:\s?[=:]\s?| )$|(?<=@)$")
+_GOES_ON = re.compile(r"[\s,;:|)\]]")
 _WORDS_AT_THE_END = re.compile(r"[A-Za-z][\w /-]{0,40}$")
 
 
@@ -66,15 +73,20 @@ def rows_of_shapes(lines: Sequence[Uncounted]) -> Iterator[tuple[int, str, Entry
 def _counting_place(shape: str, cells: Sequence[Sequence[str]], counts: set[str]) -> int | None:
     """Which number of a shape counts; None where none does. Where rows are few, all must be counts of other shapes."""
     between = shape.split("\0")
-    for place in range(len(between) - 2):
-        if not _may_count(between, place):
+    without_words = _NO_WORDS.fullmatch("".join(between)) is not None
+    for place in range(len(between) - (1 if without_words else 2)):
+        sure = _may_count(between, place)
+        if not (sure or without_words or _stands_behind_a_word(between, place)):
             continue
         written = [cell[place] for cell in cells]
         if not all(map(_WHOLE.fullmatch, written)):
             continue
-        if _has_a_total(shape, place) and len({cell[place + 1] for cell in cells}) > 1:
+        totals = {cell[place + 1] for cell in cells} if _has_a_total(shape, place) else {"1"}
+        if len(totals) > 1 or not all(map(_WHOLE.fullmatch, totals)):
             continue
-        if counts.issuperset(written) if len(cells) < FEWEST_ROWS else _goes_up(np.array(written, dtype=np.float64)):
+        count = np.array(written, dtype=np.float64)
+        goes_up = counts.issuperset(written) if len(cells) < FEWEST_ROWS else _goes_up(count)
+        if goes_up and (sure or _from_its_beginning(count)):
             return place
     return None
 
@@ -86,10 +98,23 @@ def _may_count(between: Sequence[str], place: int) -> bool:
         return not before.endswith("/")
     if before.endswith("#"):
         return True
-    if place == 0 and _OPENED.fullmatch(before):
-        return not after[:1].isalpha() and after[:1] not in ("/", ".", ":", "-")
+    if place == 0 and (_OPENED.fullmatch(before) or _A_PHASE.fullmatch(before)):
+        return not after[:1].isalpha() and (after[:1] not in ("/", ".", ":", "-") or after[:2] == ": ")
     name = _WORDS_AT_THE_END.search(before.rstrip())
     return name is not None and tells(name[0].strip()) and _A_VALUE_NEXT.fullmatch(after) is not None
+
+
+def _stands_behind_a_word(between: Sequence[str], place: int) -> bool:
+    """Whether a number has a name that no figure has: one that counts from its beginning on is a counter."""
+    word = _BEHIND_A_WORD.search(between[place])
+    return word is not None and role_of_tag(word[1] or "") is None and _GOES_ON.match(between[place + 1]) is not None
+
+
+def _from_its_beginning(count: Floats) -> bool:
+    """Whether a count begins as one does: with 0, 1, or what it goes up by, and goes up by that in every row."""
+    rise = np.diff(count)
+    up = float(np.median(rise)) if len(rise) else 0.0
+    return up > 0 and count[0] in (0, 1, up) and bool((rise == up).all())
 
 
 def _has_a_total(shape: str, place: int) -> bool:
@@ -97,25 +122,34 @@ def _has_a_total(shape: str, place: int) -> bool:
 
 
 def _goes_up(count: Floats) -> bool:
-    """Whether whole numbers rise from row to row by one distance, but for a few that begin again."""
+    """Whether whole numbers rise from row to row by one distance, but for some that begin again, where they began."""
     rise = np.diff(count)
     up = rise[rise > 0]
-    if len(up) < RISING * len(rise) or not len(up):
+    again = (rise < 0) & (count[1:] == count[0])
+    if len(up) + np.count_nonzero(again) < RISING * len(rise) or 2 * len(up) < len(rise):
         return False
     return float(np.mean(up == np.median(up))) >= AT_ONE_DISTANCE
 
 
 def _entries(told: Sequence[Uncounted], place: int, *, total: bool) -> Iterator[tuple[int, str, Entry]]:
     """What lines say beside the count at a place. Where each has a figure of validation, it counts epochs."""
+    from_its_beginning = _from_its_beginning(np.array([float(_NUMBER.findall(one.text)[place]) for one in told]))
+    unnamed = all(_NO_WORDS.fullmatch(line.text) or _A_PHASE.fullmatch(_NUMBER.sub("", line.text)) for line in told)
     rows: list[tuple[Uncounted, Entry, Entry]] = []
     for line in told:
         numbers = list(_NUMBER.finditer(line.text))
         found = numbers[place]
         of = numbers[place + 1] if total else found
         values = values_of(f"{line.text[: found.start()]} {line.text[of.end() :]}")
-        phase = phase_of_a_line(line.text)
+        if unnamed:
+            others = numbers[:place] + numbers[place + 1 + total :]
+            values = {f"{UNNAMED_FIGURE}{at}": float(one[0]) for at, one in enumerate(others, start=1)}
+            head = _A_PHASE.match(line.text)
+            values = prefixed(values, head[1]) if head and head[1][:2].lower() != "tr" else values
+        phase = phase_of_a_line(line.text) or _phase_before(line.text, found.start())
         values = values if phase is None else prefixed(values, phase)
-        if any(map(tells, values)):
+        told_of = any(tells(name) and role_of_tag(name) not in MEASURED for name in values)
+        if unnamed or told_of or (values and from_its_beginning):
             count = {"step": int(found[0]), **({"total": int(of[0]), UNNAMED: 1} if total else {})}
             rows.append((line, {**line.above, **count}, values))
     labelled = any("epoch" in counters or HEADING in counters for _, counters, _ in rows)
@@ -124,6 +158,12 @@ def _entries(told: Sequence[Uncounted], place: int, *, total: bool) -> Iterator[
     for line, counters, values in rows:
         prefix = f"rank{line.rank}/" if line.rank else ""
         yield line.row, "shape", {**counters, **{f"{prefix}{name}": value for name, value in values.items()}}
+
+
+def _phase_before(text: str, end: int) -> str | None:
+    """The phase other than training that is named in front of a count."""
+    found = PHASE.search(text, 0, end)
+    return found[1] if found and not OF_TRAINING.search(text, 0, end) else None
 
 
 def _in_epochs(counters: Entry) -> Entry:

@@ -29,7 +29,6 @@ _BEGINS_A_NUMBER = re.compile(r"[+-]?\.?\d")
 _LISTED = re.compile(r"\[[^\]]{0,400}\]|\S++")
 _WIDE = re.compile(r"\s{2,}|\t")
 _LABEL = re.compile(r"^\s*+\[[^\]]{0,20}\]\s++")  # xLearn's [  42%      ] in front of every line
-_PIPES = str.maketrans("│┃¦", "|||")
 _SHORT = {"#": "step", "e": "epoch"}  # names of spaCy's training table, spacy/training/loggers.py
 
 
@@ -43,7 +42,7 @@ class Tables:
 
     def entry_of(self, line: str) -> Entry | None:
         """The numbers of a line by the names above it; None where it is no row of a table."""
-        line = _LABEL.sub("", line.translate(_PIPES))
+        line = _LABEL.sub("", line)
         if "|" in line or "\t" in line:
             return self._parted_by_a_sign(line, "|" if "|" in line else "\t")
         if len(line) <= MOST_SIGNS and _NAMES.match(line):

@@ -8,10 +8,9 @@ Every expression here takes time linear in the line: repetitions are possessive 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from analyzer.readers.stdout.bare_phases import pair_of
 from analyzer.roles import MEASURED, is_an_error, role_of_tag
 from analyzer.written_numbers import number_written
 
@@ -19,18 +18,26 @@ NUMBER = (
     r"[+-]?(?:\d{1,3}(?:,\d{3})++(?!\d|,\d)|\d++)(?:\.\d*+)?(?:[eE][+-]?\d{1,3})?|[+-]?\.\d++(?:[eE][+-]?\d{1,3})?"
     r"|[+-]?(?:nan|inf(?:inity)?)\b"
 )
+_PLAIN = r"[+-]?\d++(?:\.\d*+)?(?:[eE][+-]?\d{1,3})?"
 LONGEST_LIST = 1_000  # characters
 _MORE_OF_A_LIST = re.compile(r",?\s{0,2}[\d.+-]")
 _OF_TIME = re.compile(r"\btime$|elapsed", re.I)
+_FIRST = r"(?:\d[A-Za-z]{1,3}_|[A-Za-z_])"  # 3d_train, loss
 _NAME = (  # no name goes on behind a sentence's end, or over a value: loss nan lr 0.1; Avg. loss does
-    r"(?<![\w./])[A-Za-z_][\w@/.%^-]*+(?:(?<![A-Za-z]{4}\.) (?!(?:is|nan|inf|infinity|none)\b)[A-Za-z@][\w@/.-]*+){0,3}"
+    rf"(?<![\w./]){_FIRST}[\w@/.%^-]*+"
+    r"(?:(?<![A-Za-z]{4}\.) (?!(?:is|nan|inf|infinity|none)\b)[A-Za-z@][\w@/.-]*+){0,3}"
     r"\+?(?: ?\([A-Za-z%/ _-]{1,40}\))?"
 )
 _PAIR = re.compile(
-    rf"(?P<name>{_NAME})['\"]?(?P<sep>(?: is)?\s{{0,8}}(?:[:=]|->|\|(?=\s))\s{{0,8}}| is |\s{{1,12}})(?P<open>[\[(]?)"
-    rf"(?P<number>{NUMBER})(?P<rounded>[KMB](?!\w))?"
+    rf"(?P<name>{_NAME})['\"]?(?P<sep>(?: is)?\s{{0,8}}(?:[:=]|->|>>|\.{{3,60}}|\|(?=\s))\s{{0,8}}| is |\s{{1,12}})"
+    rf"(?P<open>(?:[\[(]\s{{0,2}})?)(?P<number>{NUMBER})(?P<rounded>[KMB](?!\w))?"
     r"(?!\d|\.\d|[eE][+-]?\d|:\d|[hm]\d|,\d{3}\b|/\d|-\d|[a-z]\}|\s{0,2}[:=]\s{0,3}[\d.-])",  # {loss:.4f} is source
     re.I,
+)
+# train, round, loss, acc ===> 000, 0.95, 0.50; loss/acc: 0.5/0.8
+_LISTED = re.compile(
+    r"(?P<names>(?<![\w./])[A-Za-z_]\w*+(?:(?P<sign>[,/|])\s?[A-Za-z_]\w*+){1,12})\s{0,4}(?:[:=-]{1,4}>?)\s{0,4}[\[(]?"
+    rf"(?P<numbers>{_PLAIN}(?:[,/|]\s{{0,3}}{_PLAIN}){{1,12}})(?![\w.:])"
 )
 _SECONDS = r"(?:[mnuµ]s|s|secs?|seconds?|mins?|minutes?|h|hrs?|hours?|days?|秒|分钟|小时)"
 _UNIT = re.compile(
@@ -54,9 +61,19 @@ _NAMES_WITHOUT_A_ROLE = re.compile(
 
 _TELLING = ("loss", "validation_loss", "epoch_loss", "learning_rate")
 _OF_RESULTS = re.compile(r"acc|reward|episod\w{0,9} ?_?return|\berr(?:or)?\b", re.I)
+_TRAINING_ALONE = re.compile(r"tr(?:n|ain(?:ing)?)?", re.I)
+_VALIDATION_ALONE = re.compile(r"va(?:l(?:id(?:ation)?)?)?|dev|test|eval", re.I)
 _OF_VALIDATION = re.compile(
-    r"(?:rank\d+/)?(?i:val|valid(?:ation)?|eval(?:uation)?|test(?:ing)?|dev|cv)(?:$|[^a-z])"
+    r"(?:rank\d+/|\d\w{1,3}_)?(?i:val|valid(?:ation)?|eval(?:uation)?|test(?:ing)?|dev|cv)(?:$|[^a-z])"
 )
+
+
+def pair_of(names: Iterable[str]) -> tuple[str, str] | None:
+    """The names of a figure of training and one of validation that are nothing but the name of their phase."""
+    short = [name for name in names if len(name) <= len("validation")]
+    train = [name for name in short if _TRAINING_ALONE.fullmatch(name)]
+    other = [name for name in short if _VALIDATION_ALONE.fullmatch(name)]
+    return (train[0], other[0]) if len(train) == 1 and len(other) == 1 else None
 
 
 def values_of(text: str) -> dict[str, float]:
@@ -64,16 +81,34 @@ def values_of(text: str) -> dict[str, float]:
     values: dict[str, float] = {}
     sure = False
     for name, number, assigned in _pairs(text):
+        name = "Total" if name == "total" else name  # which is how the number of all steps is called
         if name.lower() not in _NO_VALUES and name not in values and not name.endswith(".py"):
             values[name] = number
             sure = sure or assigned or tells(name)
     return values if sure or pair_of(values) else {}
 
 
+def each_named(text: str) -> str:
+    """A line in which names are listed in front of as many numbers, with each name in front of its number."""
+    found = _LISTED.search(text)
+    if found is None:
+        return text
+    names, numbers = (re.split(r"[,/|]\s*", found[part]) for part in ("names", "numbers"))
+    if len(numbers) > len(names):
+        return text
+    head = " ".join(names[: len(names) - len(numbers)])
+    pairs = ", ".join(f"{name}: {number}" for name, number in zip(names[-len(numbers):], numbers, strict=True))
+    return f"{text[: found.start()]}{head} {pairs}{text[found.end() :]}"
+
+
 def _pairs(text: str) -> Iterator[tuple[str, float, bool]]:
     """Name, number, and whether ``:`` or ``=`` stands between them."""
+    end = -1  # of the last pair: a word right behind it is the name of the next
     for match in _PAIR.finditer(text):
         name = match["name"].strip()
+        name = name[4:] if name[:4].lower() == "the " else name
+        chained = end >= 0 and " " not in name and not text[end : match.start()].strip(" ")
+        end = -1
         minutes = match["rounded"] == "m" and _OF_TIME.search(name) is not None
         if match["rounded"] and not minutes:
             continue  # 13K: nobody knows which
@@ -85,11 +120,12 @@ def _pairs(text: str) -> Iterator[tuple[str, float, bool]]:
         if between == "|" and not tells(name):
             continue  # cells of a table
         if not between:
-            name = _spoken(text, match, name)
+            name = name if chained and name.lower() not in _NEVER_IN_A_NAME else _spoken(text, match, name)
         unit = _UNIT.match(text, match.end())
         if unit and name and role_of_tag(name) is not None:
             name = measured(name, unit["unit"])
         if name:
+            end = unit.end() if unit else match.end()
             yield name, float(match["number"].replace(",", "")) * (60 if minutes else 1), assigned
 
 
@@ -100,7 +136,7 @@ def measured(name: str, unit: str) -> str:
 
 def _numbered(name: str, text: str, match: re.Match[str]) -> Iterator[tuple[str, float, bool]]:
     """``Losses: [2.4, 4.0, 10.7]``: the numbers of a list that is closed, each by its place."""
-    end = text.find("]" if match["open"] == "[" else ")", match.end(), match.end() + LONGEST_LIST)
+    end = text.find("]" if match["open"][0] == "[" else ")", match.end(), match.end() + LONGEST_LIST)
     found = [number_written(cell.strip()) for cell in text[match.start("number") : max(end, 0)].split(",")]
     if tells(name) and match["sep"].strip() and None not in found:
         yield from ((f"{name}[{at}]", number, True) for at, number in enumerate(found) if number is not None)

@@ -1,0 +1,49 @@
+"""Lists of figures without a counter: ``train_losses = [0.69, 0.65, ...]``, or a number a line in ``train_loss.txt``.
+
+They count by their place, of which nobody says what it counts: their rows prove nothing about steps or epochs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+
+from analyzer.readers.stdout.patterns import Entry, number_of
+from analyzer.roles import role_of_tag
+
+FEWEST = 8  # figures of a list; fewer are a shape, or one row's losses
+LONGEST_LINE = 1_000_000  # characters
+_NAMED = re.compile(r"\s{0,8}(?P<name>[A-Za-z][\w ./-]{0,60}?)['\"]?\s{0,3}[:=]\s{0,3}(?=\[)")
+_LIST = re.compile(r"\[([\d\s.,eE+naif-]{16,})\]?,?\s*+$")
+_SEPARATORS = re.compile(r"[\s,]+")
+_LOSSES = ("loss", "validation_loss", "epoch_loss")
+
+
+def lists_of(lines: Sequence[str], file_name: str) -> Iterator[tuple[int, str, Entry]]:
+    """Line number, "list" and the figures at a place of the lists that are losses by their name, or by the file's."""
+    stem = PurePath(file_name).name.split(".")[0]
+    of_file = stem if role_of_tag(stem) in _LOSSES else ""
+    found: dict[str, tuple[int, list[float]]] = {}
+    for row, line in enumerate(lines, start=1):
+        if "[" in line and len(line) <= LONGEST_LINE and (listed := _LIST.search(line)):
+            named = _NAMED.match(line)
+            name = named["name"].strip() if named else of_file if line.lstrip()[:1] == "[" else ""
+            figures = [number_of(one) for one in _SEPARATORS.split(listed[1].strip(" ,\n")) if one]
+            if name and role_of_tag(name) is not None and len(figures) >= FEWEST and None not in figures:
+                found[name] = row, [float(one) for one in figures if one is not None]
+    if not found and of_file:
+        yield from _a_number_a_line(lines, of_file)
+        return
+    if any(role_of_tag(name) in _LOSSES for name in found):
+        for at in range(max(len(figures) for _, figures in found.values())):
+            told = {name: figures[at] for name, (_, figures) in found.items() if at < len(figures)}
+            yield next(row for name, (row, _) in found.items() if name in told), "list", dict(told)
+
+
+def _a_number_a_line(lines: Sequence[str], name: str) -> Iterator[tuple[int, str, Entry]]:
+    figures = [(row, number_of(line.strip())) for row, line in enumerate(lines, start=1) if line.strip()]
+    if len(figures) >= FEWEST and all(figure is not None for _, figure in figures[1:]):
+        for row, figure in figures:  # the first may be a headline
+            if figure is not None:
+                yield row, "list", {name: float(figure)}

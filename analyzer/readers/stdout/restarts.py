@@ -1,0 +1,86 @@
+"""Runs that were printed into one file one after another: every counter and the loss start over.
+
+A process that went on with its state has a loss near its last one, or a counter that goes on; that stays one run, for
+the clocks to judge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from analyzer.readers.stdout.counters import COUNTERS
+from analyzer.readers.stdout.places import HEADING
+from analyzer.readers.stdout.values import of_validation
+from analyzer.roles import role_of_tag
+
+Entry = dict[str, Any]
+Found = tuple[int, str, Entry]  # line number, name of the pattern, what the line says
+NOISE_UNITS = 3.0  # of the median step of the loss: a jump of less is one of any two rows
+FEWEST_COUNTS = 3  # different ones before a run can start over
+
+
+def parts_of(found: Sequence[Found]) -> list[list[Found]]:
+    """The lines of each run, in order; one part where nothing starts over."""
+    counter, loss = _counter_of(found), _loss_of(found)
+    if counter is None or loss is None:
+        return [list(found)]
+    starts = [0]
+    rows: list[Entry] = []  # of the run, with the counter and the loss
+    label, at_start = None, None  # of the epoch that was told last, and where the run began
+    for at, (_, _, entry) in enumerate(found):
+        label = entry.get("epoch", entry.get(HEADING, label))
+        if counter not in entry or loss not in entry:
+            continue
+        above = counter == "epoch" or label == at_start  # else a place, which begins again with every epoch
+        if rows and above and entry[counter] < rows[-1][counter] and _starts_over(entry, rows, counter, loss):
+            starts.append(_head_of(found, at, counter))
+            rows = []
+        if not rows:
+            at_start = label
+        rows.append(entry)
+    return [list(found[start:end]) for start, end in zip(starts, [*starts[1:], len(found)], strict=True)]
+
+
+def _starts_over(entry: Entry, rows: Sequence[Entry], counter: str, loss: str) -> bool:
+    """Whether every counter of a row is back where the run began, and its loss is far from where the run ended."""
+    first, last = rows[0], rows[-1]
+    others = [name for name in (*COUNTERS, "epoch") if name in entry and name in last and name in first]
+    if len({row[counter] for row in rows}) < FEWEST_COUNTS or any(entry[name] > first[name] for name in others):
+        return False
+    if not math.isfinite(last[loss]):
+        return math.isfinite(entry[loss])  # no state goes on from there
+    losses = np.array([row[loss] for row in rows if math.isfinite(row[loss])])
+    noise = float(np.median(np.abs(np.diff(losses)))) if len(losses) > 1 else math.inf
+    return abs(entry[loss] - last[loss]) > max(abs(losses[0] - last[loss]) / 2, NOISE_UNITS * noise)
+
+
+def _head_of(found: Sequence[Found], at: int, counter: str) -> int:
+    """Where the run of a row begins: at the first line in front of it that counts the same, or nothing."""
+    while at > 0 and found[at - 1][2].get(counter) == found[at][2][counter]:
+        at -= 1
+    return at
+
+
+def _counter_of(found: Sequence[Found]) -> str | None:
+    """The counter that most rows have: the epoch before a step, which may be a place in it."""
+    rows = Counter(name for _, _, entry in found for name in entry if name == "epoch" or name in COUNTERS)
+    if not rows:
+        return None
+    most = max(rows.values())
+    return "epoch" if 2 * rows["epoch"] >= most else max(rows, key=lambda name: rows[name])
+
+
+def _loss_of(found: Sequence[Found]) -> str | None:
+    """The loss of training that most rows have; None where it is not in them as a number."""
+    rows = Counter(
+        name
+        for _, _, entry in found
+        for name, value in entry.items()
+        if isinstance(value, float) and role_of_tag(name) in ("loss", "epoch_loss") and not of_validation(name)
+    )
+    return max(rows, key=lambda name: rows[name]) if rows else None
