@@ -21,6 +21,7 @@ from analyzer.readers.stdout.general import entry_of, may_tell, phase_of_a_bar, 
 from analyzer.readers.stdout.passed import Clock
 from analyzer.readers.stdout.patterns import (
     ASSIGNED,
+    GENERIC,
     NUMBER,
     Entry,
     pairs_of,
@@ -169,7 +170,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             told = {**(told or {}), BAR: painted[0], BARS: painted[1]}
         if told is not None and _has_a_place(told):
             dictionary = ("", {})
-        else:
+        elif told is None or name in GENERIC:
             counters, rest = counters_of(without_logger(text))
             if told is None and not COUNTERS.isdisjoint(counters):
                 alone, alone_at = counters, index

@@ -19,6 +19,7 @@ from analyzer.readers.stdout.counting import (
     without_measures,
     without_places_of_evaluations,
 )
+from analyzer.readers.stdout.passed import OF_A_DAY, OF_A_LINE
 from analyzer.readers.stdout.places import BAR, BARS, HEADING, STEP, is_whole, of_the_epoch, with_steps
 from analyzer.roles import role_of_tag
 
@@ -44,7 +45,7 @@ def axis_of(found: list[Found]) -> tuple[list[Found], LapAxis]:
     bars = sum(BAR in entry for _, _, entry in found)
     under = under_bars(found) if bars else None
     if bars:
-        found = last_states(of_one_phase([one for one in found if set(one[2]) - {BAR, BARS}]))
+        found = last_states(of_one_phase([one for one in found if set(one[2]) - {BAR, BARS, OF_A_LINE, OF_A_DAY}]))
         if not found:
             return found, LapAxis()
     entries = [entry for _, _, entry in found]

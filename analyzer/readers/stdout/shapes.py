@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from analyzer.model import Floats
 from analyzer.readers.stdout.behaviour import UNNAMED as UNNAMED_FIGURE
+from analyzer.readers.stdout.behaviour import called_losses
 from analyzer.readers.stdout.counters import UNNAMED, Entry
 from analyzer.readers.stdout.general import OF_TRAINING, PHASE, phase_of_a_line, prefixed
 from analyzer.readers.stdout.places import HEADING
@@ -33,7 +34,7 @@ _BLANKS = re.compile(r"[ \t]++")
 _WHOLE = re.compile(r"\d{1,15}")
 _SLASH = re.compile(r"\s?/\s?")
 _OPENED = re.compile(r"[\s\[(#|>*-]*+")
-_A_PHASE = re.compile(r"\W*(train(?:ing)?|val(?:id(?:ation)?)?|test|eval|dev)\W*", re.I)
+_A_PHASE = re.compile(r"\W*(?:train(?:ing)?|val(?:id(?:ation)?)?|test|eval|dev)\W*", re.I)
 _A_VALUE_NEXT = re.compile(r"[\s:=]{1,8}")
 # n=4 train.loss=0.5; t:10;L:2.4; @500: loss; (total 200), the loss
 _BEHIND_A_WORD = re.compile(r"(?:^|[^\w.])([A-Za-z][\w.]{0,20})(?:\s?[=:]\s?| )$|(?<=@)$")
@@ -62,7 +63,8 @@ def rows_of_shapes(lines: Sequence[Uncounted]) -> Iterator[tuple[int, str, Entry
         if not 2 <= shape.count("\0") <= MOST_NUMBERS or (len(told) < FEWEST_ROWS and not counts):
             continue
         cells = [_NUMBER.findall(line.text) for line in told]
-        place = _counting_place(shape, cells, counts)
+        labels = {line.above.get("epoch") for line in told}
+        place = _counting_place(shape, cells, counts, labelled=len(labels) == len(told))
         if place is not None:
             rows = list(_entries(told, place, total=_has_a_total(shape, place)))
             if len(told) >= FEWEST_ROWS and rows:
@@ -70,13 +72,18 @@ def rows_of_shapes(lines: Sequence[Uncounted]) -> Iterator[tuple[int, str, Entry
             yield from rows
 
 
-def _counting_place(shape: str, cells: Sequence[Sequence[str]], counts: set[str]) -> int | None:
-    """Which number of a shape counts; None where none does. Where rows are few, all must be counts of other shapes."""
+def _counting_place(
+    shape: str, cells: Sequence[Sequence[str]], counts: set[str], *, labelled: bool
+) -> int | None:
+    """Which number of a shape counts; None where none does. Where rows are few, all must be counts of other shapes.
+
+    Beside an epoch of its own in every row (``labelled``) nothing counts that has another name.
+    """
     between = shape.split("\0")
     without_words = _NO_WORDS.fullmatch("".join(between)) is not None
     for place in range(len(between) - (1 if without_words else 2)):
         sure = _may_count(between, place)
-        if not (sure or without_words or _stands_behind_a_word(between, place)):
+        if not (sure or without_words or (not labelled and _stands_behind_a_word(between, place))):
             continue
         written = [cell[place] for cell in cells]
         if not all(map(_WHOLE.fullmatch, written)):
@@ -133,25 +140,22 @@ def _goes_up(count: Floats) -> bool:
 
 def _entries(told: Sequence[Uncounted], place: int, *, total: bool) -> Iterator[tuple[int, str, Entry]]:
     """What lines say beside the count at a place. Where each has a figure of validation, it counts epochs."""
-    from_its_beginning = _from_its_beginning(np.array([float(_NUMBER.findall(one.text)[place]) for one in told]))
     unnamed = all(_NO_WORDS.fullmatch(line.text) or _A_PHASE.fullmatch(_NUMBER.sub("", line.text)) for line in told)
     rows: list[tuple[Uncounted, Entry, Entry]] = []
     for line in told:
         numbers = list(_NUMBER.finditer(line.text))
-        found = numbers[place]
-        of = numbers[place + 1] if total else found
-        values = values_of(f"{line.text[: found.start()]} {line.text[of.end() :]}")
+        count, figures = numbers[place], numbers[:place] + numbers[place + 1 + total :]
+        behind = numbers[place + 1] if total else count
+        values = values_of(f"{line.text[: count.start()]} {line.text[behind.end() :]}")
         if unnamed:
-            others = numbers[:place] + numbers[place + 1 + total :]
-            values = {f"{UNNAMED_FIGURE}{at}": float(one[0]) for at, one in enumerate(others, start=1)}
-            head = _A_PHASE.match(line.text)
-            values = prefixed(values, head[1]) if head and head[1][:2].lower() != "tr" else values
-        phase = phase_of_a_line(line.text) or _phase_before(line.text, found.start())
-        values = values if phase is None else prefixed(values, phase)
-        told_of = any(tells(name) and role_of_tag(name) not in MEASURED for name in values)
-        if unnamed or told_of or (values and from_its_beginning):
-            count = {"step": int(found[0]), **({"total": int(of[0]), UNNAMED: 1} if total else {})}
-            rows.append((line, {**line.above, **count}, values))
+            values = {f"{UNNAMED_FIGURE}{at}": float(one[0]) for at, one in enumerate(figures, start=1)}
+        counters = {"step": int(count[0]), **({"total": int(behind[0]), UNNAMED: 1} if total else {})}
+        if values:
+            rows.append((line, {**line.above, **counters}, values))
+    telling = [row for row in rows if any(tells(name) and role_of_tag(name) not in MEASURED for name in row[2])]
+    if not telling and called_losses([{**counters, **values} for _, counters, values in rows]):
+        telling = rows
+    rows = [(line, counters, _of_its_phase(line.text, place, values)) for line, counters, values in telling]
     labelled = any("epoch" in counters or HEADING in counters for _, counters, _ in rows)
     if not labelled and all(len(set(map(of_validation, values))) == 2 for _, _, values in rows):
         rows = [(line, _in_epochs(counters), values) for line, counters, values in rows]
@@ -160,10 +164,14 @@ def _entries(told: Sequence[Uncounted], place: int, *, total: bool) -> Iterator[
         yield line.row, "shape", {**counters, **{f"{prefix}{name}": value for name, value in values.items()}}
 
 
-def _phase_before(text: str, end: int) -> str | None:
-    """The phase other than training that is named in front of a count."""
-    found = PHASE.search(text, 0, end)
-    return found[1] if found and not OF_TRAINING.search(text, 0, end) else None
+def _of_its_phase(text: str, place: int, values: dict[str, float]) -> dict[str, float]:
+    """The values of a line with the phase other than training that it names, or that stands in front of its count."""
+    phase = phase_of_a_line(text)
+    if phase is None:
+        head = text[: list(_NUMBER.finditer(text))[place].start()]
+        found = PHASE.search(head)
+        phase = found[1] if found and not OF_TRAINING.search(head) else None
+    return values if phase is None else prefixed(values, phase)
 
 
 def _in_epochs(counters: Entry) -> Entry:
