@@ -104,7 +104,7 @@ def _behaves_as_one(entries: Sequence[Entry], name: str) -> bool:
     first, last = value[:quarter], value[-quarter:]
     apart = np.searchsorted(np.sort(last), first).mean() / quarter
     rough = name[: len(UNNAMED)] == UNNAMED or np.count_nonzero(np.diff(value) > 0) >= RISES
-    return _falls(value) and rough and bool(apart >= APART)
+    return _falls(value) and bool(rough and apart >= APART)
 
 
 def _is_a_rate(entries: Sequence[Entry], name: str) -> bool:
