@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import threading
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from analyzer.cli import main
+from analyzer.cli import _terminated_as_interrupted, main
 from analyzer.whole_files import whole_file
 from tests.cli.fake_rules import install, log_text
 
@@ -102,12 +103,21 @@ def test_what_is_spared_is_not_written_to(named: Callable[[], str]) -> None:
     assert Path("log.csv").read_bytes() == b"old"
 
 
-def test_a_full_disk_leaves_the_old_file_and_nothing_else() -> None:
+@pytest.mark.parametrize("ended_by", [OSError(28, "No space left on device"), KeyboardInterrupt(), SystemExit(143)])
+def test_a_full_disk_or_a_signal_leaves_the_old_file_and_nothing_else(ended_by: BaseException) -> None:
     Path("old.txt").write_bytes(b"old")
-    with pytest.raises(OSError, match="space"), whole_file(Path("old.txt")) as stream:
+    with pytest.raises(type(ended_by)), whole_file(Path("old.txt")) as stream:
         stream.write(b"half")
-        raise OSError(28, "No space left on device")
+        raise ended_by
     assert sorted(os.listdir()) == [".git", "old.txt"] and Path("old.txt").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_that_is_ended_takes_the_way_of_an_interrupted_one(number: signal.Signals) -> None:
+    with pytest.raises((KeyboardInterrupt, SystemExit)), _terminated_as_interrupted(), whole_file(Path("new")) as stream:
+        stream.write(b"half")
+        signal.raise_signal(number)
+    assert os.listdir() == [".git"]
 
 
 def test_the_temporary_file_is_no_planted_one(monkeypatch: pytest.MonkeyPatch) -> None:
