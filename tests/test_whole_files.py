@@ -114,7 +114,8 @@ def test_a_full_disk_or_a_signal_leaves_the_old_file_and_nothing_else(ended_by: 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_command_that_is_ended_takes_the_way_of_an_interrupted_one(number: signal.Signals) -> None:
-    with pytest.raises((KeyboardInterrupt, SystemExit)), _terminated_as_interrupted(), whole_file(Path("new")) as stream:
+    ended = pytest.raises((KeyboardInterrupt, SystemExit))
+    with ended, _terminated_as_interrupted(), whole_file(Path("new")) as stream:
         stream.write(b"half")
         signal.raise_signal(number)
     assert os.listdir() == [".git"]
