@@ -49,6 +49,7 @@ Unit = Literal[
     "token",
     "environment step",
     "epoch",
+    "episode",  # of an environment
     "evaluation",
     "call",  # of the logger
     "row",  # of the file
@@ -85,10 +86,13 @@ class Source(Struct, frozen=True, kw_only=True):
     step_column: str | None = None  # which column became `Series.step` (None: the format has a step of its own)
     # what `Series.step` counts: "step" updates, "batch" those of the loader, "place" those in epochs whose length no
     # line tells, "redraw" the states of a progress bar
-    step_axis: Literal["step", "batch", "place", "samples", "tokens", "epoch", "row", "call", "redraw"] = "step"
+    step_axis: Literal[
+        "step", "batch", "place", "samples", "tokens", "environment", "epoch", "episode", "row", "call", "redraw"
+    ] = "step"
     places: int | None = None  # of one epoch, by which steps were made of labels and places
     sampled: bool = False  # a down-sampled export
     unfinished: bool = False  # a state saved on the way: the run may have gone on behind it
+    alone: bool = False  # a run of its own wherever it lies, unless its numbers say otherwise
     line_numbers: bool = False  # `Series.row` is a line number of a text file that an editor can open
     why: str = ""  # why discovery gave it to its run, in words for people
 

@@ -101,7 +101,7 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (
 _SHARE_OF_A_RATE = re.compile(r"^(?:.*/)?(?:lrm|sched|lr_(?:multiplier|factor)|global_schedule)$", re.I)
 _NOT_LEARNING_RATE = re.compile(
     r"lr_?(?:scale|decay|mult|warmup|step|scheduler|ratio)|(?:^|[/_ -])(?:min|max|base|initial|init|target)_?lr"
-    r"|lr_(?:min|max)|weight|momentum|betas?",
+    r"|lr_(?:min|max)|weight|momentum|betas?|[_ =-](?:\d*\.\d+|\d+(?:\.\d+)?e-\d+)$",  # a rate in a run's name
     re.I,
 )
 _LOSS = re.compile(

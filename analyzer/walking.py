@@ -16,7 +16,7 @@ from analyzer.accidents import told
 from analyzer.config.own_lines import OwnLine, lines_for, unmatched
 from analyzer.config.sidecars import is_sidecar
 from analyzer.model import Problem
-from analyzer.readers import Peek, Reader, all_readers, markdown_table, reader_for, suffixes
+from analyzer.readers import Peek, Reader, all_readers, reader_for, seldom_logs, suffixes
 from analyzer.readers.text_file import COMPRESSED_SUFFIXES, plain_head, plain_suffix, why_not_text
 from analyzer.regular_files import opened
 from analyzer.remote import NotReachable
@@ -29,7 +29,7 @@ NEVER_LOGS = re.compile(
     r"(?i)^(readme(?!\.m)|license|licence|copying|notice|authors|makefile|dockerfile|requirements.*\.txt|merges\.txt"
     r"|(vocab|tokenizer|tokenizer_config|special_tokens_map|added_tokens|generation_config|preprocessor_config"
     r"|processor_config|adapter_config|model_index|chat_template|package|package-lock)\.json|.*\.index\.json"
-    r"|.*\.ipynb|\..*|(wandb-metadata|wandb-summary)\.json|conda-environment\.yaml)(\..*)?$"
+    r"|\..*|(wandb-metadata|wandb-summary)\.json|conda-environment\.yaml)(\..*)?$"
 )
 DIGITS = "0123456789"  # those that ``int`` reads, and no circled ones
 LONGEST_REASON = 300  # characters of another program's words that a report repeats
@@ -207,7 +207,7 @@ def _look(path: Path, problems: list[Problem], left: list[Problem], own: tuple[O
         reader: Reader | None = reader_for(path, head)
         seen = Peek() if reader is None else _peek(reader, head)
         if reader is None:
-            if plain_suffix(path) not in markdown_table.SUFFIXES:  # most are prose, and not worth a word
+            if plain_suffix(path) not in seldom_logs():
                 reasons = filter(None, (_why_no_log(path, head), unmatched(own, path.name)))
                 left.append(Problem(source=str(path), kind="left-alone", message="; ".join(reasons)))
             return None

@@ -21,7 +21,8 @@ MOST_BYTES_WITHOUT_LIBYAML = 100_000  # PyYAML's own parser takes ten seconds fo
 MOST_VALUES = 200_000  # with what aliases and merge keys stand for
 DEEPEST = 200  # levels
 
-_EXPONENT = re.compile(r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)[eE][-+]?[0-9]++")
+# decimals, and the exponents that YAML 1.1 takes for text
+_FRACTION = re.compile(r"[-+]?(?:(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)[eE][-+]?[0-9]++|[0-9]++\.[0-9]++)")
 
 
 class TooMuch(ValueError):
@@ -39,8 +40,11 @@ class _Open(Struct):
     merged: list[Mapping[Any, Any]] = field(default_factory=list)
 
 
-def load_yaml(text: str) -> Any:
+def load_yaml(text: str, *, most_bytes: int = MOST_BYTES, most_values: int = MOST_VALUES) -> Any:
     """The first document of a YAML text; None where there is none.
+
+    Args:
+        most_bytes, most_values: that the text may have, and that its aliases may make of it.
 
     Raises:
         TooMuch: it is longer, nested deeper or unfolds to more values than a configuration is.
@@ -49,7 +53,7 @@ def load_yaml(text: str) -> Any:
     import yaml
 
     with_libyaml = yaml.__with_libyaml__
-    most = MOST_BYTES if with_libyaml else MOST_BYTES_WITHOUT_LIBYAML
+    most = most_bytes if with_libyaml else MOST_BYTES_WITHOUT_LIBYAML
     if len(text) > most:
         raise TooMuch(f"more than {most:,} bytes")
     anchors: dict[str, tuple[Any, int]] = {}
@@ -80,11 +84,11 @@ def load_yaml(text: str) -> Any:
             continue
         if not open_ones:
             return value
-        unfolded = _put(open_ones[-1], value, values, unfolded)
+        unfolded = _put(open_ones[-1], value, values, unfolded, most_values)
     return None
 
 
-def _put(holder: _Open, value: Any, values: int, unfolded: int) -> int:
+def _put(holder: _Open, value: Any, values: int, unfolded: int, most: int) -> int:
     """Put a value into what holds it; how many values the text stands for so far."""
     if isinstance(holder.value, list):
         holder.value.append(value)
@@ -98,8 +102,8 @@ def _put(holder: _Open, value: Any, values: int, unfolded: int) -> int:
             holder.value[holder.key] = value
         holder.has_key = False
     holder.values += values
-    if max(holder.values, unfolded + 1) > MOST_VALUES:
-        raise TooMuch(f"more than {MOST_VALUES:,} values, with those that its aliases stand for")
+    if max(holder.values, unfolded + 1) > most:
+        raise TooMuch(f"more than {most:,} values, with those that its aliases stand for")
     return unfolded + 1
 
 
@@ -124,7 +128,7 @@ def _scalar(text: str, *, plain: bool, tag: str | None) -> Any:
     """What a scalar spells. YAML 1.1 takes 1e-4 for text; frameworks write it and mean a number."""
     if (not plain and tag in (None, "!", "tag:yaml.org,2002:str")) or len(text) > MOST_DIGITS:
         return text
-    if _EXPONENT.fullmatch(text):
+    if _FRACTION.fullmatch(text):
         return float(text)
     loader = _scalars()
     found = loader.spells(text)

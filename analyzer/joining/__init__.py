@@ -67,14 +67,14 @@ def _bind(kinds: list[list[Account]], names: Mapping[str, str]) -> list[list[Acc
             account.say(account.pieces[0], told((account.view, twin.view), found))
             run.append(account)
             continue
-        open_ = [run for run, of_run in by_run if all(found.verdict == "unknown" for found, _ in of_run)]
         place = names.get(str(_folder(account)), "")
-        beside = [run for run in open_ if names.get(str(_folder(run[0])), "") == place]
+        beside = [of_run for of_run in by_run if names.get(str(_folder(of_run[0][0])), "") == place]
         if len(seen.runs) > 1:
-            beside = [run for run in beside if _folder(run[0]) == _folder(account)]
-        if len(beside) == 1:
-            account.say(account.pieces[0], told((account.view, beside[0][0].view), Compared(verdict="unknown")))
-            beside[0].append(account)
+            beside = [of_run for of_run in beside if _folder(of_run[0][0]) == _folder(account)]
+        open_ = [run for run, of_run in beside if all(found.verdict == "unknown" for found, _ in of_run)]
+        if len(open_) == len(beside) == 1 and not account.alone:
+            account.say(account.pieces[0], told((account.view, open_[0][0].view), Compared(verdict="unknown")))
+            open_[0].append(account)
             continue
         for found, twin in by_run[0][1] if by_run else ():
             if found.verdict == "differ":

@@ -53,6 +53,11 @@ class Account(Struct, kw_only=True, eq=False):
     notes: list[str] = field(default_factory=list)
     why: dict[Path, str] = field(default_factory=dict)  # piece -> why it was put to this account
 
+    @property
+    def alone(self) -> bool:
+        """Whether it tells of a run of its own, wherever it lies, unless its numbers say otherwise: a notebook."""
+        return self.pieces[0].reading.source.alone
+
     def say(self, piece: Piece, why: str) -> None:
         """Note why a piece belongs here."""
         self.notes.append(why)

@@ -32,7 +32,35 @@ def goes_on_from(before: Sequence[Piece], after: Piece) -> bool:
         return False
     behind = end < begins <= end + max(10 * cadence, (end - begin) // 2)
     within = begin + 2 * cadence <= begins <= end
-    return (behind or within) and int(later.max()) > end and not _all_start_over(before, after, begins)
+    if not (behind or within) or int(later.max()) <= end or _begins_earlier(before, after):
+        return False
+    return not _all_start_over(before, after, begins) and not _parts_at_once(before, after)
+
+
+def _begins_earlier(before: Sequence[Piece], after: Piece) -> bool:
+    """Whether a log was begun before those that it should go on from."""
+    began = min((piece.wall_span[0] for piece in before if piece.wall_span), default=None)
+    return began is not None and after.wall_span is not None and after.wall_span[0] < began
+
+
+def _parts_at_once(before: Sequence[Piece], after: Piece) -> bool:
+    """Whether the losses of two logs lie far apart at the steps that both have: a replay is near what it replays."""
+    mine, theirs = _losses([series for piece in before for series in piece.series]), _losses(after.series)
+    if mine is None or theirs is None:
+        return False
+    _, at, there = np.intersect1d(mine.step, theirs.step, return_indices=True)
+    apart = np.abs(mine.value[at] - theirs.value[there])
+    apart = apart[np.isfinite(apart)]
+    finite = mine.value[np.isfinite(mine.value)]
+    if len(apart) < ROWS_TO_JUDGE or len(finite) < ROWS_TO_JUDGE:
+        return False
+    return bool(np.median(apart) > FRESH_POSITION * abs(np.median(finite[:3]) - np.median(finite[-3:])))
+
+
+def _losses(series: Iterable[Series]) -> Series | None:
+    """The longest series of a training loss."""
+    told = [one for one in series if role_of_tag(one.tag) in ("loss", "epoch_loss")]
+    return max(told, key=len, default=None)
 
 
 def _cadence(steps: np.ndarray) -> int:

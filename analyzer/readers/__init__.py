@@ -59,6 +59,7 @@ class Reader(Struct, frozen=True, kw_only=True):
     also_reads: Callable[[Path], Iterable[Path]] = lambda path: ()  # files beside the log that it opens or looks for
     parse: Callable[[bytes, str], Reading] | None = None  # text formats: bytes and the name that messages show
     suffixes: tuple[str, ...] = ()  # that names of its logs may have beside those that any text may have
+    seldom: bool = False  # most files of these suffixes are no logs: one that is none is not worth a word
     peek: Callable[[bytes], Peek] = lambda head: Peek()  # into the first bytes; ValueError where they are damaged
     priority: int = 0  # the highest priority that recognises a file reads it; generic readers are below 0
 
@@ -86,6 +87,12 @@ def own_readers() -> tuple[Reader, ...]:
 def suffixes() -> frozenset[str]:
     """What the names of logs end in, as the readers say: ``.csv``; compressed files have another behind it."""
     return frozenset(suffix for reader in all_readers() for suffix in reader.suffixes)
+
+
+@cache
+def seldom_logs() -> frozenset[str]:
+    """Suffixes of which most files are no logs, as their readers say: prose, configurations."""
+    return frozenset(suffix for reader in all_readers() if reader.seldom for suffix in reader.suffixes)
 
 
 def extension_problems() -> list[str]:

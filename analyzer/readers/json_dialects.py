@@ -8,6 +8,7 @@ from analyzer.readers.columns import Column, Dialect
 from analyzer.readers.csv_table.dialects import ray
 
 ENTRIES_SEEN = 200  # whose keys tell the writer
+_KEYS_OF_TRANSFORMERS = frozenset({"epoch", "step", "learning_rate", "loss"})
 _STEPS_OF_FAIRSEQ = ("num_updates", "train_num_updates")
 # torch_utils/training_stats.py of StyleGAN2-ADA and 3: {"num", "mean", "std"} of each figure since the last tick
 _STYLEGAN = frozenset({"Progress/tick/mean", "Progress/kimg/mean"})
@@ -72,3 +73,12 @@ def first_keys(columns: Sequence[Column]) -> frozenset[str]:
         return int(min([*numbers, *column.text_at[:1]], default=0))
 
     return frozenset(column.name for column in columns if begins(column) < ENTRIES_SEEN)
+
+
+def dialect_of_entries(keys: frozenset[str]) -> Dialect:
+    """What is known of the writer of the entries of a whole document."""
+    if "main/loss" in keys:
+        return Dialect(framework="chainer", step_columns=("iteration",), elapsed_columns=("elapsed_time",))
+    if keys >= _KEYS_OF_TRANSFORMERS:
+        return Dialect(framework="transformers", step_columns=("step",))
+    return dialect_of(keys)

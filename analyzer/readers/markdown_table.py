@@ -181,6 +181,7 @@ READER = Reader(
     name="markdown-table",
     title="Tables in text",
     suffixes=SUFFIXES,
+    seldom=True,
     recognises=recognises,
     read=read,
     parse=parse,

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from analyzer.model import Floats, Ints
 
-Counts = Literal["step", "batch", "place", "samples", "tokens", "epoch", "row", "call"]
+Counts = Literal["step", "batch", "place", "samples", "tokens", "environment", "epoch", "episode", "row", "call"]
 
 
 class Column(Struct, frozen=True, kw_only=True, eq=False):
@@ -37,6 +37,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     framework: str | None = None
     step_columns: tuple[str, ...] = ()  # names to prefer as the axis, over the general order
     counts: Counts | None = None  # what the axis counts, where that is not what its name says
+    a_row: Counts = "row"  # what a row is, where no column counts
     wall_column: str | None = None
     elapsed_columns: tuple[str, ...] = ()  # times that are never absolute
     exported: bool = False  # an export that a viewer samples: told by the gaps between its steps

@@ -18,6 +18,7 @@ from analyzer.readers.columns.order import is_newest_first, reversed_rows
 from analyzer.readers.columns.places import PLACE, may_be_a_place, places_of
 from analyzer.readers.columns.places_of_totals import with_totals_apart
 from analyzer.readers.columns.step_axis import choose_axis, gaps_look_random, names_an_axis, whole_steps
+from analyzer.readers.columns.units import in_plain_units
 from analyzer.readers.columns.wall_time import wall_times
 from analyzer.roles import role_of_tag
 
@@ -55,7 +56,7 @@ def interpret(
         judge: refuse tables that are no training log.
     """
     rows = len(row_numbers)
-    columns, of_totals = with_totals_apart(columns, source.path)
+    columns, of_totals = with_totals_apart(in_plain_units(columns), source.path)
     facts = (*facts, *of_totals)
     if is_newest_first(columns, rows):
         columns, row_numbers = [reversed_rows(one, rows) for one in columns], row_numbers[::-1]
@@ -284,10 +285,16 @@ def why_not_a_log(columns: Sequence[Column], rows: int, axis: ColumnAxis) -> str
         )
     if distinct and axis.counts == "epoch" and rows > 1:
         return f"not a training log: a table of results, one row for each {naming.name!r}"  # type: ignore[union-attr]
-    if axis.column is None and not any(
-        role_of_tag(one.name) in ("loss", "validation_loss", "epoch_loss", "learning_rate", "epoch") for one in numeric
-    ):
+    if axis.column is None and axis.counts == "row" and not _tells_without_a_counter(numeric):
         return NO_LOG
     if all(one.name == axis.column for one in numeric):
         return f"not a training log: no column of numbers beside {axis.column!r}"
     return None
+
+
+def _tells_without_a_counter(columns: Sequence[Column]) -> bool:
+    """Whether columns tell of training by themselves: rates beside other settings are those that somebody tried."""
+    roles = [role_of_tag(one.name) for one in columns]
+    if not {"loss", "validation_loss", "epoch_loss", "epoch"}.isdisjoint(roles):
+        return True
+    return "learning_rate" in roles and None not in roles

@@ -15,6 +15,8 @@ from analyzer.roles import role_of_tag
 
 LARGEST_STEP = 2**53  # beyond it a float no longer tells neighbouring integers apart
 ROWS_FOR_A_RHYTHM = 20  # rows below which irregular gaps prove nothing
+FALLING = 0.25  # of the changes of a measured number at least: of noise a half are falls, of a counter with laps few
+FALLS_OF_A_MEASURE = 4  # that show where they land
 _IN_CACHE = 1 << 14  # values looked at together: what is made of them on the way never leaves the cache
 
 # The order in which names are tried as the axis; within one line the first column of the table wins.
@@ -64,7 +66,9 @@ _AXES: tuple[tuple[Counts, str, bool], ...] = (
     ),
     ("call", r"^_step$", False),
     ("epoch", _PREFIX + r"(?:(?:current|curr|cur)_?)?epochs?(?:_?(?:num|idx|index|no|number|id))?$", False),
-    ("epoch", r"^(?:round|cycle|generation|pass|episodes?|epoch_id)$", True),
+    ("epoch", r"^(?:round|cycle|generation|pass|epoch_id)$", True),
+    ("episode", _PREFIX + r"(?:(?:n|num|total)_)?episodes?(?:_?(?:num|idx|index|no|number|id))?$", True),
+    ("episode", r"^ep$", True),
 )
 _COMPILED_AXES = tuple((counts, re.compile(pattern, re.I), strict) for counts, pattern, strict in _AXES)
 
@@ -72,6 +76,8 @@ _COMPILED_AXES = tuple((counts, re.compile(pattern, re.I), strict) for counts, p
 _PLACES = re.compile(
     r"^(?:(?:mini_?)?batch(?:es|_idx|_index|_num|_in_epoch|_id)?|i|(?:inner_)?(?:step|iter|iteration|it|itr)s?(?:_in_epoch)?)$"
 )
+_OF_PLAY = re.compile(r"^(?:.*[/_])?(?:global_|total_|num_|env_)?(?:step|steps|timesteps?)$")
+_EPISODES = re.compile(r"(?:^|[/_])(?:episodes?|ep|epsilon|ep_?(?:rew|len|ret)\w*)(?:[/_]|$)")
 _PLACES_BY_NAME = re.compile(r"batch|inner|_in_epoch")
 
 
@@ -104,8 +110,14 @@ def choose_axis(columns: Sequence[Column], rows: int, dialect: Dialect) -> Colum
             if counts != "epoch" and _laps_with_epoch(column, epochs, columns, rows):
                 continue
             if covers_training(columns, column.name, rows):
-                return ColumnAxis(column=column.name, counts=dialect.counts or counts)
-    return ColumnAxis(column=None, counts="row")
+                played = counts == "step" and _OF_PLAY.search(spelled) is not None and _tells_of_episodes(columns)
+                return ColumnAxis(column=column.name, counts=dialect.counts or ("environment" if played else counts))
+    return ColumnAxis(column=None, counts=dialect.a_row)
+
+
+def _tells_of_episodes(columns: Sequence[Column]) -> bool:
+    """Whether a table has figures of episodes beside its steps: those are steps of an environment then."""
+    return any(len(one.value) and _EPISODES.search(normal(one.name)) for one in columns)
 
 
 def covers_training(columns: Sequence[Column], name: str, rows: int) -> bool:
@@ -146,7 +158,21 @@ def _counts_up(column: Column, rows: int, *, strict: bool) -> bool:
     if len(value) > 2 and value.min() == value.max():
         return False
     falls, rises = (int(np.count_nonzero(found)) for found in (value[1:] < value[:-1], value[1:] > value[:-1]))
-    return not strict or (falls <= len(value) // 10 and 2 * rises >= len(value) - 1)
+    if strict:
+        return falls <= len(value) // 10 and 2 * rises >= len(value) - 1
+    return not _wanders(value)
+
+
+def _wanders(value: Floats) -> bool:
+    """Whether a column falls and rises from row to row, as a length or a count of each row does and no counter.
+
+    A place in the epoch falls to where it fell before, and of two counters in turn the lower one rises.
+    """
+    falls = np.flatnonzero(value[1:] < value[:-1])
+    if len(falls) < FALLS_OF_A_MEASURE or len(falls) < FALLING * np.count_nonzero(np.diff(value)):
+        return False
+    landed = np.diff(value[falls + 1])
+    return bool(min(np.count_nonzero(landed < 0), np.count_nonzero(landed > 0)) >= FALLING * len(landed))
 
 
 def whole_steps(value: Floats) -> NDArray[np.bool_]:

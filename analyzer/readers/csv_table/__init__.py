@@ -23,8 +23,9 @@ from analyzer.readers.csv_table.cells import (
     split_row,
     unique_names,
 )
+from analyzer.readers.csv_table.dialects import dialect_of
 from analyzer.readers.csv_table.peeking import peek
-from analyzer.readers.csv_table.rows import parse_text
+from analyzer.readers.csv_table.rows import NO_HEADER, holds_numbers, parse_text
 from analyzer.readers.csv_table.shape import HEAD
 from analyzer.readers.text_file import (
     compressed,
@@ -57,8 +58,8 @@ def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
     if reason:
         return unreadable(name, "csv", reason, unpacked.problems)
     text = with_a_whole_end(unpacked.data)
-    if len(text) >= FAST_FROM and no_log_by_its_header(text):
-        return unreadable(name, "csv", NO_LOG, unpacked.problems)
+    if len(text) >= FAST_FROM and (reason := why_no_log_by_its_header(text)):
+        return unreadable(name, "csv", reason, unpacked.problems)
     if len(text) >= fast_from:
         from analyzer.readers.csv_table.large import parse_large
 
@@ -68,18 +69,21 @@ def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
     return parse_text(decode(text), name, unpacked.problems)
 
 
-def no_log_by_its_header(text: bytes) -> bool:
-    """Whether a large table names nothing that a log has: data sets are told by their first line, not read whole."""
+def why_no_log_by_its_header(text: bytes) -> str | None:
+    """Why a large table is no log: data sets are told by their first line, not read whole. None where it may be one."""
     lines = lines_of(decode(text[:HEAD])).lines[:LINES_SNIFFED]
     lines = [line for line in lines if line.strip() and not line.startswith("#")]
     header = unique_names(split_row(lines[0], sniff_delimiter(lines))) if lines else ()
-    return not any(names_an_axis(name) or role_of_tag(name) or is_long_form(name) for name in header)
+    if holds_numbers(header):
+        return NO_HEADER
+    telling = any(names_an_axis(name) or role_of_tag(name) or is_long_form(name) for name in header)
+    return None if telling or dialect_of(header, "").framework else NO_LOG
 
 
 def read(path: Path) -> Reading:
     """Read one table from disk."""
     head = _head_of(path) if path.stat().st_size >= FAST_FROM else b""
-    streamed = head and not compressed(head) and not why_not_text(head) and not no_log_by_its_header(head)
+    streamed = head and not compressed(head) and not why_not_text(head) and not why_no_log_by_its_header(head)
     if streamed:
         from analyzer.readers.csv_table.large import read_large
 

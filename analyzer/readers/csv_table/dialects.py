@@ -108,6 +108,14 @@ _DIALECTS: tuple[tuple[_Recognises, Callable[[Sequence[str], str], Dialect | Non
         lambda names, lower, file: "time/total_timesteps" in names,
         _of("stable-baselines3", step_columns=("time/total_timesteps",), counts="samples"),
     ),
+    (  # stable_baselines3/common/monitor.py: reward, length and seconds since the start of each episode
+        lambda names, lower, file: lower[:3] == ["r", "l", "t"],
+        _of(
+            "stable-baselines3",
+            a_row="episode",
+            tags={"r": "episode/reward", "l": "episode/length", "t": "time_elapsed"},
+        ),
+    ),
     (
         lambda names, lower, file: "_step" in names and bool(names & {"_timestamp", "_runtime"}),
         _of("wandb", wall_column="_timestamp", elapsed_columns=("_runtime",), exported=True),

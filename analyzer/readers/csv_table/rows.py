@@ -27,6 +27,7 @@ from analyzer.readers.csv_table.dialects import dialect_of
 from analyzer.readers.text_file import lines_of, plain_name, unreadable
 
 OF_EACH_ROW = 8  # headers, one for every other row or more, that belong to the rows (`to_csv(mode="a")`), not to lives
+NO_HEADER = "not a training log that can be read: its first line holds numbers, no header names the columns"
 HABIT = 3  # rows of one odd width that make it the writer's habit and no accident
 
 
@@ -231,12 +232,17 @@ def parse_text(text: str, name: str, problems: Sequence[Problem] = ()) -> Readin
     return read_columns(table, columns, np.array(table.rows, dtype=np.int64), name, problems)
 
 
+def holds_numbers(header: Sequence[str]) -> bool:
+    """Whether most cells of what should be a header are numbers."""
+    return sum(number_of(cell) is not None for cell in header) > 0.5 * len(header)
+
+
 def why_no_table(table: _Table) -> str | None:
     """Why the lines are no table with a header, or None."""
     if not table.main:
         return "empty file"
-    if sum(number_of(cell) is not None for cell in table.main) > 0.5 * len(table.main):
-        return "not a training log that can be read: its first line holds numbers, no header names the columns"
+    if holds_numbers(table.main):
+        return NO_HEADER
     if not table.rows:
         return (
             "a header without rows: nothing was logged"

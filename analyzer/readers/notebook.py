@@ -1,0 +1,276 @@
+"""Jupyter notebooks with saved outputs: what their cells printed, as printed output, and the tables that they show.
+
+Every cell whose output tells of training is a run of its own, and so is every training that a cell begins anew (its
+epochs start over). A cell that goes on where the one before ended is another life of the same run. Notebooks keep one
+line of output in one line of the file (nbformat, indent 1), so rows are its line numbers where they do.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+
+from analyzer.model import NO_STEP, Ints, Marker, Series, Source
+from analyzer.readers import Reader, Reading, markdown_table, stdout
+from analyzer.readers.text_file import Lines, decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
+from analyzer.regular_files import content_of
+from analyzer.roles import role_of_tag
+from analyzer.written_numbers import loads_json
+
+_OPENS = re.compile(r'\s*"(?:text|text/plain)": \[\s*')
+_CLOSES = re.compile(r"\s*\],?\s*")
+_TABLE = re.compile(r"(?is)<table\b.{0,200}?>(.*?)</table>")
+_ROW = re.compile(r"(?is)<tr\b[^>]{0,200}>(.*?)</tr>")
+_CELL = re.compile(r"(?is)<t[hd]\b[^>]{0,200}>(.*?)</t[hd]>")
+_TAG = re.compile(r"<[^>]{0,200}>")
+ARRAYS = ("step", "value", "wall_time", "source", "row")
+FEWEST_ROWS = 2  # of a training: one row is a result
+
+
+class _Cell(Struct, frozen=True, kw_only=True):
+    """What one cell left."""
+
+    number: int  # of the cell, from 1
+    lines: Sequence[str]  # that it printed
+    rows: Sequence[int]  # line of the file that each stands in, from 1
+    tables: Sequence[str]  # that it shows, with bars
+
+
+class _Told(Struct, frozen=True, kw_only=True, eq=False):
+    """Lines of a training and what was read in them."""
+
+    cell: int
+    lines: Sequence[str]
+    rows: Sequence[int]
+    reading: Reading
+    begins: tuple[int, ...] = ()  # rows at which later cells go on
+
+
+def parse(data: bytes, name: str) -> Reading:
+    """Every training that cells tell of as a run."""
+    unpacked = unpack(data, name)
+    if reason := why_not_text(unpacked.data):
+        return unreadable(name, "notebook", reason, unpacked.problems)
+    text = decode(unpacked.data)
+    try:
+        cells = list(_cells_of(loads_json(text), text))
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return unreadable(name, "notebook", "no complete notebook: its JSON cannot be read", unpacked.problems)
+    told: list[_Told] = []
+    for one in (one for cell in cells for one in _trainings(cell, name)):
+        if told and (joined := _gone_on(told[-1], one, name)) is not None:
+            told[-1] = joined
+        else:
+            told.append(one)
+    runs = [_as_run(one) for one in told]
+    if not runs:
+        return unreadable(name, "notebook", "no saved output of a cell tells of training", unpacked.problems)
+    if len(runs) == 1:
+        only = replace(runs[0].source, view="")
+        return replace(runs[0], source=only, problems=(*unpacked.problems, *runs[0].problems))
+    views: dict[str, int] = {}
+    for at, run in enumerate(runs):
+        view = run.source.view
+        views[view] = views.get(view, 0) + 1
+        if views[view] > 1:
+            runs[at] = replace(run, source=replace(run.source, view=f"{view} ({views[view]})"))
+    source = Source(path=name, format="notebook", records=sum(one.source.records for one in runs))
+    return Reading(source=source, problems=tuple(unpacked.problems), runs=tuple(runs))
+
+
+def _cells_of(document: Any, text: str) -> Iterator[_Cell]:
+    """The cells of a document that left something, with the lines of the file in which they did."""
+    found = [
+        (number, list(_printed(cell.get("outputs") or [])), list(_tables(cell.get("outputs") or [])))
+        for number, cell in enumerate(document["cells"], start=1)
+    ]
+    kept = [row for row, _ in _kept_lines(text)]
+    if len(kept) != sum(len(lines) for _, lines, _ in found):
+        kept = []  # several lines of output in one of the file
+    at = 0
+    for number, lines, tables in found:
+        rows = kept[at : at + len(lines)] if kept else range(at + 1, at + 1 + len(lines))
+        at += len(lines)
+        if lines or tables:
+            yield _Cell(number=number, lines=[line.rstrip("\n") for line in lines], rows=rows, tables=tables)
+
+
+def _kept_lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of a notebook's file that hold a line of printed output each, with their numbers."""
+    inside = False
+    for row, line in enumerate(text.split("\n"), start=1):
+        if inside:
+            inside = _CLOSES.fullmatch(line) is None
+            if inside:
+                yield row, line
+        else:
+            inside = _OPENS.fullmatch(line) is not None
+
+
+def _printed(outputs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The lines that outputs print."""
+    for one in outputs:
+        data = one.get("data")
+        said = data.get("text/plain") if isinstance(data, dict) else one.get("text")
+        yield from map(str, said) if isinstance(said, list) else str(said or "").splitlines(keepends=True)
+
+
+def _tables(outputs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The tables that outputs show, with bars; a frame of pandas, whose first name is empty, tells what was printed."""
+    for one in outputs:
+        data = one.get("data")
+        shown = data.get("text/html") if isinstance(data, dict) else None
+        for table in _TABLE.findall("".join(shown) if isinstance(shown, list) else str(shown or "")):
+            cells = [_CELL.findall(row) for row in _ROW.findall(table)]
+            rows = [[html.unescape(_TAG.sub("", cell)).strip() for cell in row] for row in cells]
+            if len(rows) > 1 and rows[0] and rows[0][0]:
+                bars = ["| " + " | ".join(cells) + " |" for cells in rows]
+                yield "\n".join([bars[0], "|---" * len(rows[0]) + "|", *bars[1:], ""])
+
+
+def _trainings(cell: _Cell, name: str) -> Iterator[_Told]:
+    """The trainings that one cell tells of: each begins where the epochs start over."""
+    for first, last in _parts(cell, name):
+        lines, rows = cell.lines[first:last], cell.rows[first:last]
+        reading = _read(lines, rows, name)
+        if _rows_told(reading) and (reading.runs or _counted(reading) or _loses(reading)):
+            yield _Told(cell=cell.number, lines=lines, rows=rows, reading=reading)
+    for table in cell.tables:
+        reading = markdown_table.parse(table.encode(), name)
+        if _rows_told(reading):
+            source = replace(reading.source, line_numbers=False)
+            yield _Told(cell=cell.number, lines=(), rows=(), reading=replace(reading, source=source))
+
+
+def _parts(cell: _Cell, name: str) -> Iterator[tuple[int, int]]:
+    """The first line of each training, and the one behind its last."""
+    from analyzer.readers.stdout.reading import tells_of_training
+
+    if not tells_of_training(Lines(lines=list(cell.lines), complete=True)):
+        return
+    counted = _counted(_read(cell.lines, range(1, len(cell.lines) + 1), name))
+    if counted is None:
+        yield 0, len(cell.lines)
+        return
+    label = counted.label
+    over = np.flatnonzero((label[1:] < label[:-1]) & (label[1:] <= label[0]))
+    behind = (int(counted.row[place]) for place in over)  # the row before a fall: a heading stands above what falls
+    yield from pairwise([0, *behind, len(cell.lines)])
+
+
+def _read(lines: Sequence[str], rows: Sequence[int], name: str) -> Reading:
+    """Lines as printed output, each at its place in the file."""
+    laid = [""] * rows[-1] if len(rows) else []
+    for row, line in zip(rows, lines, strict=True):
+        laid[row - 1] = line.replace("\n", " ")
+    return stdout.parse("\n".join((*laid, "")).encode(), name)
+
+
+class _Counted(Struct, frozen=True, kw_only=True, eq=False):
+    """How far a training says that it is, row by row."""
+
+    by: str  # "epoch", or what its steps count
+    label: Ints
+    row: Ints
+
+    @property
+    def next(self) -> int:
+        """What stands in the first row of a training that goes on."""
+        distinct = np.unique(self.label)
+        return int(self.label[-1]) + (int(np.median(np.diff(distinct))) if len(distinct) > 1 else 1)
+
+
+def _counted(reading: Reading) -> _Counted | None:
+    """The epochs of the longest series that has them, its steps where there are none; None where nothing counts."""
+    named = [one for one in reading.series if role_of_tag(one.tag) == "epoch" and len(one)]
+    if named:
+        longest = max(named, key=len)
+        return _Counted(by="epoch", label=np.floor(longest.value).astype(np.int64), row=longest.row)
+    steps = [one for one in reading.series if len(one) and not (one.step == NO_STEP).any()]
+    if not steps or reading.source.step_axis in ("row", "redraw"):
+        return None
+    longest = max(steps, key=len)
+    return _Counted(by=reading.source.step_axis, label=longest.step, row=longest.row)
+
+
+def _rows_told(reading: Reading) -> bool:
+    readings = reading.runs or (reading,)
+    return any(len(series) >= FEWEST_ROWS for one in readings for series in one.series)
+
+
+def _loses(reading: Reading) -> bool:
+    """Whether a loss of training is told, which needs no counter beside it."""
+    told = [series for series in reading.series if len(series) >= FEWEST_ROWS]
+    return any(role_of_tag(series.tag) in ("loss", "epoch_loss") for series in told)
+
+
+def _gone_on(before: _Told, after: _Told, name: str) -> _Told | None:
+    """Two trainings as one where the second counts on from the first; else None."""
+    if before.reading.runs or after.reading.runs or not before.lines or not after.lines:
+        return None
+    ended, begins = _counted(before.reading), _counted(after.reading)
+    if ended is None or begins is None or ended.by != begins.by or begins.label[0] != ended.next:
+        return None
+    first = min(int(one.row[0]) for one in after.reading.series if len(one))
+    lines, rows = [*before.lines, *after.lines], [*before.rows, *after.rows]
+    reading = _end_to_end(before.reading, after.reading) or _read(lines, rows, name)
+    return _Told(cell=before.cell, lines=lines, rows=rows, reading=reading, begins=(*before.begins, first))
+
+
+def _end_to_end(before: Reading, after: Reading) -> Reading | None:
+    """Two readings as one where the steps of the second lie behind those of the first; else None."""
+    of_tag: dict[str, list[Series]] = {}
+    for one in (*before.series, *after.series):
+        of_tag.setdefault(one.tag, []).append(one)
+    if max(int(one.step.max()) for one in before.series) >= min(int(one.step.min()) for one in after.series):
+        return None
+    series = tuple(
+        replace(parts[0], **{name: np.concatenate([getattr(one, name) for one in parts]) for name in ARRAYS})
+        for parts in of_tag.values()
+    )
+    source = replace(after.source, records=before.source.records + after.source.records)
+    facts = tuple(fact for fact in before.facts if fact in after.facts)  # a length that changed was that of a part
+    problems = (*before.problems, *after.problems)
+    markers = (*before.markers, *after.markers)
+    return Reading(source=source, series=series, markers=markers, problems=problems, facts=facts)
+
+
+def _as_run(told: _Told) -> Reading:
+    """A training as the reading of a run."""
+    reading = told.reading
+    markers = (*reading.markers, *(Marker(source=0, row=row, kind="header-repeated") for row in told.begins))
+    source = replace(reading.source, format="notebook", view=f"cell {told.cell}", alone=True)
+    return replace(reading, source=source, markers=markers)
+
+
+def read(path: Path) -> Reading:
+    """Read the saved outputs of one notebook."""
+    return parse(content_of(path), str(path))
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """A file that is called a notebook and begins as its JSON does."""
+    return plain_suffix(path) == ".ipynb" and plain_head(head).lstrip()[:1] == b"{"
+
+
+READER = Reader(
+    name="notebook",
+    title="Jupyter notebooks",
+    suffixes=(".ipynb",),
+    recognises=recognises,
+    read=read,
+    parse=parse,
+    recognised_by="`.ipynb` with saved outputs: what cells printed, and the tables of the Trainer and of fastai; a "
+    "cell that trained is a run, one that goes on where the last ended is its next life",
+    step="as printed output",
+    epoch="as printed output",
+    learning_rate="as printed output",
+)
