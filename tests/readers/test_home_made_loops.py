@@ -170,7 +170,7 @@ def test_counters_with_their_total_in_one_cell() -> None:
 def test_entries_keyed_by_an_episode_or_an_epoch() -> None:
     rewards = ",".join(f'"ep_{i}": {{"loss": 0.{i}, "reward": {i}.5}}' for i in range(1, 6))
     losses = ",".join(f'"ep_{i}": {{"loss": 0.{i}}}' for i in range(1, 6))
-    assert "episode" in series(parse_json(f"{{{rewards}}}".encode(), "a.json"))
+    assert parse_json(f"{{{rewards}}}".encode(), "a.json").source.step_axis == "episode"
     assert "epoch" in series(parse_json(f"{{{losses}}}".encode(), "a.json"))
 
 
