@@ -141,8 +141,10 @@ def _trainings(cell: _Cell, name: str) -> Iterator[_Told]:
     for first, last in _parts(cell, name):
         lines, rows = cell.lines[first:last], cell.rows[first:last]
         reading = _read(lines, rows, name)
-        if _rows_told(reading) and (reading.runs or _counted(reading) or _loses(reading)):
-            yield _Told(cell=cell.number, lines=lines, rows=rows, reading=reading)
+        for one in reading.runs or (reading,):
+            if _rows_told(one) and (_counted(one) or _loses(one)):
+                alone = () if reading.runs else lines  # what the lines tell of several runs is not told anew
+                yield _Told(cell=cell.number, lines=alone, rows=rows if alone else (), reading=one)
     for table in cell.tables:
         reading = markdown_table.parse(table.encode(), name)
         if _rows_told(reading):
@@ -202,8 +204,7 @@ def _counted(reading: Reading) -> _Counted | None:
 
 
 def _rows_told(reading: Reading) -> bool:
-    readings = reading.runs or (reading,)
-    return any(len(series) >= FEWEST_ROWS for one in readings for series in one.series)
+    return any(len(series) >= FEWEST_ROWS for series in reading.series)
 
 
 def _loses(reading: Reading) -> bool:
@@ -214,7 +215,7 @@ def _loses(reading: Reading) -> bool:
 
 def _gone_on(before: _Told, after: _Told, name: str) -> _Told | None:
     """Two trainings as one where the second counts on from the first; else None."""
-    if before.reading.runs or after.reading.runs or not before.lines or not after.lines:
+    if not before.lines or not after.lines:
         return None
     ended, begins = _counted(before.reading), _counted(after.reading)
     if ended is None or begins is None or ended.by != begins.by or begins.label[0] != ended.next:
