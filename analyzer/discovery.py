@@ -127,7 +127,7 @@ def find_groups(
             problems.append(unreadable_path(url or root, error))
             continue
         if not found and not any(problem.source.startswith((str(root), url or str(root))) for problem in problems):
-            nothing = bad[-1] if bad else _nothing_found(root, len(left), tuple(own))
+            nothing = bad[-1] if bad else _nothing_found(root, left, tuple(own))
             problems.append(Problem(source=url or str(root), kind="unreadable", message=nothing))
         if not root.is_file():
             left_alone += [_by_url(problem, url, root) for problem in left]
@@ -250,14 +250,15 @@ def _mirrored(url: str, include: Sequence[str], exclude: Sequence[str]) -> Mirro
     return mirror(url, wanted=wanted, whole=whole, recognised=recognised)
 
 
-def _nothing_found(root: Path, looked_at: int, lines: Sequence[OwnLine]) -> str:
+def _nothing_found(root: Path, left: Sequence[Problem], lines: Sequence[OwnLine]) -> str:
     if root.is_file():
         if root.stat().st_size == 0:
             return "the file is empty"
         hint = unmatched(lines, root.name) or "`analyzer formats` lists what can be read"
         return f"no reader knows this file; {hint}; `analyzer formats --explain {root}` shows its lines"
-    files = "1 file" if looked_at == 1 else f"{looked_at} files"
-    hint = unmatched(lines) or "`analyzer formats` lists what can be read"
+    files = "1 file" if len(left) == 1 else f"{len(left)} files"
+    seen = f"`analyzer formats --explain {left[0].source}` shows what is made of a file" if left else ""
+    hint = "; ".join(filter(None, (unmatched(lines), seen))) or "`analyzer formats` lists what can be read"
     return f"no training log below this folder ({files} looked at); {hint}"
 
 

@@ -63,3 +63,16 @@ def test_a_group_that_fails_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> N
     assert [("keras" in problem.source, "RecursionError" in problem.message) for problem in report.unreadable] == [
         (True, True)
     ]
+
+
+def test_a_resume_of_which_nothing_is_found_names_what_could_not_be_looked_at(tmp_path: Path) -> None:
+    def rows(first: int, last: int) -> str:
+        return "".join(f"{step},{2 / (1 + step / 50):.5f}\n" for step in range(first, last + 1))
+
+    (tmp_path / "log.csv").write_text(f"step,loss\n{rows(1, 60)}step,loss\n{rows(61, 120)}")
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "log.csv").write_text(f"step,loss\n{rows(1, 120)}")
+    resumed = renderer_named("terminal").render(check(Request(paths=(tmp_path / "log.csv",))), Look(width=120))
+    assert "not checked at the resume: RES006: no learning rate" in resumed
+    assert "not checked at the resume: RES004: no epoch labels and no count" in resumed
+    assert "at the resume" not in renderer_named("terminal").render(check(Request(paths=(tmp_path / "whole",))), Look())

@@ -14,6 +14,9 @@ STYLES = {"error": "1;31", "warning": "1;33", "note": "1;36", "title": "1", "dim
 def labelled(label: str, text: str, look: Look, indent: int = 12) -> Iterator[str]:
     """A label in a column of its own, and text that wraps beside it."""
     lines = wrap(text, max(20, look.width - indent))
+    if width_of(label) > indent - 4:
+        yield paint(f"   {label}", "dim", look)
+        label = ""
     for number_of_line, line in enumerate(lines):
         shown = paint(f"   {label}".ljust(indent), "dim", look) if number_of_line == 0 else " " * indent
         yield shown + line

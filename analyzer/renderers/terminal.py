@@ -64,11 +64,19 @@ def _in_full(one: RunReport, look: Look) -> Iterator[str]:
         return
     if not one.findings:
         yield from wrapped(f"nothing found by {counted(len(one.passed), 'rule')}", look, style="good", label=None)
+    if not look.verbose and len(one.timeline.sessions) > 1:
+        yield from _resume_not_checked(one, look)
     if notes or not one.findings:
         yield ""
     if look.verbose:
         yield from _not_checked(one, look)
         yield from (f"configured in {visible(path)}" for path in one.configured_in)
+
+
+def _resume_not_checked(one: RunReport, look: Look) -> Iterator[str]:
+    """What could not be looked at where a session begins: a resume of which nothing is found may not be clean."""
+    for reason, codes in grouped_reasons(skip for skip in one.skipped if skip.code.startswith("RES")):
+        yield from wrapped(f"not checked at the resume: {', '.join(codes)}: {reason}", look, style="dim", label=None)
 
 
 def _of_many(runs: Sequence[RunReport], look: Look) -> Iterator[str]:

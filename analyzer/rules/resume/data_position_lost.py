@@ -79,8 +79,15 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             join=repeat.join,
         )
         found += 1
-    if not found and (clock is None or clock.labels is None) and not timeline.joins:
+    if found or (clock is not None and clock.labels is not None):
+        return
+    if not timeline.joins:
         yield Unchecked(reason="one session, and no epoch labels in the log")
+    elif not timeline.roles.all("samples") and not timeline.roles.all("tokens"):
+        yield Unchecked(
+            reason="no epoch labels and no count of samples or tokens in the log: batches that come again in the same "
+            "order are all that could have been seen"
+        )
 
 
 def _samples_start_over(timeline: Timeline) -> Iterator[Finding]:
