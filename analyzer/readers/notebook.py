@@ -88,39 +88,42 @@ def parse(data: bytes, name: str) -> Reading:
 
 def _cells_of(document: Any, text: str) -> Iterator[_Cell]:
     """The cells of a document that left something, with the lines of the file in which they did."""
-    found = [
-        (number, list(_printed(cell.get("outputs") or [])), list(_tables(cell.get("outputs") or [])))
-        for number, cell in enumerate(document["cells"], start=1)
-    ]
-    kept = [row for row, _ in _kept_lines(text)]
-    if len(kept) != sum(len(lines) for _, lines, _ in found):
-        kept = []  # several lines of output in one of the file
+    outputs = [cell.get("outputs") or [] for cell in document["cells"]]
+    printed = [list(_printed(one)) for one in outputs]
+    kept = list(_kept_lines(text))
+    if len(kept) != sum(map(len, printed)):  # several lines of output in one of the file
+        kept = list(range(1, 1 + sum(map(len, printed))))
     at = 0
-    for number, lines, tables in found:
-        rows = kept[at : at + len(lines)] if kept else range(at + 1, at + 1 + len(lines))
+    for number, (lines, shown) in enumerate(zip(printed, outputs, strict=True), start=1):
+        rows = kept[at : at + len(lines)]
         at += len(lines)
-        if lines or tables:
-            yield _Cell(number=number, lines=[line.rstrip("\n") for line in lines], rows=rows, tables=tables)
+        streamed = any(of_stream for _, of_stream in lines)  # what a cell returns behind it repeats what it printed
+        told = [(row, line.rstrip("\n")) for row, (line, of_stream) in zip(rows, lines, strict=True)
+                if of_stream or not streamed]  # fmt: skip
+        tables = list(_tables(shown))
+        if told or tables:
+            yield _Cell(number=number, lines=[line for _, line in told], rows=[row for row, _ in told], tables=tables)
 
 
-def _kept_lines(text: str) -> Iterator[tuple[int, str]]:
-    """The lines of a notebook's file that hold a line of printed output each, with their numbers."""
+def _kept_lines(text: str) -> Iterator[int]:
+    """Numbers of the lines of a notebook's file that hold a line of printed output each."""
     inside = False
     for row, line in enumerate(text.split("\n"), start=1):
         if inside:
             inside = _CLOSES.fullmatch(line) is None
             if inside:
-                yield row, line
+                yield row
         else:
             inside = _OPENS.fullmatch(line) is not None
 
 
-def _printed(outputs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The lines that outputs print."""
+def _printed(outputs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, bool]]:
+    """The lines that outputs print, and whether each was printed on the way."""
     for one in outputs:
         data = one.get("data")
         said = data.get("text/plain") if isinstance(data, dict) else one.get("text")
-        yield from map(str, said) if isinstance(said, list) else str(said or "").splitlines(keepends=True)
+        lines = map(str, said) if isinstance(said, list) else str(said or "").splitlines(keepends=True)
+        yield from ((line, one.get("output_type") == "stream") for line in lines)
 
 
 def _tables(outputs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -158,10 +161,11 @@ def _parts(cell: _Cell, name: str) -> Iterator[tuple[int, int]]:
 
     if not tells_of_training(Lines(lines=list(cell.lines), complete=True)):
         return
-    counted = _counted(_read(cell.lines, range(1, len(cell.lines) + 1), name))
-    if counted is None:
+    counts = _counted(_read(cell.lines, range(1, len(cell.lines) + 1), name))
+    if not counts:
         yield 0, len(cell.lines)
         return
+    counted = next(iter(counts.values()))
     label = counted.label
     over = np.flatnonzero((label[1:] < label[:-1]) & (label[1:] <= label[0]))
     behind = (int(counted.row[place]) for place in over)  # the row before a fall: a heading stands above what falls
@@ -179,28 +183,35 @@ def _read(lines: Sequence[str], rows: Sequence[int], name: str) -> Reading:
 class _Counted(Struct, frozen=True, kw_only=True, eq=False):
     """How far a training says that it is, row by row."""
 
-    by: str  # "epoch", or what its steps count
     label: Ints
     row: Ints
 
     @property
-    def next(self) -> int:
-        """What stands in the first row of a training that goes on."""
+    def cadence(self) -> int:
+        """The usual distance of two rows that differ."""
         distinct = np.unique(self.label)
-        return int(self.label[-1]) + (int(np.median(np.diff(distinct))) if len(distinct) > 1 else 1)
+        return int(np.median(np.diff(distinct))) if len(distinct) > 1 else 1
+
+    def goes_on_in(self, after: _Counted) -> bool:
+        """Whether another count begins behind the end of this one, or inside it where no training starts."""
+        begins, behind = int(after.label[0]), int(self.label[-1]) + self.cadence
+        inside = int(self.label[0]) + self.cadence < begins < behind and begins > after.cadence
+        return begins == behind or inside
 
 
-def _counted(reading: Reading) -> _Counted | None:
-    """The epochs of the longest series that has them, its steps where there are none; None where nothing counts."""
+def _counted(reading: Reading) -> Mapping[str, _Counted]:
+    """By what a training counts ("epoch", "step"), and how, each by its longest series."""
+    counts = {}
     named = [one for one in reading.series if role_of_tag(one.tag) == "epoch" and len(one)]
     if named:
         longest = max(named, key=len)
-        return _Counted(by="epoch", label=np.floor(longest.value).astype(np.int64), row=longest.row)
+        counts["epoch"] = _Counted(label=np.floor(longest.value).astype(np.int64), row=longest.row)
     steps = [one for one in reading.series if len(one) and not (one.step == NO_STEP).any()]
-    if not steps or reading.source.step_axis in ("row", "redraw"):
-        return None
-    longest = max(steps, key=len)
-    return _Counted(by=reading.source.step_axis, label=longest.step, row=longest.row)
+    if steps and reading.source.step_axis not in ("row", "redraw"):
+        longest = max(steps, key=len)
+        by = "epoch" if reading.source.step_axis == "epoch" else "step"
+        counts.setdefault(by, _Counted(label=longest.step, row=longest.row))
+    return counts
 
 
 def _rows_told(reading: Reading) -> bool:
@@ -218,8 +229,11 @@ def _gone_on(before: _Told, after: _Told, name: str) -> _Told | None:
     if not before.lines or not after.lines:
         return None
     ended, begins = _counted(before.reading), _counted(after.reading)
-    if ended is None or begins is None or ended.by != begins.by or begins.label[0] != ended.next:
+    common = ended.keys() & begins.keys()
+    if not any(ended[by].goes_on_in(begins[by]) for by in common):
         return None
+    if "epoch" in common and begins["epoch"].label[0] <= ended["epoch"].label[0]:
+        return None  # a call that counts its own epochs
     first = min(int(one.row[0]) for one in after.reading.series if len(one))
     lines, rows = [*before.lines, *after.lines], [*before.rows, *after.rows]
     reading = _end_to_end(before.reading, after.reading) or _read(lines, rows, name)
@@ -227,11 +241,12 @@ def _gone_on(before: _Told, after: _Told, name: str) -> _Told | None:
 
 
 def _end_to_end(before: Reading, after: Reading) -> Reading | None:
-    """Two readings as one where the steps of the second lie behind those of the first; else None."""
+    """Two readings as one where the steps of the second begin behind those of the first; else None."""
     of_tag: dict[str, list[Series]] = {}
     for one in (*before.series, *after.series):
         of_tag.setdefault(one.tag, []).append(one)
-    if max(int(one.step.max()) for one in before.series) >= min(int(one.step.min()) for one in after.series):
+    ended, begins = _counted(before).get("step"), _counted(after).get("step")
+    if ended is None or begins is None or not ended.goes_on_in(begins):
         return None
     series = tuple(
         replace(parts[0], **{name: np.concatenate([getattr(one, name) for one in parts]) for name in ARRAYS})

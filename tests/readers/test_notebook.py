@@ -27,6 +27,18 @@ def epochs(first: int, last: int, start: float = 3.0) -> list[str]:
     return [f"Epoch {n}/{last} | train loss {start / n:.4f} | val loss {start / n + 0.1:.4f} | lr 0.001" for n in range(first, last + 1)]  # noqa: E501
 
 
+def steps(first: int, last: int, by: int = 100) -> list[str]:
+    return [f"step {n} | loss {300 / n:.4f} | lr 0.001" for n in range(first, last + 1, by)]
+
+
+def epochs_and_steps(first: int, last: int) -> list[str]:
+    return [f"Epoch {1 + (n - first) // 1000}, Step: {n}, loss: {300 / n:.4f}" for n in range(first, last + 1, 100)]
+
+
+def returned(*lines: str) -> dict[str, Any]:
+    return {"output_type": "execute_result", "data": {"text/plain": [f"{line}\n" for line in lines]}}
+
+
 def of_the_trainer(*names: str) -> str:
     def row(cells: list[str], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{one}</{tag}>" for one in cells) + "</tr>\n"
@@ -45,6 +57,17 @@ TOLD = [
     ("a fit that is called three times in one cell", [cell(printed(*epochs(1, 5), *epochs(1, 5), *epochs(1, 5)))],
      [("cell 1", "train loss", 5, 1, 5, 0), ("cell 1 (2)", "train loss", 5, 1, 5, 0),
       ("cell 1 (3)", "train loss", 5, 1, 5, 0)]),
+    ("a cell that resumes inside what another trained",
+     [cell(printed(*steps(100, 3000))), cell(printed(*steps(2100, 5000)))],
+     [("", "loss", 60, 100, 5000, 1)]),
+    ("a cell that goes on and counts its own epochs",
+     [cell(printed(*epochs_and_steps(100, 3000))), cell(printed(*epochs_and_steps(3100, 5000)))],
+     [("cell 1", "loss", 30, 100, 3000, 0), ("cell 2", "loss", 20, 3100, 5000, 0)]),
+    ("a cell that prints at another cadence", [cell(printed(*steps(100, 3000))), cell(printed(*steps(500, 5000, 500)))],
+     [("cell 1", "loss", 30, 100, 3000, 0), ("cell 2", "loss", 10, 500, 5000, 0)]),
+    ("what a cell returns behind what it printed", [cell(printed(*epochs(1, 8)), returned(*epochs(1, 8)))],
+     [("", "train loss", 8, 1, 8, 0)]),
+    ("what a cell returns", [cell(returned(*epochs(1, 8)))], [("", "train loss", 8, 1, 8, 0)]),
     ("the table of the Trainer", [cell(shown(of_the_trainer("Step", "Training Loss")))],
      [("", "Training Loss", 6, 500, 3000, 0)]),
     ("a frame of pandas", [cell(shown(of_the_trainer("", "loss")))], []),
