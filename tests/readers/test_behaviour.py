@@ -12,7 +12,7 @@ import pytest
 
 from analyzer.readers.stdout import parse, recognises
 from analyzer.readers.stdout.counters import bar_of, counters_of
-from analyzer.readers.stdout.entries import shown
+from analyzer.readers.stdout.terminal import shown
 from analyzer.readers.stdout.values import each_named, values_of
 from analyzer.roles import role_of_tag
 

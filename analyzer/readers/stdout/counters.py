@@ -102,7 +102,7 @@ _FOLD = re.compile(
 )
 # one of several trainings that a line begins with; what starts over there is another run
 _TRIAL = re.compile(
-    r"[^\w\n]{0,12}(?P<word>trial|run|seed|repeat|repetition|replicate|experiment|split)\s{0,3}[:=#]?\s{0,3}(?P<at>\d{1,9})"
+    r"[^\w\n]{0,12}(?P<word>trial|run|seed|repeat|repetition|replicate|experiment|split|stage|phase|task)\s{0,3}[:=#]?\s{0,3}(?P<at>\d{1,9})"
     r"(?:\s?(?:/|of)\s?\d{1,4})?(?![\w.%])",
     re.I,
 )

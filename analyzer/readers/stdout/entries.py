@@ -22,13 +22,21 @@ from analyzer.readers.stdout.passed import Clock
 from analyzer.readers.stdout.patterns import (
     ASSIGNED,
     GENERIC,
-    NUMBER,
     Entry,
     pairs_of,
 )
 from analyzer.readers.stdout.places import BAR, BARS, HEADING
 from analyzer.readers.stdout.programs import BELOW_AN_EPOCH, Patterns, begins_as_known
-from analyzer.readers.stdout.records import BOX_EDGE, OPENING, Records, box_at, olmo_at, two_phases_at
+from analyzer.readers.stdout.records import (
+    BOX_EDGE,
+    BOX_SIGNS,
+    OPENING,
+    SIGNS_OF_A_DICTIONARY,
+    Records,
+    box_at,
+    olmo_at,
+    two_phases_at,
+)
 from analyzer.readers.stdout.shapes import Uncounted, rows_of_shapes
 from analyzer.readers.stdout.stamps import (
     PART_OF_A_STAMP,
@@ -39,6 +47,7 @@ from analyzer.readers.stdout.stamps import (
     without_stamp,
 )
 from analyzer.readers.stdout.tables import Tables
+from analyzer.readers.stdout.terminal import ANSI, shown, states_of
 from analyzer.readers.stdout.values import values_of
 from analyzer.readers.text_file import Lines
 from analyzer.written_numbers import MOST_DIGITS, holds_a_number_beyond_a_double
@@ -46,16 +55,9 @@ from analyzer.written_numbers import MOST_DIGITS, holds_a_number_beyond_a_double
 OVERWRITTEN = "with NUL bytes, which the file system left where a write was not finished"
 LONGEST_LINE = 10_000  # characters; nothing that people read is longer
 LONGEST_NAME_OF_A_PHASE = 60  # characters, with the signs around it
-_SIGNS = str.maketrans({  # that set apart, as they are typed without them
-    "│": "|", "┃": "|", "¦": "|", "•": "|", "·": "|", "→": "->", "⇒": "->", "–": "-", "—": "-", "…": "...",
-})  # fmt: skip
 _NUMERIC = re.compile(r"\d|\bnan\b|\binf", re.I)
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_BACKSPACES = re.compile(r"(\x08+)")
 _KERAS_EPOCH = re.compile(r"^\s*+Epoch (\d{1,15})/(\d{1,15})\s*+$")
 _KERAS_BAR = re.compile(r"^\s*+(\d{1,15})/(\d{1,15}) (?:\[[=>.\s]++\]|[━\s]++|-) ?.*?(?:s|step|-)\b")
-# a number as torch and NumPy print it: tensor(0.53, device='cuda:0'), np.float64(0.53)
-_WRAPPED = re.compile(rf"\b(?:tensor|np\.(?:float|int)\d{{1,3}})\(\s{{0,4}}({NUMBER})(?:,[^()\n]{{0,200}})?\)")
 # torch's schedulers with ``verbose``: once as they are made, and at each step of theirs
 _ADJUSTED = re.compile(r"Adjusting learning rate of group 0 to (\d{1,3}(?:\.\d{1,10})?(?:e[+-]\d{1,3})?)\.?$")
 # allennlp/training/util.py and tensorboard_writer.py: a figure a line, its value in training and in validation
@@ -118,7 +120,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
         if not _NUMERIC.search(line):
             if line and len(line) <= LONGEST_NAME_OF_A_PHASE:
                 block.see_phase(line)
-            if BOX_EDGE.match(line):
+            if BOX_EDGE.match(line.translate(BOX_SIGNS)):
                 end, entry = box_at(complete, index + 1)
                 if entry:
                     yield index + 2, "box", entry
@@ -195,8 +197,8 @@ def _earlier_states(raw: str, row: int, heading: object, clock: Clock) -> Iterat
 
     Of a place that was painted several times the last state counts.
     """
-    states = [state for state in _states(raw) if len(state) <= LONGEST_LINE]
-    told = [entry_of(_ANSI.sub("", state)) for state in states]
+    states = [state for state in states_of(raw) if len(state) <= LONGEST_LINE]
+    told = [entry_of(ANSI.sub("", state)) for state in states]
     places = [bar_of(state) or _place_of(entry) for state, entry in zip(states, told, strict=True)]
     for at, (state, entry) in enumerate(zip(states[:-1], told, strict=False)):
         place = places[at]
@@ -241,6 +243,8 @@ def _told(patterns: Patterns, block: OpenBlock, text: str) -> tuple[str, Entry |
     if not may_tell(text):
         return "general", None
     text = without_logger(text)
+    if "': " in text or '": ' in text:  # a dictionary of figures that no pattern knows
+        text = SIGNS_OF_A_DICTIONARY.sub("", text)
     entry = entry_of(text)
     if entry is None:
         return "block", block.entry_of(text)
@@ -256,34 +260,6 @@ def _told(patterns: Patterns, block: OpenBlock, text: str) -> tuple[str, Entry |
 
 def _of_all_ranks(key: str) -> bool:
     return key[:1] == "=" or key in COUNTERS or key in PLACES or key in (BAR, BARS, HEADING)
-
-
-def shown(raw: str) -> str:
-    """A line as a terminal shows it at last, without colours."""
-    if "\r" in raw or "\b" in raw:
-        states = _states(raw)
-        raw = states[-1] if states else ""
-    line = (_ANSI.sub("", raw) if "\x1b" in raw else raw).rstrip()
-    if not line.isascii():
-        line = line.translate(_SIGNS)
-    return _WRAPPED.sub(r"\1", line) if "tensor(" in line or "np." in line else line
-
-
-def _states(raw: str) -> list[str]:
-    """What a terminal showed of a line one after another: each state ends where the next is painted from the start on.
-
-    Backspaces that do not reach the start go back into the state: kuangliu's bar has its ``20/98`` typed over it.
-    """
-    states: list[str] = []
-    for painted in raw.split("\r"):
-        state, *typed = _BACKSPACES.split(painted) if "\b" in painted else [painted]
-        for back, text in zip(typed[::2], typed[1::2], strict=True):
-            at = len(state) - len(back)
-            if at <= 0:
-                states.append(state)
-            state = f"{state[:at]}{text}{state[at + len(text) :]}" if at > 0 else text
-        states.append(state)
-    return [state for state in states if state.strip()]
 
 
 def _left_out(line: str) -> str:

@@ -22,7 +22,7 @@ _SAID_AT = re.compile(
 _IN_PLURAL = re.compile(r"\b(?:iters|iterations|steps|batches|updates)\b", re.I)
 _MAY_TELL = re.compile(
     r"step|iter|epoch|batch|update|episode|round|\bep\b|loss|lr\b|learning|acc|dice|%\||\d\]\s?\[|\[\d"
-    r"|progress|error\b|\bmse\b|return\s?[:=]",
+    r"|\bit['\"]?[:=]|progress|error\b|\bmse\b|return\s?[:=]",
     re.I,
 )
 # what Python's logging puts before a message: its level, and the name of the logger

@@ -162,7 +162,8 @@ def _epochs_without_a_word(found: Sequence[Found]) -> None:
     few = max((entry["total"] for entry in rows), default=0) <= LARGEST_NUMBER_OF_EPOCHS
     if any("epoch" in entry for _, _, entry in found) or not few:
         return
-    if all(after["step"] - one["step"] == 1 for one, after in itertools.pairwise(rows)):
+    rises = {after["step"] - one["step"] for one, after in itertools.pairwise(rows)}
+    if rises <= {0, 1} and (1 in rises or len(rows) == 1):
         for entry in rows:
             entry["epoch"] = entry.pop("step")
             del entry["total"]

@@ -15,7 +15,7 @@ from analyzer.roles import role_of_tag
 FEWEST = 8  # figures of a list; fewer are a shape, or one row's losses
 LONGEST_LINE = 1_000_000  # characters
 _NAMED = re.compile(r"\s{0,8}(?P<name>[A-Za-z][\w ./-]{0,60}?)['\"]?\s{0,3}[:=]\s{0,3}(?=\[)")
-_LIST = re.compile(r"\[([\d\s.,eE+naif-]{16,})\]?,?\s*+$")
+_LIST = re.compile(r"\[([\d\s.,eE+naif-]{16,}+)\]?,?\s*+$")
 _SEPARATORS = re.compile(r"[\s,]+")
 _LOSSES = ("loss", "validation_loss", "epoch_loss")
 

@@ -26,14 +26,15 @@ _OF_A_DICTIONARY = re.compile(
     r"[\s{}\[\],]*+(?:['\"]?[A-Za-z_][\w./@ ()%-]{0,79}['\"]?\s{0,3}:\s{0,3}"
     r"(?:['\"][^'\"\n]{0,200}['\"]|[^:'\"\n{}]{0,200})|[+-]?[\d.][\d.eE+-]{0,40})?[\s{}\[\],]*+"
 )
-_SIGNS_OF_A_DICTIONARY = re.compile(r"[{}'\"]")
+SIGNS_OF_A_DICTIONARY = re.compile(r"[{}'\"]")
 _HEADLINE = re.compile(r"[A-Za-z][^\n]{0,100}:")
 _INDENTED = re.compile(
     r"(?P<indent>[ \t]{1,40})(?P<name>[A-Za-z_][\w./@ ()%-]{0,79}):(?:\s++(?P<value>\S[^\n]{0,200})|\s*+)"
 )
 _TWO_EDGES = re.compile(r"-{3,}+\s{1,4}-{3,}+\s*+")
 
-BOX_EDGE = re.compile(r"^-{8,}$")
+BOX_EDGE = re.compile(r"^\+?-[-+]{6,}$")
+BOX_SIGNS = str.maketrans("│┃─━╭╮╰╯├┤┌┐└┘┬┴┼", "||--+++++++++++++")
 _BOX_NAME = re.compile(r"[\w./@ -]+")
 _OF_TWO_PHASES = re.compile(r"(?:^|\s)([\w/@-]{1,80})\s{1,80}\|\s{1,9}(\S{1,40})\s{1,9}\|\s{1,9}(\S{1,40})\s*+$")
 _OLMO_VALUE = re.compile(r"^\s{2,}+([\w./-]++(?: [\w./-]++)*+)=([-+\w.,]++)\s*+$")
@@ -86,7 +87,7 @@ class Records:
             depth += line.count("{") - line.count("}")
             said.append(line.strip())
             if depth <= 0:
-                return end + 1, _SIGNS_OF_A_DICTIONARY.sub("", " ".join(said))
+                return end + 1, SIGNS_OF_A_DICTIONARY.sub("", " ".join(said))
         return None
 
 
@@ -140,9 +141,12 @@ def box_at(lines: Sequence[str], index: int) -> tuple[int, Entry]:
     entry: Entry = {}
     heading = ""
     for end in range(index, len(lines)):
-        if BOX_EDGE.match(lines[end].rstrip()):
+        line = lines[end].rstrip().translate(BOX_SIGNS)
+        if BOX_EDGE.match(line):
             return end, entry
-        cells = lines[end].rstrip().split("|")
+        cells = line.split("|")
+        if len(cells) == 3:  # Ray Train's: a name and its value between two edges
+            cells = ["", *cells[1].rsplit(None, 1), ""]
         if len(cells) != 4 or cells[0] or cells[3] or not _BOX_NAME.fullmatch(cells[1]):
             break
         name, value = cells[1].strip(), cells[2].strip()

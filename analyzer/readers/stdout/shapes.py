@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from analyzer.model import Floats
+from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.stdout.behaviour import UNNAMED as UNNAMED_FIGURE
 from analyzer.readers.stdout.behaviour import called_losses
 from analyzer.readers.stdout.counters import UNNAMED, Entry
@@ -38,6 +39,7 @@ _A_PHASE = re.compile(r"\W*(?:train(?:ing)?|val(?:id(?:ation)?)?|test|eval|dev)\
 _A_VALUE_NEXT = re.compile(r"[\s:=]{1,8}")
 # n=4 train.loss=0.5; t:10;L:2.4; @500: loss; (total 200), the loss
 _BEHIND_A_WORD = re.compile(r"(?:^|[^\w.])([A-Za-z][\w.]{0,20})(?:\s?[=:]\s?| )$|(?<=@)$")
+_IN_PLURAL = re.compile(r" (?:steps|iterations|iters|updates)\b", re.I)
 _GOES_ON = re.compile(r"[\s,;:|)\]]")
 _WORDS_AT_THE_END = re.compile(r"[A-Za-z][\w /-]{0,40}$")
 
@@ -66,7 +68,9 @@ def rows_of_shapes(lines: Sequence[Uncounted]) -> Iterator[tuple[int, str, Entry
         labels = {line.above.get("epoch") for line in told}
         place = _counting_place(shape, cells, counts, labelled=len(labels) == len(told))
         if place is not None:
-            rows = list(_entries(told, place, total=_has_a_total(shape, place)))
+            word = _BEHIND_A_WORD.search(shape.split("\0")[place])
+            name = word[1] if word and word[1] and names_an_axis(word[1]) else "step"
+            rows = list(_entries(told, place, name, total=_has_a_total(shape, place)))
             if len(told) >= FEWEST_ROWS and rows:
                 counts |= {cell[place] for cell in cells}
             yield from rows
@@ -81,7 +85,7 @@ def _counting_place(
     """
     between = shape.split("\0")
     without_words = _NO_WORDS.fullmatch("".join(between)) is not None
-    for place in range(len(between) - (1 if without_words else 2)):
+    for place in range(len(between) - 1):
         sure = _may_count(between, place)
         if not (sure or without_words or (not labelled and _stands_behind_a_word(between, place))):
             continue
@@ -113,6 +117,8 @@ def _may_count(between: Sequence[str], place: int) -> bool:
 
 def _stands_behind_a_word(between: Sequence[str], place: int) -> bool:
     """Whether a number has a name that no figure has: one that counts from its beginning on is a counter."""
+    if _IN_PLURAL.match(between[place + 1]):  # after 20 steps
+        return True
     word = _BEHIND_A_WORD.search(between[place])
     return word is not None and role_of_tag(word[1] or "") is None and _GOES_ON.match(between[place + 1]) is not None
 
@@ -138,7 +144,7 @@ def _goes_up(count: Floats) -> bool:
     return float(np.mean(up == np.median(up))) >= AT_ONE_DISTANCE
 
 
-def _entries(told: Sequence[Uncounted], place: int, *, total: bool) -> Iterator[tuple[int, str, Entry]]:
+def _entries(told: Sequence[Uncounted], place: int, name: str, *, total: bool) -> Iterator[tuple[int, str, Entry]]:
     """What lines say beside the count at a place. Where each has a figure of validation, it counts epochs."""
     unnamed = all(_NO_WORDS.fullmatch(line.text) or _A_PHASE.fullmatch(_NUMBER.sub("", line.text)) for line in told)
     rows: list[tuple[Uncounted, Entry, Entry]] = []
@@ -149,10 +155,10 @@ def _entries(told: Sequence[Uncounted], place: int, *, total: bool) -> Iterator[
         values = values_of(f"{line.text[: count.start()]} {line.text[behind.end() :]}")
         if unnamed:
             values = {f"{UNNAMED_FIGURE}{at}": float(one[0]) for at, one in enumerate(figures, start=1)}
-        counters = {"step": int(count[0]), **({"total": int(behind[0]), UNNAMED: 1} if total else {})}
+        counters = {name: int(count[0]), **({"total": int(behind[0]), UNNAMED: 1} if total else {})}
         if values:
             rows.append((line, {**line.above, **counters}, values))
-    telling = [row for row in rows if any(tells(name) and role_of_tag(name) not in MEASURED for name in row[2])]
+    telling = [row for row in rows if any(tells(tag) and role_of_tag(tag) not in MEASURED for tag in row[2])]
     if not telling and called_losses([{**counters, **values} for _, counters, values in rows]):
         telling = rows
     rows = [(line, counters, _of_its_phase(line.text, place, values)) for line, counters, values in telling]
@@ -161,7 +167,7 @@ def _entries(told: Sequence[Uncounted], place: int, *, total: bool) -> Iterator[
         rows = [(line, _in_epochs(counters), values) for line, counters, values in rows]
     for line, counters, values in rows:
         prefix = f"rank{line.rank}/" if line.rank else ""
-        yield line.row, "shape", {**counters, **{f"{prefix}{name}": value for name, value in values.items()}}
+        yield line.row, "shape", {**counters, **{f"{prefix}{tag}": value for tag, value in values.items()}}
 
 
 def _of_its_phase(text: str, place: int, values: dict[str, float]) -> dict[str, float]:

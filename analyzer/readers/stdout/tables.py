@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from analyzer.readers.columns.step_axis import names_an_axis
 from analyzer.readers.stdout.patterns import Entry, number_of
-from analyzer.readers.stdout.values import tells
+from analyzer.readers.stdout.values import pair_of, tells
 
 FEWEST_COLUMNS = 3  # two numbers stand side by side in lines of any kind
 MOST_SIGNS = 1_000  # of a line of names
@@ -114,5 +114,5 @@ def _is_of_a_log(names: tuple[str, ...]) -> bool:
     return (
         len(set(filter(None, names))) == sum(map(bool, names)) >= FEWEST_COLUMNS
         and any(map(names_an_axis, names))
-        and any(map(tells, names))
+        and (any(map(tells, names)) or pair_of(names) is not None)
     )
