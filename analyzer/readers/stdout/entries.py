@@ -243,7 +243,7 @@ def _told(patterns: Patterns, block: OpenBlock, text: str) -> tuple[str, Entry |
     if not may_tell(text):
         return "general", None
     text = without_logger(text)
-    if "': " in text or '": ' in text:  # a dictionary of figures that no pattern knows
+    if "': " in text:  # a dictionary of figures that no pattern knows
         text = SIGNS_OF_A_DICTIONARY.sub("", text)
     entry = entry_of(text)
     if entry is None:
