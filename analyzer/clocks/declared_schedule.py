@@ -22,8 +22,6 @@ COUNTED_FROM_ITS_END = ("constant", "linear", "cosine", "polynomial", "exponenti
 """Families whose counter begins where their warmup ends."""
 
 
-
-
 def family_of(name: str) -> str | None:
     """The family of a scheduler's name, or None."""
     short = re.sub(r"^.*lr_scheduler\.|^get_|_schedule(?=_with)", "", name.lower())

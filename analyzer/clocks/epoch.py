@@ -13,12 +13,7 @@ from analyzer.clocks.closing_rows import closing_steps
 from analyzer.clocks.epoch_bounds import Bounds, bounds_of_runs, label_runs, measured_laps
 from analyzer.clocks.epoch_breaks import anchor_of, breaks_between, rows_around, shifted_origin
 from analyzer.clocks.epoch_clock import Break, EpochClock, Labels, Slope
-from analyzer.clocks.epoch_ends import (
-    counts_in_fractions,
-    from_closing_rows,
-    from_rows_at_ends,
-    from_whole_fractions,
-)
+from analyzer.clocks.epoch_ends import from_closing_rows, from_rows_at_ends
 from analyzer.clocks.epoch_evidence import borne_out, laps_of, one_way_only
 from analyzer.clocks.epoch_explanation import EpochExplanation, explain
 from analyzer.clocks.epoch_search import MEASURED, candidate_lengths, measured_from
@@ -58,10 +53,8 @@ def read_epoch_clock(timeline: Timeline) -> EpochClock | None:
 
 def _clock_of(timeline: Timeline, labels: Labels) -> EpochClock | None:
     if labels.kind == "fraction":
-        return _from_fractions(timeline, labels) or from_whole_fractions(timeline, labels)
-    at_ends = from_whole_fractions(timeline, labels) if counts_in_fractions(timeline.run, labels) else None
-    at_ends = at_ends or from_rows_at_ends(timeline, labels)
-    return at_ends or _from_labels(timeline, labels)
+        return _from_fractions(timeline, labels)
+    return from_rows_at_ends(timeline, labels) or _from_labels(timeline, labels)
 
 
 def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:

@@ -12,7 +12,7 @@ from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.epoch_bounds import Bounds, label_runs
 from analyzer.clocks.epoch_clock import Break, BreakKind, Labels
 from analyzer.clocks.epoch_explanation import EpochExplanation
-from analyzer.clocks.epoch_search import DIFFERENT_STEPS, EpochPiece
+from analyzer.clocks.epoch_search import EpochPiece
 from analyzer.clocks.session_map import Join
 from analyzer.clocks.step_axis import StepAxis
 from analyzer.model import Row
@@ -48,7 +48,6 @@ def _shifted(
     after = found.pieces[number + 1]
     S = float(after.S)
     position = _position(labels, found.bounds, after)
-    shown: tuple[int, ...] = (position,)
     join = join_at(timeline.joins, labels, position) if after.at_join else None
     laps = after.laps or whole_laps(low, high, S)
     kind: BreakKind
@@ -62,10 +61,6 @@ def _shifted(
         of_first_boundary = int(labels.value[0]) + (0 if low > 0 else 1)
         from_start = found.anchored and number == 0 and int(labels.value[position]) <= of_first_boundary
         kind = "origin" if from_start else "shift"
-        returns = number + 2 < len(found.pieces) and found.pieces[number + 2].returns
-        again = None if from_start or returns else _began_again(labels, position, low, S)
-        if again is not None:
-            kind, position, shown = "data", again, (again, position)
     return Break(
         kind=kind,
         step=int(labels.step[position]),
@@ -74,7 +69,7 @@ def _shifted(
         laps=laps,
         position=position,
         join=None if join is None else join.index,
-        evidence=tuple(row for at in shown for row in rows_around(timeline, labels, at)),
+        evidence=rows_around(timeline, labels, position),
     )
 
 
@@ -90,36 +85,31 @@ def whole_laps(low: float, high: float, S: float) -> int:
 
 
 def _another_length(timeline: Timeline, labels: Labels, found: EpochExplanation, number: int) -> Break:
-    """Epochs of another length from a piece on: at a join, from a boundary on, or from inside an epoch."""
+    """Epochs of another length from a piece on: at a join, or inside a session."""
     before, after = found.pieces[number - 1], found.pieces[number]
     start = int(found.bounds.start[after.bound])
     join = join_at(timeline.joins, labels, start) if after.at_join else None
-    at_boundary = after.at_join or int(found.bounds.start[after.bound - 1]) != start
-    at = start if at_boundary else changed_inside(labels, start, before, after)
     ahead = _beyond_the_plan(timeline.plan, labels)
     if join is None and ahead and after.S < before.S:
-        step, last = int(labels.step[at]), int(labels.step[-1])
+        last = timeline.row(labels.series, int(labels.index[-1]), "last label")
         return Break(
             kind="skip",
-            step=step,
+            step=int(labels.step[start]),
             low=-ahead * float(before.S),
             high=-ahead * float(before.S),
             laps=-ahead,
-            position=at,
-            until=last,
-            evidence=(
-                *rows_around(timeline, labels, at),
-                timeline.row(labels.series, int(labels.index[-1]), "last label"),
-            ),
+            position=start,
+            until=int(labels.step[-1]),
+            evidence=(*rows_around(timeline, labels, start), last),
         )
     return Break(
         kind="geometry",
-        step=int(labels.step[at]),
+        step=int(labels.step[start]),
         low=float(before.S),
         high=float(after.S),
-        position=at,
+        position=start,
         join=None if join is None else join.index,
-        evidence=rows_around(timeline, labels, at),
+        evidence=rows_around(timeline, labels, start),
     )
 
 
@@ -128,46 +118,6 @@ def _beyond_the_plan(plan: Plan, labels: Labels) -> int:
     epochs, totals, last = plan.epochs, plan.total_steps, int(labels.step.max())
     beyond = 0 if not epochs else math.floor(float(np.ptp(labels.value))) + 1 - math.ceil(epochs)
     return max(0, beyond) if totals and last <= max(totals) + 1 else 0
-
-
-def changed_inside(labels: Labels, begin: int, before: EpochPiece, after: EpochPiece) -> int:
-    """The row inside an epoch, whose rows begin at ``begin``, from which the later length holds.
-
-    The epoch went on from the share of it that was done, or began again if it is longer than both lengths.
-    """
-    S, T = float(before.S), float(after.S)
-    behind = np.flatnonzero(np.diff(labels.value[begin:]) != 0)
-    if labels.kind != "integer" or not len(behind) or not begin:
-        return begin
-    end = begin + int(behind[0])  # last row of the epoch
-    length = (int(labels.step[end + 1]) + int(labels.step[end])) / 2 - (
-        int(labels.step[begin]) + int(labels.step[begin - 1])
-    ) / 2
-    done = (length - T) / (1 - T / S) if min(S, T) < length < max(S, T) else length - T
-    opened = (int(labels.step[begin]) + int(labels.step[begin - 1]) + 1) / 2
-    at = begin + int(np.searchsorted(labels.step[begin : end + 1], opened + done))
-    return at if 0 < done < max(S, length) and begin < at <= end else begin
-
-
-def _began_again(labels: Labels, position: int, late: float, S: float) -> int | None:
-    """The row from which an epoch with too many steps has as many as the others; None where that is no explanation.
-
-    Its data began again there: boundaries come late from then on, by what had been done. A step or two more are a label
-    that changes late, and steps that the counter jumped over lengthen an epoch as well.
-    """
-    if labels.kind != "integer" or late <= DIFFERENT_STEPS:
-        return None
-    behind = np.flatnonzero((np.diff(labels.value[position:]) != 0) | (np.diff(labels.session[position:]) != 0))
-    if not len(behind):
-        return None
-    last = position + int(behind[0])  # of the label that lasts too long
-    begin = int(np.searchsorted(labels.session, labels.session[last]))
-    due = labels.step[last] + 1 - S
-    again, opens = (begin + int(at) for at in np.searchsorted(labels.step[begin:last], (due, due - late)))
-    if not begin < again < position:
-        return None
-    jumped = np.diff(labels.step[max(begin, opens - 1) : last + 2]).max() >= late + usual_cadence(labels.step)
-    return None if jumped else again
 
 
 def _position(labels: Labels, bounds: Bounds, piece: EpochPiece) -> int:

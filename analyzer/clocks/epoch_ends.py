@@ -9,16 +9,13 @@ import numpy as np
 from analyzer.clocks.cadence import distinct_steps, usual_cadence
 from analyzer.clocks.closing_rows import epoch_means
 from analyzer.clocks.epoch_breaks import join_at, rows_around
-from analyzer.clocks.epoch_clock import Break, EpochClock, Labels, Slope
+from analyzer.clocks.epoch_clock import Break, EpochClock, Labels
 from analyzer.clocks.global_step import last_step
 from analyzer.clocks.labels import validation_series
 from analyzer.clocks.planned_epochs import planned_lengths, planned_steps_per_epoch
-from analyzer.distinct import distinct
-from analyzer.model import Run, Series
+from analyzer.model import Series
 from analyzer.timeline import Timeline
 
-FEWEST_ENDS = 3
-"""Ends of epochs on one line: any two are."""
 FEWEST_ROWS = 8
 """Rows that each have the label behind the one before: as many that do so by chance need an epoch within an eighth of
 the distance of rows."""
@@ -26,37 +23,6 @@ ODD_LABELS = 2
 """Labels given twice or left out; with more of them the rows do not close epochs."""
 SMALL = 16
 """Steps: so often people log by choice."""
-FRACTIONAL = ("transformers",)
-"""Frameworks whose epoch is a fraction by itself, epoch + (batch + 1) / batches (``trainer.py``)."""
-
-
-def from_whole_fractions(timeline: Timeline, labels: Labels) -> EpochClock | None:
-    """Fractional labels of rows at the ends of epochs: 1.0, 2.0, .. at whole multiples of the steps per epoch.
-
-    None unless every row agrees: a fraction that reads e at step s says s = origin + e S exactly, and rows inside an
-    epoch lie on the same line, to the step that its rounding leaves.
-    """
-    whole = np.abs(labels.value - np.round(labels.value)) <= labels.half
-    epoch, first = np.unique(np.round(labels.value[whole]).astype(np.int64), return_index=True)
-    if len(epoch) < FEWEST_ENDS or np.any(np.diff(labels.step) < 0):
-        return None
-    step = labels.step[whole][first]
-    length, rest = divmod(int(step[-1] - step[0]), int(epoch[-1] - epoch[0]))
-    origin = int(step[0]) - length * int(epoch[0])
-    off = np.abs(labels.step - origin - length * labels.value)
-    if rest or length < 2 or np.any(off > np.where(whole, 0, 1 + length * labels.half)):
-        return None
-    return EpochClock(
-        source="fractions",
-        low=Fraction(length),
-        high=Fraction(length),
-        origin=origin,
-        base=0,
-        tag=labels.series.tag,
-        labels=labels,
-        slope=Slope(low=float(length), high=float(length)),
-        crossings=len(epoch) - 1,
-    )
 
 
 def from_rows_at_ends(timeline: Timeline, labels: Labels) -> EpochClock | None:
@@ -107,17 +73,6 @@ def from_rows_at_ends(timeline: Timeline, labels: Labels) -> EpochClock | None:
 def _is_chosen(cadence: int) -> bool:
     """Whether people choose to log at such a distance: a small number, a round one, or one of powers of two."""
     return cadence <= SMALL or cadence % 5 == 0 or cadence & (cadence - 1) == 0
-
-
-def counts_in_fractions(run: Run, labels: Labels) -> bool:
-    """Whether whole labels are fractions that were read at the ends of epochs: one step for each, and the writer's way.
-
-    A label that merely changes once per row may change anywhere between two rows.
-    """
-    framework = run.sources[int(labels.series.source[0])].framework or ""
-    if framework.lower() not in FRACTIONAL:
-        return False
-    return len(distinct(labels.step)) == len(distinct(labels.value)) >= FEWEST_ENDS
 
 
 def from_closing_rows(timeline: Timeline) -> EpochClock | None:

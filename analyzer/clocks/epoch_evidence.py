@@ -39,9 +39,8 @@ def borne_out(found: EpochExplanation, planned: Planned) -> bool:
     laps += RETURN_LAPS * sum(piece.returns for piece in found.pieces)
     shifted = [k for k in inside if not (found.pieces[k].laps or found.pieces[k].another_length)]
     if any(_size_of_shift(found, k) > DIFFERENT_STEPS for k in shifted):
-        # only equal lengths that are measured to the step rule out epochs of varying length
         goes_on = shifted[-1] < len(found.pieces) - 1 or laps_of(found, shifted[-1]) > 0
-        if not goes_on or laps < LAPS_A_LONG_SHIFT * len(shifted) or _rows_apart_at_ends(found) > 1:
+        if not goes_on or laps < LAPS_A_LONG_SHIFT * len(shifted):
             return False
     if found.anchored and any(piece.laps > 0 and piece.bound <= ANCHORED_FIRST for piece in pieces):
         return False  # a first epoch of twice the length: a batch that doubled behind it leaves the same
@@ -59,16 +58,6 @@ def _size_of_shift(found: EpochExplanation, number: int) -> float:
     before, after = found.pieces[number - 1], found.pieces[number]
     sizes = [abs(after.low - before.high), abs(after.high - before.low)]
     return max((size for size in sizes if math.isfinite(size)), default=0.0)
-
-
-def _rows_apart_at_ends(found: EpochExplanation) -> float:
-    """Steps that the bounds leave open at the usual end of an epoch: 0 where it is known to the step."""
-    begin = 1 if found.anchored else 0
-    low, high = found.bounds.low[begin + 1 : -1 : 2], found.bounds.high[begin + 2 :: 2]
-    size = min(len(low), len(high))
-    apart = high[:size] - low[:size]
-    apart = apart[np.isfinite(apart)]
-    return float(np.median(apart)) if len(apart) else 0.0
 
 
 def laps_of(found: EpochExplanation, number: int) -> float:

@@ -76,11 +76,6 @@ def explain(
     choices = [_priced(one, planned) for one in _of_one_piece(bounds, rooted, slope, planned, ratios, crossings)]
     if not choices or min(one.cost for one in choices) > prices.AT_JOIN:
         choices += [_against(one, planned) for one in _of_pieces(rooted, lengths, slope, planned, crossings)]
-        ratios_planned = tuple(S for S in planned.lengths if S.denominator > 1)
-        if slope is None and ratios_planned:
-            loose = inside_updates(rooted, "begins")
-            paths = cheapest_paths(loose, {}, ratios_planned, laps=crossings, planned=planned.known)
-            choices += [_against(_along(path, loose), planned) for path in paths]
     if not choices:
         return None
     best = min(choices, key=lambda one: (one.cost, len(one.pieces)))

@@ -175,19 +175,6 @@ def _passes(count: Ints, at: Ints, cadence: int) -> float:
     return HABIT + MISFIT * float(misfits + few)
 
 
-def _closing_rows(count: Ints, stream: Ints, main: int, other: int) -> Ints:
-    """Rows at the end that no main row follows belong to the other unit, where they are as few and as far up."""
-    theirs, ours = np.flatnonzero(stream == other), np.flatnonzero(stream == main)
-    longest = int(np.diff(np.flatnonzero(np.diff(np.concatenate([[0], stream == other, [0]])) != 0))[::2].max())
-    tail = ours[ours > theirs[-1]]
-    up = np.flatnonzero((np.diff(count[tail]) > 0) & (count[tail[1:]] >= count[theirs].max())) + 1
-    if not len(up) or len(tail) - up[0] > longest or count[theirs].max() < count[tail[up[0] - 1]]:
-        return stream
-    moved = stream.copy()
-    moved[tail[up[0]] :] = other
-    return moved
-
-
 def _again(count: Ints, at: Ints) -> NDArray[np.bool_]:
     """Falls from and to where the fall before was, shape (m - 1,)."""
     begins, ends = count[at], count[at - 1]
@@ -265,7 +252,6 @@ def _told_apart(count: Ints, stream: Ints, returns: int, near: int) -> _Streams 
     order = np.argsort(first) if even else np.concatenate([[main], others])
     misfits = near
     if not even:  # rows that count on as the main ones do are no other unit
-        stream = _closing_rows(count, stream, main, int(others[-1]))
         inside = (np.diff(stream) == 0) & (stream[1:] != main)
         misfits += int(np.count_nonzero(inside & (np.diff(count) == smallest_cadence(count[stream == main]))))
     return _Streams(stream=np.argsort(order)[stream], returns=returns, misfits=int(misfits), even=even)

@@ -34,8 +34,6 @@ class Stretches(Struct, frozen=True, kw_only=True, eq=False):
         return len(self.lap)
 
 
-
-
 def inner_rows(labels: Labels) -> NDArray[np.int64]:
     """Positions of the labels that are certainly inside a lap: not at an integer, within their precision."""
     away = np.abs(labels.value - np.round(labels.value))
@@ -129,32 +127,26 @@ def along_a_line(labels: Labels) -> tuple[Bounds, Slope] | None:
 def bounds_of_stretches(labels: Labels, found: Stretches, slopes: Sequence[Slope]) -> Bounds:
     """One bound for each stretch: the step at which its lap's fraction is zero, less S times the lap.
 
-    ``slopes`` gives the slope of every stretch.
+    ``slopes`` gives the slope of every stretch, of which there is one at least.
     """
-    r = len(found)
-    if not r:
-        empty = np.zeros(0, dtype=np.int64)
-        low = high = empty
-    else:
-        rows = inner_rows(labels)
-        which = np.searchsorted(found.start, rows, side="right") - 1
-        middle = np.array([slope.middle for slope in slopes])[which]
-        part = labels.value[rows] - found.lap[which]
-        widest = np.array([slope.high for slope in slopes])[which]
-        spread = np.array([slope.width for slope in slopes])[which]
-        blur = widest * labels.half[rows] + spread / 2 * part + 1e-6
-        zero = labels.step[rows] - middle * part
-        begin = np.nonzero(np.diff(which, prepend=-1))[0]
-        least, most = np.maximum.reduceat(zero - blur, begin), np.minimum.reduceat(zero + blur, begin)
-        count = np.diff(np.append(begin, len(rows)))
-        centre, about = np.add.reduceat(zero, begin) / count, np.add.reduceat(blur, begin) / count
-        crossed = least > most  # rounding that the column's precision does not show
-        least, most = np.where(crossed, centre - about, least), np.where(crossed, centre + about, most)
-        low, high = least, most
+    rows = inner_rows(labels)
+    which = np.searchsorted(found.start, rows, side="right") - 1
+    middle = np.array([slope.middle for slope in slopes])[which]
+    part = labels.value[rows] - found.lap[which]
+    widest = np.array([slope.high for slope in slopes])[which]
+    spread = np.array([slope.width for slope in slopes])[which]
+    blur = widest * labels.half[rows] + spread / 2 * part + 1e-6
+    zero = labels.step[rows] - middle * part
+    begin = np.nonzero(np.diff(which, prepend=-1))[0]
+    least, most = np.maximum.reduceat(zero - blur, begin), np.minimum.reduceat(zero + blur, begin)
+    count = np.diff(np.append(begin, len(rows)))
+    centre, about = np.add.reduceat(zero, begin) / count, np.add.reduceat(blur, begin) / count
+    crossed = least > most  # rounding that the column's precision does not show
+    low, high = np.where(crossed, centre - about, least), np.where(crossed, centre + about, most)
     return Bounds(
-        low=low.astype(np.float64),
+        low=low,
         low_label=found.lap.astype(np.float64),
-        high=high.astype(np.float64),
+        high=high,
         high_label=found.lap.astype(np.float64),
         session=found.session,
         start=found.start,

@@ -25,8 +25,6 @@ LIGHTNING_TAG = re.compile(r"^lr-[A-Z]\w+(?:/pg\d+)?$")
 """``lr-SGD``, ``lr-AdamW/pg1``: the tags of Lightning's LearningRateMonitor."""
 
 
-
-
 def read_step_axis(timeline: Timeline) -> StepAxis:
     """Infer unit, size, base and cadence of the step axis."""
     series = main_series(timeline.view, timeline.roles)
@@ -108,11 +106,5 @@ def last_step(timeline: Timeline) -> int | None:
     shared = [series, *timeline.roles.all("learning_rate"), *timeline.roles.all("grad_norm")]
     highest = [int(one.step.max()) for one in shared if len(one) and int(one.step.max()) != NO_STEP]
     return max(highest, default=None)
-
-
-
-
-
-
 
 

@@ -33,8 +33,6 @@ FEWEST_ROUNDED = 8  # steps between labels, before a rounding is believed
 MOST_DECIMALS = (1, 2, 3, 4)
 
 
-
-
 def read_labels(timeline: Timeline) -> tuple[Labels, ...]:
     """Every account of epochs in the view, those of the training rows first."""
     found: list[Labels] = []

@@ -33,8 +33,6 @@ UNDONE_FLOOR = 0.02  # of the logged running mean
 RELATIVE_FLOOR = 1e-3  # of the level: a smaller scale says that the curve is smooth, not that 1 % is an event
 
 
-
-
 def read_loss_baseline(timeline: Timeline) -> LossBaseline | None:
     """Level and scale of the main training loss; None when there is none."""
     series = timeline.roles.first("loss")

@@ -50,17 +50,6 @@ def measured_totals(plan: Plan, step_axis: StepAxis, clock: EpochClock | None) -
     return tuple(range(math.floor(clock.low * each), math.ceil(clock.high * each) + 1))
 
 
-def counts_batches_first(plan: Plan, clock: EpochClock) -> bool:
-    """Whether epochs have the plan's batches up to some step and its updates behind it, or the other way round."""
-    changed = [one for one in clock.breaks if one.kind == "geometry" and one.join is None]
-    pairs = {
-        (float(r.batches_per_epoch), float(r.steps_per_epoch))
-        for r in plan.readings
-        if r.batches_per_epoch and r.steps_per_epoch and r.accumulation > 1
-    }
-    return len(changed) == 1 and bool({(changed[0].low, changed[0].high), (changed[0].high, changed[0].low)} & pairs)
-
-
 def planned_lengths(plan: Plan, step_axis: StepAxis) -> tuple[int, ...]:
     return tuple(int(U) for U in planned_steps_per_epoch(plan, step_axis) if U.denominator == 1)
 

@@ -30,8 +30,6 @@ PRECEDENCE: tuple[StepChange, ...] = ("reset", "replayed", "skipped", "fresh", "
 """What one view shows and another may overlook, first."""
 
 
-
-
 def account_of(view: View, run: Run) -> LivesOfView:
     """Cut one view into lives, and leave out second copies of rows and the lives of other runs."""
     account = _lives_of(view, run)

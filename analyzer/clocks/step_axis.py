@@ -21,8 +21,6 @@ class StepAxis(Axis, frozen=True, kw_only=True):
     cadence: int = 1  # usual difference of two logged steps of the main series
 
 
-
-
 class StepJump(Struct, frozen=True, kw_only=True):
     """The rows around one long step of the main training series."""
 

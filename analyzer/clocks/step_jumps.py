@@ -28,9 +28,6 @@ ROWS_OF_A_PACE = 25  # on each side of a gap
 GAPS_JUDGED = 200
 
 
-
-
-
 class _Column(Struct, frozen=True, kw_only=True, eq=False):
     """A column that has its own account of how far the run had come, in its finite rows."""
 

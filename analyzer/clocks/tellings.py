@@ -32,8 +32,6 @@ class Tellings:
         return self.places[np.searchsorted(self.places, self.number[rows] * self.rows)] % self.rows
 
 
-
-
 def copies_of(account: LivesOfView) -> Iterator[Copies]:
     """Joins of a view at which rows were copied, not trained again."""
     lives = [

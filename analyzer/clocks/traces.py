@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ PAUSES_AT_MOST = 100  # in one file; pauses that come more often, or before each
 FEWEST_PAUSED = 8  # rows that show what is usual
 MOST_EPOCHS = 0.8  # share of the epochs at whose start a stopwatch of the epoch starts: a resumed one may be short
 FALLS_COMPARED = 100  # in one file, each with all rows before it
+Judge = Callable[[Ints, Floats, Ints, Floats], Witness]
 TIMER: Sign = "elapsed time starts again"
 EXACT_ROLES = ("learning_rate", "epoch", "samples", "tokens")
 PLAYED = re.compile(r"reward|episode|(?:^|[/_])return(?:$|[/_])|(?:policy|value|(?:^|[/_])(?:pg|vf|v))_loss", re.I)
@@ -44,10 +45,10 @@ def beside(view: View, run: Run, series: Series, source: int, references: Sequen
             said[at] = np.searchsorted(rows, row[at], side="right") > np.searchsorted(rows, row[at - 1], side="right")
         exact = [one for tag, one in view.series.items() if role_of_tag(tag) in EXACT_ROLES and one is not series]
         for other in (*exact, *references):
-            answers: dict[Witness, NDArray[np.bool_]] = {"starts over": over}
+            judge, answers = loss_witness, {"starts over": over}
             if role_of_tag(other.tag) in EXACT_ROLES:
-                answers = {"goes back": state, "starts over": state, "goes on": on}
-            _compare(other, source, count, row, at[:FALLS_COMPARED], answers)
+                judge, answers = exact_witness, {"goes back": state, "starts over": state, "goes on": on}
+            _compare(other, source, count, row, at[:FALLS_COMPARED], judge, answers)
     return Beside(traces=traces, timer=timer, state=state, on=on, over=over, label=label,
                   time=series.wall_time[mine] if np.isfinite(series.wall_time[mine]).all() else None,
                   plays=any(PLAYED.search(tag) for tag in view.series))
@@ -89,19 +90,17 @@ def _labels_at(view: View, row: Ints, source: int) -> Floats | None:
 
 
 def _compare(
-    other: Series, source: int, count: Ints, row: Ints, at: Ints, said: Mapping[Witness, NDArray[np.bool_]]
+    other: Series, source: int, count: Ints, row: Ints, at: Ints, judge: Judge, said: Mapping[str, NDArray[np.bool_]]
 ) -> None:
     """Mark the falls at which a column says what became of it: state that is restored, or a loss that starts over."""
     mine = rows_of_source(other, source)
     step, value = other.step[mine], other.value[mine]
     if not len(step) or np.array_equal(value, step):
         return  # the axis itself, no second clock
-    exact = role_of_tag(other.tag) in EXACT_ROLES
     places = np.searchsorted(other.row[mine], row[at])
     for fall, place in zip(at.tolist(), places.tolist(), strict=True):
         if place < 2 or place == len(step) or step[place] != count[fall]:
             continue
-        judge = exact_witness if exact else loss_witness
         answer = judge(step[:place], value[:place], step[place:], value[place:])
         if answer in said:
             said[answer][fall] = True

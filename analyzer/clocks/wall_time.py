@@ -18,8 +18,6 @@ MILLISECONDS_NOW = (1e11, 1e13)
 MICROSECONDS_NOW = (1e14, 1e16)
 
 
-
-
 def read_wall_clock(timeline: Timeline) -> WallClock | None:
     """Read the pace from record times or a column of times; None when the log has neither.
 

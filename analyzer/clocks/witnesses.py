@@ -49,8 +49,8 @@ def witnesses_at(
             continue  # the axis itself, or the number of the row: no second clock
         judge = loss_witness if role == "loss" else exact_witness
         said = judge(series.step[before], series.value[before], series.step[after], series.value[after])
-        if role == "elapsed" and not _restored(series, cut, said):
-            continue
+        if role == "elapsed":
+            continue  # seconds of the process start over with it, which tells nothing of the run
         found[name] = said
     if "loss" not in found:
         unnamed = _losses_by_other_names(references, parts, number)
@@ -75,15 +75,6 @@ def _losses_by_other_names(references: Sequence[Series], parts: Mapping[str, Int
         said.add(loss_witness(series.step[before], series.value[before], series.step[after], series.value[after]))
     said.discard("unknown")
     return said.pop() if len(said) == 1 else None
-
-
-def _restored(series: Series, cut: int, said: Witness) -> bool:
-    """Whether elapsed seconds were restored with a state: they go on over a pause that was longer than they say.
-
-    Seconds of the process start over with it, which tells nothing of the run.
-    """
-    paused = float(series.wall_time[cut] - series.wall_time[cut - 1])
-    return said == "goes on" and paused > 2 * float(series.value[cut] - series.value[cut - 1])
 
 
 def step_went_back(first: int, last: int, start: int, cadence: int, witnesses: Mapping[str, Witness]) -> StepChange:

@@ -25,8 +25,6 @@ ALONE = 0.1  # share of a writer's rows at steps of its own: a life of its own t
 OF_EVERY_DEVICE = 0.9  # share of the steps with a row for each device; the last may be cut
 
 
-
-
 def simultaneous_writers(view: View, run: Run, devices: int | None = None) -> tuple[Simultaneous, ...]:
     """Pairs of writers that wrote the same tags at the same time, the first of each pair kept.
 

@@ -26,9 +26,6 @@ def clock_of(folder: Path, rows: list[tuple[int, float]]) -> EpochClock | None:
 @pytest.mark.parametrize(
     ("rows", "low", "high"),
     [
-        pytest.param([(401 * k, float(k)) for k in range(1, 31)], 401, 401, id="a row at the end of every epoch"),
-        pytest.param([(120 * k, float(k)) for k in (1, 2, 3)], 120, 120, id="three rows"),
-        pytest.param([(120 * k, float(k)) for k in range(2, 21, 2)], 120, 120, id="a row every second epoch"),
         pytest.param(
             [*((387 * k, float(k)) for k in range(1, 6)), (2100, 5.426356589147287)], 387, 387, id="cut by max_steps"
         ),

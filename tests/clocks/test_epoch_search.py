@@ -114,7 +114,7 @@ def told(clock: EpochClock | None) -> list[tuple[str, int]]:
         pytest.param([30, 30, 60, 30, 30], (), [("repeat", 30)], id="a label given twice"),
         pytest.param([60, 30, 30, 30], (), [], id="a first epoch twice as long: a batch may have doubled"),
         pytest.param([30, 30, 30, 60], (), [], id="the last label lasts: run length"),
-        pytest.param([40, 40, 40, 55, 40, 40, 40], (), [("data", 15)], id="an epoch that began again"),
+        pytest.param([40, 40, 40, 55, 40, 40, 40], (), [("shift", 15)], id="an epoch that began again"),
         pytest.param([40, 40, 40, 31, 40, 40, 40], (), [("shift", -9)], id="an epoch cut short"),
         pytest.param([40, 40, 37, 43, 40], (), [("shift", -3)], id="one boundary early, then back"),
         pytest.param([40, 40, 31, 20, 20, 20], (), [("geometry", 20)], id="another batch from inside an epoch on"),

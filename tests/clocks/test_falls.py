@@ -108,7 +108,6 @@ def test_the_cheapest_explanation(count: Sequence[int], beside: dict[str, object
         pytest.param(in_turns(10, 4), [100] * 4, id="four writers"),
         pytest.param(REQUEUED, [160, 100], id="one started later"),
         pytest.param([*range(1, 100), 0, *range(100, 200)], [199, 1], id="one row of another unit"),
-        pytest.param([*range(1, 50), 999, *range(50, 99), 1999], [98, 2], id="the last row is of the other unit"),
     ],
 )
 def test_streams_hold_one_count_each(count: list[int], rows: list[int]) -> None:

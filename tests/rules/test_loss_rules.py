@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from msgspec.structs import replace
 
 from analyzer.auditing import audit_run
 from analyzer.config.declared import facts_from_options, merge
@@ -241,18 +240,6 @@ def test_a_row_that_stands_apart_in_every_epoch(tmp_path: Path, phase: int, rati
 def test_one_name_and_severity(tmp_path: Path, title: str, columns: dict[str, Column], said: str) -> None:
     told = [f"{f.severity} {f.code}" for f in findings(tmp_path, log(500, **columns))]
     assert [words for words in told if words not in ("note LOS007", "note LOS008")] == ([said] if said else [])
-
-
-def test_two_accounts_of_one_loss(tmp_path: Path) -> None:
-    for folder, factor in (("a", 1), ("b", 8)):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "log.csv").write_text(log(60, loss=lambda s, k=factor: round(k * healthy(s), 6)))
-    one, other = (discover([tmp_path / folder]).runs[0] for folder in "ab")
-    moved = {tag: replace(s, source=s.source + 1) for tag, s in other.views[0].series.items()}
-    views = (one.views[0], replace(other.views[0], name="second", sources=(1,), series=moved))
-    run = replace(one, sources=(*one.sources, *other.sources), views=views)
-    (found,) = audit_run(run, merge(()), select=("LOS004",)).findings
-    assert found.numbers["factor"] == 8
 
 
 def test_boundaries_whose_rows_lie_unevenly_are_no_warning_of_numpy(tmp_path: Path) -> None:

@@ -29,10 +29,6 @@ class Extras(Struct, frozen=True, kw_only=True):
     usual_floors: bool = False  # try the floors that people choose and forget to declare
 
 
-
-
-
-
 def progress(schedule: Schedule, p: Floats) -> Floats:
     """Share of the decay that is done at p: 0 at its start, 1 at its end; not clipped."""
     total, width = schedule.total, schedule.warmup
@@ -63,8 +59,6 @@ def decay_shape(name: str, r: Floats, power: float = 1.0) -> Floats:
 def above_the_floor(schedule: Schedule, share: Floats) -> Floats:
     """Rates from shares of the height that are left."""
     return schedule.floor + (schedule.peak - schedule.floor) * share
-
-
 
 
 def warmed(blank: Schedule, claim: Claim, extras: Extras) -> Iterator[Schedule]:

@@ -57,11 +57,9 @@ def facts_of(claim: Claim) -> Iterator[Fact]:
 
 def group_of(base_lr: float | None, groups: list[Observed]) -> int:
     """The parameter group that a declared rate binds: the one whose peak it is, else the first."""
-    if base_lr is None:
+    if not base_lr:
         return 0
     tops = [abs(float(rows.rate.max()) / base_lr - 1) for rows in groups]
     return next((number for number, off in enumerate(tops) if off < SAME_PEAK), 0)
-
-
 
 

@@ -10,13 +10,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from analyzer.clocks.schedule_fit.fit import FITTED
-from analyzer.clocks.schedule_fit.lines import line_between
 from analyzer.clocks.scheduler.counters import CounterTable, counters_of
 from analyzer.distinct import distinct
 from analyzer.model import Floats
 
-How = Literal["single", "shift", "scale", "level", "ramp"]
+How = Literal["single", "shift", "scale", "level"]
 Value = Callable[[Floats], Floats]
 SINGLE_ROWS = 2  # rows in a row that may be off and still be single rows
 FEWEST_GOOD = 5  # rows on the schedule, and the share of all rows, beside which others may be single
@@ -62,7 +60,7 @@ def changes(
     while place < len(x):
         if len(found) >= most or (len(found) > FEW_CHANGES and len(found) > MOST_SHARE * place):
             return None
-        away = factor != 1 or bool(found and found[-1].how in ("level", "ramp"))
+        away = factor != 1 or bool(found and found[-1].how == "level")
         options = list(_counters_on(value, table, x, y, tolerance, place, shift, away=away))
         if not counter_only:
             options += _rates_on(value, x, y, tolerance, place, shift, factor)
@@ -133,7 +131,6 @@ def _rates_on(
             if end - place - skip >= min(FEWEST_AFTER, len(x) - place - skip):  # they come back
                 yield CounterChange(place=place, rows=end - place, how="single", size=skip)
                 break
-    yield from _warming_up(value, x, y, tolerance, place, shift)
     ahead = slice(place, place + FEWEST_AFTER)
     now = value(x[ahead] + shift)
     weight = now / tolerance[ahead] ** 2
@@ -143,23 +140,6 @@ def _rates_on(
     if other > 0 and abs(other - 1) > FACTOR:
         end = kept_until(lambda at: other * value(at + shift), x, y, tolerance, place, slack=2.0)
         yield CounterChange(place=place, rows=end - place, how="scale", size=other)
-
-
-def _warming_up(
-    value: Value, x: Floats, y: Floats, tolerance: Floats, place: int, shift: float
-) -> Iterator[CounterChange]:
-    """A share of the schedule that rises in a straight line until it is met again."""
-    part = slice(place, place + LONGEST_RAMP)
-    with np.errstate(all="ignore"):
-        due = value(x[part] + shift)
-        share, open_by = y[part] / due, FITTED * tolerance[part] / due
-    met = np.flatnonzero(np.abs(share - 1) <= open_by)
-    count = int(met[0]) if len(met) else 0
-    if count < FEWEST_GOOD or (due[:count] <= 0).any() or share[0] > LOWEST_SHARE:
-        return
-    at = x[place : place + count]
-    if line_between(at, share[:count] - open_by[:count], share[:count] + open_by[:count]) is not None:
-        yield CounterChange(place=place, rows=count, how="ramp", size=float(at[-1] - at[0]))
 
 
 def _shifts(

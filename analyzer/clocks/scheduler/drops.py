@@ -66,10 +66,6 @@ def _declared_numbers(claim: Claim, rows: Observed, fit: Fit, axis: str) -> dict
         scale_read = 1 / (float(read["slope"]) * claim.base_lr**2)  # type: ignore[arg-type]
         nearest = min(expected, key=lambda one: abs(one - scale_read))
         found["the warmup by which the decay is scaled"] = (nearest, scale_read, 0.02 * nearest + CONVENTION)
-    if fit.family == "warm-restarts" and claim.family == "warm-restarts":
-        first = first_number(params, "T_0", "first_decay_steps", "t_initial")
-        if first:
-            found["T_0"] = (first * scale, float(read["step_size"]), CONVENTION)  # type: ignore[arg-type]
     if claim.family == "wsd" and math.isfinite(fit.end) and fit.family != "constant":
         length = first_number(params, "num_decay_steps", "decay_steps", "wsd_decay_steps")
         if length and axis == "step":

@@ -11,9 +11,8 @@ from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.rate_axes import counts
-from analyzer.clocks.schedule_fit import agrees, identified
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of
-from analyzer.clocks.scheduler.tied import Tied, as_declared, row_of, stated
+from analyzer.clocks.scheduler.tied import as_declared, row_of
 from analyzer.clocks.scheduler_clock import Deviation
 from analyzer.timeline import Timeline
 
@@ -24,8 +23,8 @@ FEWEST_WRONG = 3  # rows that a schedule without the extra steps does not give
 def at_every_epoch(
     timeline: Timeline, claim: Claim, rows: Observed, sample: Observed, budget: float
 ) -> Iterator[Explanation]:
-    """The declared schedule, or one read off the log, on updates plus or minus the epochs that have ended."""
-    if "step" not in rows.axes or not rows.counted:
+    """The declared schedule on updates plus or minus the epochs that have ended."""
+    if claim.family is None or "step" not in rows.axes or not rows.counted:
         return  # where steps are made of places, an epoch is as long as a cadence leaves open
     x = rows.axes["step"]
     for laps in (laps for name, laps in rows.axes.items() if counts(name) == "epoch"):
@@ -34,7 +33,7 @@ def at_every_epoch(
         for per_lap in (1.0, -1.0):
             drift = per_lap * (laps - laps[0])
             moved = replace(rows, axes={**rows.axes, "step": x + drift})
-            tied = as_declared(claim, moved.sample(), moved) if claim.family else _read_off(claim, moved)
+            tied = as_declared(claim, moved.sample(), moved)
             if tied is None or tied.axis != "step":
                 continue
             given = tied.on(rows)
@@ -51,22 +50,9 @@ def at_every_epoch(
                 f"{'ahead' if per_lap > 0 else 'behind'} at step {rows.step[-1]}",
                 numbers={"per_epoch": per_lap, "times": float(abs(drift[-1]))},
                 evidence=tuple(row_of(timeline, rows, place, f"should be {given[place]:.6g}") for place in shown),
-                severity="error" if claim.family else "warning",
             )
             explained = float(1 - len(wrong) / len(rows))
             yield Explanation(price=prices.BREAK, clock=clock_of(rows, tied, (deviation,), explained=explained))
             return
 
 
-def _read_off(claim: Claim, rows: Observed) -> Tied | None:
-    """A decay through every row, on an axis that was moved."""
-    sample = rows.sample()
-    if (np.diff(sample.axes["step"]) <= 0).any():
-        return None
-    for fit in identified(
-        sample.axes["step"], sample.rate, sample.tolerance, families=("linear", "cosine", "exponential"),
-        peaks=stated(claim.base_lr), floors=stated(claim.min_lr),
-    ):  # fmt: skip
-        if agrees(fit, rows.axes["step"], rows.rate, rows.tolerance).all():
-            return Tied(schedule=fit, axis="step", unit="step")
-    return None

@@ -150,7 +150,7 @@ def _told(
     if waits:
         yield from shifts_told(timeline, claim, rows, left, waits, before)
     for change in inside:
-        if change.how in ("scale", "ramp") or (change.how == "level" and change not in resumed):
+        if change.how == "scale" or (change.how == "level" and change not in resumed):
             yield away_told(timeline, claim, rows, left, change)
 
 

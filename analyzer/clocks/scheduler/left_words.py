@@ -10,7 +10,6 @@ from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit
-from analyzer.clocks.schedule_fit.fit import FITTED
 from analyzer.clocks.scheduler.beginnings import Left
 from analyzer.clocks.scheduler.breaks import CounterChange
 from analyzer.clocks.scheduler.tied import Tied, row_of
@@ -21,7 +20,6 @@ from analyzer.timeline import Timeline
 FEWEST_BEFORE = 8  # rows that a schedule nobody declared must explain before it is left
 CLEARLY = 10  # half widths by which a single row must be off
 BESIDE = 0.01  # and this share of its value
-WARMED_AGAIN = 0.5  # of the schedule's rate: a warmup begins below
 USUAL = 0.2  # of the peak: higher floors than this are declared, or not meant
 
 
@@ -75,12 +73,6 @@ def singles_told(
     if not left.declared and _at_a_corner(rows, wrong):
         yield prices.DEAREST + 1, None
         return
-    if not left.declared and left.tied.axis != "step" and _beside_a_boundary(rows, left.tied, wrong):
-        yield prices.DEAREST + 1, None  # where an epoch ends is known to a row or so
-        return
-    if wrong[-1] < max(2, len(wrong)) and _in_warmup(claim, rows, left.tied, int(wrong[-1])):
-        yield prices.BEGINNING, None  # of a form that so few rows do not show
-        return
     first = int(wrong[0])
     only_the_last = first == len(rows) - 1  # what a scheduler gives behind its last step is a habit
     count = "1 row leaves" if len(wrong) == 1 else f"{len(wrong)} rows leave"
@@ -105,20 +97,6 @@ def _at_a_corner(rows: Observed, wrong: Ints) -> bool:
     return bool(((rate >= low - (high - low)) & (rate <= high + (high - low))).all())
 
 
-def _beside_a_boundary(rows: Observed, tied: Tied, wrong: Ints) -> bool:
-    """Whether single rows have the rate of the epoch before or behind."""
-    x, rate, by = rows.axes[tied.axis][wrong], rows.rate[wrong], FITTED * rows.tolerance[wrong]
-    return bool(((np.abs(tied.at(x - 1) - rate) <= by) | (np.abs(tied.at(x + 1) - rate) <= by)).all())
-
-
-def _in_warmup(claim: Claim, rows: Observed, tied: Tied, place: int) -> bool:
-    """Whether a row may lie in a warmup: a declared one, or one that nobody declared."""
-    if not claim.warmup_declared:
-        return bool(rows.rate[place] < tied.on(rows)[place])
-    width = getattr(tied.schedule, "warmup", 0.0)
-    return bool(tied.counter(rows.axes[tied.axis][place : place + 1])[0] < width)
-
-
 def join_told(
     timeline: Timeline, rows: Observed, left: Left, change: CounterChange, before: float
 ) -> tuple[float, Deviation | None]:
@@ -137,8 +115,6 @@ def join_told(
             return prices.CONVENTION, None  # the counter goes on; it is the step that does not
         what = _counter_in_words(due, now, cadence)
         numbers = {"position_before": was, "position_after": now}
-    elif change.how == "ramp":
-        what = _warms_up_again(rows, change)
     elif change.how == "level":
         what = f"the rate stays at {change.size:.6g} from step {step} on"
     else:
@@ -148,7 +124,6 @@ def join_told(
     return prices.AT_JOIN, Deviation(
         kind="restart", step=step, last_step=last, join=join, what=what, evidence=evidence, numbers=numbers,
         size=change.size, shown_by=None if change.how == "level" else len(evidence) - 1,
-        severity="warning" if change.how == "ramp" else "error",
     )  # fmt: skip
 
 
@@ -189,11 +164,6 @@ def away_told(
     step, last = int(rows.step[place]), int(rows.step[place + change.rows - 1])
     evidence = evidence_of(timeline, rows, left, [place])
     severity = "error" if left.declared else "warning"
-    if change.how == "ramp":
-        return prices.BREAK, Deviation(
-            kind="restart" if expected[place] > 0 and rows.rate[place] < WARMED_AGAIN * expected[place] else "jump",
-            step=step, last_step=last, evidence=evidence, what=_warms_up_again(rows, change), severity="warning",
-        )  # fmt: skip
     if change.how == "level" and _held_still(rows, expected, change):
         to_the_end = place + change.rows == len(rows)
         high = change.size > USUAL * float(rows.rate.max())
@@ -212,11 +182,6 @@ def away_told(
         numbers={"observed": now, "expected": should, "factor": now / should if should > 0 else None},
         severity=severity,  # type: ignore[arg-type]
     )  # fmt: skip
-
-
-def _warms_up_again(rows: Observed, change: CounterChange) -> str:
-    first, last = change.place, change.place + change.rows - 1
-    return f"the rate warms up again from step {rows.step[first]} to step {rows.step[last]}, and goes on as before"
 
 
 def _held_still(rows: Observed, expected: Floats, change: CounterChange) -> bool:

@@ -198,7 +198,7 @@ def _warmup(
     elif fit.rise.rows < 2 and declared > 0 and abs(fit.rise.end - fit.start) > EXACTLY * 50:
         return None
     if still_rising(rows, fit):
-        return _slower_rise(claim, rows, fit, read, widths)
+        return None
     curved = 0.0 if fit.rise is None or fit.rise.form in ("line", "held line") else CURVED
     if _peak_is_passed_by(claim, rows, fit, axis):
         return Mismatch(
@@ -233,20 +233,3 @@ def _peak_is_passed_by(claim: Claim, rows: Observed, fit: Fit, axis: str) -> boo
     return bool(every_step and rows.rate[top] < claim.base_lr * (1 - NOT_REACHED))
 
 
-def _slower_rise(
-    claim: Claim, rows: Observed, fit: Fit, read: Lengths, widths: tuple[float, ...]
-) -> Mismatch | None:
-    """A run that ended inside its warmup: the slope tells where the declared peak would be met."""
-    rise = fit.rise
-    if rise is None or rise.form != "line" or not claim.base_lr or rise.slope <= 0 or rise.rows < FEWEST_FALLING:
-        return None
-    end = claim.base_lr / rise.slope
-    unsure = 2 * float((rows.tolerance / np.maximum(rows.rate, 1e-300)).min()) * end
-    if any(abs(end - width) <= read.slack + unsure for width in widths):
-        return None
-    near = min(widths, key=lambda width: abs(end - width))
-    return Mismatch(
-        kind="warmup",
-        what=f"the warmup's slope meets {claim.base_lr:.6g} after {whole(end):.6g} steps, {near:.6g} are declared",
-        numbers={"warmup_steps": end, "declared": near},
-    )

@@ -10,7 +10,6 @@ call ``patience``; after a reduction ``cooldown`` calls are not counted (torch `
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 from msgspec import Struct
@@ -18,8 +17,7 @@ from numpy.typing import NDArray
 
 from analyzer.clocks.claim import Claim, finite_number
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.scheduler.tied import row_of
-from analyzer.clocks.scheduler_clock import Deviation, SchedulerClock
+from analyzer.clocks.scheduler_clock import SchedulerClock
 from analyzer.model import NO_STEP, Ints, Series
 from analyzer.precision import half_width
 from analyzer.timeline import Timeline
@@ -180,15 +178,7 @@ def watching_a_metric(
     drops = read_drops(claim, rows)
     if drops is None:
         return None
-    told = finite_number(claim.params.get("patience"))
     found = list(replays(timeline, claim, rows, drops))
-    deviations: tuple[Deviation, ...] = ()
-    if claim.unit == "epoch":
-        deviations = tuple(_too_soon(timeline, rows, drops, told or 0.0))
-    if not deviations and not found:
-        deviations = tuple(_begun_again(timeline, claim, rows, drops, told))
-    elif not deviations and told is not None:
-        deviations = tuple(_other_patience(timeline, rows, drops, found, told))
     explained = 1.0 if found or not drops.level[-1] else 0.0
     calls = sorted({number_ for one in found for number_ in one.calls})
     parameters: dict[str, float | tuple[float, ...] | str] = {"gamma": drops.factor}
@@ -203,7 +193,6 @@ def watching_a_metric(
         parameters=parameters,
         aliases=tuple(dict.fromkeys(f"watching {one.tag}" for one in found if one.tag != found[0].tag)),
         explained=explained,
-        deviations=deviations,
         distinct_steps=rows.step,
     )
 
@@ -216,85 +205,3 @@ def also_on_a_metric(timeline: Timeline, claim: Claim, rows: Observed) -> tuple[
     found = replays(timeline, claim, rows, drops)
     told = (f"a plateau schedule after {one.calls[0]} evaluations without improvement of {one.tag}" for one in found)
     return tuple(dict.fromkeys(told))
-
-
-def _too_soon(timeline: Timeline, rows: Observed, drops: Drops, patience: float) -> Iterator[Deviation]:
-    """Drops that follow each other within fewer epochs than any metric could make them."""
-    made = np.diff(drops.level)
-    places = np.flatnonzero(made > 0) + 1
-    epoch = rows.axes.get("epoch")
-    if epoch is None:
-        return
-    several = places[made[places - 1] > 1]
-    pairs = [(place, place) for place in several.tolist()] or list(pairwise(places.tolist()))
-    for first, then in pairs:
-        falls = int(drops.level[then] - drops.level[first - 1])
-        passed = float(epoch[then] - epoch[first - 1] + 1)  # as many calls as there may have been
-        if (falls - 1) * max(patience, 1.0) <= passed:
-            continue
-        yield Deviation(
-            kind="rate",
-            step=int(rows.step[first]),
-            last_step=int(rows.step[-1]),
-            evidence=tuple(
-                row_of(timeline, rows, place, why) for place, why in ((first - 1, "before"), (then, "after"))
-            ),
-            what=f"the rate falls by {drops.factor:.4g} {falls} times from step {rows.step[first - 1]} to "
-            f"{rows.step[then]}, within {passed:.4g} epochs: too often for a scheduler that is stepped once per epoch"
-            f"{f' with patience {patience:.4g}' if patience > 0 else ''}",
-            numbers={"epochs": passed, "falls": falls, "patience": patience},
-        )
-        return
-
-
-def _other_patience(
-    timeline: Timeline, rows: Observed, drops: Drops, found: list[Replay], patience: float
-) -> Iterator[Deviation]:
-    """Every metric that explains the drops does so with another patience."""
-    calls = {number_ for one in found for number_ in one.calls}
-    if int(drops.level[-1]) < FEWEST_DROPS or not all(one.sure for one in found):
-        return
-    if calls & {int(patience), int(patience) + 1}:  # Keras, torch
-        return
-    first = int(np.argmax(drops.level > 0))
-    low, high = min(calls), max(calls)
-    shown = f"{low}" if low == high else f"{low} to {high}"
-    yield Deviation(
-        kind="family",
-        step=int(rows.step[first]),
-        last_step=int(rows.step[-1]),
-        evidence=(row_of(timeline, rows, first - 1, "before"), row_of(timeline, rows, first, "the first drop")),
-        what=f"the rate falls after {shown} evaluations without improvement of {found[0].tag}, "
-        f"patience={patience:.4g} is declared",
-        numbers={"calls": float(low), "patience": patience},
-    )
-
-
-def _begun_again(
-    timeline: Timeline, claim: Claim, rows: Observed, drops: Drops, patience: float | None
-) -> Iterator[Deviation]:
-    """No patience explains all drops, but one does when the scheduler forgets its count at a resume."""
-    for start in np.flatnonzero(np.diff(rows.session) != 0) + 1:
-        before = rows.rows(slice(0, int(start)))
-        if int(drops.level[start - 1]) < FEWEST_DROPS or int(drops.level[-1]) == int(drops.level[start - 1]):
-            continue
-        found = [one for one in replays(timeline, claim, rows, drops, (int(rows.step[start]),)) if one.sure]
-        if patience is not None:
-            found = [one for one in found if set(one.calls) & {int(patience), int(patience) + 1}]
-        if not found:
-            continue
-        late = int(np.argmax(drops.level > drops.level[start - 1]))
-        yield Deviation(
-            kind="restart",
-            step=int(rows.step[start]),
-            last_step=int(rows.step[-1]),
-            join=rows.joins.get(int(rows.session[start])),
-            evidence=(
-                row_of(timeline, rows, len(before) - 1, "last before the join"),
-                row_of(timeline, rows, late, "the next drop: not when the count before the join was full"),
-            ),
-            what=f"the scheduler has forgotten at step {rows.step[start]} how long {found[0].tag} had not improved: "
-            f"{found[0].calls[0]} evaluations explain every drop only if the count starts again there",
-            numbers={"calls": float(found[0].calls[0])},
-        )
-        return

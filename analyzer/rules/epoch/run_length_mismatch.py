@@ -103,12 +103,6 @@ def _sized_by_whole_updates(timeline: Timeline, done: RunEnd) -> Iterator[Findin
     )
 
 
-
-
-
-
-
-
 def _may_be_short(timeline: Timeline) -> bool:
     stopped = timeline.declared.get("early_stopping")
     cut = any(problem.kind in ("truncated", "corrupt") for problem in timeline.run.problems)

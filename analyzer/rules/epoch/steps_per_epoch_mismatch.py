@@ -20,7 +20,6 @@ What to do
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -29,13 +28,13 @@ from msgspec.structs import replace
 
 from analyzer.clocks.epoch_clock import EpochClock, Labels
 from analyzer.clocks.laps import divisor_is_wrong
-from analyzer.clocks.planned_epochs import counts_batches_first, planned_steps_per_epoch
+from analyzer.clocks.planned_epochs import planned_steps_per_epoch
 from analyzer.clocks.run_end import updates_done
 from analyzer.config.declared import Declared
 from analyzer.model import Fact, Finding, Row
 from analyzer.planning import plan_of
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import amount, either, interval, uncounted
+from analyzer.rules.epoch.wording import either, interval, uncounted
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
@@ -63,16 +62,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if clock.crossings < 1:
         yield Unchecked(reason="the log shows no end of an epoch")
         return
-    if counts_batches_first(timeline.plan, clock):
-        yield _in_two_units(timeline, clock)
-        return
     if any(clock.admits(U) for U in planned) or any(
         clock.admits(lap) for r in timeline.plan.readings for lap in r.laps
     ):
         return
     if divisor_is_wrong(timeline, clock):
-        return
-    if counts_micro_batches(timeline, clock):
         return
     samples = timeline.declared.get("dataset_size")
     if isinstance(samples, int) and clock.admits(Fraction(samples)) and Fraction(samples) not in planned:
@@ -131,24 +125,6 @@ def _by_places(timeline: Timeline, clock: EpochClock) -> Iterator[Finding | Unch
     )
 
 
-def _in_two_units(timeline: Timeline, clock: EpochClock) -> Finding:
-    """A counter that counts micro-batches in some epochs and updates in the others."""
-    changed = next(one for one in clock.breaks if one.kind == "geometry")
-    batches_first = changed.low > changed.high
-    batches, updates = sorted((changed.low, changed.high), reverse=True)
-    return Finding(
-        severity="error",
-        message=f"epochs have {amount(changed.low)} steps up to step {changed.step - 1}, {amount(changed.high)} "
-        f"behind it: an epoch has {amount(batches)} batches and {amount(updates)} updates as declared, and the counter "
-        f"counts {'batches first' if batches_first else 'updates first, then batches'}",
-        tag=clock.tag,
-        first_step=int(clock.labels.step[0]) if batches_first and clock.labels is not None else changed.step,
-        last_step=changed.step - 1 if batches_first else None,
-        numbers={"before": changed.low, "after": changed.high},
-        evidence=changed.evidence,
-    )
-
-
 def _explained_by_what_is_not_declared(timeline: Timeline, clock: EpochClock) -> str:
     """The devices or accumulation that nobody declared and that would give the log's own number; "" when none does."""
     declared = timeline.declared
@@ -163,18 +139,6 @@ def _explained_by_what_is_not_declared(timeline: Timeline, clock: EpochClock) ->
             if any(clock.admits(U) for U in supposed.steps_per_epoch):
                 return f" with {key} undeclared; {key} = {count} would explain it"
     return ""
-
-
-def counts_micro_batches(timeline: Timeline, clock: EpochClock) -> bool:
-    """Whether one reading explains everything if a step is a micro-batch: laps and length of the run alike."""
-    done = updates_done(timeline)
-    for reading in timeline.plan.readings:
-        batches, epochs = reading.batches_per_epoch, timeline.plan.epochs
-        if reading.accumulation > 1 and batches and epochs and done and clock.admits(batches):
-            total = math.ceil(batches * epochs)
-            if done.holds(total):
-                return True
-    return False
 
 
 def _two_boundaries(timeline: Timeline, labels: Labels) -> list[Row]:
@@ -209,11 +173,6 @@ RULE = Rule(
             title="the last batch was dropped",
             files=csv_log(HEADER, lambda: _laps(31, 124)),
             declared={"dataset_size": 1000, "batch_size": 32, "drop_last": False, "epochs": 4},
-        ),
-        Example(
-            title="the first epoch is counted in batches, the others in updates",
-            files=csv_log(HEADER, lambda: [(s, max(0, (s - 97) // 32), falling_loss(s)) for s in range(1, 289)]),
-            declared={"dataset_size": 2048, "batch_size": 16, "grad_accumulation": 4, "drop_last": False, "epochs": 6},
         ),
         Example(
             title="accumulation carries over the epoch's end",

@@ -21,32 +21,22 @@ What to do
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations, islice
-
-import numpy as np
 
 from analyzer.clocks.loss_baseline import LevelShift, LossBaseline
 from analyzer.clocks.loss_events import join_near
-from analyzer.model import Finding, Series
+from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
-from analyzer.rules.judged_loss import chance, company, judged_loss, series_of_every_account, spoken
+from analyzer.rules.judged_loss import chance, company, judged_loss, spoken
 from analyzer.timeline import Timeline
 
 MOST_SHIFTS = 2  # told by themselves; a curve with more goes up and down with its data
-COMMON_STEPS = 20  # of two accounts
-MOST_PAIRS = 1000  # of accounts of one loss that are compared: nobody keeps fifty
-SHARE, WITHIN = 0.95, 1e-3  # of them, and how near their ratio is to one number
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    between = _between_accounts(timeline)
-    if between is not None:
-        yield between
     loss = judged_loss(timeline)
     if isinstance(loss, Unchecked):
-        if between is None:
-            yield loss
+        yield loss
         return
     if loss.events.scale is not None:
         yield _factor(timeline, loss, loss.events.scale)
@@ -99,51 +89,6 @@ def _shift(timeline: Timeline, loss: LossBaseline, shift: LevelShift) -> Finding
         ),
         join=join_near(loss, shift.row),
     )
-
-
-def _between_accounts(timeline: Timeline) -> Finding | None:
-    """Two accounts log one loss at the same steps, one of them times an integer in every row."""
-    named: dict[str, list[Series]] = {}
-    for series in series_of_every_account(timeline, "loss"):
-        named.setdefault(_plain(series.tag), []).append(series)
-    for losses in named.values():
-        for one, other in islice(combinations(losses, 2), MOST_PAIRS):
-            if one.source[0] == other.source[0] or len(one) < COMMON_STEPS:
-                continue
-            common, at_one, at_other = np.intersect1d(one.step, other.step, return_indices=True)
-            a, b = one.value[at_one], other.value[at_other]
-            ok = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
-            if ok.sum() < max(COMMON_STEPS, SHARE * len(common)):
-                continue
-            ratio = a[ok] / b[ok]
-            typical = float(np.median(ratio))
-            factor = round(max(typical, 1 / typical))
-            same = np.abs(ratio / typical - 1) <= WITHIN
-            if factor < 2 or abs(max(typical, 1 / typical) / factor - 1) > WITHIN or same.mean() < SHARE:
-                continue
-            first = int(np.flatnonzero(ok)[int(same.argmax())])
-            larger, smaller = (one, other) if typical > 1 else (other, one)
-            where = (timeline.run.sources[int(s.source[0])].path for s in (larger, smaller))
-            return Finding(
-                severity="warning",
-                message=(
-                    f"{one.tag} is {factor} times as large in {next(where)} as in {next(where)} at"
-                    f" {int(same.sum())} of {len(common)} common steps: one of them is a sum where the other is a mean"
-                ),
-                tag=one.tag,
-                first_step=int(common[0]),
-                last_step=int(common[-1]),
-                numbers={"factor": factor, "steps": int(same.sum())},
-                evidence=(
-                    timeline.row(one, int(at_one[first]), "one account"),
-                    timeline.row(other, int(at_other[first]), "the other, at the same step"),
-                ),
-            )
-    return None
-
-
-def _plain(tag: str) -> str:
-    return tag.lower().replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _wobble(step: int) -> float:

@@ -2,12 +2,11 @@
 
 What it checks
     No single number of steps per epoch makes all labels true, one before a join and another behind it does, or a
-    lasting change inside a session. The finding names both. Where no join is marked and one epoch has neither length,
-    the change lies inside it; the place is reckoned from the share of the epoch that was done. Lengths that change
-    where epochs end, in one direction and for two epochs or more each, are a ramp: a note where they get shorter (a
-    batch that grows by design), a warning where they get longer, an error where the declaration gives one length
-    throughout. A count of samples, tokens or environment steps that rises by one exact number per step
-    up to some row and by another one behind it says the same without epochs.
+    lasting change inside a session. The finding names both. Lengths that change where epochs end, in one direction
+    and for two epochs or more each, are a ramp: a note where they get shorter (a batch that grows by design), a
+    warning where they get longer, an error where the declaration gives one length throughout. A count of samples,
+    tokens or environment steps that rises by one exact number per step up to some row and by another one behind it
+    says the same without epochs.
 
 Why it matters
     Another batch size, device count or accumulation after a resume changes the number of updates, the schedule's
@@ -30,7 +29,7 @@ import numpy as np
 
 from analyzer.clocks.data_rate import counts_of_data, rate_change
 from analyzer.clocks.epoch_clock import Break, EpochClock, Labels
-from analyzer.clocks.planned_epochs import counts_batches_first, planned_steps_per_epoch
+from analyzer.clocks.planned_epochs import planned_steps_per_epoch
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import amount, either, interval
@@ -65,8 +64,6 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             yield _by_stretches(timeline, account, ramp)
             return
         changed = next((one for one in account.breaks if one.kind == "geometry"), None)
-        if changed is not None and counts_batches_first(timeline.plan, account):
-            continue  # EPO002: the loop's own batches and updates
         labels = account.labels
         if changed is None or labels is None or len(account.laps) < 2:
             continue

@@ -3,9 +3,8 @@
 What it checks
     The labels of the session after a join are laid over the epoch clock of the one before it. A shift that is no whole
     number of epochs means that the epoch was started over (boundaries late by what had been done) or cut short (early).
-    A fractional label that falls while the step goes on says the same without a join, and so do a count of samples
-    that begins again and one epoch with too many steps, when all later boundaries come late by the same number: with as
-    many steps as the others, its data began again where those steps begin.
+    A fractional label that falls while the step goes on says the same without a join, and so does a count of samples
+    that begins again.
     Without labels, the batch-to-batch pattern of the loss is compared: data that start again repeat it from the start.
 
 Why it matters
@@ -149,9 +148,7 @@ def _is_data(timeline: Timeline, account: EpochClock, lost: Break) -> bool:
         small = abs(lost.high) <= timeline.step_axis.cadence and lost.join is not None
         join = timeline.joins[lost.join] if small and lost.join is not None else None
         return join is None or not len(relabelled_steps(labels, join.before, join.after)[0])  # else RES005
-    if (
-        lost.kind == "counter"
-    ):  # set back into the run while the labels went on; to its beginning is RES001, forward RES003
+    if lost.kind == "counter":  # set back into the run; to its beginning is RES001, forward RES003
         axis = timeline.step_axis
         return lost.high < 0 and lost.step > (axis.base or 0) + axis.cadence
     falls = lost.position > 0 and labels.value[lost.position] < labels.value[lost.position - 1]
@@ -227,11 +224,6 @@ def _two_lives(late: int) -> dict[str, str]:
     return {"log.csv": table(HEADER, first) + table(HEADER, second)}
 
 
-def _one_log(late: int) -> dict[str, str]:
-    labels = [(step, (step - 1 - (late if step > 105 else 0)) // 40) for step in range(1, 301)]
-    return {"log.csv": table(HEADER, [(step, epoch, falling_loss(step)) for step, epoch in labels])}
-
-
 def _samples(restart: bool, per_epoch: bool = False) -> dict[str, str]:
     rows = []
     for step in range(10, 501, 10):
@@ -254,7 +246,6 @@ RULE = Rule(
     bad=(
         Example(title="the epoch starts over", files=lambda: _two_lives(20)),
         Example(title="the rest of the epoch is lost", files=lambda: _two_lives(-15)),
-        Example(title="the epoch starts over, and nothing marks the resume", files=lambda: _one_log(late=25)),
         Example(title="the count of samples begins again", files=lambda: _samples(restart=True)),
     ),
     good=(
@@ -263,7 +254,6 @@ RULE = Rule(
             files=lambda: _two_lives(0),
             why="boundaries stay where the first session had them",
         ),
-        Example(title="one log without a resume", files=lambda: _one_log(late=0), why="every epoch has 40 steps"),
         Example(
             title="samples of the whole run",
             files=lambda: _samples(restart=False),

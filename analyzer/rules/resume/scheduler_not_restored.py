@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from analyzer.clocks.scheduler_clock import Deviation, deviations_of
+from analyzer.clocks.scheduler_clock import deviations_of
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
@@ -36,11 +36,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if not timeline.schedulers:
         yield Unchecked(reason=NO_RATE)
         return
-    restarts = [
-        (clock, found)
-        for clock, found in deviations_of(timeline.schedulers, "restart")
-        if not _counter_went_back(timeline, found)
-    ]
+    restarts = list(deviations_of(timeline.schedulers, "restart"))
     for clock, deviation in restarts[:1]:
         one = finding(timeline, clock, deviation)
         more = [f"the same again at step {other.step}: {other.what}" for _, other in restarts[1:4]]
@@ -56,19 +52,6 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             consequences=tuple(more),
             join=one.join,
         )
-
-
-def _counter_went_back(timeline: Timeline, found: Deviation) -> bool:
-    """Whether another counter of steps went back with the rate: the axis counts something else (LOG006)."""
-    if found.join is None:
-        return timeline.step_axis.unit == "unknown"  # it begins again with every epoch, or over each batch
-    if timeline.joins[found.join].step != "continued":
-        return False
-    for series in timeline.roles.all("step"):
-        at = int(timeline.session_map.bounds(series)[timeline.joins[found.join].after])
-        if 0 < at < len(series) and series.value[at] <= series.value[at - 1]:
-            return True
-    return False
 
 
 def _resumed(second: int, shift: int) -> Mapping[str, str]:

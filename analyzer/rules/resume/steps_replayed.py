@@ -119,8 +119,6 @@ def _rows(first: int, last: int, off: float = 0.0) -> list[tuple[object, ...]]:
             for step in range(first, last + 1)]
 
 
-
-
 RULE = Rule(
     code="RES002",
     name="steps-replayed",

@@ -2,8 +2,7 @@
 
 What it checks
     Whether the declared schedule passes through the logged rates when its counter runs k times as fast as the updates:
-    k is the number of processes or of accumulated micro-batches, their inverse, or the step is an epoch. A plateau
-    schedule in epochs whose rate falls more often than its patience allows is stepped too often as well. Where the
+    k is the number of processes or of accumulated micro-batches, their inverse, or the step is an epoch. Where the
     parameters are not declared, a rate that moves inside epochs is a note beside `scheduler_interval = "epoch"`.
 
 Why it matters
