@@ -34,6 +34,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from calendar import timegm
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -57,6 +58,7 @@ SELDOM = {"wandb-run": 0.25}  # its one seed is long, and is not shortened
 HEAD = 4096  # bytes by which a file is recognised
 SECONDS, SECONDS_A_MEGABYTE = 1.0, 1.0
 IN_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # 1,123 is one number, in three digits and three
+DATE = re.compile(r"([1-9]\d{3})[-/](0[1-9]|1[0-2])[-/](\d\d)[ T,](\d\d):(\d\d):(\d\d)")  # is one number, in seconds since 1970
 GIVEN_UP = 60.0  # seconds of the processor
 MOST_MEMORY = 400  # megabytes
 TEXT_FORMATS = ("csv", "json", "json-lines", "trainer-state", "stdout", "boosting")
@@ -382,6 +384,8 @@ def _not_in_the_text(reading: Reading, text: str) -> Iterator[str]:
     told = [(series, np.abs(series.value[np.isfinite(series.value)])) for series in all_series]
     values = set(np.concatenate([value for _, value in told]).tolist()) if told else set()
     unexplained = values - {abs(float(one)) for one in NUMBER.findall(text)}
+    if unexplained:
+        unexplained -= {abs(float(timegm(tuple(map(int, one))))) for one in DATE.findall(text)}
     if unexplained and "," in text:
         unexplained -= {abs(float(one)) for one in NUMBER.findall(text.replace(",", "."))}
         unexplained -= {abs(float(one)) for one in NUMBER.findall(IN_THOUSANDS.sub("", text))}
