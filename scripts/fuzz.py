@@ -58,7 +58,7 @@ SELDOM = {"wandb-run": 0.25}  # its one seed is long, and is not shortened
 HEAD = 4096  # bytes by which a file is recognised
 SECONDS, SECONDS_A_MEGABYTE = 1.0, 1.0
 IN_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # 1,123 is one number, in three digits and three
-DATE = re.compile(r"([1-9]\d{3})[-/](0[1-9]|1[0-2])[-/](\d\d)[ T,](\d\d):(\d\d):(\d\d)")  # is one number, in seconds since 1970
+DATE = re.compile(r"([1-9]\d{3})[-/](0[1-9]|1[0-2])[-/](\d\d)[ T,](\d\d):(\d\d):(\d\d)")  # one number, in seconds
 GIVEN_UP = 60.0  # seconds of the processor
 MOST_MEMORY = 400  # megabytes
 TEXT_FORMATS = ("csv", "json", "json-lines", "trainer-state", "stdout", "boosting")
