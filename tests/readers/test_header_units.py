@@ -80,3 +80,27 @@ def test_no_log(header: str, rows: list[str], reason: str) -> None:
     reading = csv_table.parse(table(header, *rows), "table.csv")
     assert not reading.series
     assert reason in reading.problems[-1].message
+
+
+def rows_of(names: list[str], starts: list[int], count: int = 8) -> list[str]:
+    return [f"{start + at},{name},{3 / (at + 1):.4f}" for name, start in zip(names, starts, strict=True) for at in range(count)]
+
+
+RUNS = [
+    # title, header, rows, names of the runs
+    ("variants", "epoch,variant,loss", rows_of(["small", "medium", "large"], [1, 1, 1]), ["small", "medium", "large"]),
+    ("folds by number", "epoch,fold,loss", rows_of(["0", "1", "2"], [0, 0, 0]), ["fold 0", "fold 1", "fold 2"]),
+    ("one after the other, in rounds", "step,model,loss", rows_of(["a", "b", "c", "a", "b", "c"], [1, 1, 1, 9, 9, 9]), ["a", "b", "c"]),
+    ("hosts of a run that was resumed", "step,host,loss", rows_of(["node1", "node2", "node3"], [1, 6, 11]), []),
+    ("phases of a curriculum", "step,phase,loss", rows_of(["easy", "hard", "easy", "hard"], [1, 1, 1, 1]), []),
+    ("a number that means something else", "epoch,layers,loss", rows_of(["1", "2", "3"], [1, 1, 1]), []),
+    ("one fall", "epoch,name,loss", rows_of(["a", "b"], [1, 1]), []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("header", "rows", "names"), [one[1:] for one in RUNS], ids=[one[0] for one in RUNS])
+def test_a_column_that_says_of_which_run_a_row_is(header: str, rows: list[str], names: list[str]) -> None:
+    reading = csv_table.parse(table(header, *rows), "log.csv")
+    assert [run.source.view for run in reading.runs] == names
+    told = sum(len(series) for one in reading.runs or (reading,) for series in one.series if series.tag == "loss")
+    assert told == len(rows)

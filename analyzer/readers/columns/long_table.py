@@ -9,14 +9,15 @@ from typing import TypeVar
 import numpy as np
 from msgspec.structs import replace
 
-from analyzer.model import Ints
-from analyzer.readers.columns import Column
-from analyzer.readers.columns.step_axis import names_an_axis
+from analyzer.model import Floats, Ints
+from analyzer.readers.columns import Column, Dialect
+from analyzer.readers.columns.step_axis import choose_axis, names_an_axis
 from analyzer.readers.columns.texts import few_labels
 from analyzer.readers.columns.wall_time import names_a_time
 from analyzer.roles import role_of_tag
 
 _Label = TypeVar("_Label", bound=Hashable)
+_Run = tuple[str, list[Column], Ints | None]  # its name, its columns, and its rows among all; None where it has all
 
 _TAG_COLUMNS = re.compile(r"^(?:tag|metric|metric[_. ]?name|key|name|series|variable)$", re.I)
 _VALUE_COLUMNS = re.compile(r"^(?:value|metric[_ ]?value|values?|scalar)$", re.I)
@@ -24,6 +25,13 @@ _RUN_COLUMNS = re.compile(r"^(?:run|run[_. ]?(?:id|name|uuid|hash)|experiment|ex
 _PHASE_COLUMNS = re.compile(
     r"^(?:metric\.context\.)?(?:phase|split|stage|mode|subset|set|partition|type|job_type)$", re.I
 )
+# numbers that name a run, where the counter begins anew with each of them
+_NUMBER_OF_A_RUN = re.compile(
+    r"^(?:(?:k_?)?fold|seed|trial|run|variant|client|agent|replica|member)(?:_?(?:id|idx|no))?$", re.I
+)
+FALLS_OF_RUNS = 2  # falls of the counter that may be those of three runs; one fall is a place where one began again
+FEWEST_OF_A_RUN = 3  # rows behind the first
+MOST_RUNS = 500
 _MOST_PHASES = 6
 _MOST_SPELLINGS = 64  # of those: capitals, blanks
 _PHASES = {"train", "training", "val", "valid", "validation", "eval", "evaluation", "test", "dev", "step", "epoch"}
@@ -34,7 +42,7 @@ def is_long_form(name: str) -> bool:
     return _VALUE_COLUMNS.search(name.strip()) is not None
 
 
-def pivot(columns: Sequence[Column], rows: int) -> list[tuple[str, list[Column], Ints | None]]:
+def pivot(columns: Sequence[Column], rows: int) -> list[_Run]:
     """A long table (run, tag, step, value) as one table of columns a run; any other table unchanged, as one run.
 
     Each with the rows that it is made of; None where these are all.
@@ -64,6 +72,55 @@ def pivot(columns: Sequence[Column], rows: int) -> list[tuple[str, list[Column],
     for (of_run, name), at in of_tag:
         tables[of_run].append(Column(name=name, value=value.value[at], at=place[positions[at]]))
     return [(name, table, rows_of[name]) for name, table in tables.items()]
+
+
+def runs_by_label(columns: Sequence[Column], rows: int, dialect: Dialect) -> list[_Run]:
+    """A table in which a column says of which run each row is, as one table a run; any other as one run.
+
+    It says so where the counter falls time and again, never within a label, and begins with every label where it began
+    with the first: a host or a phase changes at places where a run goes on.
+    """
+    whole: list[_Run] = [("", list(columns), None)]
+    labels = [one for one in columns if _may_name_runs(one, rows)]
+    axis = choose_axis(columns, rows, dialect).column if labels else None
+    step = next((one for one in columns if one.name == axis), None)
+    if step is None or len(step.value) < rows or np.count_nonzero(np.diff(step.value) < 0) < FALLS_OF_RUNS:
+        return whole
+    for label in labels:
+        cells: Sequence[str] = label.text if len(label.text) else [f"{value:g}" for value in label.value.tolist()]
+        found = few_labels(cells, MOST_RUNS)
+        if found is None or len(found[0]) < 2 or not _count_alike(step.value, found[1], len(found[0])):
+            continue
+        rows_of = dict(zip(found[0], _places_of(found[1], len(found[0])), strict=True))
+        place = np.empty(rows, dtype=np.int64)  # of each row among those of its run
+        for own in rows_of.values():
+            place[own] = np.arange(len(own))
+        of_row = [found[0][code] for code in found[1].tolist()]
+        tables: dict[str, list[Column]] = {name: [] for name in found[0]}
+        for one in (one for one in columns if one is not label):
+            for name, part in _by_run(one, of_row, place, rows).items():
+                tables[name].append(part)
+        prefix = "" if len(label.text) else f"{label.name} "
+        return [(prefix + name, table, rows_of[name]) for name, table in tables.items()]
+    return whole
+
+
+def _may_name_runs(column: Column, rows: int) -> bool:
+    """Whether a column has a text in every row, or numbers under a name of runs."""
+    if len(column.value) == rows:
+        return _NUMBER_OF_A_RUN.search(column.name.strip()) is not None
+    return len(column.text) == rows
+
+
+def _count_alike(step: Floats, code: Ints, labels: int) -> bool:
+    """Whether the steps of every label rise, and begin where those of the first do."""
+    order = np.argsort(code, kind="stable")
+    sorted_steps, sorted_codes = step[order], code[order]
+    begins = np.searchsorted(sorted_codes, np.arange(labels))
+    inside = sorted_codes[1:] == sorted_codes[:-1]
+    if np.any(np.diff(sorted_steps)[inside] < 0) or not np.all(inside.sum() >= FEWEST_OF_A_RUN * labels):
+        return False
+    return bool(np.all(sorted_steps[begins] == sorted_steps[0]))
 
 
 def _cells_at(column: Column | None, positions: Ints) -> list[str]:

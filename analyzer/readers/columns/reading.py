@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analyzer.model import NO_STEP, Fact, Floats, Ints, Marker, Problem, Series, Source
 from analyzer.readers import Reading
 from analyzer.readers.columns import Column, ColumnAxis, Dialect
-from analyzer.readers.columns.long_table import pivot, split_phases
+from analyzer.readers.columns.long_table import pivot, runs_by_label, split_phases
 from analyzer.readers.columns.order import is_newest_first, reversed_rows
 from analyzer.readers.columns.places import PLACE, may_be_a_place, places_of
 from analyzer.readers.columns.places_of_totals import with_totals_apart
@@ -61,6 +61,8 @@ def interpret(
     if is_newest_first(columns, rows):
         columns, row_numbers = [reversed_rows(one, rows) for one in columns], row_numbers[::-1]
     runs = pivot(columns, rows)
+    if len(runs) == 1 and runs[0][2] is None and runs[0][1] == list(columns):
+        runs = runs_by_label(columns, rows, dialect)
     if len(runs) == 1:
         _, table, own = runs[0]
         if own is not None:
