@@ -9,10 +9,12 @@ from msgspec.structs import replace
 from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.scheduler.again import FEWEST_ROWS, BegunAgain, begun_again
 from analyzer.clocks.scheduler.compared import with_own_parameters
 from analyzer.clocks.scheduler.every_epoch import at_every_epoch
 from analyzer.clocks.scheduler.explanations import Explanation
 from analyzer.clocks.scheduler.left import with_breaks
+from analyzer.clocks.scheduler.left_words import join_of
 from analyzer.clocks.scheduler.plateau import also_on_a_metric, watching_a_metric
 from analyzer.clocks.scheduler.rates import at_another_rate
 from analyzer.clocks.scheduler.rebuilt import built_anew
@@ -23,6 +25,7 @@ from analyzer.clocks.scheduler.tied import (
     evidence_against,
     inner_values,
     references,
+    row_of,
     session_spans,
 )
 from analyzer.clocks.scheduler_clock import Deviation, SchedulerClock
@@ -105,6 +108,28 @@ def with_its_equals(explanations: list[Explanation]) -> SchedulerClock:
     return clock
 
 
+def _restarted(timeline: Timeline, rows: Observed, again: BegunAgain, *, declared: bool) -> Deviation:
+    """A schedule whose shape nobody knows, and which begins again: an error against a declaration at a resume."""
+    place = again.place
+    join = join_of(rows, place) if rows.session[place] != rows.session[place - 1] else None
+    return Deviation(
+        kind="restart",
+        step=int(rows.step[place]),
+        last_step=int(rows.step[-1]),
+        join=join,
+        what=f"the scheduler starts again at step {rows.step[place]}: the rates from there on are those of the first "
+        "rows, at the same distances",
+        evidence=(
+            row_of(timeline, rows, 0, "the first rate"),
+            row_of(timeline, rows, place - 1, "last row of the first course"),
+            row_of(timeline, rows, place, "the first rate again"),
+            row_of(timeline, rows, min(place + FEWEST_ROWS - 1, len(rows) - 1), "goes on as the first rows did"),
+        ),
+        numbers={"position_after": again.position},
+        severity="error" if declared and join is not None else "warning",
+    )
+
+
 def refuted(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) -> SchedulerClock:
     """Nothing admitted explains the rows: with a declaration that is a finding, its cause is not known.
 
@@ -112,8 +137,11 @@ def refuted(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) 
     """
     deviations: tuple[Deviation, ...] = ()
     judged = rows.sized and len(session_spans(rows)) <= MOST_SESSIONS
+    again = begun_again(rows) if judged else None
     reference = None
-    if judged and claim.family not in (None, "plateau") and inner_values(rows) >= FEWEST_INNER:
+    if again is not None:
+        deviations = (_restarted(timeline, rows, again, declared=claim.family is not None),)
+    elif judged and claim.family not in (None, "plateau") and inner_values(rows) >= FEWEST_INNER:
         reference = next(iter(references(claim, sample, 1)), None)
     if reference is not None:
         first, evidence = evidence_against(timeline, rows, reference)

@@ -1,0 +1,103 @@
+"""A schedule of any shape that begins again: later rows give what the first rows gave, at the same distances.
+
+No family is needed: the first life is the schedule, as far as it went. Each later rate has to lie between the two that
+the first life has around the same place.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from msgspec import Struct
+
+from analyzer.clocks.learning_rate import Observed
+from analyzer.distinct import distinct
+from analyzer.model import Floats, Ints
+
+FEWEST_ROWS = 4  # that repeat the beginning
+FEWEST_LEVELS = 3  # different rates among them; two, each held, where a schedule has levels
+NEAR_THE_BEGINNING = 0.05  # of the first life: further on it did not begin again but went back
+NO_PERIOD = 1.2  # first lives that the second goes on for: a cycle would have begun a third time
+MOST_FALLS = 8  # of the rate that are tried
+
+
+class BegunAgain(Struct, frozen=True, kw_only=True):
+    """Where a rate begins again, and where its counter stood then."""
+
+    place: int  # of the rows
+    position: float  # on the axis, from the first row
+
+
+def begun_again(rows: Observed, axis: str = "step") -> BegunAgain | None:
+    """The one place where the rate leaves its course and repeats its beginning; None where there is none.
+
+    Inside a session it has to be shown to be no cycle. Several such places are cycles, or many resumes.
+    """
+    x, y = rows.axes.get(axis), rows.rate
+    if x is None or len(x) < 3 * FEWEST_ROWS or (np.diff(x) <= 0).any():
+        return None
+    moved = np.abs(np.diff(y))
+    turns = np.flatnonzero((np.diff(y) != 0) & (moved > rows.tolerance[1:] + rows.tolerance[:-1])) + 1
+    found: list[BegunAgain] = []
+    back = _near_the_first(rows, turns[turns >= FEWEST_ROWS])
+    for at in sorted(back[np.argsort(-moved[back - 1], kind="stable")][:MOST_FALLS].tolist()):
+        start = _repeats(rows, x, at)
+        same_course = found and at - found[-1].place <= max(2, int(NEAR_THE_BEGINNING * at))
+        if start is not None and not same_course:
+            found.append(BegunAgain(place=at, position=start))
+    if len(found) != 1:
+        return None
+    place = found[0].place
+    joined = rows.session[place] != rows.session[place - 1] and int(rows.session[place]) in rows.joins
+    ended = x[-1] - x[place] > NO_PERIOD * (x[place] - x[0])
+    return found[0] if joined or ended else None
+
+
+def _near_the_first(rows: Observed, turns: Ints) -> Ints:
+    """Those rows that have a rate of the first rows again."""
+    few = np.maximum(2, (NEAR_THE_BEGINNING * turns).astype(np.int64))
+    low, high = np.minimum.accumulate(rows.rate)[few], np.maximum.accumulate(rows.rate)[few]
+    here, play = rows.rate[turns], rows.tolerance[turns]
+    return turns[(low - play <= here) & (here <= high + play)]
+
+
+def _repeats(rows: Observed, x: Floats, at: int) -> float | None:
+    """The distance from the first row at which rows from ``at`` on repeat it; None where they do not."""
+    y, tolerance = rows.rate, rows.tolerance
+    for start in _starts(rows, x, at).tolist():
+        place = x[at:] - x[at] + x[start]
+        place = place[place <= x[at - 1]]
+        again, play = y[at : at + len(place)], tolerance[at : at + len(place)]
+        low, high = _around(x[:at], y[:at], place)
+        if ((again < low - play) | (again > high + play)).any():
+            continue
+        levels = len(distinct(again))
+        held = len(again) >= 2 * FEWEST_ROWS and levels >= 2
+        if len(again) >= FEWEST_ROWS and (levels >= FEWEST_LEVELS or held):
+            return float(x[start] - x[0])
+    return None
+
+
+def _starts(rows: Observed, x: Floats, at: int) -> Ints:
+    """Rows near the first at which the course behind ``at`` may begin, by a few of its rows.
+
+    The first rows of a level look alike: where it ends tells them apart.
+    """
+    y, behind = rows.rate, len(x) - at
+    starts = np.arange(max(2, int(NEAR_THE_BEGINNING * at)) + 1)
+    leaves = int(np.argmax(y[at:] != y[at]))  # 0: never
+    doubled = 2 ** np.arange(behind.bit_length()) - 1
+    for probe in sorted({*doubled[doubled < behind].tolist(), max(leaves - 1, 0), leaves}):
+        row = at + probe
+        place = x[row] - x[at] + x[starts]
+        low, high = _around(x[:at], y[:at], place)
+        within = (y[row] >= low - rows.tolerance[row]) & (y[row] <= high + rows.tolerance[row])
+        starts = starts[within | (place > x[at - 1])]
+    return starts
+
+
+def _around(x: Floats, y: Floats, place: Floats) -> tuple[Floats, Floats]:
+    """The lowest and highest rate of the first life around places, with a row of play: few resumes meet a row."""
+    right = np.searchsorted(x, place)
+    left = np.maximum(right - 1, 0)
+    near = np.stack([y[left], y[np.minimum(left + 1, len(x) - 1)], y[np.minimum(right + 1, len(x) - 1)]])
+    return near.min(axis=0), near.max(axis=0)
