@@ -8,11 +8,12 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.clocks.schedule_fit.fit import FEWEST_ROWS, FITTED, Fit, Rise, thinned, whole_first
+from analyzer.clocks.schedule_fit.fit import FITTED, Fit, Rise, thinned, whole_first
 from analyzer.clocks.schedule_fit.lines import line_between, line_through
 from analyzer.model import Floats
 
 NEAR_THE_TOP = 0.9  # between two rows a height is met to a tenth
+ROWS_OF_A_SHARE = 3  # two make a line, the third lies on it to its last digit
 
 
 class Parts(Struct, frozen=True, kw_only=True, eq=False):
@@ -88,7 +89,7 @@ class Parts(Struct, frozen=True, kw_only=True, eq=False):
                     found.append(rise)
         if not found:
             found += self._curved_rises(x, y, tolerance, peak)
-        if not found and len(x) >= FEWEST_ROWS:
+        if not found and len(x) >= ROWS_OF_A_SHARE:
             found.append(Rise(slope=0.0, zero=0.0, end=0.0, rows=len(x), form="times"))
         return found
 

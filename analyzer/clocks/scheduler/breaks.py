@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -31,6 +32,7 @@ LOWEST_SHARE = 0.5  # of the schedule, from which a warmup begins or below
 LONGEST_LEVEL = 100_000  # rows back, in which a change may lie unseen
 MOST_SHARE = 0.25  # of the rows so far: with a break at every fourth there is no schedule that is left
 FEW_CHANGES = 3
+BY_CHANCE = 0.05  # of the way to the next counter that a rate's own digits leave open
 VAGUE = 0.1  # relative; a rate printed with one digit tells no factor
 FACTOR = 1e-3  # relative; a smaller one is an estimate's own error
 
@@ -58,7 +60,8 @@ def changes(
     shift, factor = 0.0, 1.0
     place = kept_until(value, x, y, tolerance, 0)
     while place < len(x):
-        if len(found) >= most or (len(found) > FEW_CHANGES and len(found) > MOST_SHARE * place):
+        often = len(found) > FEW_CHANGES and len(found) > MOST_SHARE * place
+        if len(found) >= most or (often and not (only_waits(found) and resolved(value, x, tolerance))):
             return None
         away = factor != 1 or bool(found and found[-1].how == "level")
         options = list(_counters_on(value, table, x, y, tolerance, place, shift, away=away))
@@ -78,6 +81,19 @@ def changes(
             factor = best.size
         place += best.rows
     return found
+
+
+def only_waits(found: Sequence[CounterChange]) -> bool:
+    """Whether a counter did nothing but wait now and then, as it does where updates are skipped."""
+    sizes = [0.0, *(change.size for change in found)]
+    waits = (0 < before - after <= LONGEST_WAIT for before, after in pairwise(sizes))
+    return all(change.how == "shift" for change in found) and all(waits)
+
+
+def resolved(value: Value, x: Floats, tolerance: Floats) -> bool:
+    """Whether rates tell whole counters apart, so that none fits by chance: a path of waits through every row is then
+    no schedule of another length."""
+    return bool(np.mean(2 * tolerance <= BY_CHANCE * np.abs(value(x + 1) - value(x))) >= GOOD_SHARE)
 
 
 def _near(change: CounterChange, shift: float) -> float:

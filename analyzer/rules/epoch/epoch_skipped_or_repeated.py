@@ -19,7 +19,7 @@ What to do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.model import Finding
@@ -72,10 +72,22 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 
 def _in_rows_of_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    """A log with one row per epoch: as many rows as declared epochs, but labels that miss one or have one twice."""
+    """A log with one row per epoch: as many rows as declared epochs, but labels that miss one or have one twice; or
+    a label that another clock does not move on with."""
     moved = relabelled_epochs(timeline)
     if moved is None:
-        if timeline.plan.epochs is None:
+        jumps = [jump for jump in timeline.step_jumps if jump.verdict == "counter jumped"]
+        for jump in jumps[:1]:
+            yield Finding(
+                severity="error",
+                message=f"epoch labels skip {jump.size} epoch{'s' if jump.size > 1 else ''} between {jump.last_step} "
+                f"and {jump.next_step}: {jump.because}",
+                tag=jump.series.tag,
+                first_step=jump.next_step,
+                numbers={"epochs": jump.size, "places": len(jumps)},
+                evidence=jump.evidence,
+            )
+        if not jumps and timeline.plan.epochs is None:
             yield Unchecked(reason="one row per epoch: declare epochs to tell a missing row from a skipped label")
         return
     if moved.join is None:
@@ -87,6 +99,14 @@ def _labelled(renamed: dict[int, int]) -> list[tuple[int, int, float]]:
     return [(step, renamed.get(epoch, epoch), falling_loss(step)) for step, epoch in true]
 
 
+def _rows_of_epochs(labels: Iterable[int], made: Iterable[int]) -> list[tuple[object, ...]]:
+    """A row an epoch; the schedule goes by the epochs that were made."""
+    return [
+        (label, falling_loss(epoch + 1), round(1e-3 * (1 - epoch / 100), 9))
+        for label, epoch in zip(labels, made, strict=True)
+    ]
+
+
 RULE = Rule(
     code="EPO005",
     name="epoch-skipped-or-repeated",
@@ -96,9 +116,18 @@ RULE = Rule(
     sources=("https://github.com/facebookresearch/fairseq/issues/32",),
     bad=(
         Example(title="the counter skips epoch 4", files=csv_log(HEADER, lambda: _labelled({4: 5, 5: 6, 6: 7, 7: 8}))),
+        Example(
+            title="a row for each epoch, counted up twice at a resume",
+            files=csv_log(("epoch", "loss", "lr"), lambda: _rows_of_epochs([*range(40), *range(41, 60)], range(59))),
+        ),
         Example(title="epoch 5 is called 4 again", files=csv_log(HEADER, lambda: _labelled({5: 4}))),
     ),
     good=(
+        Example(
+            title="a row for each epoch",
+            files=csv_log(("epoch", "loss", "lr"), lambda: _rows_of_epochs(range(60), range(60))),
+            why="the learning rate moves on with the label",
+        ),
         Example(title="every epoch once", files=csv_log(HEADER, lambda: _labelled({})), why="labels and steps agree"),
         Example(
             title="counted from 1",
