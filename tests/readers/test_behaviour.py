@@ -47,6 +47,11 @@ FOUND = [
     ("names in front of their numbers", "train, step, loss, acc ===> {i}, {loss:.4f}, 0.5,\n", ("loss", 48, 0, 47)),
     ("a measure with the name of a counter", "episode {i} steps {many} loss {loss:.4f}\n", ("loss", 48, 0, 47)),
     ("words joined to their numbers one after another", "epoch {i} lr 0.1 3d_train {loss:.4f} 3d_valid {loss:.3f}\n", ("loss (3d_train)", 48, 0, 47)),
+    ("a count behind the figures", "loss {loss:.4f} (lr 1e-4) after {s} steps\n", ("loss", 48, 10, 480)),
+    ("a grid of names and values", "+------+-------+\n| step | {s:6d} |\n| loss | {loss:.4f} |\n+------+-------+\n", ("loss", 48, 10, 480)),
+    ("a dictionary of names that no pattern knows", "metrics {{'it': {i}, 'L_total': {loss:.4f}, 'L_rec': 0.5}}\n", ("loss (L_total)", 48, 0, 47)),
+    ("epochs without a word, a figure below each", "[{i:02d}/48] train loss = {loss:.4f}\n        valid loss = {loss:.3f}, acc = 0.8\n", ("train loss", 48, 0, 47)),
+    ("an evaluation behind its counter", "Epoch {i} Train, loss: {loss:.4f}\nEpoch {i} Val, loss: {flat:.4f}\n", ("loss", 48, 0, 47)),
     ("dots between a name and its number", "epoch {i}\n  train loss ...... {loss:.4f}\n", ("train loss", 48, 0, 47)),
 ]
 
@@ -153,6 +158,7 @@ RESTARTS = [
     ("another run behind the first", epochs(LOSS) + epochs(LOSS[:20]), [48, 20]),
     ("another task with another loss", epochs(LOSS) + epochs([3 + one for one in LOSS]) + epochs(LOSS), [48, 48, 48]),
     ("a run that ended in NaN", epochs([*LOSS[:40], *[math.nan] * 8]) + epochs(LOSS), [48, 48]),
+    ("stages by their headlines", "== stage 1: frozen ==\n" + epochs(LOSS[:9]) + "== stage 2: all ==\n" + epochs(LOSS[9:20]), [9, 11]),
     ("a state that goes on", epochs(LOSS) + epochs([0.4] * 10), [58]),
     ("a later epoch", epochs(LOSS) + epochs(LOSS, first=20), [96]),
     ("a counter that goes on", "".join(STEPS), [48]),

@@ -55,6 +55,9 @@ _PHASE_ALONE = re.compile(
 _PHASE_BEFORE_A_PLACE = re.compile(
     r"^\W{0,4}(valid(?:ation)?|val|eval(?:uation)?|test|dev)\s?:?\s{0,4}[\[(]?\s{0,4}\d{1,15}\s?[/,]", re.I
 )
+_PHASE_BEHIND_A_COUNTER = re.compile(  # Epoch 50 Val, MAE: 14.68
+    rf"\b(?:{COUNTER_WORD})\s\d{{1,15}}\s(valid(?:ation)?|val|eval(?:uation)?|test(?:ing)?|dev|cv)[,:]", re.I
+)
 _NOT_TRAINING = re.compile(r"\bis_?train(?:ing)?\s?[:=]\s?(?:false|0)\b", re.I)
 OF_TRAINING = re.compile(r"\btrain", re.I)
 _PHASE_OF_A_BAR = re.compile(
@@ -115,7 +118,7 @@ def phase_of_a_line(text: str) -> str | None:
     found = _PHASE_OF_A_COUNTER.search(text)
     if found:
         return found[1]
-    if placed := _PHASE_BEFORE_A_PLACE.match(text):
+    if placed := _PHASE_BEFORE_A_PLACE.match(text) or _PHASE_BEHIND_A_COUNTER.search(text):
         return placed[1]
     if "rain" in text and _NOT_TRAINING.search(text):
         return "validation"
