@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from analyzer.model import NO_STEP, Ints, Marker, Series, Source
 from analyzer.readers import Reader, Reading, markdown_table, stdout
 from analyzer.readers.text_file import Lines, decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
-from analyzer.regular_files import content_of
+from analyzer.regular_files import content_of, opened
 from analyzer.roles import role_of_tag
 from analyzer.written_numbers import loads_json
 
@@ -31,6 +31,8 @@ _TABLE = re.compile(r"(?is)<table\b.{0,200}?>(.*?)</table>")
 _ROW = re.compile(r"(?is)<tr\b[^>]{0,200}>(.*?)</tr>")
 _CELL = re.compile(r"(?is)<t[hd]\b[^>]{0,200}>(.*?)</t[hd]>")
 _TAG = re.compile(r"<[^>]{0,200}>")
+_FIGURE = re.compile(rb"(?i)(?:loss|accuracy|reward|perplexity)[^\n]{0,80}\d")
+BYTES_LOOKED_AT = 1 << 23  # pictures stand between the outputs
 ARRAYS = ("step", "value", "wall_time", "source", "row")
 FEWEST_ROWS = 2  # of a training: one row is a result
 
@@ -59,9 +61,8 @@ def parse(data: bytes, name: str) -> Reading:
     unpacked = unpack(data, name)
     if reason := why_not_text(unpacked.data):
         return unreadable(name, "notebook", reason, unpacked.problems)
-    text = decode(unpacked.data)
     try:
-        cells = list(_cells_of(loads_json(text), text))
+        cells = list(_cells_of(loads_json(text := decode(unpacked.data)), text))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return unreadable(name, "notebook", "no complete notebook: its JSON cannot be read", unpacked.problems)
     told: list[_Told] = []
@@ -74,8 +75,8 @@ def parse(data: bytes, name: str) -> Reading:
     if not runs:
         return unreadable(name, "notebook", "no saved output of a cell tells of training", unpacked.problems)
     if len(runs) == 1:
-        only = replace(runs[0].source, view="")
-        return replace(runs[0], source=only, problems=(*unpacked.problems, *runs[0].problems))
+        problems = (*unpacked.problems, *runs[0].problems)
+        return replace(runs[0], source=replace(runs[0].source, view=""), problems=problems)
     views: dict[str, int] = {}
     for at, run in enumerate(runs):
         view = run.source.view
@@ -98,8 +99,8 @@ def _cells_of(document: Any, text: str) -> Iterator[_Cell]:
         rows = kept[at : at + len(lines)]
         at += len(lines)
         streamed = any(of_stream for _, of_stream in lines)  # what a cell returns behind it repeats what it printed
-        told = [(row, line.rstrip("\n")) for row, (line, of_stream) in zip(rows, lines, strict=True)
-                if of_stream or not streamed]  # fmt: skip
+        both = zip(rows, lines, strict=True)
+        told = [(row, line.rstrip("\n")) for row, (line, of_stream) in both if of_stream or not streamed]
         tables = list(_tables(shown))
         if told or tables:
             yield _Cell(number=number, lines=[line for _, line in told], rows=[row for row, _ in told], tables=tables)
@@ -166,9 +167,9 @@ def _parts(cell: _Cell, name: str) -> Iterator[tuple[int, int]]:
         yield 0, len(cell.lines)
         return
     counted = next(iter(counts.values()))
-    label = counted.label
+    label, row = counted.label, counted.row
     over = np.flatnonzero((label[1:] < label[:-1]) & (label[1:] <= label[0]))
-    behind = (int(counted.row[place]) for place in over)  # the row before a fall: a heading stands above what falls
+    behind = (int(row[place]) for place in over)  # the row before a fall: a heading stands above what falls
     yield from pairwise([0, *behind, len(cell.lines)])
 
 
@@ -245,8 +246,8 @@ def _end_to_end(before: Reading, after: Reading) -> Reading | None:
     of_tag: dict[str, list[Series]] = {}
     for one in (*before.series, *after.series):
         of_tag.setdefault(one.tag, []).append(one)
-    ended, begins = _counted(before).get("step"), _counted(after).get("step")
-    if ended is None or begins is None or not ended.goes_on_in(begins):
+    ended, begins = _counted(before), _counted(after)
+    if "step" not in ended.keys() & begins.keys() or not ended["step"].goes_on_in(begins["step"]):
         return None
     series = tuple(
         replace(parts[0], **{name: np.concatenate([getattr(one, name) for one in parts]) for name in ARRAYS})
@@ -254,9 +255,8 @@ def _end_to_end(before: Reading, after: Reading) -> Reading | None:
     )
     source = replace(after.source, records=before.source.records + after.source.records)
     facts = tuple(fact for fact in before.facts if fact in after.facts)  # a length that changed was that of a part
-    problems = (*before.problems, *after.problems)
-    markers = (*before.markers, *after.markers)
-    return Reading(source=source, series=series, markers=markers, problems=problems, facts=facts)
+    problems = before.problems + after.problems
+    return Reading(source=source, series=series, markers=before.markers + after.markers, problems=problems, facts=facts)
 
 
 def _as_run(told: _Told) -> Reading:
@@ -273,14 +273,22 @@ def read(path: Path) -> Reading:
 
 
 def recognises(path: Path, head: bytes) -> bool:
-    """A file that is called a notebook and begins as its JSON does."""
-    return plain_suffix(path) == ".ipynb" and plain_head(head).lstrip()[:1] == b"{"
+    """A file that is called a notebook, begins as its JSON does and names a figure of training with a number."""
+    if plain_suffix(path) != ".ipynb" or plain_head(head).lstrip()[:1] != b"{":
+        return False
+    try:
+        with opened(path) as stream:
+            start = stream.read(BYTES_LOOKED_AT)
+    except OSError:
+        start = head
+    return b'"output_type"' in start and _FIGURE.search(start) is not None
 
 
 READER = Reader(
     name="notebook",
     title="Jupyter notebooks",
     suffixes=(".ipynb",),
+    seldom=True,
     recognises=recognises,
     read=read,
     parse=parse,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,3 +108,11 @@ def test_no_notebook_is_named(text: str) -> None:
     reading = notebook.parse(text.encode(), "train.ipynb")
     assert not reading.series
     assert reading.problems
+
+
+def test_only_notebooks_that_may_tell_are_opened(tmp_path: Path) -> None:
+    told = {"train": [cell(printed(*epochs(1, 8)))], "code": [cell()], "plain": [cell(printed("ok"))]}
+    for name, cells in told.items():
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}, indent=1))
+    found = {path.stem: notebook.recognises(path, path.read_bytes()[:4096]) for path in tmp_path.iterdir()}
+    assert found == {"train": True, "code": False, "plain": False}

@@ -49,7 +49,7 @@ def in_plain_units(columns: Sequence[Column]) -> list[Column]:
 
 def _named(name: str) -> tuple[str, float]:
     """A column's name without its unit, and what one of that unit is in plain ones."""
-    found = _UNIT.fullmatch(name)
+    found = _UNIT.fullmatch(name) if name[-1:] in ("]", ")") else None
     if found is None:
         return name, 1.0
     unit = (found["square"] or found["round"]).strip().lower()
