@@ -118,7 +118,7 @@ def phase_of_a_line(text: str) -> str | None:
     found = _PHASE_OF_A_COUNTER.search(text)
     if found:
         return found[1]
-    if placed := _PHASE_BEFORE_A_PLACE.match(text) or _PHASE_BEHIND_A_COUNTER.search(text):
+    if placed := _PHASE_BEFORE_A_PLACE.match(text):
         return placed[1]
     if "rain" in text and _NOT_TRAINING.search(text):
         return "validation"
@@ -126,6 +126,8 @@ def phase_of_a_line(text: str) -> str | None:
         return of_bar
     if PHASE.search(text) is None:
         return None
+    if placed := _PHASE_BEHIND_A_COUNTER.search(text):
+        return placed[1]
     alone = {cell[1] for cell in _PHASE_ALONE.finditer(text)}
     phases = alone or {one[1] for one in PHASE.finditer(head_of(text))}
     return phases.pop() if len(phases) == 1 and not OF_TRAINING.search(head_of(text) if not alone else "") else None

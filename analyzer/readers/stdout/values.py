@@ -39,6 +39,7 @@ _LISTED = re.compile(
     r"(?P<names>(?<![\w./])[A-Za-z_]\w*+(?:(?P<sign>[,/|])\s?[A-Za-z_]\w*+){1,12})\s{0,4}(?:[:=-]{1,4}>?)\s{0,4}[\[(]?"
     rf"(?P<numbers>{_PLAIN}(?:[,/|]\s{{0,3}}{_PLAIN}){{1,12}})(?![\w.:])"
 )
+_NUMBERS_IN_A_ROW = re.compile(r"[:=>-]\s{0,4}[\[(]?[+-]?\d[\d.eE+-]*+[,/|]\s{0,3}[+-]?\d")
 _SECONDS = r"(?:[mnuµ]s|s|secs?|seconds?|mins?|minutes?|h|hrs?|hours?|days?|秒|分钟|小时)"
 _UNIT = re.compile(
     rf"[\])]?\s?[\[(]?(?P<unit>{_SECONDS}(?:/[A-Za-z]{{1,12}})?|[KMGT]i?B|[A-Za-z]{{1,12}}/(?:s|sec|second|min|h))(?![\w/])"
@@ -90,7 +91,7 @@ def values_of(text: str) -> dict[str, float]:
 
 def each_named(text: str) -> str:
     """A line in which names are listed in front of as many numbers, with each name in front of its number."""
-    found = _LISTED.search(text)
+    found = _LISTED.search(text) if _NUMBERS_IN_A_ROW.search(text) else None
     if found is None:
         return text
     names, numbers = (re.split(r"[,/|]\s*", found[part]) for part in ("names", "numbers"))
