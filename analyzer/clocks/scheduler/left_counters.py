@@ -17,7 +17,7 @@ from analyzer.clocks.scheduler.left_words import FEWEST_BEFORE, evidence_of
 from analyzer.clocks.scheduler.tied import Tied
 from analyzer.clocks.scheduler_clock import Deviation
 from analyzer.clocks.schedules import ending
-from analyzer.model import Ints, View
+from analyzer.model import Floats, Ints, View
 from analyzer.timeline import Timeline
 
 SCALER = re.compile(r"(?:loss|grad)[-_ ]?scale|scaler", re.I)
@@ -26,6 +26,7 @@ EVEN = 0.3  # scattered waits lie as far apart as chance has it: the spread of t
 FEWEST_WAITS = 3
 EVEN_FROM = 5  # waits
 STILL_AT_LEAST = 3  # rows
+NEAR_THE_BEGINNING = 0.05  # of the course so far: a cycle may begin with a few rows left out
 BROKEN_OFF = 0.1  # of the height above the floor: the last row of a cycle lies lower
 
 
@@ -57,6 +58,7 @@ def shifts_told(
     places = [change.place for change in waits]
     step, last = int(rows.step[places[0]]), int(rows.step[-1])
     evidence = evidence_of(timeline, rows, left, places)
+    cadence = float(np.median(np.diff(x))) if len(x) > 1 else 1.0
     if not len(shifts):
         return
     lapsed = at_lap_ends(rows, [change.place for change in shifts])
@@ -92,7 +94,7 @@ def shifts_told(
         )  # fmt: skip
         return
     now = left.tied.counter(x[places[0] : places[0] + 1] + shifts[0].size)[0]
-    cadence = float(np.median(np.diff(x))) if len(x) > 1 else 1.0
+    cycles = goes_back and not broken_off(left.tied, x[places[0] - 1]) and _near_the_beginning(x, shifts, cadence)
     anew = len(sizes) == 1 and sizes[0] < -STILL_AT_LEAST and abs(now) <= 1.5 * max(cadence, 1.0) + 1
     if anew and places[0] >= FEWEST_BEFORE:
         yield prices.BREAK, Deviation(
@@ -111,8 +113,15 @@ def shifts_told(
     yield prices.BREAK * len(sizes), Deviation(
         kind="lag" if sizes[0] < 0 else "lead", step=step, last_step=last, size=float(sizes[0]), evidence=evidence,
         what=what, numbers={"steps": float(sizes[0])},
-        severity=("warning" if once else "error") if left.declared else ("note" if once or goes_back else "warning"),
+        severity=("warning" if once else "error") if left.declared else ("note" if once or cycles else "warning"),
     )  # fmt: skip
+
+
+def _near_the_beginning(x: Floats, shifts: list[CounterChange], cadence: float) -> bool:
+    """Whether a counter that went back always did so to where it began, as cycles do."""
+    return all(
+        x[c.place] + c.size - x[0] <= max(1.5 * cadence + 1, NEAR_THE_BEGINNING * (x[c.place] - x[0])) for c in shifts
+    )
 
 
 def broken_off(tied: Tied, last: float) -> bool:
