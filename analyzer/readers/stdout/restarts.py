@@ -34,7 +34,7 @@ def parts_of(found: Sequence[Found]) -> list[list[Found]]:
     label, at_start = None, None  # of the epoch that was told last, and where the run began
     for at, (_, _, entry) in enumerate(found):
         label = entry.get("epoch", entry.get(HEADING, label))
-        if counter not in entry or loss not in entry:
+        if not isinstance(entry.get(counter), int | float) or not isinstance(entry.get(loss), int | float):
             continue
         above = counter == "epoch" or label == at_start  # else a place, which begins again with every epoch
         if rows and above and entry[counter] < rows[-1][counter] and _starts_over(entry, rows, counter, loss):
