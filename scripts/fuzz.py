@@ -390,6 +390,8 @@ def _not_in_the_text(reading: Reading, text: str) -> Iterator[str]:
         unexplained -= {int(h or 0) * 3600.0 + int(m) * 60 + int(s) for h, m, s in CLOCK.findall(text)}
         unexplained -= {abs(float(one)) * 1e-3 for one in NUMBER.findall(text)}  # milliseconds
         unexplained -= {abs(float(one)) / 1000 for one in NUMBER.findall(text)}
+    if unexplained and "\b" in text:  # a terminal would not have shown what a backspace took
+        unexplained -= {abs(float(one)) for one in NUMBER.findall(re.sub(r"[^\n\x08]\x08", "", text))}
     if unexplained and "," in text:
         unexplained -= {abs(float(one)) for one in NUMBER.findall(text.replace(",", "."))}
         unexplained -= {abs(float(one)) for one in NUMBER.findall(IN_THOUSANDS.sub("", text))}
