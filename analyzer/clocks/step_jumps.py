@@ -25,6 +25,7 @@ NEAR = 0.3  # a witness speaks when what it moved is within 30 % of one of the t
 ROWS_FOR_A_SLOPE = 12
 ROWS_EACH_SIDE = 4  # a smooth schedule is straight over so few rows
 ROWS_OF_A_PACE = 25  # on each side of a gap
+OFTEN = 3  # as many equal long steps inside sessions are a habit of the loop
 GAPS_JUDGED = 200
 
 
@@ -85,9 +86,13 @@ def find_step_jumps(timeline: Timeline) -> tuple[StepJump, ...]:
         written = _others_go_on(references[1:], main, gaps)
         jumps += [_judged(timeline, main, at, cadence, None, columns) for at in gaps[~written].tolist()]
     sessions = timeline.session_map.slices(main)
+    rises = np.diff(main.step)
+    inside = rises[np.diff(session) == 0]
     for join in timeline.joins:
         rows = sessions[join.after]
         if join.step == "skipped" and 0 < rows.start < rows.stop:
+            if np.count_nonzero(inside == rises[rows.start - 1]) >= OFTEN:
+                continue  # as long as the loop's own long steps, at each epoch, say
             jumps.append(_judged(timeline, main, rows.start - 1, join.cadence, join.index, columns))
     return tuple(sorted(jumps, key=lambda jump: jump.at))
 
@@ -167,6 +172,8 @@ def _by_slope(series: Series, main: Series, at: int, steps: float) -> Verdict:
     if not len(after) or begin + after[0] == 0:
         return "unknown"
     begin += int(after[0])
+    if series.step[begin] < main.step[at + 1]:
+        return "unknown"  # it has a row in between, as the closing row of an epoch is one
     window = slice(max(0, begin - ROWS_FOR_A_SLOPE), begin + ROWS_FOR_A_SLOPE)
     step, value = series.step[window], series.value[window]
     fresh = np.concatenate([[True], np.diff(step) > 0]) | (np.diff(step, prepend=step[0]) < 0)

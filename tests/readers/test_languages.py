@@ -20,7 +20,13 @@ TRANSLATED = [
     ("Epoche: 3 Verlust: 8.9 Lernrate: 0.1", "epoch: 3 loss: 8.9 learning rate: 0.1"),
     ("Epoch 1, Loss: 2.5", "Epoch 1, Loss: 2.5"),
 ]
+COMMAS = "\n".join(f"epoch {epoch} loss: {epoch},{6119 + epoch} lr: 0,001" for epoch in range(3))
+TRANSLATED.append((COMMAS, COMMAS.replace(",", ".")))
 LEFT = [
+    "\n".join(f"epoch {epoch} loss: 0.5 tokens: {epoch + 1},500" for epoch in range(9)),
+    "\n".join(f"step: {epoch + 1},500 samples: {epoch + 2},000" for epoch in range(9)),  # thousands
+    "devices: 0,1\nshape: 3,32\nloss: 2",
+    "\n".join(f"gpus: 0,{epoch} loss: 0.5" for epoch in range(9)),
     "",
     "step 10 loss 2.5 lr 0.1 time 3.2s",
     " 40%|████      | 4/10 [00:01<00:02,  3.1it/s, loss=0.5]",

@@ -67,13 +67,20 @@ _PLAIN_SIGN = re.compile(
     re.I,
 )
 _PHASE_BEHIND = re.compile(r"\b(loss|accuracy) (train|validation|test)\b(?! loss| accuracy)")
+LOOKED_AT = 100_000  # characters; a text that writes decimal commas has them at once
+FEWEST_COMMAS = 4  # that no count in thousands has: three digits behind a digit that is not 0
+_DECIMAL_COMMA = re.compile(r"[:=]\s{0,3}-?(?:\d{1,3},(?:\d{1,2}|\d{4,12})|0,\d{3})(?![\d,.])")
+_DECIMAL_POINT = re.compile(r"[:=]\s{0,3}-?\d{1,12}\.\d")
+_ANY_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,12})(?![\d,.])")
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _WIDE |= {0x3000: 0x20, 0x3001: 0x2C, 0x3010: 0x5B, 0x3011: 0x5D}
 """Full-width signs and digits, the ideographic blank, comma and brackets: what they are in ASCII."""
 
 
 def in_english(text: str) -> str:
-    """The text with known words of training in English, and full-width signs and digits in ASCII; lines stay lines."""
+    """The text with known words of training in English, decimal commas as points, and full-width signs and digits in
+    ASCII; lines stay lines."""
+    text = with_decimal_points(text)
     if text.isascii() or _LETTERS.search(text) is None:  # beyond ASCII there may be signs: R², ✓
         return _in_order(_SPACED_WORDS.sub(_term, text)) if _PLAIN_SIGN.search(text) else text
     text = unicodedata.normalize("NFC", text).translate(_WIDE)
@@ -81,6 +88,17 @@ def in_english(text: str) -> str:
     if _UNSPACED.search(text) is None:
         return _in_order(text)
     return _in_order(_UNSPACED_WORDS.sub(_terms, _ORDINAL.sub(_counter, text)))
+
+
+def with_decimal_points(text: str) -> str:
+    """The text with its decimal commas as points, where its assigned numbers have commas that part no thousands, and
+    none has a point: a comma is one or the other in all of a text."""
+    head = text[:LOOKED_AT]
+    if _DECIMAL_COMMA.search(head) is None or _DECIMAL_POINT.search(head) is not None:
+        return text
+    if sum(1 for _ in _DECIMAL_COMMA.finditer(head)) < FEWEST_COMMAS:
+        return text
+    return _ANY_COMMA.sub(r"\1.\2", text)
 
 
 def _in_order(text: str) -> str:
