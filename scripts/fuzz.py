@@ -59,7 +59,7 @@ HEAD = 4096  # bytes by which a file is recognised
 SECONDS, SECONDS_A_MEGABYTE = 1.0, 1.0
 IN_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # 1,123 is one number, in three digits and three
 DATE = re.compile(r"([1-9]\d{3})[-/](0[1-9]|1[0-2])[-/](\d\d)[ T,](\d\d):(\d\d):(\d\d)")  # one number, in seconds
-CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d\d)")  # 0:10:07 is one number, too
+CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d\d(?:\.\d+)?)")  # 0:10:07 is one number, too
 GIVEN_UP = 60.0  # seconds of the processor
 MOST_MEMORY = 400  # megabytes
 TEXT_FORMATS = ("csv", "json", "json-lines", "trainer-state", "stdout", "boosting")
@@ -387,7 +387,7 @@ def _not_in_the_text(reading: Reading, text: str) -> Iterator[str]:
     unexplained = values - {abs(float(one)) for one in NUMBER.findall(text)}
     if unexplained:
         unexplained -= {abs(float(timegm(tuple(map(int, one))))) for one in DATE.findall(text)}
-        unexplained -= {int(h or 0) * 3600.0 + int(m) * 60 + int(s) for h, m, s in CLOCK.findall(text)}
+        unexplained -= {int(h or 0) * 3600.0 + int(m) * 60 + float(s) for h, m, s in CLOCK.findall(text)}
         unexplained -= {abs(float(one)) * 1e-3 for one in NUMBER.findall(text)}  # milliseconds
         unexplained -= {abs(float(one)) / 1000 for one in NUMBER.findall(text)}
     if unexplained and "\b" in text:  # a terminal would not have shown what a backspace took
