@@ -106,10 +106,10 @@ def rows_of_validation(timeline: Timeline, series: Series) -> NDArray[np.bool_]:
     A text row is shared; in an event file the records of one call are neighbours, and carry the same step.
     """
     roles = timeline.roles
-    training = _nearest(series, [*roles.all("loss"), *roles.all("learning_rate"), *roles.all("grad_norm")])
-    other = _nearest(
-        series, [*roles.all("validation_loss"), *validation_series(timeline.view), *_true_epoch_means(timeline.roles)]
-    )
+    of_validation = validation_series(timeline.view)  # the rate of a validation row among them
+    of_training = [*roles.all("loss"), *roles.all("learning_rate"), *roles.all("grad_norm")]
+    training = _nearest(series, [one for one in of_training if one not in of_validation])
+    other = _nearest(series, [*roles.all("validation_loss"), *of_validation, *_true_epoch_means(timeline.roles)])
     return other < training
 
 

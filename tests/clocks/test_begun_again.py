@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.scheduler.again import begun_again
+from analyzer.clocks.schedule_fit import identify
+from analyzer.clocks.scheduler.again import back_at_a_join, begun_again
 from analyzer.model import Floats
 from tests.clocks.test_counts_beside_the_step import series
 
@@ -61,3 +62,39 @@ SHAPES = [
 def test_where_a_rate_begins_again(observed: Observed, place: int | None) -> None:
     found = begun_again(observed)
     assert (None if found is None else found.place) == place
+
+
+BACK = [
+    ("the first rate at a resume", rows(np.where(X < 160, odd(X), odd((X - 160) * 3)), session_at=80), 80),
+    ("the highest rate at a resume", rows(np.where(X < 300, odd(X), 1.0 / (1 + X / 300)), session_at=150), None),
+    ("held at the highest", rows(np.where(X < 300, odd(X), 1.0), session_at=150), 150),
+    ("restored", rows(odd(X), session_at=150), None),
+    ("no resume there", rows(np.where(X < 300, odd(X), 1.0)), None),
+    ("cycles", rows(odd(X % 150), session_at=150), None),
+    ("a short way back", rows(np.where(X < 120, odd(X), 1.0), session_at=60), None),
+]
+
+
+@pytest.mark.parametrize(("observed", "place"), [row[1:] for row in BACK], ids=[row[0] for row in BACK])
+def test_a_rate_is_back_at_its_start(observed: Observed, place: int | None) -> None:
+    assert back_at_a_join(observed) == place
+
+
+EPOCHS = np.arange(0.0, 30_000.0, 200.0)
+FALLS = [
+    ("once an epoch, nearly a row apart", 2e-4 * 0.98 ** np.floor(EPOCHS / 196), 0.98, 196),
+    ("now and then none", 2e-4 * 0.98 ** np.floor(EPOCHS / 230), 0.98, 230),
+    ("one too many at a row", 2e-4 * 0.98 ** (np.floor(EPOCHS / 196) + 2 * (EPOCHS > 15_000)), None, None),
+    ("none for a while", 2e-4 * 0.98 ** np.floor((EPOCHS - 4000 * (EPOCHS > 9000)) / 196), None, None),
+]
+
+
+@pytest.mark.parametrize(("rate", "factor", "period"), [row[1:] for row in FALLS], ids=[row[0] for row in FALLS])
+def test_falls_that_come_faster_than_rows(rate: Floats, factor: float | None, period: float | None) -> None:
+    fit = identify(EPOCHS, rate, 1e-9 * rate, families=("step",))
+    if factor is None or period is None:
+        assert fit is None
+        return
+    assert fit is not None
+    assert fit.parameters["gamma"] == pytest.approx(factor, rel=1e-4)
+    assert fit.parameters["step_size"] == pytest.approx(period, rel=5e-3)

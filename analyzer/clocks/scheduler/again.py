@@ -16,6 +16,7 @@ from analyzer.model import Floats, Ints
 FEWEST_ROWS = 4  # that repeat the beginning
 FEWEST_LEVELS = 3  # different rates among them; two, each held, where a schedule has levels
 NEAR_THE_BEGINNING = 0.05  # of the first life: further on it did not begin again but went back
+FAR_BACK = 0.5  # of the way that the rate has gone so far
 NO_PERIOD = 1.2  # first lives that the second goes on for: a cycle would have begun a third time
 MOST_FALLS = 8  # of the rate that are tried
 
@@ -50,6 +51,27 @@ def begun_again(rows: Observed, axis: str = "step") -> BegunAgain | None:
     joined = rows.session[place] != rows.session[place - 1] and int(rows.session[place]) in rows.joins
     ended = x[-1] - x[place] > NO_PERIOD * (x[place] - x[0])
     return found[0] if joined or ended else None
+
+
+def back_at_a_join(rows: Observed) -> int | None:
+    """The one resume behind which the rate is at its first value, or its highest, again, however it goes on from there.
+
+    A rate that moves as far inside a session, too, is one of cycles.
+    """
+    y, moved = rows.rate, np.diff(rows.rate)
+    joined = np.diff(rows.session) != 0
+    found: list[int] = []
+    for at in (np.flatnonzero(joined) + 1).tolist():
+        before, play = y[:at], 2 * rows.tolerance[at]
+        far = abs(moved[at - 1]) > FAR_BACK * np.ptp(before)
+        known = min(abs(y[at] - before[0]), abs(y[at] - before.max())) <= play
+        enough = at >= 3 * FEWEST_ROWS and len(y) - at >= FEWEST_ROWS
+        if far and known and enough and int(rows.session[at]) in rows.joins:
+            found.append(at)
+    if len(found) != 1:
+        return None
+    size = moved[found[0] - 1]
+    return None if (moved[~joined] * np.sign(size) >= abs(size)).any() else found[0]
 
 
 def _near_the_first(rows: Observed, turns: Ints) -> Ints:

@@ -40,7 +40,7 @@ from analyzer.timeline import Timeline
 HEADER = ("step", "epoch", "loss")
 MOST_FALLS = 3  # of a count of samples; more often it counts within the epoch
 FEWEST_ROWS = 3  # before the fall: fewer do not show that the count is one from the start of the run
-OF_THE_RUN = re.compile(r"total|consumed|cumulative|global", re.I)  # counts that begin again with no epoch, by name
+OF_THE_RUN = re.compile(r"total|consumed|cumulative|global|seen", re.I)  # begin again with no epoch, by name
 COUNTS_UPDATES = ("update", "micro-batch", "sample", "token")  # axes on which data and steps can disagree
 
 
