@@ -72,7 +72,7 @@ def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Itera
         widths = (*widths, float(math.floor(claim.ratio * read.end)), float(math.ceil(claim.ratio * read.end)))
     horizon = _horizon(claim, rows, fit, axis, read, planned, widths)
     warmup = _warmup(claim, rows, fit, axis, read, widths)
-    if horizon is not None and warmup is not None:
+    if horizon is not None and warmup is not None and "planned_steps" in horizon.numbers:
         declared, near = float(warmup.numbers["declared"]), float(horizon.numbers["planned_steps"])
         k, other = declared / max(read.width, 1e-9), near / read.end
         if declared > 0 and abs(other / k - 1) < SAME_FACTOR:
