@@ -1,4 +1,4 @@
-"""Rows that close an epoch: a last batch or accumulation window of few samples makes their loss much noisier.
+"""Rows that close or open an epoch: a window of few samples, or a mean that has just begun, makes their loss noisier.
 
 A mean over m samples scatters by 1/sqrt(m), and has the heavier tail of so few: of a window of 80 samples of which one
 is left, the loss is that of a single sample. Such a row is no spike, whatever the rows before it say.
@@ -19,6 +19,8 @@ UNKNOWN_RATIO = 10.0  # full window over last window when nothing is declared: n
 FULL_ENOUGH = 1.1  # a last window that lacks a tenth is a window like the others
 LARGEST_SHARE = 1 / 4  # of the rows: where every third row closes an epoch they are no exception
 USUAL_MAXIMUM = 2.5  # noise units that the highest of ten Gaussian rows stays below
+FEWEST_OPENING = 5  # rows that open an epoch: their median is then no spike's
+MEDIAN_TO_SIGMA = 0.6745  # median of the absolute values of Gaussian noise
 BESIDE = 4  # rows before and after whose median is the level of a closing row
 MANY = 30  # closing rows from which a quantile says more than the highest
 
@@ -53,6 +55,11 @@ def closing_ratios(loss: LossBaseline, timeline: Timeline) -> Floats:
         if not len(rows) or len(rows) > LARGEST_SHARE * n:
             continue
         ratio[rows] = np.maximum(ratio[rows], np.maximum(declared, _seen_ratios(residual[rows])))
+    starts = epoch_starts(timeline, loss.series, loss.rows)
+    opening = np.flatnonzero(starts)[1:] if starts is not None else np.zeros(0, dtype=np.int64)
+    if FEWEST_OPENING <= len(opening) <= LARGEST_SHARE * n:  # the mean at batch 0 is of one batch
+        usual = float(np.median(residual[opening])) / MEDIAN_TO_SIGMA
+        ratio[opening] = np.maximum(ratio[opening], usual if usual > 1.5 else 1.0)
     return ratio
 
 

@@ -171,3 +171,22 @@ def test_where_all_starts_over_another_run_begins(text: str, rows: list[int]) ->
     reading = parse(text.encode(), "train.log")
     runs = reading.runs or (reading,)
     assert [len(next(one for one in run.series if one.tag == "loss")) for run in runs] == rows
+
+
+def commands(*planned: tuple[int, int]) -> str:
+    """Rows of commands, each of so many epochs of so many batches, the loss falling on through all of them."""
+    rows = [(e, es, b, bs) for es, bs in planned for e in range(1, es + 1) for b in range(0, bs, 100)]
+    return "".join(f"Epoch:[{e}/{es}]({b}/{bs}) loss:{3 - n / 100:.3f} lr:1e-4\n" for n, (e, es, b, bs) in enumerate(rows))
+
+
+@pytest.mark.parametrize(
+    ("text", "runs"),
+    [
+        pytest.param(commands((1, 2000), (2, 1500)), 2, id="another command"),
+        pytest.param(commands((2, 1500)), 1, id="one command"),
+        pytest.param(commands((2, 1500), (2, 1500)), 1, id="the same command: the loss goes on, a clock to judge"),
+        pytest.param(commands((2, 2000), (2, 1000)), 1, id="another batch size alone"),
+    ],
+)
+def test_another_command_is_another_run(text: str, runs: int) -> None:
+    assert max(len(parse(text.encode(), "train.log").runs), 1) == runs

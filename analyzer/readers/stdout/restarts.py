@@ -37,7 +37,11 @@ def parts_of(found: Sequence[Found]) -> list[list[Found]]:
         if not isinstance(entry.get(counter), int | float) or not isinstance(entry.get(loss), int | float):
             continue
         above = counter == "epoch" or label == at_start  # else a place, which begins again with every epoch
-        if rows and above and entry[counter] < rows[-1][counter] and _starts_over(entry, rows, counter, loss):
+        back = bool(rows) and above and entry[counter] < rows[-1][counter]
+        if rows and _planned_anew(entry, rows, counter):
+            starts.append(at)
+            rows = []
+        elif back and _starts_over(entry, rows, counter, loss):
             starts.append(_head_of(found, at, counter))
             rows = []
         if not rows:
@@ -57,6 +61,14 @@ def _starts_over(entry: Entry, rows: Sequence[Entry], counter: str, loss: str) -
     losses = np.array([row[loss] for row in rows if math.isfinite(row[loss])])
     noise = float(np.median(np.abs(np.diff(losses)))) if len(losses) > 1 else math.inf
     return abs(entry[loss] - last[loss]) > max(abs(losses[0] - last[loss]) / 2, NOISE_UNITS * noise)
+
+
+def _planned_anew(entry: Entry, rows: Sequence[Entry], counter: str) -> bool:
+    """Whether a row is back where the run began, and both the epochs and their batches are others: another command."""
+    first, last = rows[0], rows[-1]
+    others = [entry.get(name) != last.get(name) for name in ("epochs", "batches")]
+    at_the_start = entry[counter] <= first[counter] and entry.get("batch", 1) <= first.get("batch", 0)
+    return all(others) and at_the_start and len(rows) >= FEWEST_COUNTS
 
 
 def _head_of(found: Sequence[Found], at: int, counter: str) -> int:
