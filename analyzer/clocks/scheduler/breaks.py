@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -58,10 +57,13 @@ def changes(
     """
     found: list[CounterChange] = []
     shift, factor = 0.0, 1.0
+    only_waits, clear = True, None
     place = kept_until(value, x, y, tolerance, 0)
     while place < len(x):
         often = len(found) > FEW_CHANGES and len(found) > MOST_SHARE * place
-        if len(found) >= most or (often and not (only_waits(found) and resolved(value, x, tolerance))):
+        if often and only_waits and clear is None:
+            clear = resolved(value, x, tolerance)  # of all rows: once
+        if len(found) >= most or (often and not (only_waits and clear)):
             return None
         away = factor != 1 or bool(found and found[-1].how == "level")
         options = list(_counters_on(value, table, x, y, tolerance, place, shift, away=away))
@@ -75,6 +77,7 @@ def changes(
             before = found[-1].place if found else 0
             best = replace(best, since=held_since(value, x, y, tolerance, best.size, place, before))
         found.append(best)
+        only_waits = only_waits and _waits(best, shift)
         if best.how == "shift":
             shift, factor = best.size, 1.0
         elif best.how == "scale":
@@ -83,11 +86,9 @@ def changes(
     return found
 
 
-def only_waits(found: Sequence[CounterChange]) -> bool:
-    """Whether a counter did nothing but wait now and then, as it does where updates are skipped."""
-    sizes = [0.0, *(change.size for change in found)]
-    waits = (0 < before - after <= LONGEST_WAIT for before, after in pairwise(sizes))
-    return all(change.how == "shift" for change in found) and all(waits)
+def _waits(change: CounterChange, shift: float) -> bool:
+    """Whether a counter only waited for a few updates, as it does where they are skipped."""
+    return change.how == "shift" and 0 < shift - change.size <= LONGEST_WAIT
 
 
 def resolved(value: Value, x: Floats, tolerance: Floats) -> bool:
@@ -103,8 +104,7 @@ def _near(change: CounterChange, shift: float) -> float:
 def _lasts(change: CounterChange, shift: float, count: int) -> bool:
     """Whether a change is more than the row that it begins with: a wait may be followed by another at once."""
     if change.how == "shift":
-        waits = 0 < shift - change.size <= LONGEST_WAIT
-        return waits or change.rows >= FEWEST_AFTER or change.place + change.rows == count
+        return _waits(change, shift) or change.rows >= FEWEST_AFTER or change.place + change.rows == count
     return change.rows >= FEWEST_AFTER or change.how == "single"
 
 
