@@ -22,6 +22,7 @@ from msgspec.structs import astuple, replace
 
 from analyzer.config.declared import Declared
 
+MOST_EPOCHS = 100_000  # of a declared ramp, whose epochs are listed one by one
 REMAINDERS = {
     "step": "an update of its own",
     "drop": "dropped",
@@ -165,7 +166,8 @@ def _epoch_lengths(
 def _run_lengths(lap: PlanReading, epochs: Fraction | None, max_steps: int | None) -> Iterator[PlanReading]:
     """The reading with every T that goes with its U."""
     if lap.laps:
-        yield replace(lap, total_steps=min(sum(lap.laps), max_steps or sum(lap.laps)))
+        planned = [total for total in (sum(lap.laps) if epochs else None, max_steps) if total]
+        yield replace(lap, total_steps=min(planned, default=None))
         return
     by_epochs: dict[int, str] = {}
     if epochs and lap.steps_per_epoch:
@@ -187,10 +189,13 @@ def _run_lengths(lap: PlanReading, epochs: Fraction | None, max_steps: int | Non
 
 
 def _ramped(declared: Declared, laps: list[PlanReading], epochs: Fraction | None) -> list[PlanReading]:
-    """Readings whose epochs differ in length, by ``batch_size_ramp = [[from epoch, size], ...]``."""
+    """Readings whose epochs differ in length, by ``batch_size_ramp = [[from epoch, size], ...]``.
+
+    Where nobody says how many epochs there are, they are those up to the last change, whose length goes on.
+    """
     ramp = declared.get("batch_size_ramp")
     examples = _count(declared.get("dataset_size"))
-    if not isinstance(ramp, list) or not ramp or not examples or not epochs:
+    if not isinstance(ramp, list) or not ramp or not examples:
         return []
     try:
         changes = sorted((int(start), int(size)) for start, size in ramp)
@@ -199,7 +204,10 @@ def _ramped(declared: Declared, laps: list[PlanReading], epochs: Fraction | None
     devices = _count(declared.get("world_size")) or 1
     accumulation = _count(declared.get("grad_accumulation")) or 1
     first = changes[0][0]  # epochs of the ramp count from 0 or, where no earlier one is named, from 1
-    if any(size <= 0 for _, size in changes) or first not in (0, 1) or changes[-1][0] - first >= epochs:
+    count = math.ceil(epochs) if epochs else changes[-1][0] - first + 1
+    if any(size <= 0 for _, size in changes) or first not in (0, 1):
+        return []
+    if not changes[-1][0] - first < count <= MOST_EPOCHS:
         return []
     dropped: list[bool] = [declared.get("drop_last")] if isinstance(declared.get("drop_last"), bool) else [False, True]
     return [
@@ -210,17 +218,16 @@ def _ramped(declared: Declared, laps: list[PlanReading], epochs: Fraction | None
         )
         for base in range(first + 1)
         for drop_last in dropped
-        if (lengths := _ramp_lengths(examples, changes, base, epochs, devices, accumulation, drop_last))
+        if (lengths := _ramp_lengths(examples, changes, range(base, base + count), devices, accumulation, drop_last))
     ]
 
 
 def _ramp_lengths(
-    examples: int, changes: list[tuple[int, int]], base: int, epochs: Fraction, devices: int, accumulation: int,
-    drop_last: bool,
+    examples: int, changes: list[tuple[int, int]], epochs: range, devices: int, accumulation: int, drop_last: bool
 ) -> tuple[int, ...]:
-    """Updates of every epoch, which are counted from ``base``."""
+    """Updates of every epoch."""
     lengths = []
-    for epoch in range(base, base + math.ceil(epochs)):
+    for epoch in epochs:
         size = next((size for start, size in reversed(changes) if start <= epoch), changes[0][1])
         count = batches_per_epoch(examples, size, devices, drop_last)
         lengths.append(-(-count[0][0] // accumulation) if count else 0)

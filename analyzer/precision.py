@@ -1,6 +1,7 @@
 """How precisely a value was written: every logged number is an interval.
 
-A number written with d digits is known to half a unit of its last digit; a TensorBoard scalar is a float32.
+A number written with d digits is known to half a unit of its last digit; a TensorBoard scalar is a float32, of a number
+that may have been rounded before.
 Trailing zeros are not written (``0.10`` reads back as 0.1), so the number of digits is a property of the column:
 the wider of "at most D decimals" and "at most S significant digits" holds for every row, whichever of the two
 formats the writer used.
@@ -16,6 +17,8 @@ from analyzer.distinct import distinct
 from analyzer.model import Floats, Series
 
 FLOAT32_HALF_ULP = 2.0**-24
+DIGITS_ROUNDED = 6  # a float32 holds six decimal digits whatever they are; one in ten of them needs no more
+FEWEST_ROUNDED = 12  # values that need no more than six: one series in 10**12 does so by chance
 ROWS_LOOKED_AT = 2000
 EXACT_WHOLE = 1e15  # below it no two decimals are one double: what divides back is the shortest representation
 EXACT_POWER = 22  # the largest power of ten that a double holds exactly
@@ -33,22 +36,39 @@ def width_of(values: Floats, series: Series) -> Floats:
 
 def width_function(series: Series) -> Callable[[Floats], Floats]:
     """``width_of`` for values that come in several parts: the digits of the series are looked at once."""
-    finite = series.value[np.isfinite(series.value)] if series.written_as == "decimal" else series.value[:0]
+    finite = series.value[np.isfinite(series.value)]
+    if series.written_as == "float32":
+        finite = _rounded_before(finite)
     digits = digits_written(finite) if len(finite) else None
     return lambda values: _width(values, series, digits)
 
 
+def _rounded_before(values: Floats) -> Floats:
+    """The decimals that were rounded before they became float32; none where a value has digits of its own."""
+    few = distinct(values[:ROWS_LOOKED_AT])[:FEWEST_ROUNDED]
+    if len(few) < FEWEST_ROUNDED or not _in_few_digits(few):
+        return values[:0]
+    some = distinct(values)
+    some = some[np.linspace(0, len(some) - 1, min(len(some), 10 * FEWEST_ROUNDED)).astype(np.int64)]
+    return np.array([float(str(value)) for value in some.astype(np.float32)]) if _in_few_digits(some) else values[:0]
+
+
+def _in_few_digits(values: Floats) -> bool:
+    """Whether the shortest decimals of some float32 have fewer digits than a float32 tells."""
+    shortest = (np.format_float_scientific(value) for value in values.astype(np.float32))
+    return all(len(written.partition("e")[0].strip("-").replace(".", "")) <= DIGITS_ROUNDED for written in shortest)
+
+
 def _width(values: Floats, series: Series, digits: tuple[int, int] | None) -> Floats:
     magnitude = np.abs(values)
-    if series.written_as == "float32":
-        return magnitude * FLOAT32_HALF_ULP
+    stored = magnitude * FLOAT32_HALF_ULP if series.written_as == "float32" else np.zeros_like(magnitude)
     if digits is None:
-        return np.zeros_like(magnitude)
+        return stored
     decimals, significant = digits
     with np.errstate(divide="ignore", invalid="ignore"):
         exponent = np.where(magnitude > 0, np.floor(np.log10(magnitude)), 0.0)
     by_significant = np.where(magnitude > 0, 0.5 * 10.0 ** (exponent - significant + 1), 0.0)
-    return np.maximum(0.5 * 10.0**-decimals, by_significant)
+    return np.maximum(np.maximum(0.5 * 10.0**-decimals, by_significant), stored)
 
 
 def digits_written(values: Floats) -> tuple[int, int]:

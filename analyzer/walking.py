@@ -205,7 +205,7 @@ def _look(path: Path, problems: list[Problem], left: list[Problem], own: tuple[O
             if own_lines.takes(path, head, lines):
                 return Log(path=path, reader=own_lines.NAME, size=size, lines=lines)
         reader: Reader | None = reader_for(path, head)
-        seen = Peek() if reader is None else _peek(reader, head)
+        seen = Peek() if reader is None else _peek(reader, plain_head(head))
         if reader is None:
             if plain_suffix(path) not in seldom_logs():
                 reasons = filter(None, (_why_no_log(path, head), unmatched(own, path.name)))

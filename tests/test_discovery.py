@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import os
@@ -177,6 +178,25 @@ def test_a_resumed_run_goes_on_in_the_next_version(tmp_path: Path) -> None:
     assert [Path(source.path).parent.name for source in resumed.sources] == ["version_0", "version_1"]
     assert "goes on where" in said(resumed)
     assert alone.name == "version_2"
+
+
+def test_a_compressed_life_goes_on_as_well(tmp_path: Path) -> None:
+    for version, (first, last) in enumerate([(0, 40), (41, 80)]):
+        made = tmp_path / f"version_{version}" / "metrics.csv"
+        csv(made, first, last)
+        made.with_name("metrics.csv.gz").write_bytes(gzip.compress(made.read_bytes()))
+        made.unlink()
+    assert len(found(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(("first", "runs"), [(41, 1), (0, 2), (52, 2)])
+def test_a_loss_that_starts_over_is_the_resumes_where_no_step_is_missing(tmp_path: Path, first: int, runs: int) -> None:
+    for version, begin in ((0, 0), (1, first)):
+        place = tmp_path / f"version_{version}" / "metrics.csv"
+        place.parent.mkdir()
+        lines = (f"{step},{5 / (1 + 0.3 * (step - begin)):.6f}" for step in range(begin, begin + 41))
+        place.write_text("\n".join(["step,loss", *lines]) + "\n")
+    assert len(found(tmp_path)) == runs
 
 
 def test_other_hyperparameters_do_not_continue(tmp_path: Path) -> None:

@@ -221,14 +221,14 @@ def _along_ramp(plan: Plan, step_axis: StepAxis, labels: Labels) -> EpochClock |
     whole = np.round(labels.value).astype(np.int64)
     base = step_axis.base
     for reading in plan.readings:
-        if not reading.laps:
+        if not reading.laps or not reading.laps[-1]:
             continue
         ends = np.cumsum(reading.laps)
         for start in (0, 1) if base is None else (base,):
             lap = np.searchsorted(ends, labels.step - start, side="right")
-            beyond = lap >= len(ends)
+            lap += np.maximum(labels.step - start - ends[-1], 0) // reading.laps[-1]  # the last length goes on
             for first in (0, 1):
-                if bool(np.all((lap + first == whole) | beyond)):
+                if np.array_equal(lap + first, whole):
                     starts = np.concatenate([[0], ends[:-1]]) + start
                     changed = [0, *(k for k in range(1, len(ends)) if reading.laps[k] != reading.laps[k - 1])]
                     low, high = Fraction(min(reading.laps)), Fraction(max(reading.laps))

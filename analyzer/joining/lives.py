@@ -20,21 +20,23 @@ def goes_on_from(before: Sequence[Piece], after: Piece) -> bool:
     """Whether a log is a later life of the run that others tell of.
 
     Its first step lies within or just after theirs, well behind their begin, and behind its own first step of logging:
-    a run that starts logs that one. Not all of loss, epoch and learning rate start over. With another configuration
-    beside it only a log that goes on without a seam does.
+    a run that starts logs that one. Not all of loss, epoch and learning rate start over, unless its steps go on without
+    a seam: a loss that does start over there is the resume's. With another configuration beside it only a log without a
+    seam goes on.
     """
     first, later = steps_of(before), steps_of([after])
     if not len(first) or not len(later):
         return False
     cadence, own = _cadence(first), _cadence(later)
     begin, end, begins = int(first.min()), int(first.max()), int(later.min())
-    if begins <= own or (before[-1].settings != after.settings and not 0 < begins - end <= cadence):
+    seamless = 0 < begins - end <= cadence
+    if begins <= own or (before[-1].settings != after.settings and not seamless):
         return False
     behind = end < begins <= end + max(10 * cadence, (end - begin) // 2)
     within = begin + 2 * cadence <= begins <= end
     if not (behind or within) or int(later.max()) <= end or _begins_earlier(before, after):
         return False
-    return not _all_start_over(before, after, begins) and not _parts_at_once(before, after)
+    return (seamless or not _all_start_over(before, after, begins)) and not _parts_at_once(before, after)
 
 
 def _begins_earlier(before: Sequence[Piece], after: Piece) -> bool:

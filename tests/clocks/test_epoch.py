@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from analyzer.auditing import audit_run
@@ -113,6 +114,19 @@ def test_another_batch_from_an_epochs_end_on_is_a_ramp(tmp_path: Path) -> None:
     clock = clock_of(tmp_path, log(range(1, 257), lambda s: (s - 1) // 32 if s <= 128 else 4 + (s - 129) // 16))
     assert clock is not None
     assert [(one.kind, one.step) for one in clock.breaks] == [("ramp", 129)] and clock.laps == ((1, 32), (129, 16))
+
+
+RAMP = [[0, 16], [2, 32], [4, 64]]
+
+
+@pytest.mark.parametrize(("epochs", "slip"), [(6, 0), (None, 0), (None, 1), (4, 0)])
+def test_a_declared_ramp_is_followed_as_far_as_the_log_goes(tmp_path: Path, epochs: int | None, slip: int) -> None:
+    ends = np.cumsum([60, 60, 30, 30, 15, 15])
+    text = log(range(1, 211), lambda s: int(np.searchsorted(ends, s - 1 - slip * (s > 130), side="right")))
+    planned = {"epochs": epochs} if epochs else {}
+    clock = clock_of(tmp_path, text, dataset_size=960, batch_size=16, batch_size_ramp=RAMP, **planned)
+    assert clock is not None
+    assert (clock.laps == ((1, 60), (121, 30), (181, 15)) and not clock.breaks) is (not slip and epochs != 4)
 
 
 def test_another_batch_from_inside_an_epoch_on(tmp_path: Path) -> None:

@@ -146,10 +146,10 @@ def _waits(seed: int, count: int) -> np.ndarray:
     return np.arange(400) - np.concatenate([[0], np.cumsum(skipped)[:-1]])
 
 
-def _one_cycle(total: float) -> np.ndarray:
+def _one_cycle(total: float, count: int = 200) -> np.ndarray:
     shape = Schedule(family="one-cycle", peak=0.1, warmup=0.3 * total - 1, total=total - 1, warmup_start=0.004,
                      floor=0.004 / 1e4, shape="cosine")  # fmt: skip
-    return shape(np.arange(200.0))
+    return shape(np.arange(float(count)))
 
 
 STEPS = np.arange(1, 401)
@@ -393,3 +393,68 @@ def test_every_declared_drop_is_looked_for(places: list[int], kinds: list[str]) 
     rate = 0.1 * 0.5 ** np.searchsorted(places, step, side="right")
     clock = timeline_of(step, rate, declared, digits=6).schedulers[0]
     assert [one.kind for one in clock.deviations if one.severity != "note"] == kinds
+
+
+PLACES = [100.0, 200.0, 300.0]
+KERAS: dict[str, Any] = {"scheduler": "ExponentialDecay", "base_lr": 0.1, "epochs": 30}
+
+
+def _levels(places: list[float], count: int = 400, gamma: float = 0.5) -> np.ndarray:
+    return 0.1 * gamma ** np.searchsorted(places, np.arange(count), side="right")
+
+
+@pytest.mark.parametrize(
+    ("rates", "declared", "axis", "kinds"),
+    [
+        pytest.param(_levels(PLACES), {"milestones": [4, 8, 12]}, "step", [], id="epochs of 25 steps"),
+        pytest.param(_levels(PLACES), {"milestones": [4, 8, 12, 15]}, "step", ["family"], id="the fourth never came"),
+        pytest.param(_levels(PLACES), {"milestones": [4, 8, 10]}, "step", ["family"], id="no size fits all three"),
+        pytest.param(_levels(PLACES), {"step_size": 4}, "step", [], id="one size, in epochs of 25 steps"),
+        pytest.param(_levels(PLACES), {"step_size": 50}, "step", ["rate"], id="half as often is no other unit"),
+        pytest.param(_levels(PLACES), {"step_size": 100}, "step", [], id="in steps, as declared"),
+        pytest.param(_levels([4, 9, 14, 19, 24], 30), {"step_size": 100}, "epoch", [], id="steps in a log of epochs"),
+        pytest.param(_levels([4, 9, 19, 24], 30), {"step_size": 100}, "epoch", ["family"], id="one drop is left out"),
+    ],
+)
+def test_a_unit_that_nobody_declares_is_one_size_for_all_drops(
+    rates: np.ndarray, declared: dict[str, Any], axis: Any, kinds: list[str]
+) -> None:
+    name = "MultiStepLR" if "milestones" in declared else "StepLR"
+    facts = {"scheduler": name, "base_lr": 0.1, "scheduler_params": {**declared, "gamma": 0.5}}
+    clock = timeline_of(np.arange(len(rates)), rates, facts, digits=6, axis=axis).schedulers[0]
+    assert [one.kind for one in clock.deviations if one.severity != "note"] == kinds
+
+
+@pytest.mark.parametrize(
+    ("rates", "family", "params", "kinds"),
+    [
+        pytest.param(0.1 * 0.8 ** ((25 * np.arange(8) + 24) / 50), "ExponentialDecay",
+                     {"decay_steps": 50, "decay_rate": 0.8}, [], id="an exponential decay by steps"),
+        pytest.param(0.03 / (1 + 0.01 * (375 * np.arange(30) + 374)), "InverseTimeDecay",
+                     {"decay_steps": 1, "decay_rate": 0.01}, [], id="the first row stands an epoch below the peak"),
+        pytest.param(0.01 / (1 + 0.01 * (20 * np.arange(30))), "InverseTimeDecay",
+                     {"decay_steps": 1, "decay_rate": 0.01}, ["peak"], id="another peak"),
+    ],
+)  # fmt: skip
+def test_steps_in_a_log_of_epochs(rates: np.ndarray, family: str, params: dict[str, Any], kinds: list[str]) -> None:
+    facts = {"scheduler": family, "base_lr": 0.1 if family == "ExponentialDecay" else 0.03, "scheduler_params": params}
+    clock = timeline_of(np.arange(len(rates)), rates, facts, axis="epoch").schedulers[0]
+    assert [one.kind for one in clock.deviations if one.severity != "note"] == kinds
+
+
+@pytest.mark.parametrize("cycles", [2, 3, 4, 7])
+@pytest.mark.parametrize("declared", [{}, {"max_steps": 400}])
+def test_cycles_that_fill_the_run_end_with_it(cycles: int, declared: dict[str, Any]) -> None:
+    whole = Schedule(family="restarts", peak=5e-5, total=400, cycles=cycles)
+    clock = timeline_of(np.arange(1, 401), whole(np.arange(1.0, 401.0)), declared).schedulers[0]
+    assert clock.family == "warm-restarts" and not clock.deviations
+    assert clock.parameters["step_size"] == pytest.approx(400 / cycles)
+
+
+@pytest.mark.parametrize("last", [300, 375, 399])
+@pytest.mark.parametrize("declared", [{}, {"base_lr": 0.1}])
+def test_the_length_of_one_cycle_is_read_off_its_fall(last: int, declared: dict[str, Any]) -> None:
+    facts, rates = {"scheduler": "OneCycleLR", **declared}, _one_cycle(400, last)[::5]
+    clock = timeline_of(np.arange(0, last, 5), rates, facts).schedulers[0]
+    assert clock.family == "one-cycle" and not clock.deviations
+    assert clock.total_steps == (399, 399)

@@ -36,7 +36,11 @@ def restarts(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], 
     lengths = np.diff([origin, *ends])
     ratio = 1.0 if len(lengths) < 2 else float(round(lengths[1] / lengths[0]))
     length = head.end - origin
-    for mult in dict.fromkeys((ratio, 1.0, 2.0)):
+    filled = float(round((len(jumps) + 1) * length))  # the cycles of transformers fill the run, and end with it
+    shapes = [(mult, length, math.inf) for mult in dict.fromkeys((ratio, 1.0, 2.0))]
+    if filled <= x[-1] - origin + 1:
+        shapes.append((1.0, filled / (len(jumps) + 1), filled))
+    for mult, length, total in shapes:
         cycles = Schedule(
             family="warm-restarts",
             peak=head.peak,
@@ -46,8 +50,8 @@ def restarts(parts: Parts, peaks: tuple[float, ...], floors: tuple[float, ...], 
             gamma=1.0,
         )
 
-        def value(at: Floats, cycles: Schedule = cycles) -> Floats:
-            return cycles(np.maximum(at - origin, 0.0))
+        def value(at: Floats, cycles: Schedule = cycles, total: float = total) -> Floats:
+            return np.where(at - origin >= total, cycles.floor, cycles(np.maximum(at - origin, 0.0)))
 
         yield Fit(
             family="warm-restarts",

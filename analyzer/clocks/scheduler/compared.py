@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -195,7 +196,7 @@ def _peak(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatc
         return
     if still_rising(rows, fit) and fit.peak < declared:
         return
-    if top == 0 and 0 < declared - fit.peak <= 2 * (rows.rate[0] - rows.rate[1]):
+    if top == 0 and fit.peak < declared <= _before_the_first_row(rows, fit, axis):
         return  # the decay had begun when the first row was written
     if not height_is_seen(rows, fit, axis, declared):
         yield Mismatch(kind="peak", what="", numbers={}, price=prices.ODD_VALUE, told=False)
@@ -205,6 +206,15 @@ def _peak(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatc
         what=f"the rate peaks at {fit.peak:.6g}, {declared:.6g} is declared ({fit.peak / declared:.4g} times)",
         numbers={"observed": fit.peak, "declared": declared},
     )
+
+
+def _before_the_first_row(rows: Observed, fit: Fit, axis: str) -> float:
+    """The highest rate that a decay may have come from: two rows further up, or one on a curve without a top."""
+    x, rate = rows.axes[axis], rows.rate
+    with np.errstate(all="ignore"):
+        on_curve = float(fit(2 * x[:1] - x[1:2])[0])
+    straight = float(3 * rate[0] - 2 * rate[1])
+    return max(straight, on_curve) if math.isfinite(on_curve) else straight
 
 
 def _floor(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatch]:

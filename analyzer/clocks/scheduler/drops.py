@@ -20,6 +20,7 @@ from analyzer.distinct import distinct
 
 MILESTONE = 1.5  # rows by which a drop may lie beside its milestone
 OF_BOTH = 3  # relative half widths: of both levels of a drop, as far as a fit may miss them
+FEWEST_OF_AN_EPOCH = 10.0  # steps; a declared place ten times off may be one of another unit, half or twice is not
 MOST_DROPS = 2000  # of one schedule, that are compared place by place
 MARKS = ("milestones", "boundaries", "steps")
 SIZES = ("step_size", "decay_t", "decay_steps", "lr_step_size", "transition_steps", "step")
@@ -45,7 +46,7 @@ def _declared_numbers(claim: Claim, rows: Observed, fit: Fit, axis: str) -> dict
     """Name -> (declared, read, slack) of every parameter that both sides have, in the axis' unit."""
     params, read = claim.params, fit.parameters
     found: dict[str, tuple[float, float, float]] = {}
-    scale = 1.0 if claim.unit in (None, axis) else claim.per_epoch[0] if axis == "step" else 1 / claim.per_epoch[0]
+    scale = _per_unit(claim, axis)
     gamma = first_number(params, "gamma", "decay_rate", "factor")
     if fit.family == "step" and claim.family in ("step", "exponential"):
         gamma = 0.1 if gamma is None and claim.family == "step" else gamma
@@ -54,11 +55,15 @@ def _declared_numbers(claim: Claim, rows: Observed, fit: Fit, axis: str) -> dict
             slack = OTHER_PEAK * min(gamma, abs(1 - gamma)) + unsure
             found["gamma"] = (gamma, float(read["gamma"]), slack)  # type: ignore[arg-type]
         size = first_number(params, *SIZES)
-        if size and "step_size" in read:
-            found["step_size"] = (size * scale, float(read["step_size"]), MILESTONE)  # type: ignore[arg-type]
+        observed = float(read.get("step_size", 0.0))  # type: ignore[arg-type]
+        if size and observed and not _other_unit(claim, rows, fit, axis):
+            found["step_size"] = (size * scale, observed, MILESTONE)
     if fit.family == "exponential" and claim.family == "exponential" and gamma and gamma > 0:
         each = first_number(params, "decay_steps", "transition_steps") or 1.0
-        speed = math.exp(float(read["slope"]) * each * scale)  # type: ignore[arg-type]
+        slope = float(read["slope"])  # type: ignore[arg-type]
+        if _size_unknown(claim, axis) and _sizes(axis)[0] <= math.log(gamma) / (slope * each) <= _sizes(axis)[1]:
+            return found
+        speed = math.exp(slope * each * scale)
         found["gamma"] = (gamma, speed, max(OTHER_PEAK * abs(1 - gamma), 1e-6) + 5e-4 * (1 - speed))
     if fit.family == claim.family == "inverse-sqrt" and claim.base_lr and float(read["slope"]) > 0:  # type: ignore[arg-type]
         told = first_number(params, "timescale")
@@ -71,6 +76,38 @@ def _declared_numbers(claim: Claim, rows: Observed, fit: Fit, axis: str) -> dict
         if length and axis == "step":
             found["decay length"] = (length, fit.end - fit.start, CONVENTION + 1)
     return found
+
+
+def _per_unit(claim: Claim, axis: str) -> float:
+    """Counts of an axis in one of the declaration's unit."""
+    return 1.0 if claim.unit in (None, axis) else claim.per_epoch[0] if axis == "step" else 1 / claim.per_epoch[0]
+
+
+def _size_unknown(claim: Claim, axis: str) -> bool:
+    """Whether declared places may be counted in another unit than the axis, by a factor that nothing tells."""
+    return claim.unit != axis and not claim.per_epoch
+
+
+def _sizes(axis: str) -> tuple[float, float]:
+    """Counts of an axis that one count of the other unit may be."""
+    return (FEWEST_OF_AN_EPOCH, math.inf) if axis == "step" else (0.0, 1 / FEWEST_OF_AN_EPOCH)
+
+
+def _other_unit(claim: Claim, rows: Observed, fit: Fit, axis: str) -> bool:
+    """Whether one size of an epoch that nobody told puts every drop on its declared place, and no other in the log."""
+    places = fit.parameters.get("milestones")
+    if not _size_unknown(claim, axis) or not isinstance(places, tuple) or not places:
+        return False
+    count, x = len(places), rows.axes[axis]
+    marks = _declared_places(claim, (count + 1) * (first_number(claim.params, *SIZES) or 0.0)) or ()
+    if len(marks) < count or min(marks, default=0.0) <= 0:
+        return False
+    spacing = float(np.median(np.diff(distinct(x)))) if len(x) > 1 else 1.0
+    drops, due = np.array(places), np.array(marks[:count])
+    least, most = _sizes(axis)
+    unseen = [(float(x[-1]) - spacing) / mark for mark in marks[count : count + 1]]  # the next lies behind the log
+    low = max(((drops - spacing - 1) / due).max(), least, *unseen)
+    return bool(low <= min(((drops + 1) / due).min(), most))
 
 
 def _declared_places(claim: Claim, last: float) -> tuple[float, ...] | None:
@@ -88,7 +125,7 @@ def _declared_places(claim: Claim, last: float) -> tuple[float, ...] | None:
 def _places(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatch]:
     """Drops at other places than declared, in the declared unit."""
     places = fit.parameters.get("milestones")
-    if not isinstance(places, tuple):
+    if not isinstance(places, tuple) or _other_unit(claim, rows, fit, axis):
         return
     x = rows.axes[axis]
     spacing = float(np.median(np.diff(distinct(x)))) if len(x) > 1 else 1.0

@@ -29,6 +29,7 @@ from analyzer.clocks.scheduler.tied import (
     session_spans,
 )
 from analyzer.clocks.scheduler_clock import Deviation, SchedulerClock
+from analyzer.clocks.schedules import ending
 from analyzer.timeline import Timeline
 
 MOST_SESSIONS = 40  # steps that fall more often are out of order, and no counter is followed through them
@@ -151,6 +152,11 @@ def _back(timeline: Timeline, rows: Observed, place: int) -> Deviation:
     )
 
 
+def _every_length_is_told(claim: Claim) -> bool:
+    """Whether the declaration is one schedule: an end that nobody tells may lie anywhere."""
+    return claim.family not in (None, "plateau", *(() if claim.totals or claim.epochs else ending()))
+
+
 def refuted(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) -> SchedulerClock:
     """Nothing admitted explains the rows: with a declaration that is a finding, its cause is not known.
 
@@ -165,7 +171,7 @@ def refuted(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) 
         deviations = (_restarted(timeline, rows, again, declared=claim.family is not None),)
     elif back is not None:
         deviations = (_back(timeline, rows, back),)
-    elif judged and claim.family not in (None, "plateau") and inner_values(rows) >= FEWEST_INNER:
+    elif judged and _every_length_is_told(claim) and inner_values(rows) >= FEWEST_INNER:
         reference = next(iter(references(claim, sample, 1)), None)
     if reference is not None:
         first, evidence = evidence_against(timeline, rows, reference)

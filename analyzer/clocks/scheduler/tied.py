@@ -35,6 +35,7 @@ from analyzer.timeline import Timeline
 OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1
 LATE = -2  # steps counted from 1, and a scheduler that lags one update: DeepSpeed's warmup schedules
 NEVER = 1e12  # an end beyond any log, for a decay that has not begun
+FALLS_AS = {"wsd": ("linear", "cosine", "1-sqrt"), "one-cycle": ("cosine", "linear")}
 FEW = 12  # rows on which a hypothesis is tried first
 MOST_REFERENCES = 60  # schedules whose counters are looked at row by row
 OF_AN_AXIS = 2  # that count the same events, before others have their turn
@@ -186,10 +187,12 @@ def own_totals(claim: Claim, rows: Observed) -> tuple[float, ...]:
     axis = rows.axes.get("step")
     if claim.totals or claim.family not in ending() or axis is None:
         return ()
-    falls = ("linear", "cosine", "1-sqrt") if claim.family == "wsd" else (claim.family,)
+    falls = FALLS_AS.get(claim.family, (claim.family,))
+    seen = slice(int(np.argmax(rows.rate)) if claim.family == "one-cycle" else 0, None)  # its rise is its own
     fit = identify(
-        axis, rows.rate, rows.tolerance, families=falls, peaks=stated(claim.base_lr), floors=stated(claim.min_lr)
-    )
+        axis[seen], rows.rate[seen], rows.tolerance[seen], families=falls, peaks=stated(claim.base_lr),
+        floors=stated(claim.min_lr),
+    )  # fmt: skip
     found = [] if fit is None or not math.isfinite(fit.end) else [float(round(fit.end)) + k for k in (0, -1, 1)]
     if claim.family == "wsd":
         found.append(NEVER)
