@@ -85,7 +85,9 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
     if (step == NO_STEP).all():
         step = np.arange(1, len(series) + 1, dtype=np.int64)
     usable &= step != NO_STEP
-    session, joins = _sessions(timeline, series, step)
+    laps = any(one.begins_again == "laps" for one in timeline.accounts if one.view is timeline.view)
+    place = np.arange(1, len(series) + 1, dtype=np.int64) if laps else step  # batches of an epoch place no row in a run
+    session, joins = _sessions(timeline, series, place)
     tolerance = half_width(series)
     index = np.flatnonzero(usable)
     if len(index) < 2:
@@ -113,8 +115,8 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
     )
     kept = replace(kept, tolerance=_of_levels(kept))
     size = _updates_per_step(timeline, kept)
-    counted = size is not None or timeline.step_axis.unit not in ("row", "call", "place")
-    placed = axes_of(timeline, series, kept.step, size or 1.0)
+    counted = not laps and (size is not None or timeline.step_axis.unit not in ("row", "call", "place"))
+    placed = axes_of(timeline, series, place[index], size or 1.0)
     if timeline.step_axis.unit == "place":
         placed = replace(placed, axes=with_whole_epochs(placed.axes, kept.rate, kept.tolerance))
     kept = replace(kept, axes=placed.axes, counted=counted, sized=size is not None or "step" not in placed.axes)

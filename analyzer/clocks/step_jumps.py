@@ -27,6 +27,7 @@ ROWS_EACH_SIDE = 4  # a smooth schedule is straight over so few rows
 ROWS_OF_A_PACE = 25  # on each side of a gap
 OFTEN = 3  # as many equal long steps inside sessions are a habit of the loop
 GAPS_JUDGED = 200
+OF_THE_FILE = ("row", "redraw")  # axes that other rows move on as well
 
 
 class _Column(Struct, frozen=True, kw_only=True, eq=False):
@@ -53,6 +54,8 @@ def regular_cadence(step: Ints, session: Ints) -> tuple[int, Ints] | None:
     if equal < 0.7 * np.count_nonzero(inside) and alike < NEARLY_ALL * np.count_nonzero(inside):
         return None
     long = inside & (rises >= (2 - UNEVEN) * cadence) & ~near
+    if RARE * len(rises) < 1:
+        long[-1] = False  # of few rows only the next tells whether the cadence goes on or is another from here
     same = np.zeros(len(rises), dtype=bool)
     same[1:] |= rises[1:] == rises[:-1]
     same[:-1] |= rises[:-1] == rises[1:]
@@ -73,7 +76,7 @@ def _a_habit(at: Ints, size: Ints, cadence: int) -> bool:
 def find_step_jumps(timeline: Timeline) -> tuple[StepJump, ...]:
     """Long steps of the main training series, inside sessions and at joins, each with its verdict."""
     references = [series for series in timeline.training if series.step[0] != NO_STEP]
-    if not references:
+    if not references or timeline.step_axis.unit in OF_THE_FILE:
         return ()
     main = references[0]
     session = timeline.session_map.of(main)

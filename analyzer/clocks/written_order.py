@@ -55,6 +55,10 @@ def beside_training(session_map: SessionMap, main: Series, series: Series) -> Be
         return None
     if np.any(np.diff(theirs) < 0):
         return None
+    behind = ours > theirs[0]  # what was written before the first training row may have any smaller step
+    mine, ours = mine[behind], ours[behind]
+    if len(mine) < 3:
+        return None
     at = np.searchsorted(theirs, ours)
     same_session = session_map.of(series)[mine]
     session = session_map.of(main)

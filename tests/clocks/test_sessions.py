@@ -269,8 +269,8 @@ def test_a_loss_at_its_level_at_step_1_was_never_new(first: int, level: float, s
 )
 def test_losses_by_other_names_bear_witness(goes_on: bool, codes: list[str], tmp_path: Path) -> None:
     rows = []
-    for n, step in enumerate((*range(10, 801, 10), *range(10, 601, 10))):
-        age = n if goes_on else n % 80
+    for n, step in enumerate((*range(10, 601, 10), *range(10, 801, 10))):
+        age = n if goes_on or n < 60 else n - 60
         G_A, cycle_A = 0.4 + np.exp(-age / 40) + 0.01 * np.sin(7 * n), 0.2 + np.exp(-age / 50)
         rows.append(f"{step},{G_A:.4f},{cycle_A:.4f},{n % 7}")
     (tmp_path / "log.csv").write_text("step,G_A,cycle_A,queue\n" + "\n".join(rows) + "\n")

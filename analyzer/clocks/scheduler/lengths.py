@@ -114,8 +114,8 @@ def _horizon(
     claim: Claim, rows: Observed, fit: Fit, axis: str, read: Lengths, planned: tuple[float, ...],
     widths: tuple[float, ...],
 ) -> Mismatch | None:  # fmt: skip
-    if not planned or not math.isfinite(read.end) or fit.family in ("warm-restarts", "cyclic"):
-        return None
+    if not planned or not math.isfinite(read.end) or {fit.family, claim.family} & {"warm-restarts", "cyclic"}:
+        return None  # a cycle ends long before the run
     x = rows.axes[axis]
     unsure = end_unsure_by(rows, fit, x)
     slack = read.slack + (unsure if unsure >= 0.5 else 0.0)
@@ -140,10 +140,8 @@ def _horizon(
     ratio = read.end / near
     return Mismatch(
         kind="horizon",
-        note=claim.family is None and (
-            min(abs(k - round(k)) for k in (ratio, 1 / ratio)) > EXACTLY  # may be meant so
-            or (ratio < 1 and x[-1] < fit.end)  # may be the first cycle of several
-        ),
+        note=(claim.family is None and min(abs(k - round(k)) for k in (ratio, 1 / ratio)) > EXACTLY)  # may be meant so
+        or (claim.family in (None, "restarts") and ratio < 1 and x[-1] < fit.end),  # may be the first of several cycles
         what=f"the schedule was built for {whole(read.end):.6g} {'epochs' if axis == 'epoch' else 'steps'}, "
         f"{near:.6g} are planned (ratio {ratio:.4g})",
         numbers={"schedule_steps": read.end, "planned_steps": near, "ratio": ratio},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.counters import Paired, Relation, paired, relate
@@ -125,8 +126,9 @@ def _within_the_epoch(timeline: Timeline, series: Series) -> bool:
     """Whether the column falls as a counter of batches does."""
     if len(np.unique(series.source)) > 1 or np.any(series.value != np.round(series.value)):
         return False
-    around = beside(timeline.view, timeline.run, series, int(series.source[0]), timeline.training[:1])
-    return explain_falls(series.value.astype(np.int64), around).cause in ("laps", "passes")
+    as_logged = replace(series, step=series.value.astype(np.int64))
+    around = beside(timeline.view, timeline.run, as_logged, int(series.source[0]), timeline.training[:1])
+    return explain_falls(as_logged.step, around).cause in ("laps", "passes")
 
 
 def _leaves(timeline: Timeline, series: Series, usable: np.ndarray, found: Relation) -> Finding:

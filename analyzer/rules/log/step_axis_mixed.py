@@ -56,7 +56,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if timeline.step_axis.unit == "row" and not timeline.roles.all("step"):
         yield Unchecked(reason="the log has no step: its rows are counted, which is one axis for all tags")
         return
-    counts = timeline.step_axis.unit != "unknown"  # what it counts itself is needed to say that others count else
+    counts = timeline.step_axis.unit not in ("unknown", "redraw")  # what it counts itself tells what others count
     units = (_other_unit(timeline, view) for view in (timeline.view, *timeline.views) if view.series and counts)
     found = itertools.chain((one for one in units if one is not None), counters_apart(timeline, main))
     yield from itertools.islice(found, 1)
@@ -183,6 +183,13 @@ def _named_by_epoch() -> list[tuple[object, ...]]:
     return rows
 
 
+def _second_epoch() -> dict[str, str]:
+    lines = [
+        f"epoch {1 + step // 50} batch {step % 50}/50 loss: {falling_loss(step):.4f}\n" for step in range(0, 90, 5)
+    ]
+    return {"train.log": "".join(lines)}
+
+
 def _called_again() -> list[tuple[object, ...]]:
     iterations = [*range(1, 81), *range(61, 141)]
     return [(step, iteration, falling_loss(step)) for step, iteration in enumerate(iterations, 1)]
@@ -261,6 +268,11 @@ RULE = Rule(
             ),
             declared={"grad_accumulation": 4},
             why="four to an update are declared",
+        ),
+        Example(
+            title="the second epoch has begun",
+            files=_second_epoch,
+            why="a count of batches falls where the label goes up; the steps are made of both",
         ),
         Example(title="two logs of one run", files=lambda: _two_logs(0), why="the same losses at the same steps"),
         Example(

@@ -10,10 +10,12 @@ Why it matters
     the counter run again from the start, and a viewer draws the two lives over each other or throws the first away.
 
 When it is silent
-    A replay from a checkpoint goes back with its state: that is `steps-replayed`. When the loss and the other clocks
-    start over, another run was written into the same place: a note, as is a fall that nothing in the log explains. A
-    counter that restarts with every epoch is an axis of
-    its own (`step-axis-mixed`), and two processes that write at once are `concurrent-writers`.
+    One fall to the step that the log begins with, without another trace of a new process, is a note until the counter
+    has passed the place it fell from, where no labels tell epochs: a count of batches falls so at their ends. A replay
+    from a checkpoint goes back with its state: that is `steps-replayed`. When the loss and the other clocks start over,
+    another run was written into the same place: a note, as is a fall that nothing in the log explains. A counter that
+    restarts with every epoch is an axis of its own (`step-axis-mixed`), and two processes that write at once are
+    `concurrent-writers`.
 
 What to do
     Restore the step counter from the checkpoint (`global_step`, `initial_epoch`, `purge_step`) before the first log
@@ -37,7 +39,7 @@ OWN_FOLDER = "give every run a directory of its own"
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     for join in timeline.joins:
         if join.step == "reset" and not made_of_labels(timeline):
-            yield _reset(join)
+            yield _reset(join, bare=_only_a_fall(timeline, join))
     for account in timeline.accounts:
         copied = [copies.join for copies in account.copies]
         others = [join for join in account.other_runs if join not in copied]
@@ -67,13 +69,25 @@ def _shared_folder(timeline: Timeline, note: str) -> Finding:
     )
 
 
-def _reset(join: Join) -> Finding:
+def _only_a_fall(timeline: Timeline, join: Join) -> bool:
+    """Whether the step went back to where the log began and has not come further since, as a count of batches does.
+
+    Epoch labels would tell: they go up where such a count falls.
+    """
+    if timeline.roles.all("epoch"):
+        return False
+    lives = timeline.session_map.sessions
+    again = join.how_known == "step falls back" and join.first_step_after == lives[0].first_step
+    return again and lives[join.after].last_step <= join.last_step_before
+
+
+def _reset(join: Join, *, bare: bool) -> Finding:
     goes_on = [role.replace("_", " ") for role, said in join.witnesses.items() if said == "goes on"]
     return Finding(
-        severity="error",
+        severity="note" if bare else "error",
         message=f"step goes back from {join.last_step_before} to {join.first_step_after} ({join.how_known}) while "
         f"{_listed(goes_on, 'goes', 'go')} on from where the session before ended: {join.overlap} rows carry steps "
-        f"that were already used",
+        f"that were already used" + ("; or the step counts the batches of an epoch" if bare else ""),
         tag=join.tag,
         first_step=join.first_step_after,
         numbers={"steps": join.last_step_before + join.cadence - join.first_step_after, "rows": join.overlap,
@@ -143,6 +157,10 @@ RULE = Rule(
     good=(
         Example(title="another run in the same file", files=csv_log(("step", "loss", "lr"), _fresh),
                 why="every clock and the loss start over: nothing was resumed, a note says so"),
+        Example(title="the second lap of a count of batches",
+                files=csv_log(("step", "loss"),
+                              lambda: [(at % 60, falling_loss(at)) for at in range(100)]),
+                why="the counter went back once, to its beginning, and has not come as far again: a note"),
         Example(title="a replay from a checkpoint",
                 files=csv_log(("step", "loss", "lr"), lambda: _rows(1, 60) + _rows(41, 120)),
                 why="learning rate and loss go back together with the step"),
