@@ -47,7 +47,7 @@ HANGS_ON: dict[str, tuple[str, ...]] = {
     "schedule": ("pace",),
     "epoch length": ("run length", "horizon", "schedule"),
     "data": ("steps", "replay", "epoch length", "pace", *_IN_EPOCHS),
-    "restored labels": ("jump", "replay", "pace", *_IN_EPOCHS),
+    "restored labels": ("jump", "replay", "pace", "restored schedule", *_IN_EPOCHS),
     "labels": ("run length",),
     "run length": ("horizon",),
     "restored schedule": ("run length", "horizon", "pace"),
@@ -58,7 +58,7 @@ HANGS_ON: dict[str, tuple[str, ...]] = {
 OF_ITS_PLACE: dict[str, tuple[str, ...]] = {
     "schedule": ("pace",),
     "restored schedule": ("pace",),
-    "restored labels": ("pace",),
+    "restored labels": ("pace", "restored schedule"),
     "data": ("pace",),
     "jump": ("pace",),
     "batch": ("join loss", "pace"),
@@ -105,6 +105,8 @@ def _explains(cause: Finding, effect: Finding) -> bool:
     clock, hanging = _clock(cause), _clock(effect)
     if cause.code == effect.code or hanging not in HANGS_ON.get(clock, ()):
         return False
+    if clock == "axis" and effect.tag is not None and effect.tag not in cause.numbers.get("tags", (effect.tag,)):
+        return False  # the axis of some tags is another: the others stand where they are
     if _same_break(cause, effect):
         return True
     return hanging not in OF_ITS_PLACE.get(clock, ("join loss",)) and _behind(cause, effect, local=clock in LOCAL)

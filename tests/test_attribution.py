@@ -16,12 +16,16 @@ def finding(
     severity: str = "error",
     join: int | None = None,
     rows: tuple[int, ...] = (),
+    tag: str | None = None,
+    tags: tuple[str, ...] = (),
 ) -> Finding:
     return Finding(
         severity=severity,  # type: ignore[arg-type]
         message=f"{code} at {first}",
         first_step=first,
         last_step=last,
+        tag=tag,
+        numbers={"tags": list(tags)} if tags else {},
         code=code,
         join=join,
         evidence=tuple(Row(source="log.csv", row=row, tag="loss", step=row, value=1.0) for row in rows),
@@ -41,7 +45,14 @@ def finding(
         pytest.param([finding("RES003", 100), finding("SCH005", 1, 900)], ["RES003"], id="an overrun around the jump"),
         pytest.param([finding("EPO002", 10, rows=(10, 20)), finding("RES004", 5, rows=(20,))], ["RES004"],
                      id="a length measured over the same rows"),
+        pytest.param([finding("RES005", 100, join=0), finding("RES006", 100, join=0)], ["RES005"],
+                     id="labels and scheduler were not restored together"),
+        pytest.param([finding("LOG006", 10, tags=("loss",)), finding("EPO001", 20, tag="loss")], ["LOG006"],
+                     id="a tag on another axis"),
         # what stays
+        pytest.param([finding("LOG006", 10, tags=("loss",)), finding("SCH004", 20, tag="lr")], ["LOG006", "SCH004"],
+                     id="the other tags stand where they are"),
+        pytest.param([finding("RES005", 100), finding("RES006", 400)], ["RES005", "RES006"], id="another resume"),
         pytest.param([finding("LOG002", 50), finding("LOG004", 12)], ["LOG002", "LOG004"], id="not the gap before it"),
         pytest.param([finding("LOG002", 10, 14), finding("LOG004", 300)], ["LOG002", "LOG004"], id="nor one behind"),
         pytest.param([finding("RES004", 100), finding("EPO001", 60)], ["RES004", "EPO001"], id="labels before them"),

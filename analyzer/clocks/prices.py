@@ -76,5 +76,7 @@ ONCE_MORE = 0.02
 """Each further break of one kind and size: skipped updates, a step at every epoch's end."""
 BEGINNING = 2.0
 """The first rows follow a warmup of a form that is not known here, and all that follow are exact."""
+ANY_RISE = 3.75
+"""A warmup of a form that is not known here, taken as it was logged: dearer than any parameter or family by itself."""
 DEAREST = 7.0
 """Two breaks of different kinds and a convention: what costs more can be told of any rows."""

@@ -6,8 +6,8 @@ place for every row; which one the scheduler ran on is for the rates to say.
 ========================  =========================================================================================
 counts updates            ``step`` (in the log's own counting: the offset between the two is a convention);
                           ``epoch end``, ``epoch start`` (of a row's epoch, in a log of epochs); ``window``,
-                          ``window, dropped`` (in a log of micro-batches, with each epoch's last window as one update
-                          or none)
+                          ``window, dropped`` (in a log of micro-batches or samples, with each epoch's last window as
+                          one update or none)
 counts epochs             ``epoch`` (labels), ``lap`` (steps counted), ``lap of U`` (the same, where only the plan says
                           how many), ``epoch row`` (rows of a log whose labels leave one out)
 part of an epoch          ``share``, ``share, next``: a schedule in epochs that moves with every update
@@ -82,7 +82,14 @@ def axes_of(timeline: Timeline, series: Series, step: Ints, per_step: float) -> 
         axes["lap"] = by_count
     axes |= _shares(timeline, step)
     if axis.unit == "micro-batch" and axis.per_update:
-        return Placed(axes=axes | _windows(timeline, at, axis.per_update), unsure=INSIDE_A_WINDOW)
+        base = min(float(at.min()), 1.0)
+        axes |= {"micro-batch": at, "step": np.ceil(at / axis.per_update - 1e-9)}
+        return Placed(
+            axes=axes | _windows(steps_per_epoch(timeline), at - base + 1, axis.per_update, base),
+            unsure=INSIDE_A_WINDOW,
+        )
+    if axis.unit == "sample" and axis.per_update:
+        return Placed(axes=axes | _windows(_samples_per_epoch(timeline), at, axis.per_update, 1.0))
     return Placed(axes=axes | _micro_batches(timeline, axes["step"]))
 
 
@@ -156,22 +163,31 @@ def _origin(timeline: Timeline, step: Ints) -> int:
     return min(int(step.min()), 1) if base is None else base
 
 
-def _windows(timeline: Timeline, at: Floats, window: float) -> dict[str, Floats]:
-    """Updates in a log of micro-batches: windows that run on over an epoch's end, or end with it."""
-    base = min(float(at.min()), 1.0)
-    done = at - base + 1
-    axes = {"micro-batch": at, "step": np.ceil(at / window - 1e-9)}
-    per_epoch = steps_per_epoch(timeline)
+def _samples_per_epoch(timeline: Timeline) -> float | None:
+    """Samples of one epoch: as the log shows them, else as many as the dataset is declared to have."""
+    clock, size = timeline.epoch, timeline.plan.dataset_size
+    return float(clock.low) if clock is not None and clock.exact else float(size) if size else None
+
+
+def _windows(per_epoch: float | None, done: Floats, window: float, base: float) -> dict[str, Floats]:
+    """Updates in a log of micro-batches or samples, where windows end with the epoch; else they run on over its end.
+
+    Args:
+        per_epoch: micro-batches or samples of one epoch.
+        done: how many of them are done with each row, shape (n,).
+        window: how many of them one update takes.
+    """
     if per_epoch is None or per_epoch % window == 0:
-        return axes
+        return {}
     lap = np.floor((done - 1) / per_epoch + 1e-9)
     inside = np.ceil((done - lap * per_epoch) / window - 1e-9)
-    for name, updates in (
-        ("window", np.ceil(per_epoch / window)),
-        ("window, dropped", np.floor(per_epoch / window)),
-    ):
-        axes[name] = lap * updates + np.minimum(inside, updates) + base - 1
-    return axes
+    return {
+        name: lap * updates + np.minimum(inside, updates) + base - 1
+        for name, updates in (
+            ("window", np.ceil(per_epoch / window)),
+            ("window, dropped", np.floor(per_epoch / window)),
+        )
+    }
 
 
 def _micro_batches(timeline: Timeline, step: Floats) -> dict[str, Floats]:

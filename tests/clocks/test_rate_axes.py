@@ -134,3 +134,22 @@ def test_epochs_that_only_the_plan_knows_are_axes(calls: int, kinds: list[str], 
     rate = 0.1 * 0.5 ** ((calls * lap) // 9)
     timeline = timeline_of(n, rate, declared, digits=7)
     assert [one.kind for one in timeline.schedulers[0].deviations if one.severity != "note"] == kinds
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize(
+    ("total", "per_call", "kinds"),
+    [(E * 16, 1, []), (2 * E * 16, 1, ["horizon"]), (E * 16, 2, ["rate"])],
+    ids=["as planned", "built for twice as many", "two calls"],
+)
+def test_the_last_batch_of_an_epoch_is_an_update_of_fewer_samples(
+    total: int, per_call: int, kinds: list[str], every: int
+) -> None:
+    seen = np.array([e * 1000 + min(64 * (i + 1), 1000) for e in range(E) for i in range(16)])[::every]
+    count = per_call * np.arange(1.0, E * 16 + 1)[::every]
+    facts = {"dataset_size": 1000, "batch_size": 64, "epochs": E, "scheduler": "cosine", "base_lr": 1e-3}
+    rates = Schedule(family="cosine", peak=1e-3, total=total)(count)
+    timeline = timeline_of(seen, rates, facts, digits=6)
+    assert timeline.step_axis.unit == "sample"
+    found = [one.kind for one in timeline.schedulers[0].deviations if one.severity != "note"]
+    assert bool(found) == bool(kinds)

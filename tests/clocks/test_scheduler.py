@@ -458,3 +458,48 @@ def test_the_length_of_one_cycle_is_read_off_its_fall(last: int, declared: dict[
     clock = timeline_of(np.arange(0, last, 5), rates, facts).schedulers[0]
     assert clock.family == "one-cycle" and not clock.deviations
     assert clock.total_steps == (399, 399)
+
+
+@pytest.mark.parametrize("until", [0.35, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("warmup", [0.0, 40.0, 41.5])
+@pytest.mark.parametrize(
+    ("floor", "first"), [(1e-6, 0), (0.0, 1), (3.3e-5, 0)], ids=["floor", "to zero, from 1", "an odd floor"]
+)
+def test_a_cosine_that_was_cut_is_read_by_its_beginning(until: float, warmup: float, floor: float, first: int) -> None:
+    step = np.arange(first, int(600 * until), 5)
+    done = (step - first - warmup) / (600 - warmup)
+    decay = floor + (3e-4 - floor) * 0.5 * (1 + np.cos(np.pi * np.clip(done, 0, 1)))
+    rate = np.where(done < 0, 3e-4 * (step - first) / max(warmup, 1), decay)
+    clock = timeline_of(step, rate, {}, digits=9).schedulers[0]
+    assert clock.family == "cosine" and not clock.deviations
+    assert clock.total_steps is not None
+    assert clock.total_steps[0] == pytest.approx(600 + first, abs=1.01)
+
+
+def _any_rise(total: int, *, shape: float = 2.0, warmup: int = 60, lag: int = 0, seen: int = 600) -> np.ndarray:
+    """A warmup by a power that no table has, then a cosine; ``lag``: from step 300 on the counter stands that long."""
+    step = np.arange(seen, dtype=float)
+    count = np.where(step < 300, step, np.maximum(step - lag, 300))
+    rise = 1e-3 * ((count + 1) / warmup) ** shape
+    decay = 1e-3 * 0.5 * (1 + np.cos(np.pi * np.clip((count - warmup) / (total - warmup), 0, 1)))
+    return np.minimum(rise, decay)
+
+
+RISEN: dict[str, Any] = {"scheduler": "cosine", "base_lr": 1e-3, "max_steps": 600}
+
+
+@pytest.mark.parametrize(
+    ("rates", "facts", "kinds"),
+    [
+        pytest.param(_any_rise(600), RISEN, [], id="as declared"),
+        pytest.param(_any_rise(600, shape=3.3), RISEN, [], id="another power"),
+        pytest.param(_any_rise(600, shape=0.4), {}, [], id="nothing declared"),
+        pytest.param(_any_rise(600, seen=400), RISEN, [], id="cut"),
+        pytest.param(_any_rise(1200), RISEN, ["horizon"], id="built for twice the steps"),
+        pytest.param(_any_rise(400), RISEN, ["horizon"], id="built for fewer"),
+    ],
+)
+def test_a_schedule_behind_a_warmup_of_any_form(rates: np.ndarray, facts: dict[str, Any], kinds: list[str]) -> None:
+    clock = timeline_of(np.arange(len(rates)), rates, facts, digits=9).schedulers[0]
+    assert [one.kind for one in clock.deviations if one.severity != "note"] == kinds
+    assert clock.family == "cosine"

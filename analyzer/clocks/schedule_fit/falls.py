@@ -18,6 +18,8 @@ GAUSS_NEWTON_STEPS = 15
 ENOUGH = 1e-3  # relative gain, below which a further step moves no row by a part of its half width
 HOPELESS = 1e4  # squared half widths a row: a right family halves them with every step, a wrong one does not
 NEAR_ENOUGH = 100.0  # the same, behind the last step: what is further off has another shape
+CUT_AT, GRID, NARROWED = 8.0, 24, 40  # ends up to so many times the logged part; a grid of them; thirds of a bracket
+RISEN_TWICE = 2  # times: the top that a curve tells moves the end of the warmup by less than a thousandth each
 NEARLY = 1e-3  # relative: a height so near to a round number is that number, a floor so near to zero is zero
 
 
@@ -74,8 +76,10 @@ def one_fall(
             yield from _with_ends(parts, rise, family, power, top, low, rows)
     if family == "linear":
         return
+    if family == "cosine" and not ended:
+        yield from _from_its_beginning(parts, rise, rows)
     for free in (("low", "start", "end"), ("top", "start", "end"), ("top", "low", "start", "end")):
-        for low in dict.fromkeys(lows) if "low" not in free else (observed_low,):
+        for low in dict.fromkeys(lows) if "low" not in free else dict.fromkeys((observed_low, 0.0)):
             refined = _refined(parts, family, power, observed_top, low, rows, free)
             if refined is None:
                 continue
@@ -86,6 +90,55 @@ def one_fall(
                 again = _refined(parts, family, power, chosen, bottom, rows, ("start", "end"))
                 if again is not None:
                     yield from _ended(parts, rise, family, power, again)
+
+
+def _from_its_beginning(parts: Parts, rise: Rise | None, rows: NDArray[np.int64]) -> Iterator[Fit]:
+    """A cosine that was cut before its end: where its beginning is known, top, floor and end are told by the curve."""
+    if len(rows) < 3 + FEWEST_ROWS:
+        return
+    starts = [0.0, 1.0, -1.0, float(parts.x[parts.top_end])]
+    if rise is not None and rise.form == "line" and rise.end < parts.x[rows[-1]]:
+        for _ in range(RISEN_TWICE):  # it ends at the top, which the curve tells
+            height, low, _, _ = _cut_cosine(parts, rows, rise.end)
+            rise = replace(rise, end=rise.zero + (height + low) / rise.slope)
+        starts = [float(round(rise.end)), rise.end, *starts]
+    for start in dict.fromkeys(starts):
+        if start <= parts.x[rows[0]] < parts.x[rows[-1]]:
+            height, low, end, error = _cut_cosine(parts, rows, start)
+            if height > 0 and low > -NEARLY * height and error <= NEAR_ENOUGH * len(rows):
+                low = 0.0 if low < NEARLY * NEARLY * height else low
+                yield _falling(parts, rise, "cosine", 1.0, height + low, low, start, end)
+
+
+def _cut_cosine(parts: Parts, rows: NDArray[np.int64], start: float) -> tuple[float, float, float, float]:
+    """Height, floor, end and misfit of the nearest cosine that begins at ``start``.
+
+    For a given end the rates are a straight line in the shape: height and floor follow from least squares. The end is
+    looked for on a grid, then narrowed; a whole number near it is taken where it is as good.
+    """
+    x, y = parts.x[rows], parts.y[rows]
+    weight = np.maximum(parts.tolerance[rows], 1e-15) ** -2.0
+
+    def nearest(end: float) -> tuple[float, float, float, float]:
+        with np.errstate(all="ignore"):
+            shape = decay_shape("cosine", np.clip((x - start) / (end - start), 0, 1))
+            middle, rate = np.average(shape, weights=weight), np.average(y, weights=weight)
+            height = np.sum(weight * (shape - middle) * (y - rate)) / np.sum(weight * (shape - middle) ** 2)
+        low = rate - height * middle
+        return float(height), float(low), end, float(np.sum(weight * (height * shape + low - y) ** 2))
+
+    def missed(end: float) -> float:
+        return nearest(end)[3]
+
+    ends = start + (x[-1] - start) * np.geomspace(1.0, CUT_AT, GRID)
+    best = int(np.argmin([missed(float(end)) for end in ends]))
+    near, far = float(ends[max(best - 1, 0)]), float(ends[min(best + 1, GRID - 1)])
+    for _ in range(NARROWED):
+        third = (far - near) / 3
+        near, far = (near, far - third) if missed(near + third) < missed(far - third) else (near + third, far)
+    end = 0.5 * (near + far)
+    whole = nearest(float(round(end)))
+    return whole if whole[3] <= len(rows) else nearest(end)
 
 
 def _ended(

@@ -27,8 +27,11 @@ class Rise(Struct, frozen=True, kw_only=True, eq=False):
     rows: int
     form: str = "line"
     start: float = 0.0  # the first rate, where it rises by a cosine or is held before a line
+    seen: tuple[Floats, Floats] | None = None  # ("logged") places and rates of a warmup whose form is not known
 
     def __call__(self, x: Floats, peak: float) -> Floats:
+        if self.seen is not None:
+            return np.interp(x, *self.seen)
         if self.form == "cosine":
             share = np.clip((x - self.zero) / max(self.end - self.zero, 1e-12), 0, 1)
             return self.start + (peak - self.start) * 0.5 * (1 - np.cos(np.pi * share))

@@ -34,6 +34,7 @@ from analyzer.model import Row, Severity
 from analyzer.timeline import Timeline
 
 FAR_ABOVE = 1.25  # times the highest rate: between two rows a warmup does not rise further
+NEAR_A_POWER = 0.004  # of a decade: a hundredth of the rate, to which a decay that was cut shows its floor
 USUAL_DIV = 25.0  # torch OneCycleLR: it begins at this part of its peak
 
 
@@ -156,6 +157,8 @@ def mismatches(claim: Claim, rows: Observed, fit: Fit, axis: str) -> list[Mismat
                 numbers={"observed": fit.family, "declared": claim.family},
             )
         )
+    if fit.rise is not None and fit.rise.seen is not None:
+        found.append(Mismatch(kind="warmup", what="", numbers={}, price=prices.ANY_RISE, told=False))
     found += _peak(claim, rows, fit, axis)
     if not any(one.told for one in found) or claim.family is None:
         found += _floor(claim, rows, fit, axis)
@@ -217,6 +220,12 @@ def _before_the_first_row(rows: Observed, fit: Fit, axis: str) -> float:
     return max(straight, on_curve) if math.isfinite(on_curve) else straight
 
 
+def _is_a_power_of_ten(rate: float) -> bool:
+    """Whether a floor that a fit met to a part of its digits is 1e-5, 1e-6, ...: what people choose."""
+    off = math.log10(rate) % 1
+    return min(off, 1 - off) < NEAR_A_POWER
+
+
 def _floor(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatch]:
     """A decay that goes below the declared floor, or is held above it; a floor that nobody declared."""
     if fit.family not in ("linear", "cosine", "polynomial", "1-sqrt", "warm-restarts", "exponential", "inverse-sqrt"):
@@ -227,7 +236,8 @@ def _floor(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismat
             yield Mismatch(kind="floor", what="", numbers={}, price=prices.FORGOTTEN, told=False)
         elif share > 0:
             held = np.count_nonzero(np.abs(rows.rate - fit.floor) <= 2 * rows.tolerance) >= 3
-            price = prices.FORGOTTEN if held and share <= USUAL else prices.ODD_VALUE
+            chosen = (held and share <= USUAL) or _is_a_power_of_ten(fit.floor)
+            price = prices.FORGOTTEN if chosen else prices.ODD_VALUE
             if not held and share > USUAL:
                 price = prices.HIGH_FLOOR
             yield Mismatch(kind="floor", what="", numbers={}, price=price, told=False)
