@@ -49,7 +49,7 @@ def baseline_of(timeline: Timeline, series: Series) -> LossBaseline:
     if undone is not None:
         value = np.maximum(undone.value, UNDONE_FLOOR * np.abs(value))  # rounding may leave a batch below zero
         precision *= 2 * float(np.max(undone.count))
-    burn_in = burn_in_of(value)
+    burn_in = _burn_in(timeline, series.step[rows], value)
     middle = float(np.median(np.abs(value))) if len(value) else 0.0
     floor = max(2 * precision, RELATIVE_FLOOR * middle)
     level, scale = _level_and_scale(value, floor)
@@ -117,6 +117,15 @@ def judged_rows(series: Series) -> Ints:
     if len(nonzero) and len(finite) - 1 - nonzero[-1] >= ZERO_TAIL_ROWS:
         finite = finite[: nonzero[-1] + 1]
     return finite
+
+
+def _burn_in(timeline: Timeline, step: Ints, value: Floats) -> int:
+    """The burn-in as a share of the way that the run made: steps that a resume goes over again are none of it."""
+    kinds = {join.step for join in timeline.joins}
+    if len(step) < FEWEST_ROWS or "replayed" not in kinds or "reset" in kinds:
+        return burn_in_of(value)
+    onward = np.flatnonzero(np.append(True, step[1:] > np.maximum.accumulate(step)[:-1]))
+    return int(onward[burn_in_of(value[onward])])
 
 
 def burn_in_of(value: Floats) -> int:

@@ -118,6 +118,7 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
         if scale is None and divergence is None and shift.lasting and shift.sharp and shift.steady
         if shift.ratio > 1 or shift.ratio < LARGEST_FALL
         if is_new(shift.row, shift.row) and not _explains(shift, loss, timeline)
+        if not (shift.down and any(spike.first < shift.row <= spike.last + 1 for spike in spikes))
     )
     return LossEvents(
         joins=joins,

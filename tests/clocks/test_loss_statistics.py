@@ -414,3 +414,17 @@ def test_rows_that_close_an_epoch_have_a_noise_of_their_own(
     loss = closing_run(tmp_path, height=height, row=row, partial=partial).loss
     assert loss is not None
     assert [spike.peak for spike in loss.events.spikes] == spikes
+
+
+@pytest.mark.parametrize("replayed", [0, 100, 600])
+def test_steps_that_a_resume_goes_over_again_make_the_burn_in_no_longer(tmp_path: Path, replayed: int) -> None:
+    steps = [*range(1, 2501), *range(2501 - replayed, 4000)]
+    loss = 0.15 + 1.8 * np.exp(-np.array(steps) / 600) + 0.02 * noise(len(steps), 3)
+    loss[600:603] = 3.3  # behind the burn-in of 4,000 rows, within that of 4,100
+    lines = [f"{step},{step // 500},{value:.6f}" for step, value in zip(steps, loss, strict=True)]
+    (tmp_path / "log.csv").write_text("\n".join(["step,epoch,loss", *lines, ""]))
+    (run,) = discover([tmp_path]).runs
+    judged = reconstruct(run, merge([])).loss
+    assert judged is not None
+    assert [spike.first for spike in judged.events.spikes] == [600]
+    assert not judged.events.shifts  # what ends a spike is no step of its own
