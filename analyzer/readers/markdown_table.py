@@ -37,6 +37,8 @@ SUFFIXES = (".md", ".markdown")
 OTHERS = (".txt", ".log", ".out", "")  # a table there must begin in the head
 BYTES_LOOKED_AT = 1 << 18  # of a page of text; a model card's table stands behind its prose
 _RULE = re.compile(r"^[\s|+:=│┃├┼┤╞╪╡┠╂┨┌┬┐└┴┘─━═-]{5,}$")  # the line below a header, and the edges
+_BAR_SIGNS = ("|", "│", "┃")
+_PERCENT = re.compile(r"(?<=\d)\s{0,20}%$")
 _BARS = re.compile(r"(?<!\\)[|│┃]")
 # what transformers/modelcard.py writes for a column that the last evaluation had no value for
 NOTHING = frozenset({"No log", *MISSING})
@@ -92,7 +94,7 @@ def _columns(table: _Found) -> list[Column]:
     """The columns of a table; a cell that says that there was no value is empty."""
     found = []
     for place, column in enumerate(table.header):
-        cells = [row[place] for row in table.rows]
+        cells = [_PERCENT.sub("", row[place]) for row in table.rows]
         told = [at for at, cell in enumerate(cells) if cell not in NOTHING]
         found.append(column_of_cells(column, told, [cells[at] for at in told], len(cells), decimal_comma=False))
     return [one for one in found if len(one.value) or len(one.text)]
@@ -100,7 +102,7 @@ def _columns(table: _Found) -> list[Column]:
 
 def _tables(lines: Lines) -> list[_Found]:
     """Every table of a text. A last line that no line end closes may be cut, and is none of its rows."""
-    complete = lines.lines if lines.complete or lines.lines[-1].rstrip().endswith(("|", "│", "┃")) else lines.lines[:-1]
+    complete = lines.lines if lines.complete or lines.lines[-1].rstrip().endswith(_BAR_SIGNS) else lines.lines[:-1]
     tables: list[_Found] = []
     at = 0
     while at < len(complete):
@@ -112,6 +114,8 @@ def _tables(lines: Lines) -> list[_Found]:
         numbers: list[int] = []
         while at < len(complete) and (_RULE.match(complete[at]) or len(_cells(complete[at])) > 1):
             cells = _cells(complete[at])
+            if len(cells) == len(header) - 1 and complete[at].rstrip()[-1:] in _BAR_SIGNS:
+                cells.append("")  # the last column is empty here, and the edge of the row is its bar
             if not _RULE.match(complete[at]) and len(cells) == len(header):
                 rows.append(tuple(cells))
                 numbers.append(at + 1)

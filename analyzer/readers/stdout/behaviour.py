@@ -99,11 +99,12 @@ def _behaves_as_one(entries: Sequence[Entry], name: str) -> bool:
     value = _column(rows, name)
     value = value[np.isfinite(value)]
     quarter = len(value) // 4
-    if quarter < ROWS_OF_A_NAME // 4 or (value == np.round(value)).all():
+    if quarter < ROWS_OF_A_NAME // 4:
         return False
     first, last = value[:quarter], value[-quarter:]
     apart = np.searchsorted(np.sort(last), first).mean() / quarter
-    rough = name[: len(UNNAMED)] == UNNAMED or np.count_nonzero(np.diff(value) > 0) >= RISES
+    whole = bool((value == np.round(value)).all())  # a number of errors, not what is left of something
+    rough = (name[: len(UNNAMED)] == UNNAMED and not whole) or np.count_nonzero(np.diff(value) > 0) >= RISES
     return _falls(value) and bool(rough and apart >= APART)
 
 

@@ -23,7 +23,7 @@ FOLD = "fold"  # of a cross-validation: a run of its own
 UNNAMED = "unnamed"  # beside a step whose line has no word for it
 PROGRESS = "progress"  # the share of a run that is done, in percent: a place that nobody can count with
 PLACES = frozenset({PROGRESS, UNNAMED, "epoch", "epochs", "batch", "batches", "samples", "of", "total"})
-_MULTIPLE = {"k": 1e3, "m": 1e6, "b": 1e9}
+MULTIPLE = {"k": 1e3, "m": 1e6, "b": 1e9}
 COUNTER_WORD = (
     r"global[ _-]?(?:steps?|iter(?:ation)?s?)|(?:training|train|total)[ _-](?:steps?|iter(?:ation)?s?)|steps?"
     r"|(?:actor|env|environment|agent)[ _]steps?"
@@ -154,7 +154,7 @@ def counters_of(text: str) -> tuple[Entry, str]:
         rest += [text[last : match.start()], " | "]
         last = match.end()
         if match["rounded"]:
-            rounded[name] = int(_whole(match["at"]) * _MULTIPLE[match["rounded"].lower()])
+            rounded[name] = int(_whole(match["at"]) * MULTIPLE[match["rounded"].lower()])
             continue
         found[name] = float(f"{_whole(match['at'])}{match['fraction']}") if match["fraction"] else _whole(match["at"])
         if match["of"]:

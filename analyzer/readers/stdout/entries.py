@@ -17,6 +17,7 @@ from analyzer.readers.stdout.counters import (
     fold_of,
     may_hold_a_bar,
 )
+from analyzer.readers.stdout.counting import PLACES_AND_TOTALS
 from analyzer.readers.stdout.general import entry_of, may_tell, phase_of_a_bar, phase_of_a_line, rank_of, without_logger
 from analyzer.readers.stdout.passed import Clock
 from analyzer.readers.stdout.patterns import (
@@ -173,13 +174,17 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
         if told is not None and _has_a_place(told):
             dictionary = ("", {})
         elif told is None or name in GENERIC:
-            counters, rest = counters_of(without_logger(text))
+            text = without_logger(text)
+            counters, rest = counters_of(SIGNS_OF_A_DICTIONARY.sub("", text) if "': " in text else text)
             if told is None and not COUNTERS.isdisjoint(counters):
                 alone, alone_at = counters, index
             if fold is not None:
                 counters = {FOLD: fold, **counters}
             above = counters if counters or block.heading is None else {HEADING: block.heading}
             uncounted.append(Uncounted(row=begins + 1, text=rest, above=above, rank=rank or 0))
+        if told is not None and name in GENERIC and "epoch" not in told and (place := _place_below_a_total(told)):
+            rest = counters_of(text)[1]
+            uncounted.append(Uncounted(row=begins + 1, text=rest, above={}, rank=rank or 0, place=place[0]))
         if told is None:
             continue
         if rates and ("epoch" in told or _has_a_place(told)):
@@ -225,6 +230,12 @@ def _place_of(entry: Entry | None) -> tuple[object, ...] | None:
 def _has_a_place(entry: Entry) -> bool:
     """Whether a line says where in the run it was written, by more than an epoch."""
     return not COUNTERS.isdisjoint(entry) or "batch" in entry or "samples" in entry or BAR in entry
+
+
+def _place_below_a_total(told: Entry) -> tuple[float] | None:
+    """The place of a line that tells how many there are: it may be one of each epoch."""
+    found = (told.get(place) for place, total in PLACES_AND_TOTALS if total in told)
+    return next(((place,) for place in found if isinstance(place, int | float)), None)
 
 
 def _counts(text: str) -> bool:

@@ -43,6 +43,7 @@ _PHASE_AS_A_HEAD = re.compile(
     r"\s{0,4}(?=[A-Za-z])",
     re.I,
 )
+_PHASE_OF_A_PART = re.compile(r"\W{0,12}(train(?:ing)?|valid(?:ation)?|val|eval(?:uation)?|test|dev)\b", re.I)
 _PHASE_OF_A_COUNTER = re.compile(
     r"(?:^|[\s:\[(>-])(valid(?:ation)?|val|eval(?:uation)?|test(?:ing)?|dev|cv)[\])]?:?\s{1,3}(?:epoch|step|iter|batch)",
     re.I,
@@ -101,12 +102,31 @@ def _by_phase(text: str) -> dict[str, float]:
     """Names and numbers of a line; where it speaks of two phases, each number with the phase in front of it."""
     heads = list(_PHASE_AS_A_HEAD.finditer(text))
     if len({head[1].lower()[:2] for head in heads}) < 2:
-        return values_of(text)
+        return _by_part(text) if "|" in text else values_of(text)
     values = values_of(text[: heads[0].start()])
     for head, after in zip(heads, [*heads[1:], None], strict=True):
         part = text[head.end() : after.start() if after else None]
         values |= prefixed(values_of(part), head[1])
     return values
+
+
+def _by_part(text: str) -> dict[str, float]:
+    """Names and numbers of a line of parts between bars, of which one begins with another phase than training and uses
+    a name again: ``Train loss=0.5 MAE=9 | Val loss=0.6 MAE=12``."""
+    values = values_of(text)
+    parts = text.split("|")
+    begun = [_PHASE_OF_A_PART.match(part) for part in parts]
+    if len({found[1].lower()[:2] for found in begun if found}) < 2:
+        return values
+    told = [values_of(part) for part in parts]
+    if len({name for part in told for name in part}) == sum(map(len, told)):
+        return values
+    phase = ""
+    apart: dict[str, float] = {}
+    for found, part in zip(begun, told, strict=True):
+        phase = found[1] if found else phase
+        apart |= prefixed(part, phase) if phase and not OF_TRAINING.match(phase) else part
+    return apart
 
 
 def phase_of_a_line(text: str) -> str | None:

@@ -14,6 +14,7 @@ from analyzer.readers.columns import Counts
 from analyzer.readers.stdout.bars import bars_with_steps, last_states, of_one_phase, one_bar, under_bars
 from analyzer.readers.stdout.counters import COUNTERS, PROGRESS, UNNAMED
 from analyzer.readers.stdout.counting import (
+    PLACES_AND_TOTALS,
     beside_a_count_of_the_run,
     one_name,
     without_measures,
@@ -101,9 +102,18 @@ def _under_headings(entries: Sequence[Entry]) -> None:
 
 
 def _kinds(found: Sequence[Found]) -> list[str]:
-    """What each line tells of: "" a step, "epoch" an epoch, "summary" what stands below a counter."""
+    """What each line tells of: "" a step, "epoch" an epoch, "summary" what stands below a counter.
+
+    Where lines of steps tell the place in the epoch, one that has a label, a step and no place is of the whole epoch.
+    """
+    counted = [entry for _, _, entry in found if not COUNTERS.isdisjoint(entry)]
+    placed = 2 * sum("batch" in entry for entry in counted) > len(counted)
     return [
-        "summary" if pattern in BELOW else "" if any(name in entry for name in _OF_A_STEP) else "epoch"
+        "summary"
+        if pattern in BELOW
+        else ""
+        if any(name in entry for name in _OF_A_STEP) and not (placed and "epoch" in entry and "batch" not in entry)
+        else "epoch"
         for _, pattern, entry in found
     ]
 
@@ -174,23 +184,29 @@ def _laps_without_a_label(entries: Sequence[Entry]) -> bool:
 
     A place that begins again elsewhere is none that steps can be made of.
     """
-    rows = [entry for entry in entries if "step" in entry and "total" in entry]
-    if not rows or any("epoch" in entry for entry in entries) or len({entry["total"] for entry in rows}) > 1:
+    if any("epoch" in entry for entry in entries):
         return False
-    total = rows[0]["total"]
-    rises = [after["step"] - one["step"] for one, after in itertools.pairwise(rows)]
+    return any(_whole_laps(entries, place, total) for place, total in PLACES_AND_TOTALS)
+
+
+def _whole_laps(entries: Sequence[Entry], place: str, of: str) -> bool:
+    rows = [entry for entry in entries if is_whole(entry.get(place)) and of in entry]
+    if not rows or len({entry[of] for entry in rows}) > 1:
+        return False
+    total = rows[0][of]
+    rises = [after[place] - one[place] for one, after in itertools.pairwise(rows)]
     falls = [at for at, rise in enumerate(rises) if rise < 0]
     if not falls:
         return False
     most = max(rises)
-    whole = all(rows[at]["step"] + most >= total - 1 and rows[at + 1]["step"] <= most for at in falls)
+    whole = all(rows[at][place] + most >= total - 1 and rows[at + 1][place] <= most for at in falls)
     lap = 0
     for entry, rise in zip(rows, [0, *rises], strict=True):
         lap += rise < 0
         if whole:
-            entry[STEP] = lap * total + entry["step"]
-        entry["batch_in_epoch"] = entry.pop("step")
-        del entry["total"]
+            entry[STEP] = lap * total + entry[place]
+        entry["batch_in_epoch"] = entry.pop(place)
+        del entry[of]
     return whole
 
 

@@ -192,6 +192,8 @@ def _without_what_is_never_there(entries: Sequence[Entry]) -> None:
 def _in_order(told: Iterable[tuple[int, str, Entry]]) -> list[tuple[int, str, Entry]]:
     """Lines in their order; what is told of a line by its shape, which counts, replaces what was told without."""
     told = list(told)
+    labels = {row: entry for row, pattern, entry in told if pattern == "label"}
+    told = [(row, pattern, {**entry, **labels.get(row, {})}) for row, pattern, entry in told if pattern != "label"]
     counted = {row for row, pattern, _ in told if pattern == "shape"}
     if not counted:
         return told

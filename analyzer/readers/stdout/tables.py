@@ -66,7 +66,11 @@ class Tables:
         if names and any(cells) and not any(_BEGINS_A_NUMBER.match(cell) for cell in cells):
             self._begin([cells], sign)
             return None
-        return self._row(cells) if self._parted == sign else None
+        if self._parted != sign:
+            return None
+        if line.rstrip()[-1:] == sign and any(len(way) == len(cells) + 1 for way in self._names):
+            cells += ("",)  # the last column is empty here
+        return self._row(cells)
 
     def _begin(self, ways: Sequence[tuple[str, ...]], parted: str) -> None:
         """Take a line as names: by itself, or joined to the line above it."""

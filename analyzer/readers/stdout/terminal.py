@@ -7,6 +7,7 @@ import re
 from analyzer.readers.stdout.patterns import NUMBER
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_FILLED = re.compile("·+(?=\\d)")  # in front of a number that is printed to a width: ·21/·40
 _BACKSPACES = re.compile(r"(\x08+)")
 _SIGNS = str.maketrans({  # that set apart, as they are typed without them
     "│": "|", "┃": "|", "¦": "|", "•": "|", "·": "|", "→": "->", "⇒": "->", "–": "-", "—": "-", "…": "...",
@@ -22,7 +23,7 @@ def shown(raw: str) -> str:
         raw = states[-1] if states else ""
     line = (ANSI.sub("", raw) if "\x1b" in raw else raw).rstrip()
     if not line.isascii():
-        line = line.translate(_SIGNS)
+        line = _FILLED.sub(" ", line).translate(_SIGNS)
     return _WRAPPED.sub(r"\1", line) if "tensor(" in line or "np." in line else line
 
 

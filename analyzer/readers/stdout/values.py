@@ -19,26 +19,35 @@ NUMBER = (
     r"|[+-]?(?:nan|inf(?:inity)?)\b"
 )
 _PLAIN = r"[+-]?\d++(?:\.\d*+)?(?:[eE][+-]?\d{1,3})?"
+_DECIMAL = r"\d++(?:\.\d++(?:e[+-]?\d{1,3})?|e[+-]?\d{1,3})"
 LONGEST_LIST = 1_000  # characters
-_MORE_OF_A_LIST = re.compile(r",?\s{0,2}[\d.+-]")
+_MORE_OF_A_LIST = re.compile(r"['\"]?,?\s{0,2}['\"]?[\d.+-]")
 _OF_TIME = re.compile(r"\btime$|elapsed", re.I)
-_FIRST = r"(?:\d[A-Za-z]{1,3}_|[A-Za-z_])"  # 3d_train, loss
+_FIRST = r"(?:\d[A-Za-z]{1,3}_|[^\W\d])"  # 3d_train, loss, Δ
 _NAME = (  # no name goes on behind a sentence's end, or over a value: loss nan lr 0.1; Avg. loss does
-    rf"(?<![\w./]){_FIRST}[\w@/.%^-]*+"
+    rf"(?<![\w./])(?:\|{{1,2}}[^\s|\d][^\s|]{{0,12}}\|{{1,2}}(?=\s?[=:])"  # |g|
+    rf"|{_FIRST}[\w@/.%^-]*+(?:\[[^\W\d]\w{{0,20}}\])?)"
     r"(?:(?<![A-Za-z]{4}\.) (?!(?:is|nan|inf|infinity|none)\b)[A-Za-z@][\w@/.-]*+){0,3}"
     r"\+?(?: ?\([A-Za-z%/ _-]{1,40}\))?"
 )
 _PAIR = re.compile(
     rf"(?P<name>{_NAME})['\"]?(?P<sep>(?: is)?\s{{0,8}}(?:[:=]|->|>>|\.{{3,60}}|\|(?=\s))\s{{0,8}}| is |\s{{1,12}})"
-    rf"(?P<open>(?:[\[(]\s{{0,2}})?)(?P<number>{NUMBER})(?P<rounded>[KMB](?!\w))?"
+    rf"(?P<open>(?:[\[(]\s{{0,2}}['\"]?)?)(?P<number>{NUMBER})(?P<rounded>[KMB](?!\w))?(?:[/~-](?P<second>{_DECIMAL}))?"
     r"(?!\d|\.\d|[eE][+-]?\d|:\d|[hm]\d|,\d{3}\b|/\d|-\d|[a-z]\}|\s{0,2}[:=]\s{0,3}[\d.-])",  # {loss:.4f} is source
     re.I,
 )
+# a name and its number in turn, with one sign between all of them: it;300;loss;0.78
+_PAIRS_OF_A_LINE = re.compile(
+    rf"\s{{0,8}}(?:[A-Za-z][\w /.-]{{0,40}}(?P<sign>[;,|\t])\s?{_PLAIN}\s?)"
+    rf"(?:(?P=sign)\s?[A-Za-z][\w /.-]{{0,40}}(?P=sign)\s?{_PLAIN}\s?){{1,60}}(?P=sign)?\s{{0,8}}"
+)
 # train, round, loss, acc ===> 000, 0.95, 0.50; loss/acc: 0.5/0.8
 _LISTED = re.compile(
-    r"(?P<names>(?<![\w./])[A-Za-z_]\w*+(?:(?P<sign>[,/|])\s?[A-Za-z_]\w*+){1,12})\s{0,4}(?:[:=-]{1,4}>?)\s{0,4}[\[(]?"
-    rf"(?P<numbers>{_PLAIN}(?:[,/|]\s{{0,3}}{_PLAIN}){{1,12}})(?![\w.:])"
+    r"(?P<names>(?<![\w./])[A-Za-z_]\w*+(?P<sign>[,/|])\s?[A-Za-z_]\w*+(?:(?P=sign)\s?[A-Za-z_]\w*+){0,11})"
+    r"\s{0,4}(?:[:=-]{1,4}>?)\s{0,4}[\[(]?"
+    rf"(?P<numbers>{_PLAIN}(?:(?P=sign)\s{{0,3}}{_PLAIN}){{1,12}})(?![\w.:])"
 )
+_NAME_AND_SIGN = re.compile(r"\s{0,8}[A-Za-z][\w /.-]{0,40}[;,|\t]\s?[+-]?\d")
 _NUMBERS_IN_A_ROW = re.compile(r"[:=>-]\s{0,4}[\[(]?[+-]?\d[\d.eE+-]*+[,/|]\s{0,3}[+-]?\d")
 _SECONDS = r"(?:[mnuµ]s|s|secs?|seconds?|mins?|minutes?|h|hrs?|hours?|days?|秒|分钟|小时)"
 _UNIT = re.compile(
@@ -61,7 +70,11 @@ _NAMES_WITHOUT_A_ROLE = re.compile(
 
 
 _TELLING = ("loss", "validation_loss", "epoch_loss", "learning_rate")
-_OF_RESULTS = re.compile(r"acc|reward|episod\w{0,9} ?_?return|\berr(?:or)?\b", re.I)
+_OF_RESULTS = re.compile(
+    r"acc|reward|episod\w{0,9} ?_?return|\berr(?:or)?s?\b|(?-i:(?<=[a-z])Err(?:or)?s?)\b|elbo\b|likelihood"
+    r"|perplexity|(?<![a-z])ppl\b|\b(?:avg|mean|average)[ _]score\b|\b(?:f1|auc|mAP|dice|iou|bleu|psnr|ssim)\b",
+    re.I,
+)
 _TRAINING_ALONE = re.compile(r"tr(?:n|ain(?:ing)?)?", re.I)
 _VALIDATION_ALONE = re.compile(r"va(?:l(?:id(?:ation)?)?)?|dev|test|eval", re.I)
 _OF_VALIDATION = re.compile(
@@ -77,10 +90,9 @@ def pair_of(names: Iterable[str]) -> tuple[str, str] | None:
     return (train[0], other[0]) if len(train) == 1 and len(other) == 1 else None
 
 
-def values_of(text: str) -> dict[str, float]:
-    """Names and numbers of a line, in order, the first of each name."""
+def values_of(text: str, *, sure: bool = False) -> dict[str, float]:
+    """Names and numbers of a line, in order, the first of each name; ``sure`` where something else says what it is."""
     values: dict[str, float] = {}
-    sure = False
     for name, number, assigned in _pairs(text):
         name = "Total" if name == "total" else name  # which is how the number of all steps is called
         if name.lower() not in _NO_VALUES and name not in values and not name.endswith(".py"):
@@ -91,6 +103,9 @@ def values_of(text: str) -> dict[str, float]:
 
 def each_named(text: str) -> str:
     """A line in which names are listed in front of as many numbers, with each name in front of its number."""
+    if turns := _PAIRS_OF_A_LINE.fullmatch(text) if _NAME_AND_SIGN.match(text) else None:
+        cells = [cell.strip() for cell in text.strip().strip(turns["sign"]).split(turns["sign"])]
+        return ", ".join(f"{name}: {number}" for name, number in zip(cells[::2], cells[1::2], strict=True))
     found = _LISTED.search(text) if _NUMBERS_IN_A_ROW.search(text) else None
     if found is None:
         return text
@@ -116,6 +131,10 @@ def _pairs(text: str) -> Iterator[tuple[str, float, bool]]:
         if match["open"] and _MORE_OF_A_LIST.match(text, match.end()):
             yield from _numbered(name, text, match)
             continue
+        if match["second"]:  # two rates of two groups: 1e-6-1e-4, 5e-05/5e-04
+            if tells(name) and not match["number"].isdigit():
+                yield from ((f"{name}[{at}]", float(match[part]), True) for at, part in enumerate(("number", "second")))
+            continue
         between = match["sep"].strip()
         assigned = bool(between) and between != "|"
         if between == "|" and not tells(name):
@@ -138,8 +157,10 @@ def measured(name: str, unit: str) -> str:
 def _numbered(name: str, text: str, match: re.Match[str]) -> Iterator[tuple[str, float, bool]]:
     """``Losses: [2.4, 4.0, 10.7]``: the numbers of a list that is closed, each by its place."""
     end = text.find("]" if match["open"][0] == "[" else ")", match.end(), match.end() + LONGEST_LIST)
-    found = [number_written(cell.strip()) for cell in text[match.start("number") : max(end, 0)].split(",")]
-    if tells(name) and match["sep"].strip() and None not in found:
+    found = [number_written(cell.strip(" \t'\"")) for cell in text[match.start("number") : max(end, 0)].split(",")]
+    if not match["sep"].strip():
+        name = _telling_end(name)
+    if name and tells(name) and None not in found:
         yield from ((f"{name}[{at}]", number, True) for at, number in enumerate(found) if number is not None)
 
 
@@ -152,6 +173,12 @@ def _spoken(text: str, match: re.Match[str], name: str) -> str:
         return ""
     if fills and (len(words) <= 3 or tells(name)):
         return name
+    return _telling_end(name)
+
+
+def _telling_end(name: str) -> str:
+    """The last words of a name that tell of training; "" where none do."""
+    words = name.split(" ")
     return next((" ".join(words[at:]) for at in range(len(words)) if tells(" ".join(words[at:]))), "")
 
 

@@ -1,0 +1,131 @@
+"""Lines whose template is learnt from the file: what counts in them by how it behaves, and what must count nothing."""
+
+# ruff: noqa: E501  (lines as the programs print them)
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from analyzer.readers.markdown_table import parse as parse_table
+from analyzer.readers.stdout import parse
+from analyzer.readers.stdout.general import entry_of
+from analyzer.readers.stdout.templates import NUMBER, number_in
+from analyzer.readers.stdout.values import each_named, is_a_result, values_of
+
+ROWS = 60
+NOISE = np.random.default_rng(5).normal(size=ROWS)
+LOSS = [2.0 * math.exp(-i / 15) + 0.4 + 0.02 * noise for i, noise in enumerate(NOISE)]
+
+
+def printed(line: Callable[[int, float], str]) -> str:
+    return "".join(f"{line(i, loss)}\n" for i, loss in enumerate(LOSS))
+
+
+COUNTED = [
+    ("tokens with commas", lambda i, x: f"tokens: {(i + 1) * 524288:>12,} | loss: {x:.4f} | tok/s: {120000 + i * 7:,}", "tokens", [524288, 1048576]),
+    ("tokens in millions", lambda i, x: f"{2 * i + 2}M tokens | loss {x:.4f}", "tokens", [2_000_000, 4_000_000]),
+    ("tokens told to three digits", lambda i, x: f"tokens={(i + 1) * 52.4288:.0f}M loss={x:.4f}", "tokens", [52_000_000, 105_000_000]),
+    ("examples behind a sentence", lambda i, x: f"train stats after {64 * i + 64} examples: {{'loss/train': '{x:.4f}', 'grad_norm': '3.1'}}", "samples", [64, 128]),
+    ("a label and a place", lambda i, x: f"{i // 12} {i % 12} {x}", "batch", [1, 2]),
+    ("a label and a place with a sign between", lambda i, x: f"{i // 12:03d}_{i % 12:03d} loss_value: {x:.4f} mean 0.5", "batch", [1, 2]),
+    ("a place, and a label that no word names", lambda i, x: f"Train: [{i // 12 + 1}/5] iter: {i % 12 * 20 + 20}/240. lr: [0.001] . Loss: {x:.6f}", "batch", [20, 40]),
+    ("a place without a label", lambda i, x: f"[Train] Batch {i % 12 * 10 + 1}/120 — loss: {x:.4f}", "batch", [1, 11]),
+    ("epochs with figures of no name", lambda i, x: f"Epoch {i}||{x}", "epoch", [0, 1]),
+    ("epochs with names that nobody knows", lambda i, x: f"ep {i}/60 - tl {x:.5f} - vl {x:.4f} - t 3.2s", "epoch", [0, 1]),
+    ("whole numbers of errors", lambda i, x: f"Epoch {i + 1}: mistakes={int(100 * x)}", "epoch", [1, 2]),
+    ("dots in front of a number", lambda i, x: f"epoch:·{i + 1:·>2d}/·60 || cls:{x:.3f}", "epoch", [1, 2]),
+    ("a count that no word names, in thousands", lambda i, x: f"{i + 1}K iterations, loss {x:.4f}", "step", [1000, 2000]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "counts", "first"), [case[1:] for case in COUNTED], ids=[case[0] for case in COUNTED])
+def test_lines_count_by_how_their_numbers_behave(line: Callable[[int, float], str], counts: str, first: list[int]) -> None:
+    read = parse(printed(line).encode(), "train.log")
+    loss = max(read.series, key=lambda one: ("loss" in one.tag, len(one)))
+    assert (read.source.step_axis, len(loss), loss.step[:2].tolist()) == (counts, ROWS, first)
+
+
+NOTHING = [
+    ("a grid", lambda i, x: f"{i // 12} {i % 12} {NOISE[i]:.4f}"),
+    ("packets", lambda i, x: f"{i}\t{1600000000000 + i * 1000}\t1\t1400"),
+    ("a label that goes up too early", lambda i, x: f"{(i + 3) // 12} {i % 12} a {NOISE[i]:.3f}"),
+    ("images that are left", lambda i, x: f"Processed {i * 100} images, {6000 - i * 100} remaining, 12.3 img/s"),
+    ("times of a benchmark", lambda i, x: f"Iter {i * 10}: RTT = {20 + NOISE[i]:.2f} ms"),
+    ("an epoch's time", lambda i, x: f"epoch {i} took {1200 + int(9 * NOISE[i])} ms"),
+    ("speeds of sizes", lambda i, x: f"batch 8 | {i * 128} tokens | {30 + NOISE[i]:.2f} ms | {4000 + i} tok/s"),
+    ("what is left, beside an epoch", lambda i, x: f"epoch {i} - left {60 - i} -"),
+    ("a simulation", lambda i, x: f"Step {i * 100}: T = {300 + NOISE[i]:.2f} K, E = {-1000 + NOISE[i]:.4f}"),
+    ("requests", lambda i, x: f'10.0.0.{i % 9} - - "GET /a/{i} HTTP/1.1" 200 {1000 + i * 3} {0.1 + x:.3f}'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", [case[1] for case in NOTHING], ids=[case[0] for case in NOTHING])
+def test_what_is_no_log_counts_nothing(line: Callable[[int, float], str]) -> None:
+    read = parse(printed(line).encode(), "train.log")
+    assert not [one.tag for one in read.series if "loss" in one.tag]
+
+
+PAIRS = [
+    ("two rates with a dash", "Loss: 0.5 Lr: 1e-6-1e-4", {"Loss": 0.5, "Lr[0]": 1e-6, "Lr[1]": 1e-4}),
+    ("two rates with a slash", "loss 0.5, lr 5e-05/5e-04", {"loss": 0.5, "lr[0]": 5e-05, "lr[1]": 5e-04}),
+    ("a list without a sign", "loss 0.5, lr [0.1, 0.2]", {"loss": 0.5, "lr[0]": 0.1, "lr[1]": 0.2}),
+    ("a list of texts", "loss: 0.5 lr: ['1e-05', '5e-04']", {"loss": 0.5, "lr[0]": 1e-05, "lr[1]": 5e-04}),
+    ("a norm between bars", "f = 1.5 ; |g| = 0.1 ; lr = 0.2", {"f": 1.5, "|g|": 0.1, "lr": 0.2}),
+    ("names of other letters", "E=62 Δ=0.25", {"E": 62, "Δ": 0.25}),
+    ("an index", "ELBO = -12.5, E[μ] = 1.5", {"ELBO": -12.5, "E[μ]": 1.5}),
+    ("what is no pair of figures", "acc 120/200, size 3-4", {}),
+    ("cells between bars", "| loss | 0.5 |", {"loss": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("text", "values"), [case[1:] for case in PAIRS], ids=[case[0] for case in PAIRS])
+def test_names_and_numbers(text: str, values: dict[str, float]) -> None:
+    assert values_of(text) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("it;300;loss;0.78;acc;0.7", "it: 300, loss: 0.78, acc: 0.7"),
+        ("epoch,3,loss,0.5", "epoch: 3, loss: 0.5"),
+        ("train, round, loss ===> 3, 0.5", "train round: 3, loss: 0.5"),
+        ("Task: AC, Iter:608/1140; Accuracy = 70.1%", "Task: AC, Iter:608/1140; Accuracy = 70.1%"),
+        ("a,b", "a,b"),
+    ],
+)
+def test_names_that_are_listed(text: str, said: str) -> None:
+    assert each_named(text) == said
+
+
+def test_a_part_of_a_line_is_of_its_phase_where_names_are_used_again() -> None:
+    said = entry_of("Ep 3/30 | Train loss=0.7 MAE=38.9 | Val loss=0.8 MAE=44.3")
+    assert said == {"epoch": 3, "epochs": 30, "Train loss": 0.7, "MAE": 38.9, "Val loss": 0.8, "Val MAE": 44.3}
+
+
+def test_numbers_of_a_template() -> None:
+    found = NUMBER.findall("002_006 786M 1.2K 16,252,928 0.5 3d_1 x2 2e-4")
+    assert found == ["002", "006", "786M", "1.2K", "16,252,928", "0.5", "2e-4"]
+    assert [number_in(one) for one in found[2:5]] == [786e6, 1200, 16252928]
+
+
+@pytest.mark.parametrize("name", ["sequenceErr", "errors", "ELBO", "avg score", "val_ppl"])
+def test_results_are_told_by_their_names(name: str) -> None:
+    assert is_a_result(name)
+
+
+@pytest.mark.parametrize("name", ["score", "terror", "mmap", "RTT"])
+def test_other_names_are_no_results(name: str) -> None:
+    assert not is_a_result(name)
+
+
+def test_the_last_cell_of_a_row_may_be_empty() -> None:
+    head = "Epoch    | Train Loss  | Train Acc  | Status\n----------------------------\n"
+    rows = "005/150  | 2.2881      | 21.0     % | * best\n010/150  | 2.3018      | 26.6     % | \n015/150  | 1.8     | 32     % |\n"
+    read = parse_table((head + rows).encode(), "train.log")
+    assert {one.tag: one.value.tolist() for one in read.series if one.tag != "Epoch"} == {
+        "Train Loss": [2.2881, 2.3018, 1.8], "Train Acc": [21.0, 26.6, 32.0],
+    }  # fmt: skip
