@@ -208,7 +208,8 @@ def test_blocks_of_nn_unet() -> None:
     ))
     assert points(reading, "train_loss")[1] == (1, -0.1234)
     assert points(reading, "Current learning rate")[4] == (4, 0.05)
-    assert {one.tag for one in reading.series} == {"epoch", "Current learning rate", "train_loss", "val_loss"}
+    assert points(reading, "Pseudo dice[1]")[4] == (4, 0.62)
+    assert {one.tag for one in reading.series if "dice" not in one.tag} == {"epoch", "Current learning rate", "train_loss", "val_loss"}
 
 
 def test_blocks_of_coqui() -> None:
