@@ -25,6 +25,7 @@ UNITS = [
     ("minutes and seconds without an hour", "epoch,train_loss,valid_loss,time", "0,1.2,1.3,01:05", "time", 65.0),
     ("a speed keeps its numbers", "step,loss,Speed [img/s]", "25,1.5,105.6", "Speed", 105.6),
     ("tokens in thousands", "step,loss,tokens [k]", "25,1.5,16", "tokens", 16000.0),
+    ("no unit: the second of a list", "step,loss[0],loss[1]", "25,1.5,0.1", "loss[1]", 0.1),
     ("no unit: a mean is none", "step,loss (avg),lr", "25,1.5,0.1", "loss (avg)", 1.5),
     ("no unit: a name that would stand twice", "step,loss,loss [1e-3]", "25,1.5,2.5", "loss [1e-3]", 2.5),
 ]

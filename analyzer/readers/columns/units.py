@@ -58,6 +58,8 @@ def _named(name: str) -> tuple[str, float]:
         return found["name"], 10.0 ** int(power["power"])
     if unit in _THOUSANDS and _COUNTED.search(found["name"]):
         return found["name"], _THOUSANDS[unit]
+    if unit == "1" and name[len(found["name"])] != " ":
+        return name, 1.0  # the second of a list
     if unit in _PLAIN or _SPEED.fullmatch(unit):
         return found["name"], 1.0
     return (found["name"], _SECONDS[unit]) if unit in _SECONDS else (name, 1.0)
