@@ -20,7 +20,7 @@ SURENESS = ("note", "warning", "error")
 
 CLOCK: dict[str, str] = {
     "RES008": "writers",
-    "LOG001": "rows", "LOG002": "rows", "LOG003": "rows", "LOG004": "rows",
+    "LOG001": "rows", "LOG002": "rows", "LOG003": "rows", "LOG004": "gaps",
     "LOG005": "wall", "PRF": "pace",
     "LOG006": "axis",
     "RES001": "steps", "RES003": "jump", "RES002": "replay",
@@ -37,12 +37,13 @@ _IN_EPOCHS = ("labels", "fractions", "run length", "horizon", "epoch means")
 _IN_STEPS = ("batch", "epoch length", *_IN_EPOCHS, "restored labels", "restored schedule", "schedule", "replay")
 HANGS_ON: dict[str, tuple[str, ...]] = {
     # a clock: those that hang on it
-    "writers": ("rows", "steps", "jump", *_IN_STEPS, "axis", "wall", "pace", "divergence", "loss"),
-    "rows": ("rows", "jump", "replay", "pace", "epoch length", "labels", "run length"),
+    "writers": ("rows", "gaps", "steps", "jump", *_IN_STEPS, "axis", "wall", "pace", "divergence", "loss"),
+    "rows": ("rows", "gaps", "jump", "replay", "pace", "epoch length", "labels", "run length"),
+    "gaps": ("rows", "replay", "pace", "epoch length", "labels", "run length"),
     "wall": ("pace",),
-    "axis": ("rows", "steps", "jump", "data", *_IN_STEPS),
-    "steps": ("rows", *_IN_STEPS, "join loss"),
-    "jump": ("rows", "data", "pace", *_IN_STEPS),
+    "axis": ("rows", "gaps", "steps", "jump", "data", *_IN_STEPS),
+    "steps": ("rows", "gaps", *_IN_STEPS, "join loss"),
+    "jump": ("rows", "gaps", "data", "pace", *_IN_STEPS),
     "batch": ("data", "restored labels", "epoch length", "schedule", "join loss", "pace", *_IN_EPOCHS),
     "schedule": ("pace",),
     "epoch length": ("run length", "horizon", "schedule"),
@@ -66,7 +67,7 @@ OF_ITS_PLACE: dict[str, tuple[str, ...]] = {
 """A process that began again paused there, and has a loss of its own there: what lies further on has other causes."""
 OF_THE_WHOLE_RUN = ("EPO002", "EPO003", "EPO004", "EPO006", "SCH001", "SCH002", "SCH003", "SCH005")
 """They compare the run from its beginning to its end: a break anywhere in it moves them."""
-LOCAL = ("rows", "join loss")
+LOCAL = ("rows", "gaps", "join loss")
 """What is broken there is not displaced behind it."""
 
 

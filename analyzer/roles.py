@@ -52,6 +52,7 @@ _VALIDATION = (
     r"(?:^|[/_. -])(?:val?|valid|validation|eval|evaluation|test|dev|holdout|heldout|predict|cv)"
     r"(?:[/_. -]|$|(?=loss|deviance))"
 )
+_FOLDER = r"(?:(?!e?val|test|dev)[^/]+/)?"
 # Tried in this order; the first that fits decides.
 _PATTERNS: tuple[tuple[Role, str], ...] = (
     (
@@ -90,10 +91,13 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (
         r"^(?:elapsed(?:[_ ]time)?|wall(?:[_ ]?(?:time|clock))?|time[_ ]elapsed|time/time_elapsed|elapsed_s|seconds"
         r"|_runtime|total[_ ]time)$",
     ),
-    ("epoch", r"^(?:(?:train|training|trainer|time|progress)[/_.])?(?:current_)?epochs?(?:_num|_idx|_float)?$"),
+    (
+        "epoch",
+        rf"^{_FOLDER}(?:(?:train|training|trainer|time|progress)[/_.])?(?:current_)?epochs?(?:_num|_idx|_float)?$",
+    ),
     (
         "step",
-        r"^(?:trainer/|train/)?(?:global[_ -]?step|train(?:ing)?_step|current_step|step|steps|iteration|iter"
+        rf"^{_FOLDER}(?:global[_ -]?step|gstep|train(?:ing)?_step|current_step|step|steps|iteration|iter"
         r"|num_updates|update|n_iter|itr|n_updates)s?$",
     ),
 )

@@ -49,6 +49,8 @@ def finding(
                      id="labels and scheduler were not restored together"),
         pytest.param([finding("LOG006", 10, tags=("loss",)), finding("EPO001", 20, tag="loss")], ["LOG006"],
                      id="a tag on another axis"),
+        pytest.param([finding("LOG004", 12), finding("RES003", 10, join=0, rows=(10, 12))], ["RES003"],
+                     id="rows that a resume left out"),
         # what stays
         pytest.param([finding("LOG006", 10, tags=("loss",)), finding("SCH004", 20, tag="lr")], ["LOG006", "SCH004"],
                      id="the other tags stand where they are"),

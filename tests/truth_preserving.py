@@ -151,6 +151,9 @@ def _as_events(files: Files, facts: dict[str, Any], table: Table) -> Changed:
     for row in table.rows:
         values = {name: _number(cell) for name, cell in row.items() if name not in (column, clock)}
         rows.append((int(row[column]), {tag: value for tag, value in values.items() if value is not None}))
+    points = [(step, tag) for step, values in rows for tag in values]
+    if len(points) != len(set(points)):
+        return None  # events tie no values of one step together, as a row does
     return _rewritten(files, table, event_bytes(rows), "events.out.tfevents.1700000000.node.11.0"), facts
 
 

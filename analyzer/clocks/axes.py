@@ -22,6 +22,10 @@ OVER_SAMPLES = re.compile(r"/Samples/|[ _]vs[ _]samples$", re.I)
 """Tags of DeepSpeed and Megatron that say that their step counts samples."""
 UPDATES_BY_NAME = re.compile(r"update|optim", re.I)
 """A second counter of this name counts the optimizer's updates; another one may count anything."""
+FEWEST_WINDOWS = 10
+"""Changes of a rate that all fall on the first step of a window of two: by chance in one log of a thousand."""
+EVERY_STEP = 0.95
+"""Of the rows: a resume may shift them once."""
 FEWEST_PAIRS = 3
 """Rows with both counters that show how one runs against the other."""
 
@@ -32,6 +36,7 @@ def axis_of(
     counters: Sequence[Series],
     plan: Plan,
     *,
+    rates: Series | None = None,
     accumulation: int | None,
     logging_steps: int | None,
 ) -> Axis:
@@ -39,6 +44,7 @@ def axis_of(
 
     Args:
         counters: further columns that count steps.
+        rates: a learning rate.
         accumulation, logging_steps: as declared.
     """
     steps = series.step[series.step != NO_STEP]
@@ -67,6 +73,9 @@ def axis_of(
         if batch and batch > 1 and _counts_samples(steps, plan, batch):
             why = f"steps advance by multiples of the {batch} examples of one update"
             return Axis(unit="sample", column=column, per_update=float(batch), why=why)
+        if accumulation and accumulation > 1 and rates is not None and _moves_by_windows(rates, accumulation):
+            why = f"the learning rate moves with every {accumulation}th step only, the batches of one update"
+            return Axis(unit="micro-batch", column=column, per_update=float(accumulation), why=why)
         if counter is not None and (ratio == accumulation or UPDATES_BY_NAME.search(counter)):
             why = f"the step advances {ratio} for each of {counter}"
             return Axis(unit="micro-batch", column=column, per_update=float(ratio), why=why)
@@ -104,6 +113,18 @@ def _whole_ratio(series: Series, counters: Sequence[Series]) -> tuple[int, str |
         if float(np.ptp(ratio)) == 0 and ratio[0] >= 2 and float(ratio[0]).is_integer():
             return int(ratio[0]), counter.tag
     return 0, None
+
+
+def _moves_by_windows(rates: Series, accumulation: int) -> bool:
+    """Whether a rate that is logged at every step stands still inside each window of so many steps."""
+    usable = rates.step != NO_STEP
+    step, value = rates.step[usable], rates.value[usable]
+    if len(step) < accumulation * FEWEST_WINDOWS or np.mean(np.diff(step) == 1) < EVERY_STEP:
+        return False
+    place = step[1:][np.diff(value) != 0] % accumulation
+    if len(place) < FEWEST_WINDOWS:
+        return False
+    return bool(np.bincount(place).max() >= EVERY_STEP * len(place))
 
 
 def _counts_samples(steps: Ints, plan: Plan, batch: int) -> bool:

@@ -22,12 +22,15 @@ from analyzer.clocks.labels import read_labels, validation_labels_elsewhere
 from analyzer.clocks.planned_epochs import planned_lengths, read_planned
 from analyzer.clocks.step_axis import StepAxis
 from analyzer.distinct import distinct
+from analyzer.model import Ints
 from analyzer.planning import Plan
 from analyzer.timeline import Timeline
 
 RAMP_LAPS = 2
 """Complete epochs of one length that show a stretch of a ramp: a single one may be an epoch in which something went
 wrong."""
+MADE_EACH_TIME = 3
+"""Epochs' ends at which a label goes up by the same more than one: two may be two slips."""
 BARELY = Fraction(1, 4)
 """Of the steps per epoch, by which they may be open in a log that is said to measure them."""
 
@@ -62,6 +65,9 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
     ramped = _along_ramp(timeline.plan, timeline.step_axis, labels)
     if ramped is not None:
         return ramped
+    by = _counted_by(labels, whole)
+    if by > 1:
+        return _counted_more_than_once(timeline, labels, whole, by)
     runs = label_runs(labels.step, whole, labels.session)
     crossings = int(np.count_nonzero((np.diff(runs.label) != 0) & (np.diff(runs.session) == 0)))
     if not crossings and len(runs) == 1:
@@ -79,6 +85,33 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
     if found is None or not borne_out(found, planned):
         return None
     return _clock(timeline, labels, found, None, crossings)
+
+
+def _counted_by(labels: Labels, whole: Ints) -> int:
+    """By how much the label goes up at every epoch's end, where the labels between would have been logged."""
+    changes = np.flatnonzero(np.diff(whole)) + 1
+    up = whole[changes] - whole[changes - 1]
+    if len(changes) < MADE_EACH_TIME or (up != up[0]).any() or up[0] < 2 or (np.diff(labels.session) != 0).any():
+        return 1
+    missing = labels.step[changes] - labels.step[changes - 1]  # steps in which the labels between had to lie
+    return int(up[0]) if (2 * missing * up[0] < np.diff(labels.step[changes]).min()).all() else 1
+
+
+def _counted_more_than_once(timeline: Timeline, labels: Labels, whole: Ints, by: int) -> EpochClock | None:
+    """The clock of labels that go up by more than one at every epoch's end: each time the others are skipped."""
+    true = whole[0] + (whole - whole[0]) // by
+    clock = _from_labels(timeline, replace(labels, value=true.astype(np.float64)))
+    if clock is None:
+        return None
+    skipped = tuple(
+        Break(
+            kind="skip", step=int(labels.step[at]), low=0.0, high=0.0, laps=by - 1, position=at,
+            evidence=rows_around(timeline, labels, at),
+        )
+        for at in (np.flatnonzero(np.diff(whole)) + 1).tolist()
+    )  # fmt: skip
+    breaks = sorted((*clock.breaks, *skipped), key=lambda one: one.position)
+    return replace(clock, labels=labels, breaks=tuple(breaks))
 
 
 def _from_fractions(timeline: Timeline, labels: Labels) -> EpochClock | None:

@@ -42,6 +42,7 @@ def read_step_axis(timeline: Timeline) -> StepAxis:
         series,
         [*timeline.roles.all("step"), *second_counters(timeline.view)],
         timeline.plan,
+        rates=timeline.roles.first("learning_rate"),
         accumulation=timeline.declared.get("grad_accumulation"),
         logging_steps=timeline.declared.get("logging_steps"),
     )

@@ -61,6 +61,8 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
         return RunEnd(last_step=counted, low=counted, seen=counted, high=counted, evidence=evidence)
     earliest = end - 1 if closing and end - last > 1 else last
     base_low, base_high = (1, 0) if axis.base is None else (axis.base, axis.base)
+    ahead = steps_ahead(timeline)
+    base_low, base_high = base_low + ahead, base_high + ahead
     seen = end - base_high + 1
     unseen = 0 if closed else last + spacing - 1 - end
     return RunEnd(
@@ -70,6 +72,18 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
         high=seen + max(0, unseen) if closed or enough else None,
         evidence=_row_at(timeline, end),
     )
+
+
+def steps_ahead(timeline: Timeline) -> int:
+    """Steps by which the counter stood at the first update: an epoch for ``epoch * len(loader) + i`` from epoch 1 on.
+
+    Where the labels run from 1 to the last planned epoch, no epoch came before the first.
+    """
+    clock, epochs = timeline.epoch, timeline.plan.epochs
+    if clock is None or clock.labels is None or clock.source != "labels" or clock.breaks or not clock.exact:
+        return 0
+    of_all = epochs is not None and clock.labels.value[0] == 1 and clock.labels.value.max() == epochs
+    return int(clock.low) if of_all and clock.origin is not None and clock.origin - clock.low in (0, 1) else 0
 
 
 def _counter_saved(run: Run) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -11,6 +13,11 @@ from analyzer.clocks.session_map import SessionMap
 from analyzer.model import NO_STEP, Floats, Ints, Series, View
 from analyzer.roles import role_of_tag
 from analyzer.timeline import Timeline
+
+NAMED_BY_AXIS = re.compile(
+    r"^(?P<measure>.+)[/_ .](?:(?:by|per|vs|over)[/_ ])?"
+    r"(?P<axis>iter|step|frame|epoch|time|sample|token|update|episode)s?$"
+)
 
 
 class BesideTraining(Struct, frozen=True, kw_only=True, eq=False):
@@ -26,6 +33,14 @@ class BesideTraining(Struct, frozen=True, kw_only=True, eq=False):
         """Points whose own step is outside the main rows around them."""
         low, high = np.minimum(self.before, self.after), np.maximum(self.before, self.after)
         return (self.step < low - slack) | (self.step > high + slack)
+
+
+def named_by_axis(view: View) -> set[str]:
+    """Tags of a measure that is written over several axes, each named in a tag: ``rewards/step``, ``rewards/iter``."""
+    named = [found for found in map(NAMED_BY_AXIS.match, view.series) if found]
+    axes = {(one["measure"], one["axis"]) for one in named}
+    several = {measure for measure, _ in axes if len([1 for other, _ in axes if other == measure]) > 1}
+    return {one.string for one in named if one["measure"] in several}
 
 
 def training_rows(timeline: Timeline, view: View) -> Series | None:

@@ -128,7 +128,8 @@ def _steps(timeline: Any) -> str:
     first = min((session.first_step for session in sessions), default=0)
     last = max((session.last_step for session in sessions), default=0)
     every = f", logged every {axis.cadence}" if axis.cadence > 1 else ""
-    unit = "" if axis.unit in ("update", "unknown") else f", counted in {axis.unit}s"
+    ending = "es" if axis.unit == "micro-batch" else "s"
+    unit = "" if axis.unit in ("update", "unknown") else f", counted in {axis.unit}{ending}"
     return f"{first} to {last}{every}{unit}"
 
 

@@ -58,6 +58,48 @@ def loss(step: int) -> str:
             id="an update counter beside it",
         ),
         pytest.param(
+            *columns("step,lr,loss", lambda s: f"{s},{1e-3 - 1e-5 * (s // 4):g},{loss(s)}", range(200)),
+            {"grad_accumulation": 4},
+            "micro-batch",
+            4.0,
+            id="the rate moves with every fourth step",
+        ),
+        pytest.param(
+            *columns("step,lr,loss", lambda s: f"{s},{1e-3 - 1e-6 * s:g},{loss(s)}", range(200)),
+            {"grad_accumulation": 4},
+            "update",
+            1.0,
+            id="the rate moves with every step",
+        ),
+        pytest.param(
+            *columns("step,lr,loss", lambda s: f"{s},{1e-3 - 1e-6 * s:.5f},{loss(s)}", range(200)),
+            {"grad_accumulation": 4},
+            "update",
+            1.0,
+            id="rounded rates move where they will",
+        ),
+        *(
+            pytest.param(
+                *columns(
+                    f"Run Train/Epoch,{name},Run Train/Loss", lambda s: f"{s // 40},{s + 1},{loss(s)}", range(200)
+                ),
+                {},
+                "update",
+                1.0,
+                id=f"named {name}",
+            )
+            for name in ("Run Train/Step", "gstep", "Run Train/global_step")
+        ),
+        pytest.param(
+            *columns(
+                "eval/step,Run Train/Step,Run Train/Loss", lambda s: f"{s // 40},{s + 1},{loss(s)}", range(200)
+            ),
+            {},
+            "update",
+            1.0,
+            id="an evaluation's own step is none",
+        ),
+        pytest.param(
             *columns("step,iteration,loss", lambda s: f"{s},{s // 4},{loss(s)}", range(4, 400, 4)),
             {},
             "update",

@@ -83,7 +83,7 @@ JOINS = [
     ("a warmup again at a resume", again(COSINE, 200), 200, {"restart"}),
     ("a warmup again, no resume known", again(COSINE, 200), None, {"restart"}),
     ("begun again in its course", COSINE(np.where(STEPS < 250, STEPS, STEPS - 250)), None, {"restart"}),
-    ("back by fifty at a place", COSINE(np.where(STEPS < 250, STEPS, STEPS - 50)), None, {"lag"}),
+    ("back by fifty at a place", COSINE(np.where(STEPS < 250, STEPS, STEPS - 50)), None, {"jump"}),
     ("stands still, high", COSINE(np.minimum(STEPS, 200)), None, {"frozen"}),
     ("a floor, low", np.maximum(COSINE(STEPS), 1e-4), None, set()),
     ("restored", COSINE(STEPS), 200, set()),

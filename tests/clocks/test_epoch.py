@@ -91,6 +91,8 @@ def test_alternating_laps_are_a_ratio(tmp_path: Path) -> None:
         pytest.param(lambda s: (s - 1 - (s > 100)) // 32, "shift", 129, 1, id="a boundary late inside the run"),
         pytest.param(lambda s: (s - 1 - 20 * (s > 116)) // 32, "shift", 129, 20, id="an epoch that began again"),
         pytest.param(lambda s: (s - 1 + 12 * (s > 116)) // 32, "shift", 117, -12, id="an epoch cut short"),
+        pytest.param(lambda s: 2 * ((s - 1) // 32), "skip", 33, 0, id="counted twice at every epoch's end"),
+        pytest.param(lambda s: 1 + 3 * ((s - 1) // 32), "skip", 33, 0, id="counted three times"),
         pytest.param(
             lambda s: (s - 1) // 32 if s <= 128 else 4 + (s - 129) // 16,
             "skip",

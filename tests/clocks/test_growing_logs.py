@@ -19,7 +19,7 @@ TRUE_OF: dict[Fault, set[str]] = {
     "rate": {"rate", "horizon", "warmup"},
     "warmup": {"warmup", "rate"},
     "jump": {"jump", "isolated"},
-    "lag": {"lag", "skipped"},
+    "lag": {"lag", "skipped", "jump"},
     "frozen": {"frozen"},
     "restart": {"restart"},
     "doubled": {"restart"},

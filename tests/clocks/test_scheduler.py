@@ -86,7 +86,7 @@ NAMED_AS: dict[Fault, set[str]] = {
     "rate": {"rate", "horizon"},
     "warmup": {"warmup"},
     "jump": {"jump"},
-    "lag": {"lag"},
+    "lag": {"lag", "jump"},  # back by more than calls can explain
     "frozen": {"frozen"},
     "restart": {"restart"},
     "doubled": {"restart"},
@@ -503,3 +503,15 @@ def test_a_schedule_behind_a_warmup_of_any_form(rates: np.ndarray, facts: dict[s
     clock = timeline_of(np.arange(len(rates)), rates, facts, digits=9).schedulers[0]
     assert [one.kind for one in clock.deviations if one.severity != "note"] == kinds
     assert clock.family == "cosine"
+
+
+@pytest.mark.parametrize(
+    ("moved", "kind"),
+    [(1, "lead"), (-1, "lag"), (2, "lead"), (-3, "lag"), (120, "jump"), (-80, "jump")],
+    ids=["called twice", "one call missed", "three calls", "three back", "far ahead", "gone back"],
+)
+def test_a_counter_that_no_calls_can_move_has_jumped(moved: int, kind: str) -> None:
+    step = np.arange(400)
+    rates = Schedule(family="cosine", peak=1e-3, total=600)((step + moved * (step >= 200)).astype(float))
+    clock = timeline_of(step, rates, {"scheduler": "cosine", "base_lr": 1e-3, "max_steps": 600}).schedulers[0]
+    assert [(one.kind, one.step) for one in clock.deviations if one.severity != "note"] == [(kind, 200)]

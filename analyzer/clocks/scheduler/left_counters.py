@@ -11,7 +11,7 @@ from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit
-from analyzer.clocks.scheduler.beginnings import Left
+from analyzer.clocks.scheduler.beginnings import MOST_CALLS, Left
 from analyzer.clocks.scheduler.breaks import CounterChange
 from analyzer.clocks.scheduler.left_words import FEWEST_BEFORE, evidence_of
 from analyzer.clocks.scheduler.tied import Tied
@@ -108,10 +108,14 @@ def shifts_told(
     once = sizes.tolist() == [-1.0] and updates and not has_scaler(timeline.view)  # a loss scaler does so as well
     if once:
         what += ": a call that was missed, or an update that was skipped"
+    leapt = len(sizes) == 1 and bool(abs(sizes[0]) > MOST_CALLS * passed[0]) and not cycles
+    if leapt:
+        what = f"the scheduler's counter goes from {now - sizes[0]:.6g} to {now:.6g} at step {step}"
     if len(sizes) > 1:
         what = f"the scheduler's position changes {len(sizes)} times, first by {sizes[0]:+g} at step {step}"
     yield prices.BREAK * len(sizes), Deviation(
-        kind="lag" if sizes[0] < 0 else "lead", step=step, last_step=last, size=float(sizes[0]), evidence=evidence,
+        kind="jump" if leapt else "lag" if sizes[0] < 0 else "lead",
+        step=step, last_step=last, size=float(sizes[0]), evidence=evidence,
         what=what, numbers={"steps": float(sizes[0])},
         severity=("warning" if once else "error") if left.declared else ("note" if once or cycles else "warning"),
     )  # fmt: skip

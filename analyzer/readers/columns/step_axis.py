@@ -21,9 +21,9 @@ _IN_CACHE = 1 << 14  # values looked at together: what is made of them on the wa
 
 # The order in which names are tried as the axis; within one line the first column of the table wins.
 # An integer counter of updates comes first; a counter of log calls or of epochs is what is left.
-_PREFIX = r"^(?:(?:trainer|train|training|progress|time|charts|global)[/_. ])?"
+_PREFIX = r"^(?:(?!e?val|test|dev)[^/]+/)?(?:(?:trainer|train|training|progress|time|charts|global)[/_. ])?"
 _AXES: tuple[tuple[Counts, str, bool], ...] = (
-    ("step", _PREFIX + r"global[_ ]?steps?$", False),
+    ("step", _PREFIX + r"(?:global[_ ]?|g_?)steps?$", False),
     (
         "step",
         _PREFIX + r"(?:(?:(?:num|n|total|train|training)_){1,3}updates?|(?:optimi[sz]er|opt|update|gradient)_steps?)$",
@@ -37,7 +37,7 @@ _AXES: tuple[tuple[Counts, str, bool], ...] = (
     ("call", r"^training_iteration$", False),  # of Ray Tune: calls of `report`
     (
         "step",
-        _PREFIX + r"(?:iteration|iter|itr|n_iter|niter|iter_num|iter_no|num_iter|iteration_num|total_iter)s?$",
+        _PREFIX + r"(?:iteration|g?_?iter|itr|n_iter|niter|iter_num|iter_no|num_iter|iteration_num|total_iter)s?$",
         False,
     ),
     (
@@ -99,6 +99,7 @@ def choose_axis(columns: Sequence[Column], rows: int, dialect: Dialect) -> Colum
         if found is not None and _counts_up(found, rows, strict=False):
             return ColumnAxis(column=name, counts=dialect.counts or _counts_of(name) or "step")
     named = [(column, normal(column.name)) for column in columns if names_an_axis(column.name)]
+    named.sort(key=lambda one: "/" in one[1])  # a name in a folder is what is left
     epochs = [one for one in columns if len(one.value) and role_of_tag(one.name) == "epoch"][:2] if named else []
     for counts, pattern, strict in _COMPILED_AXES:
         for column, spelled in named:

@@ -3,8 +3,9 @@
 What it checks
     The labels of all rows are laid over the epoch clock, label = base + floor((step - origin) / steps per epoch). A
     boundary that lies some steps early or late, at one place or at every epoch, and is no whole number of epochs away,
-    is reported with the interval in which the shift lies. The origin is the first update of the run, where the log
-    shows its beginning.
+    is reported with the interval in which the shift lies. So is a counter that begins with the second epoch though the
+    labels run from 1 to the last declared epoch (`epoch * len(loader) + i` with epochs from 1). The origin is the
+    first update of the run, where the log shows its beginning.
 
 Why it matters
     A label that is one step off comes from `step // steps_per_epoch` on a counter that starts at 1, from a loader that
@@ -28,6 +29,7 @@ import numpy as np
 
 from analyzer.clocks.closing_rows import epoch_means
 from analyzer.clocks.epoch_clock import EpochClock
+from analyzer.clocks.run_end import steps_ahead
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import interval, shift, uncounted, unresolved
@@ -70,6 +72,23 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             last_step=int(labels.step.max()) if first.kind == "origin" else off[-1].step,
             numbers={"shift_low": first.low, "shift_high": first.high, "places": len(off)},
             evidence=tuple(row for one in off[:3] for row in one.evidence),
+        )
+    ahead = steps_ahead(timeline)
+    if ahead and not told and clock.labels is not None:
+        told = True
+        labels, epochs = clock.labels, int(clock.labels.value.max())
+        yield Finding(
+            severity="warning",
+            message=f"the step is a whole epoch ahead: epoch 1 of {epochs} begins at step {int(labels.step[0])}, under "
+            f"{ahead} steps per epoch: a count of epoch * {ahead} + i with epochs from 1",
+            tag=clock.tag,
+            first_step=int(labels.step[0]),
+            last_step=int(labels.step.max()),
+            numbers={"shift_low": -ahead, "shift_high": -ahead, "places": 1},
+            evidence=(
+                timeline.row(labels.series, int(labels.index[0]), "first row of the first epoch"),
+                timeline.row(labels.series, int(labels.index[-1]), "the last planned epoch"),
+            ),
         )
     if not told:
         yield from _closing_rows(timeline, clock)
@@ -132,8 +151,19 @@ RULE = Rule(
             files=csv_log(HEADER, lambda: _labelled(-1)),
             declared=PLAN,
         ),
+        Example(
+            title="epoch * len(loader) + i with epochs from 1",
+            files=csv_log(HEADER, lambda: [(step, (step - 1) // 32, falling_loss(step)) for step in range(33, 161)]),
+            declared=PLAN,
+        ),
     ),
     good=(
+        Example(
+            title="a log that begins with its second epoch",
+            files=csv_log(HEADER, lambda: [(step, (step - 1) // 32, falling_loss(step)) for step in range(33, 129)]),
+            declared=PLAN,
+            why="counted from 0, the labels end with the last declared epoch: the first one is in another log",
+        ),
         Example(
             title="labels change with the epoch",
             files=csv_log(HEADER, lambda: _labelled(0)),

@@ -12,6 +12,7 @@ Why it matters
     tools that keep the last value of a step drop the others.
 
 When it is silent
+    For a measure that is written over several axes, each named in a tag (`rewards/step`, `rewards/iter`).
     For documented conventions: Keras `epoch_*` tags, tags named by the epoch over its number, `*_vs_iterations`,
     Megatron's `vs samples` twins, mmengine's validation rows, DeepSpeed's samples; for gradient accumulation that
     explains the ratio (a second counter is a note where no accumulation and no length is declared); for one resume.
@@ -30,7 +31,7 @@ import numpy as np
 
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.global_step import main_series
-from analyzer.clocks.written_order import BesideTraining, beside_training, sources_of, training_rows
+from analyzer.clocks.written_order import BesideTraining, beside_training, named_by_axis, sources_of, training_rows
 from analyzer.model import Finding, Row, Series, View
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import amount
@@ -69,8 +70,9 @@ def _other_unit(timeline: Timeline, view: View) -> Finding | None:
     frameworks = {timeline.run.sources[int(index)].framework for index in sources_of(main)}
     found: list[tuple[BesideTraining, float]] = []
     slack = usual_cadence(main.step)
+    told = named_by_axis(view)
     for tag, series in view.series.items():
-        if len(series) < 3 or (CONVENTION.search(tag) and not _breaks_convention(timeline, series)):
+        if len(series) < 3 or tag in told or (CONVENTION.search(tag) and not _breaks_convention(timeline, series)):
             continue
         if NAMED_BY_EPOCH.search(tag) and bool(np.all(np.diff(series.step) == 1)) and int(series.step[0]) in (0, 1):
             continue  # one row per epoch over the epoch's number, as its name says
@@ -240,6 +242,11 @@ RULE = Rule(
             title="the mean of an epoch over its number",
             files=csv_log(("step", "loss", "loss_per_epoch"), _named_by_epoch),
             why="the tag is named by what it counts",
+        ),
+        Example(
+            title="one measure over several axes",
+            files=csv_log(("step", "rewards/step", "loss", "rewards/epoch"), lambda: _rows(True)),
+            why="each is named in its tag",
         ),
         Example(
             title="iterations from 0 beside steps from 1",
