@@ -190,17 +190,23 @@ class _Streams(Struct, frozen=True, kw_only=True, eq=False):
 
 
 def _in_streams(count: Ints, cadence: int) -> _Streams | None:
-    """Lay every unbroken run of rows behind the run that it goes on from; None where none goes on."""
+    """Lay every unbroken run of rows behind the run that it goes on from; None where none goes on.
+
+    A run returns where the counter fell since the run that it goes on from: rows between that only rise, as those
+    that close epochs beside a regular cadence, are no other writer's.
+    """
     breaks = np.flatnonzero(np.diff(count) != cadence) + 1
     if not len(breaks) or len(breaks) >= RUNS_LOOKED_AT:
         return None
     bounds = [0, *breaks.tolist(), len(count)]
     firsts, lasts = count[bounds[:-1]].tolist(), count[np.array(bounds[1:]) - 1].tolist()
+    falls = np.cumsum(np.diff(count, prepend=count[:1]) < 0)[bounds[:-1]].tolist()  # up to each run
     standing: dict[int, list[int]] = {}  # where streams ended -> their numbers, the oldest first
+    fallen: dict[int, int] = {}  # stream -> falls up to its last run
     jumped_from: list[int | None] = []  # of each stream, the one from which the count rose to its first row
     of_run: list[int] = []
     returns = near = 0
-    for first, last in zip(firsts, lasts, strict=True):
+    for first, last, fell in zip(firsts, lasts, falls, strict=True):
         before = of_run[-1] if of_run else None
         waiting = standing.get(first - cadence)
         exact = bool(waiting)
@@ -210,13 +216,14 @@ def _in_streams(count: Ints, cadence: int) -> _Streams | None:
                 break
         if waiting:
             chosen = waiting.pop(0)
-            returns += exact and chosen != before
+            returns += exact and chosen != before and fell > fallen[chosen]
             near += not exact and chosen != before
         elif len(jumped_from) >= STREAMS_AT_MOST:
             return None
         else:
             chosen = len(jumped_from)
             jumped_from.append(before if before is not None and first > lasts[len(of_run) - 1] else None)
+        fallen[chosen] = fell
         standing.setdefault(last, []).append(chosen)
         of_run.append(chosen)
     if not returns:

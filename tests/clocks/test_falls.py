@@ -41,6 +41,11 @@ def in_turns(block: int, writers: int, until: int = 101) -> list[int]:
     return [step for begin in range(1, until, block) for _ in range(writers) for step in range(begin, begin + block)]
 
 
+def with_closing_rows(last: int, epoch: int = 234) -> list[int]:
+    """Every tenth step, and the last of every epoch."""
+    return sorted({*range(10, last + 1, 10), *range(epoch, last + 1, epoch)})
+
+
 LAP = list(range(1, 61))
 BOTH = [step for row in range(60) for step in (500 + 10 * row, 1010 + 10 * row)]
 REQUEUED = [*range(10, 1010, 10), *BOTH, *range(1100, 1500, 10)]
@@ -63,6 +68,8 @@ MARKED = range(60, 300, 60)
         pytest.param([*range(1, 101), *range(81, 91), *range(101, 200)], {"traces": [100, 110]}, "lives",
                      id="a short life between two"),
         pytest.param([1, 2, 3, 3, 4], {"label": [0, 0, 1, 0, 0]}, "lives", id="told again under an earlier epoch"),
+        pytest.param([*with_closing_rows(9360), *with_closing_rows(1500)], {"traces": [967]}, "lives",
+                     id="rows that close epochs beside a regular cadence, and one new life"),
         # laps
         pytest.param(LAP * 5, {}, "laps", id="five laps"),
         pytest.param(LAP * 2, {}, "laps", id="two whole laps"),

@@ -159,6 +159,10 @@ DROPS: dict[str, Any] = {"scheduler": "StepLR", "scheduler_interval": "epoch", "
 CYCLE: dict[str, Any] = {"scheduler": "OneCycleLR", "base_lr": 0.1, "max_steps": 200, "grad_accumulation": 2}
 PLATEAU: dict[str, Any] = {"scheduler": "ReduceLROnPlateau", "base_lr": 0.1, "epochs": 60}
 SAMPLES: dict[str, Any] = {"scheduler": "linear", "base_lr": 1e-3, "max_steps": 400, "warmup_steps": 0}
+LEVELS: dict[str, Any] = {
+    "scheduler": "WarmupMultiStepLR", "scheduler_interval": "step", "base_lr": 1e-3, "max_steps": 4000, "warmup_steps": 200,
+    "scheduler_params": {"milestones": [2400, 3200], "gamma": 0.1},
+}  # fmt: skip
 
 
 def _cosine(floor: float) -> np.ndarray:
@@ -194,6 +198,12 @@ def _plateau(*levels: float) -> np.ndarray:
                      id="a plateau schedule that drops at a resume"),
         pytest.param(np.concatenate([_line(np.arange(250.0)), _line(np.arange(150.0), total=150)]),
                      LINEAR, {"restart"}, {}, id="a schedule rebuilt over what is left"),
+        pytest.param(1e-3 * np.minimum(1, np.arange(400) / 70), LEVELS, {"warmup"}, {},
+                     id="the first level behind a shorter warmup"),
+        pytest.param(1e-3 * np.minimum(1, np.arange(400) / 200), LEVELS, set(), {}, id="the first level"),
+        pytest.param(1e-3 * np.minimum(1, np.arange(3000) / 50), LEVELS, {"family"}, {}, id="a level that never ends"),
+        pytest.param(np.array([0.0144737, 0.0263158]), {**LEVELS, "base_lr": 0.05}, set(), {},
+                     id="two rows beside a schedule that no row follows"),
     ],
 )  # fmt: skip
 def test_what_ran_against_what_was_declared(
@@ -203,6 +213,18 @@ def test_what_ran_against_what_was_declared(
     timeline = timeline_of(np.arange(first, first + len(rates)), rates, declared, **{"digits": 9, **shape})
     (clock,) = timeline.schedulers
     assert {d.kind for d in clock.deviations if d.severity != "note" or d.kind == "skipped"} == kinds
+
+
+@pytest.mark.parametrize(("behind", "kinds"), [(2, set()), (4, set()), (12, {"restart"})])
+def test_a_stair_that_has_not_ended_is_no_standstill(behind: int, kinds: set[str]) -> None:
+    step = np.array([*range(9), *range(8, 8 + behind)])  # the resume's label is one too low
+    stairs = np.array([0] * 4 + [1] * 5 + [2] * behind)
+    declared = {
+        "scheduler": "ExponentialDecay", "base_lr": 0.1, "epochs": 26, "dataset_size": 320, "batch_size": 16,
+        "scheduler_params": {"decay_steps": 100, "decay_rate": 0.5, "staircase": True},
+    }  # fmt: skip
+    (clock,) = timeline_of(step, 0.1 * 0.5**stairs, declared, axis="epoch", cut=9).schedulers
+    assert {one.kind for one in clock.deviations if one.severity != "note"} == kinds
 
 
 SPARSE: dict[str, Any] = {"scheduler": "linear", "max_steps": 400, "base_lr": 1e-3, "warmup_steps": 30}

@@ -233,3 +233,16 @@ def test_cadences_that_are_nearly_even(
     rows = [f"{64 * step},{falling_loss(int(step))!r}" for n, step in enumerate(steps.tolist()) if n not in lost]
     (tmp_path / "log.csv").write_text("step,loss\n" + "\n".join(rows) + "\n")
     assert loud(tmp_path) == codes
+
+
+@pytest.mark.parametrize(("followed", "severity"), [(False, "note"), (True, "warning")])
+def test_files_that_are_cut_together_are_live_and_one_that_is_followed_is_not(
+    tmp_path: Path, followed: bool, severity: str
+) -> None:
+    points = Loop().points(0, 80)
+    first, second = points[: len(points) // 2], points[len(points) // 2 :]
+    cut = write_events(tmp_path, first)
+    cut.write_bytes(cut.read_bytes()[:-7])
+    write_events(tmp_path, second if followed else [(f"val_{tag}", *rest) for tag, *rest in first])
+    (found,) = [one for one in findings(tmp_path) if one.code == "LOG001"]
+    assert found.severity == severity

@@ -70,6 +70,8 @@ def changes(
         if not counter_only:
             options += _rates_on(value, x, y, tolerance, place, shift, factor)
         lasting = [one for one in options if _lasts(one, shift, len(x))]
+        counted = max((one.rows for one in lasting if one.how == "shift" and _goes_on(value, x, one)), default=0)
+        lasting = [one for one in lasting if one.how != "level" or one.rows > counted]
         if not lasting:
             return None
         best = max(lasting, key=lambda one: (one.rows, one.how != "scale", _near(one, shift)))
@@ -83,7 +85,8 @@ def changes(
         elif best.how == "scale":
             factor = best.size
         place += best.rows
-    return found
+    single = int(sum(one.size for one in found if one.how == "single"))
+    return None if single and not _is_followed(len(x) - single, len(x)) else found
 
 
 def _waits(change: CounterChange, shift: float) -> bool:
@@ -97,6 +100,12 @@ def resolved(value: Value, x: Floats, tolerance: Floats) -> bool:
     return bool(np.mean(2 * tolerance <= BY_CHANCE * np.abs(value(x + 1) - value(x))) >= GOOD_SHARE)
 
 
+def _goes_on(value: Value, x: Floats, change: CounterChange) -> bool:
+    """Whether a schedule moves on behind the rows on which a counter followed it: till then it stood still as well."""
+    last = x[change.place + change.rows - 1] + change.size
+    return bool(value(np.array([2 * last + 1]))[0] != value(np.array([last]))[0])
+
+
 def _near(change: CounterChange, shift: float) -> float:
     return -abs(change.size - shift) if change.how == "shift" else 0.0
 
@@ -108,9 +117,14 @@ def _lasts(change: CounterChange, shift: float, count: int) -> bool:
     return change.rows >= FEWEST_AFTER or change.how == "single"
 
 
+def _is_followed(good: int, rows: int) -> bool:
+    """Whether a schedule passes through so many rows that others beside it may be odd ones."""
+    return good >= max(FEWEST_GOOD, GOOD_SHARE * rows)
+
+
 def single_rows(good: NDArray[np.bool_]) -> list[CounterChange] | None:
     """Misses that come one or two at a time beside a schedule that passes through most rows; None for others."""
-    if good.all() or not good[-1] or good.sum() < max(FEWEST_GOOD, GOOD_SHARE * len(good)):
+    if good.all() or not good[-1] or not _is_followed(int(good.sum()), len(good)):
         return None
     edges = np.flatnonzero(np.diff(np.concatenate([[True], good, [True]]).astype(np.int8)))
     begins, lengths = edges[::2], edges[1::2] - edges[::2]

@@ -12,7 +12,7 @@ from analyzer.clocks.claim import Claim, finite_number, first_number
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_families.conventions import USUAL_FLOORS
 from analyzer.clocks.schedule_fit import Fit, agrees, identified, through_all
-from analyzer.clocks.scheduler.drops import drops_compared
+from analyzer.clocks.scheduler.drops import drop_is_due, drops_compared
 from analyzer.clocks.scheduler.explanations import (
     Explanation,
     clock_of_fit,
@@ -176,6 +176,7 @@ def same_family(claim: Claim, fit: Fit, rows: Observed, axis: str) -> bool:
     power = finite_number(claim.params.get("power"))
     return (
         (declared == "wsd" and read in ("linear", "cosine", "polynomial", "1-sqrt", "constant"))
+        or (declared == "step" and read == "constant" and not drop_is_due(claim, rows, axis))
         or (declared == "polynomial" and read == "linear" and power in (None, 1))
         or (declared == "exponential" and read == "step" and claim.params.get("staircase") is not False)
         or (declared == "one-cycle" and read in ("cosine", "linear") and _rises_like_one_cycle(claim, fit))

@@ -122,6 +122,19 @@ def _declared_places(claim: Claim, last: float) -> tuple[float, ...] | None:
     return tuple((np.arange(1, math.floor(last / size) + 1) * size).tolist())
 
 
+def drop_is_due(claim: Claim, rows: Observed, axis: str) -> bool:
+    """Whether a log goes on behind the first declared drop, or nobody says where that lies."""
+    x = rows.axes[axis]
+    spacing = float(np.median(np.diff(distinct(x)))) if len(x) > 1 else 1.0
+    last = float(x[-1]) - MILESTONE * spacing
+    scales = [1.0] if claim.unit in (None, axis) else claim.per_epoch
+    marks = [_declared_places(claim, last / scale) for scale in scales]
+    return not marks or any(
+        places is None or any(mark * scale <= last for mark in places)
+        for scale, places in zip(scales, marks, strict=True)
+    )
+
+
 def _places(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatch]:
     """Drops at other places than declared, in the declared unit."""
     places = fit.parameters.get("milestones")

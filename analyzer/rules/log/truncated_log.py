@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.model import Finding, Problem
+from analyzer.model import Finding, Floats, Problem, View
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss
 from analyzer.rules.log.where import last_row_before
@@ -51,13 +51,24 @@ def _cut(timeline: Timeline, problem: Problem) -> Finding:
 
 
 def _followed(timeline: Timeline, problem: Problem) -> bool:
-    """Whether a later file of the same account goes on: the process that wrote the cut one is gone."""
+    """Whether a later file of the same account goes on behind it: the process that wrote the cut one is gone.
+
+    Files that were written at the same time, as those of a training and its validation, are cut together.
+    """
     for view in timeline.run.views:
         places = [at for at, index in enumerate(view.sources) if timeline.run.sources[index].path == problem.source]
-        later = view.sources[places[0] + 1 :] if places else ()
-        if any(len(rows) for one in view.series.values() for rows in (one.step[np.isin(one.source, later)],) if later):
-            return True
+        for at in places[:1]:
+            last = _times(view, at).max(initial=-np.inf)
+            later = [_times(view, other) for other in range(at + 1, len(view.sources))]
+            if any(len(times) and not times.min() < last for times in later):  # without times, the order tells
+                return True
     return False
+
+
+def _times(view: View, source: int) -> Floats:
+    """Times of all rows of one file, shape (n,)."""
+    found = [one.wall_time[one.source == source] for one in view.series.values()]
+    return np.concatenate(found) if found else np.zeros(0)
 
 
 def _lines(last: int) -> str:

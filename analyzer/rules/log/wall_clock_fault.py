@@ -131,10 +131,14 @@ def _record_times_in_another_unit(timeline: Timeline) -> Iterator[Finding]:
 
 
 def _is_a_date(time: Floats) -> bool:
-    """Whether times begin further from zero than a run lasts, where thousands of seconds since 1970 are today."""
+    """Whether times begin further from zero than a run lasts, where thousands of seconds since 1970 are today.
+
+    A time goes on, by parts of its unit: a number of parameters stands still, a count of tokens is whole.
+    """
     known = time[np.isfinite(time)]
     return bool(len(known) > 1 and THOUSANDS[0] <= known.min() <= known.max() < THOUSANDS[1]
-                and known.min() > UNIT_RATIO * np.ptp(known))
+                and known.min() > UNIT_RATIO * np.ptp(known) > 0 and (known != np.floor(known)).any()
+                and (np.diff(known) >= 0).all())
 
 
 def _two_units(timeline: Timeline, series: Series, time: Floats, known: Ints) -> Finding | None:
@@ -246,6 +250,14 @@ RULE = Rule(
                     (step, falling_loss(step), 0.5 * step - 300) for step in range(1, 101)])),
     ),
     good=(
+        Example(title="a number of parameters and a clipped perplexity",
+                files=csv_log(("step", "loss", "timestamp", "params", "ppl"), lambda: [
+                    (step, falling_loss(step), 1.7e9 + step, 1_234_567, 1_048_576.0) for step in range(1, 31)]),
+                why="a time goes on"),
+        Example(title="tokens of a long run",
+                files=csv_log(("step", "loss", "timestamp", "tokens"), lambda: [
+                    (step, falling_loss(step), 1.7e9 + step, 1_500_000 + 32 * step) for step in range(1, 31)]),
+                why="a count is whole"),
         Example(title="elapsed time starts again at a resume", files=csv_log(("step", "loss", "elapsed"), _resumed),
                 why="a new process counts its own seconds"),
         Example(title="time stamps in milliseconds throughout",
