@@ -113,7 +113,8 @@ def bounds_of_runs(runs: LabelRuns, closings: Sequence[tuple[str, Ints]] = ()) -
     high[2::2], high_label[2::2] = runs.first[1:], runs.label[1:]
     if r and runs.stop[-1] - runs.start[-1] == 1:
         high[-2] += 1  # a label in the last row only may count the epochs that are done
-    low[1:-1:2], low_label[1:-1:2] = runs.last[:-1] + 1, runs.label[:-1] + 1
+    shared = (runs.first[1:] == runs.last[:-1]) & (runs.session[1:] == runs.session[:-1])  # a step of both
+    low[1:-1:2], low_label[1:-1:2] = runs.last[:-1] + ~shared, runs.label[:-1] + 1
     for _, steps in closings if r > 1 and not np.any(runs.session) and np.all(np.diff(runs.label) == 1) else ():
         first, behind = np.searchsorted(steps, runs.last[:-1]), np.searchsorted(steps, runs.first[1:], side="right")
         inside = int(behind[-1] - first[0])
