@@ -160,7 +160,8 @@ CYCLE: dict[str, Any] = {"scheduler": "OneCycleLR", "base_lr": 0.1, "max_steps":
 PLATEAU: dict[str, Any] = {"scheduler": "ReduceLROnPlateau", "base_lr": 0.1, "epochs": 60}
 SAMPLES: dict[str, Any] = {"scheduler": "linear", "base_lr": 1e-3, "max_steps": 400, "warmup_steps": 0}
 LEVELS: dict[str, Any] = {
-    "scheduler": "WarmupMultiStepLR", "scheduler_interval": "step", "base_lr": 1e-3, "max_steps": 4000, "warmup_steps": 200,
+    "scheduler": "WarmupMultiStepLR", "scheduler_interval": "step", "base_lr": 1e-3, "max_steps": 4000,
+    "warmup_steps": 200,
     "scheduler_params": {"milestones": [2400, 3200], "gamma": 0.1},
 }  # fmt: skip
 
