@@ -24,9 +24,33 @@ def csv_log(header: Sequence[str], rows: Callable[[], Iterable[Sequence[object]]
     return lambda: {"log.csv": table(header, rows())}
 
 
+def lives(header: Sequence[str], *rows: Iterable[Sequence[object]]) -> Mapping[str, str]:
+    """The files of a log to which each life of the process writes the header again."""
+    return {"log.csv": "".join(table(header, part) for part in rows)}
+
+
 def falling_loss(step: int) -> float:
     """A smooth, harmless training loss."""
     return round(0.5 + 2.0 / (1.0 + step / 20.0), 6)
+
+
+def wobble(step: int) -> float:
+    """Repeatable noise from -1 to 1, without a random generator."""
+    return ((step * 7919) % 101) / 50 - 1
+
+
+EPOCHS = ("step", "epoch", "loss")
+"""The columns of ``epochs``."""
+
+
+def epochs(steps: Iterable[int], length: float = 40, *, late: int = 0, first: int = 0) -> list[tuple[int, int, float]]:
+    """Rows of a loop whose label, `first` at step 1, rises every `length` steps, `late` steps behind its due."""
+    return [(step, first + max(0, int((step - 1 - late) // length)), falling_loss(step)) for step in steps]
+
+
+def epochs_log(steps: Iterable[int], length: float = 40, *, late: int = 0) -> Callable[[], Mapping[str, str]]:
+    """The files of an example that is one session of ``epochs``."""
+    return csv_log(EPOCHS, lambda: epochs(steps, length, late=late))
 
 
 def audit_example(example: Example, folder: Path) -> list[RunReport]:

@@ -28,7 +28,7 @@ from analyzer.model import Finding, Row
 from analyzer.planning import plan_of
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import either
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import epochs_log
 from analyzer.timeline import Timeline
 
 
@@ -128,11 +128,7 @@ def _warmup(declared: Declared) -> Iterator[tuple[tuple[str, ...], str]]:
         )
 
 
-def _log() -> list[tuple[int, int, float]]:
-    return [(step, (step - 1) // 32, falling_loss(step)) for step in range(1, 129)]
-
-
-_HEADER = ("step", "epoch", "loss")
+LOG = epochs_log(range(1, 129), 32)
 RULE = Rule(
     code="CFG001",
     name="declared-contradiction",
@@ -143,25 +139,25 @@ RULE = Rule(
     bad=(
         Example(
             title="32 steps of 32 are not 2000 examples",
-            files=csv_log(_HEADER, _log),
+            files=LOG,
             declared={"steps_per_epoch": 32, "dataset_size": 2000, "batch_size": 32, "epochs": 4},
         ),
         Example(
             title="the product of its factors is another global batch",
-            files=csv_log(_HEADER, _log),
+            files=LOG,
             declared={"global_batch_size": 256, "batch_size": 32, "world_size": 2, "grad_accumulation": 2},
         ),
     ),
     good=(
         Example(
             title="one reading makes all facts true",
-            files=csv_log(_HEADER, _log),
+            files=LOG,
             declared={"steps_per_epoch": 32, "dataset_size": 1000, "batch_size": 32, "epochs": 4},
             why="the last batch of 8 is kept: 32 steps",
         ),
         Example(
             title="max_steps beside epochs",
-            files=csv_log(_HEADER, _log),
+            files=LOG,
             declared={"max_steps": 128, "epochs": 6, "steps_per_epoch": 32},
             why="max_steps ends the run first",
         ),

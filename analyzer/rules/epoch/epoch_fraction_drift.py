@@ -30,10 +30,8 @@ from analyzer.clocks.run_end import updates_done
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import amount, either, interval, uncounted
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import EPOCHS, csv_log, falling_loss
 from analyzer.timeline import Timeline
-
-HEADER = ("step", "epoch", "loss")
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -135,21 +133,21 @@ RULE = Rule(
     sources=("https://github.com/huggingface/trl/issues/761", "https://github.com/huggingface/trl/issues/450"),
     bad=(
         Example(
-            title="divided by one batch too many", files=csv_log(HEADER, lambda: _fractions(51)), declared=DECLARED
+            title="divided by one batch too many", files=csv_log(EPOCHS, lambda: _fractions(51)), declared=DECLARED
         ),
-        Example(title="packing ends the epoch at a quarter", files=csv_log(HEADER, lambda: _reset(200, 50))),
+        Example(title="packing ends the epoch at a quarter", files=csv_log(EPOCHS, lambda: _reset(200, 50))),
     ),
     good=(
         Example(
             title="one per 50 steps",
-            files=csv_log(HEADER, lambda: _fractions(50)),
+            files=csv_log(EPOCHS, lambda: _fractions(50)),
             declared=DECLARED,
             why="the plan's number",
         ),
         Example(
             title="the Trainer counts micro-batches",
             files=csv_log(
-                HEADER,
+                EPOCHS,
                 lambda: [
                     (6 * k + j, round(k + min(j * 4, 23) / 23, 4), falling_loss(6 * k + j))
                     for k in range(5)

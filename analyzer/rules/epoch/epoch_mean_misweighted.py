@@ -31,7 +31,7 @@ from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.model import Finding, Floats, Row, Series
 from analyzer.precision import half_width
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import falling_loss, table
+from analyzer.rules.examples import falling_loss, table, wobble
 from analyzer.timeline import Timeline
 
 RELATIVE = 2e-6  # of the mean: float32 sums of some hundred batches
@@ -156,7 +156,7 @@ def _odd_rows(timeline: Timeline, loss: LossBaseline) -> Finding | None:
 
 
 def _batch(step: int) -> float:
-    return round(falling_loss(step) * (1 + 0.2 * (((step * 7919) % 101) / 50 - 1)), 6)
+    return round(falling_loss(step) * (1 + 0.2 * wobble(step)), 6)
 
 
 def _epochs(weight_of_last: float, divisor: float | None = None) -> dict[str, str]:

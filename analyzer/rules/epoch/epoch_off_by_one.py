@@ -33,12 +33,11 @@ from analyzer.clocks.run_end import steps_ahead
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import interval, shift, uncounted, unresolved
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import epochs_log
 from analyzer.timeline import Timeline
 
 CLOSING_ROWS = 4  # epoch means that show where epochs are closed; a quarter of them at most may be off
 STEPS_PER_EPOCH = 32
-HEADER = ("step", "epoch", "loss")
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -124,10 +123,6 @@ def _closing_rows(timeline: Timeline, clock: EpochClock) -> Iterator[Finding]:
         )
 
 
-def _labelled(offset: int) -> list[tuple[int, int, float]]:
-    return [(step, max(0, (step - 1 + offset) // STEPS_PER_EPOCH), falling_loss(step)) for step in range(1, 129)]
-
-
 PLAN = {"steps_per_epoch": STEPS_PER_EPOCH, "epochs": 4}
 
 RULE = Rule(
@@ -143,40 +138,40 @@ RULE = Rule(
     bad=(
         Example(
             title="step // steps_per_epoch on a counter from 1",
-            files=csv_log(HEADER, lambda: _labelled(1)),
+            files=epochs_log(range(1, 129), STEPS_PER_EPOCH, late=-1),
             declared=PLAN,
         ),
         Example(
             title="the label changes after the first step of the epoch",
-            files=csv_log(HEADER, lambda: _labelled(-1)),
+            files=epochs_log(range(1, 129), STEPS_PER_EPOCH, late=1),
             declared=PLAN,
         ),
         Example(
             title="epoch * len(loader) + i with epochs from 1",
-            files=csv_log(HEADER, lambda: [(step, (step - 1) // 32, falling_loss(step)) for step in range(33, 161)]),
+            files=epochs_log(range(33, 161), STEPS_PER_EPOCH),
             declared=PLAN,
         ),
     ),
     good=(
         Example(
             title="a log that begins with its second epoch",
-            files=csv_log(HEADER, lambda: [(step, (step - 1) // 32, falling_loss(step)) for step in range(33, 129)]),
+            files=epochs_log(range(33, 129), STEPS_PER_EPOCH),
             declared=PLAN,
             why="counted from 0, the labels end with the last declared epoch: the first one is in another log",
         ),
         Example(
             title="labels change with the epoch",
-            files=csv_log(HEADER, lambda: _labelled(0)),
+            files=epochs_log(range(1, 129), STEPS_PER_EPOCH),
             why="boundaries lie at steps 33, 65, 97: whole laps from the first step",
         ),
         Example(
             title="rows every ten steps",
-            files=csv_log(HEADER, lambda: [row for row in _labelled(1) if row[0] % 10 == 0]),
+            files=epochs_log(range(10, 129, 10), STEPS_PER_EPOCH, late=-1),
             why="a boundary between steps 30 and 40 does not tell whether it is at 32 or 33",
         ),
         Example(
             title="laps of 45 and 46 steps",
-            files=csv_log(HEADER, lambda: [(step, step * 2 // 91, falling_loss(step)) for step in range(1, 400)]),
+            files=epochs_log(range(1, 400), 45.5, late=-1),
             why="packed batches that carry over: 45.5 steps per epoch explain every label",
         ),
     ),

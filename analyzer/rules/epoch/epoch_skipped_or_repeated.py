@@ -25,10 +25,9 @@ from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import interval, uncounted, unresolved
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import EPOCHS, csv_log, falling_loss
 from analyzer.timeline import Timeline
 
-HEADER = ("step", "epoch", "loss")
 BY_WHOLE_LAPS = ("sample", "token", "place")  # whole epochs are whole, whatever the size of the unit in updates
 
 
@@ -115,12 +114,12 @@ RULE = Rule(
     help="count epochs in one place, once per pass over the data",
     sources=("https://github.com/facebookresearch/fairseq/issues/32",),
     bad=(
-        Example(title="the counter skips epoch 4", files=csv_log(HEADER, lambda: _labelled({4: 5, 5: 6, 6: 7, 7: 8}))),
+        Example(title="the counter skips epoch 4", files=csv_log(EPOCHS, lambda: _labelled({4: 5, 5: 6, 6: 7, 7: 8}))),
         Example(
             title="a row for each epoch, counted up twice at a resume",
             files=csv_log(("epoch", "loss", "lr"), lambda: _rows_of_epochs([*range(40), *range(41, 60)], range(59))),
         ),
-        Example(title="epoch 5 is called 4 again", files=csv_log(HEADER, lambda: _labelled({5: 4}))),
+        Example(title="epoch 5 is called 4 again", files=csv_log(EPOCHS, lambda: _labelled({5: 4}))),
     ),
     good=(
         Example(
@@ -128,10 +127,10 @@ RULE = Rule(
             files=csv_log(("epoch", "loss", "lr"), lambda: _rows_of_epochs(range(60), range(60))),
             why="the learning rate moves on with the label",
         ),
-        Example(title="every epoch once", files=csv_log(HEADER, lambda: _labelled({})), why="labels and steps agree"),
+        Example(title="every epoch once", files=csv_log(EPOCHS, lambda: _labelled({})), why="labels and steps agree"),
         Example(
             title="counted from 1",
-            files=csv_log(HEADER, lambda: _labelled({epoch: epoch + 1 for epoch in range(8)})),
+            files=csv_log(EPOCHS, lambda: _labelled({epoch: epoch + 1 for epoch in range(8)})),
             why="the base of the labels is a convention",
         ),
     ),

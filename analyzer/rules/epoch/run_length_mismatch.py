@@ -38,10 +38,8 @@ from analyzer.distinct import distinct
 from analyzer.model import Finding, Row, Severity
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import amount, either, uncounted
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import EPOCHS, csv_log, epochs_log, falling_loss
 from analyzer.timeline import Timeline
-
-HEADER = ("step", "epoch", "loss")
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -197,10 +195,6 @@ def _updates(done: RunEnd) -> str:
     return str(done.low) if done.low == done.high else f"{done.low} to {done.high}"
 
 
-def _run(last: int, length: int = 50, every: int = 1) -> list[tuple[int, int, float]]:
-    return [(step, (step - 1) // length, falling_loss(step)) for step in range(1, last + 1) if step % every == 0]
-
-
 def _carried(last: int) -> list[tuple[int, float, float]]:
     return [(step, round(step * 4 / 11, 6), falling_loss(step)) for step in range(1, last + 1)]
 
@@ -218,33 +212,33 @@ RULE = Rule(
         "https://github.com/verl-project/verl/issues/7401",
     ),
     bad=(
-        Example(title="one epoch too many", files=csv_log(HEADER, lambda: _run(250)), declared=DECLARED),
-        Example(title="ended in the last epoch", files=csv_log(HEADER, lambda: _run(185)), declared=DECLARED),
+        Example(title="one epoch too many", files=epochs_log(range(1, 251), 50), declared=DECLARED),
+        Example(title="ended in the last epoch", files=epochs_log(range(1, 186), 50), declared=DECLARED),
         Example(
             title="sized by whole updates, though the rest is carried over",
-            files=csv_log(HEADER, lambda: _carried(24)),
+            files=csv_log(EPOCHS, lambda: _carried(24)),
             declared={"dataset_size": 55, "batch_size": 5, "grad_accumulation": 4, "accumulation_remainder": "carry",
                       "epochs": 12},
         ),
         Example(
             title="fewer epochs than declared, at the length that the labels show",
-            files=csv_log(HEADER, lambda: _run(135)),
+            files=epochs_log(range(1, 136), 50),
             declared={"epochs": 4},
         ),
     ),
     good=(
         Example(
-            title="all four epochs", files=csv_log(HEADER, lambda: _run(200)), declared=DECLARED, why="4 x 50 updates"
+            title="all four epochs", files=epochs_log(range(1, 201), 50), declared=DECLARED, why="4 x 50 updates"
         ),
         Example(
             title="rows every seven steps",
-            files=csv_log(HEADER, lambda: _run(200, every=7)),
+            files=epochs_log(range(7, 201, 7), 50),
             declared=DECLARED,
             why="the last row is step 196; up to six updates behind it were not logged",
         ),
         Example(
             title="as many epochs as declared",
-            files=csv_log(HEADER, lambda: _run(200)),
+            files=epochs_log(range(1, 201), 50),
             declared={"epochs": 4},
             why="four epochs of the 50 steps that the labels show",
         ),
@@ -256,13 +250,13 @@ RULE = Rule(
         ),
         Example(
             title="epochs alone, and one label throughout",
-            files=csv_log(HEADER, lambda: _run(40)),
+            files=epochs_log(range(1, 41), 50),
             declared={"epochs": 1},
             why="nothing says how long an epoch is",
         ),
         Example(
             title="stopped early by design",
-            files=csv_log(HEADER, lambda: _run(150)),
+            files=epochs_log(range(1, 151), 50),
             declared={**DECLARED, "early_stopping": 3},
             why="early stopping ends a run where it likes",
         ),

@@ -35,12 +35,11 @@ from analyzer.model import Fact, Finding, Row
 from analyzer.planning import plan_of
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import either, interval, uncounted
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import epochs_log
 from analyzer.timeline import Timeline
 
 MOST_UNDECLARED = 64  # devices, or micro-batches per update, that an incomplete declaration may have left out
 ENDS_OF_PLACES = 3  # ends of epochs at one place: two may be of epochs that were cut alike
-HEADER = ("step", "epoch", "loss")
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -154,10 +153,6 @@ def _two_boundaries(timeline: Timeline, labels: Labels) -> list[Row]:
     return rows
 
 
-def _laps(length: int | Fraction, last: int) -> list[tuple[int, int, float]]:
-    return [(step, int((step - 1) / length), falling_loss(step)) for step in range(1, last + 1)]
-
-
 RULE = Rule(
     code="EPO002",
     name="steps-per-epoch-mismatch",
@@ -171,12 +166,12 @@ RULE = Rule(
     bad=(
         Example(
             title="the last batch was dropped",
-            files=csv_log(HEADER, lambda: _laps(31, 124)),
+            files=epochs_log(range(1, 125), 31),
             declared={"dataset_size": 1000, "batch_size": 32, "drop_last": False, "epochs": 4},
         ),
         Example(
             title="accumulation carries over the epoch's end",
-            files=csv_log(HEADER, lambda: _laps(Fraction(63, 2), 126)),
+            files=epochs_log(range(1, 127), 31.5),
             declared={
                 "dataset_size": 1003,
                 "batch_size": 16,
@@ -190,19 +185,19 @@ RULE = Rule(
     good=(
         Example(
             title="drop_last undeclared",
-            files=csv_log(HEADER, lambda: _laps(31, 124)),
+            files=epochs_log(range(1, 125), 31),
             declared={"dataset_size": 1000, "batch_size": 32, "epochs": 4},
             why="31 and 32 are both readings of the declaration",
         ),
         Example(
             title="an accumulation that nobody declared",
-            files=csv_log(HEADER, lambda: _laps(8, 32)),
+            files=epochs_log(range(1, 33), 8),
             declared={"dataset_size": 1000, "batch_size": 32, "drop_last": False, "epochs": 4},
             why="grad_accumulation = 4 would give 8 steps per epoch: a note says so",
         ),
         Example(
             title="carried accumulation, undeclared",
-            files=csv_log(HEADER, lambda: _laps(Fraction(63, 2), 126)),
+            files=epochs_log(range(1, 127), 31.5),
             declared={"dataset_size": 1003, "batch_size": 16, "grad_accumulation": 2, "drop_last": False, "epochs": 4},
             why="31.5 updates per epoch is what a carried remainder gives",
         ),

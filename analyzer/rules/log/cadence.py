@@ -25,12 +25,11 @@ from analyzer.clocks.planned_epochs import planned_steps_per_epoch
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import amount, uncounted
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import epochs_log
 from analyzer.timeline import Timeline
 
 ROWS_PER_EPOCH = 2  # fewer rows leave every boundary of the labels open
-EPOCHS = 3  # a run of one or two epochs is watched over its steps
-HEADER = ("step", "epoch", "loss")
+FEWEST_EPOCHS = 3  # a run of one or two epochs is watched over its steps
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
@@ -44,7 +43,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if (
         axis.cadence * ROWS_PER_EPOCH <= longest
         or longest < ROWS_PER_EPOCH
-        or int(series.step.max()) < EPOCHS * longest
+        or int(series.step.max()) < FEWEST_EPOCHS * longest
     ):
         return
     if any(axis.cadence % float(U) == 0 for U in planned):
@@ -59,10 +58,6 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     )
 
 
-def _every(cadence: int) -> list[tuple[int, int, float]]:
-    return [(step, (step - 1) // 40, falling_loss(step)) for step in range(cadence, 401, cadence)]
-
-
 RULE = Rule(
     code="LOG008",
     name="cadence",
@@ -73,20 +68,20 @@ RULE = Rule(
     bad=(
         Example(
             title="a row every 70 steps, 40 per epoch",
-            files=csv_log(HEADER, lambda: _every(70)),
+            files=epochs_log(range(70, 401, 70)),
             declared={"steps_per_epoch": 40},
         ),
     ),
     good=(
         Example(
             title="four rows per epoch",
-            files=csv_log(HEADER, lambda: _every(10)),
+            files=epochs_log(range(10, 401, 10)),
             declared={"steps_per_epoch": 40},
             why="every boundary lies between two rows",
         ),
         Example(
             title="one row at each epoch's end",
-            files=csv_log(HEADER, lambda: _every(40)),
+            files=epochs_log(range(40, 401, 40)),
             declared={"steps_per_epoch": 40},
             why="meant so",
         ),

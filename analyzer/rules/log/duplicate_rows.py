@@ -33,7 +33,7 @@ from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Ints, Series, View
 from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import EPOCHS, csv_log, falling_loss
 from analyzer.timeline import Timeline
 
 PER_MICRO_BATCH = 0.5  # share of rows: a loss that repeats its step this often with other values is logged so by design
@@ -195,7 +195,7 @@ RULE = Rule(
     good=(
         Example(
             title="the last place of an epoch and the first of the next have one step",
-            files=csv_log(("step", "epoch", "loss"), lambda: [
+            files=csv_log(EPOCHS, lambda: [
                 (40 * epoch + place, epoch, falling_loss(40 * epoch + place)) for epoch in range(4)
                 for place in range(41)]),
             why="their labels tell them apart",

@@ -33,7 +33,7 @@ from analyzer.clocks.step_jumps import UNEVEN, regular_cadence
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import EPOCHS, csv_log, falling_loss
 from analyzer.rules.log.sampled_export import looks_sampled
 from analyzer.rules.log.validation_rows import validation_missing
 from analyzer.timeline import Timeline
@@ -248,7 +248,7 @@ RULE = Rule(
     ),
     bad=(
         Example(title="fourteen rows lost, the epochs go on",
-                files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(90, 104)))),
+                files=csv_log(EPOCHS, lambda: _rows(range(90, 104)))),
         Example(title="the loss of twenty rows is not there, the learning rate is",
                 files=csv_log(("step", "loss", "lr"), lambda: _without_loss(range(90, 110)))),
         Example(title="one row per epoch, and none of epoch 12",
@@ -257,10 +257,10 @@ RULE = Rule(
             (step, falling_loss(step), falling_loss(step + 5) if step % 40 == 0 and step != 200 else None)
             for step in range(1, 401)])),
         Example(title="the logger of a resumed run deleted what was there",
-                files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(1, 130)))),
+                files=csv_log(EPOCHS, lambda: _rows(range(1, 130)))),
     ),
     good=(
-        Example(title="all rows", files=csv_log(("step", "epoch", "loss"), lambda: _rows(range(0))),
+        Example(title="all rows", files=csv_log(EPOCHS, lambda: _rows(range(0))),
                 why="the cadence has no hole"),
         Example(title="validated more seldom from the fifth epoch on", why="another interval from there on",
                 files=csv_log(("step", "loss", "val_loss"), lambda: [

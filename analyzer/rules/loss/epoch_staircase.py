@@ -24,7 +24,7 @@ import numpy as np
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import csv_log
+from analyzer.rules.examples import EPOCHS, csv_log, wobble
 from analyzer.rules.judged_loss import judged_loss
 from analyzer.timeline import Timeline
 
@@ -86,7 +86,7 @@ def _log(drop: float) -> list[tuple[object, ...]]:
     def loss(step: int) -> float:
         epoch = (step - 1) // 100
         smooth = 2.0 * drop**epoch if drop < 1 else 2.0 * 0.998**step
-        return round(smooth * (1 + 0.02 * (((step * 7919) % 101) / 50 - 1)), 6)
+        return round(smooth * (1 + 0.02 * wobble(step)), 6)
 
     return [(s, (s - 1) // 100, loss(s)) for s in range(1, 401)]
 
@@ -101,11 +101,11 @@ RULE = Rule(
         "https://github.com/lm-sys/FastChat/issues/2025",
         "https://github.com/huggingface/transformers/issues/18730",
     ),
-    bad=(Example(title="three steps down", files=csv_log(("step", "epoch", "loss"), lambda: _log(0.7))),),
+    bad=(Example(title="three steps down", files=csv_log(EPOCHS, lambda: _log(0.7))),),
     good=(
         Example(
             title="falls all the time",
-            files=csv_log(("step", "epoch", "loss"), lambda: _log(1.0)),
+            files=csv_log(EPOCHS, lambda: _log(1.0)),
             why="the fall within epochs is as large as at their boundaries",
         ),
     ),

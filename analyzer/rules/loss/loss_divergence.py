@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import csv_log, falling_loss, wobble
 from analyzer.rules.judged_loss import chance, company, judged_loss, spoken
 from analyzer.timeline import Timeline
 
@@ -57,12 +57,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     )
 
 
-def _wobble(step: int) -> float:
-    return 0.02 * (((step * 7919) % 101) / 50 - 1)
-
-
 def _log(onset: int, slope: float) -> list[tuple[int, float]]:
-    return [(s, round(falling_loss(s) + _wobble(s) + max(0, s - onset) * slope, 6)) for s in range(1, 401)]
+    return [(s, round(falling_loss(s) + 0.02 * wobble(s) + max(0, s - onset) * slope, 6)) for s in range(1, 401)]
 
 
 RULE = Rule(

@@ -23,7 +23,7 @@ import numpy as np
 
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import csv_log, falling_loss, wobble
 from analyzer.rules.judged_loss import judged_loss
 from analyzer.timeline import Timeline
 
@@ -73,7 +73,7 @@ def _log(decays: bool) -> list[tuple[object, ...]]:
         return round(0.001 * (1 - step / 401), 8) if decays else 0.001
 
     def loss(step: int) -> float:
-        return round(falling_loss(min(20 * step, 2000)) + 0.002 * (((step * 7919) % 101) / 50 - 1), 6)
+        return round(falling_loss(min(20 * step, 2000)) + 0.002 * wobble(step), 6)
 
     return [(s, loss(s), rate(s)) for s in range(1, 401)]
 

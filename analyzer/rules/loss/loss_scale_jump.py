@@ -26,7 +26,7 @@ from analyzer.clocks.loss_baseline import LevelShift, LossBaseline
 from analyzer.clocks.loss_events import join_near
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import csv_log, falling_loss, wobble
 from analyzer.rules.judged_loss import chance, company, judged_loss, spoken
 from analyzer.timeline import Timeline
 
@@ -91,13 +91,13 @@ def _shift(timeline: Timeline, loss: LossBaseline, shift: LevelShift) -> Finding
     )
 
 
-def _wobble(step: int) -> float:
-    return 1 + 0.05 * (((step * 7919) % 101) / 50 - 1)
+def _noise(step: int) -> float:
+    return 1 + 0.05 * wobble(step)
 
 
 def _log(factor: float, at: int, lasts: int = 10_000) -> list[tuple[int, float]]:
     return [
-        (s, round(falling_loss(s) * _wobble(s) * (factor if at <= s < at + lasts else 1.0), 6)) for s in range(1, 401)
+        (s, round(falling_loss(s) * _noise(s) * (factor if at <= s < at + lasts else 1.0), 6)) for s in range(1, 401)
     ]
 
 
@@ -122,12 +122,12 @@ RULE = Rule(
         ),
         Example(
             title="a level that creeps up",
-            files=csv_log(("step", "loss"), lambda: [(s, (1 + s / 2000) * _wobble(s)) for s in range(1, 401)]),
+            files=csv_log(("step", "loss"), lambda: [(s, (1 + s / 2000) * _noise(s)) for s in range(1, 401)]),
             why="it comes gradually",
         ),
         Example(
             title="a loss that falls fast",
-            files=csv_log(("step", "loss"), lambda: [(s, round(3 * 0.98**s * _wobble(s), 6)) for s in range(1, 401)]),
+            files=csv_log(("step", "loss"), lambda: [(s, round(3 * 0.98**s * _noise(s), 6)) for s in range(1, 401)]),
             why="no row is a step",
         ),
     ),

@@ -25,7 +25,7 @@ from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.clocks.loss_spikes import Spike
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import EPOCHS, csv_log, epochs, falling_loss, wobble
 from analyzer.rules.judged_loss import chance, company, judged_loss, spoken
 from analyzer.timeline import Timeline
 
@@ -88,13 +88,8 @@ def _rows(timeline: Timeline, loss: LossBaseline, spike: Spike) -> list[Row]:
     return rows
 
 
-def _wobble(step: int) -> float:
-    """Repeatable noise of 0.02, without a random generator."""
-    return 0.02 * (((step * 7919) % 101) / 50 - 1)
-
-
 def _log(extra: dict[int, float]) -> list[tuple[int, float]]:
-    return [(s, round(falling_loss(s) + _wobble(s) + extra.get(s, 0.0), 6)) for s in range(1, 401)]
+    return [(s, round(falling_loss(s) + 0.02 * wobble(s) + extra.get(s, 0.0), 6)) for s in range(1, 401)]
 
 
 RULE = Rule(
@@ -116,10 +111,8 @@ RULE = Rule(
         Example(
             title="staircase at epochs",
             files=csv_log(
-                ("step", "epoch", "loss"),
-                lambda: [
-                    (s, (s - 1) // 100, round(2.0 * 0.5 ** ((s - 1) // 100) + _wobble(s), 6)) for s in range(1, 401)
-                ],
+                EPOCHS,
+                lambda: [(s, e, round(2 * 0.5**e + 0.02 * wobble(s), 6)) for s, e, _ in epochs(range(1, 401), 100)],
             ),
             why="a loss that falls in steps never stands above what came before",
         ),

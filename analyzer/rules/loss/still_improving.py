@@ -25,7 +25,7 @@ from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import csv_log
+from analyzer.rules.examples import csv_log, wobble
 from analyzer.rules.judged_loss import judged_loss
 from analyzer.timeline import Timeline
 
@@ -89,7 +89,7 @@ def _log(decays: bool) -> list[tuple[object, ...]]:
     def rate(step: int) -> float:
         return round(0.001 * (1 - step / 401), 8) if decays else 0.001
 
-    return [(s, round(3.0 - 0.005 * s + 0.02 * (((s * 7919) % 101) / 50 - 1), 5), rate(s)) for s in range(1, 401)]
+    return [(s, round(3.0 - 0.005 * s + 0.02 * wobble(s), 5), rate(s)) for s in range(1, 401)]
 
 
 RULE = Rule(

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from analyzer.clocks.session_map import Simultaneous
 from analyzer.model import Finding, View
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import EPOCHS, csv_log, falling_loss
 from analyzer.timeline import Timeline
 
 
@@ -110,7 +110,7 @@ RULE = Rule(
         Example(title="three replays after crashes", files=csv_log(("step", "loss"), _three_resumes),
                 why="the step falls three times but never returns to the end of an earlier stream"),
         Example(title="a counter that restarts with each epoch",
-                files=csv_log(("step", "epoch", "loss"), _batch_counter),
+                files=csv_log(EPOCHS, _batch_counter),
                 why="every lap begins at the same step: the axis counts batches of an epoch"),
     ),
 )

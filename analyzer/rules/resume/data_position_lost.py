@@ -34,10 +34,9 @@ from analyzer.clocks.laps import divisor_is_wrong
 from analyzer.model import NO_STEP, Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import interval
-from analyzer.rules.examples import falling_loss, table
+from analyzer.rules.examples import EPOCHS, epochs, falling_loss, lives, table
 from analyzer.timeline import Timeline
 
-HEADER = ("step", "epoch", "loss")
 MOST_FALLS = 3  # of a count of samples; more often it counts within the epoch
 FEWEST_ROWS = 3  # before the fall: fewer do not show that the count is one from the start of the run
 OF_THE_RUN = re.compile(r"total|consumed|cumulative|global|seen", re.I)  # begin again with no epoch, by name
@@ -218,12 +217,6 @@ def _finding(timeline: Timeline, account: EpochClock, lost: Break) -> Finding:
     )
 
 
-def _two_lives(late: int) -> dict[str, str]:
-    first = [(step, (step - 1) // 40, falling_loss(step)) for step in range(1, 101)]
-    second = [(step, (step - 1 - late) // 40, falling_loss(step)) for step in range(101, 241)]
-    return {"log.csv": table(HEADER, first) + table(HEADER, second)}
-
-
 def _samples(restart: bool, per_epoch: bool = False) -> dict[str, str]:
     rows = []
     for step in range(10, 501, 10):
@@ -231,6 +224,8 @@ def _samples(restart: bool, per_epoch: bool = False) -> dict[str, str]:
         rows.append((step, falling_loss(step), 64 * seen))
     return {"log.csv": table(("step", "loss", "consumed_samples"), rows)}
 
+
+LIFE, GOES_ON = epochs(range(1, 101)), range(101, 241)
 
 RULE = Rule(
     code="RES004",
@@ -244,14 +239,14 @@ RULE = Rule(
         "https://github.com/ByteDance-Seed/VeOmni/pull/798",
     ),
     bad=(
-        Example(title="the epoch starts over", files=lambda: _two_lives(20)),
-        Example(title="the rest of the epoch is lost", files=lambda: _two_lives(-15)),
+        Example(title="the epoch starts over", files=lambda: lives(EPOCHS, LIFE, epochs(GOES_ON, late=20))),
+        Example(title="the rest of the epoch is lost", files=lambda: lives(EPOCHS, LIFE, epochs(GOES_ON, late=-15))),
         Example(title="the count of samples begins again", files=lambda: _samples(restart=True)),
     ),
     good=(
         Example(
             title="the epoch goes on",
-            files=lambda: _two_lives(0),
+            files=lambda: lives(EPOCHS, LIFE, epochs(GOES_ON)),
             why="boundaries stay where the first session had them",
         ),
         Example(
@@ -266,10 +261,7 @@ RULE = Rule(
         ),
         Example(
             title="resumed at an epoch's end",
-            files=lambda: {
-                "log.csv": table(HEADER, [(step, (step - 1) // 40, falling_loss(step)) for step in range(1, 81)])
-                + table(HEADER, [(step, (step - 1) // 40, falling_loss(step)) for step in range(81, 241)])
-            },
+            files=lambda: lives(EPOCHS, epochs(range(1, 81)), epochs(range(81, 241))),
             why="no position inside an epoch to lose",
         ),
     ),

@@ -4,8 +4,7 @@ What it checks
     The labels of the session after a join are laid over the epoch clock of the session before it. A shift that is a
     whole number of epochs, while the steps go on, means that the counter of epochs was restored wrongly. Steps that
     both sessions logged under different labels are reported too, and so are labels that begin again in a log whose
-    steps are made of them, and a fractional label that falls and is back in line behind the epoch's end: it counted
-    the batches since the resume.
+    steps are made of them.
 
 Why it matters
     Loading `epoch + 1` from a checkpoint inside an epoch skips the rest of it, or renames it; loading `epoch` from a
@@ -30,22 +29,18 @@ from analyzer.clocks.session_map import Join
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import interval
-from analyzer.rules.examples import falling_loss, table
+from analyzer.rules.examples import EPOCHS, epochs, falling_loss, lives
 from analyzer.timeline import Timeline
-
-HEADER = ("step", "epoch", "loss")
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    """Yield a finding for each join at which the labels move by whole epochs, or count from it to the epoch's end."""
+    """Yield a finding for each join at which the labels move by whole epochs."""
     clock = timeline.epoch
     if timeline.step_axis.unit == "epoch":
         moved_rows = relabelled_epochs(timeline)
         if moved_rows is not None and moved_rows.join is not None:
             yield moved_rows.finding
         return
-    if clock is not None and clock.labels is not None:
-        yield from _counted_from_the_resume(clock)
     if not timeline.joins:
         yield Unchecked(reason="the log shows one session")
         return
@@ -102,31 +97,6 @@ def _began_again(join: Join) -> Finding:
     )
 
 
-def _counted_from_the_resume(clock: EpochClock) -> Iterator[Finding]:
-    """A fraction that falls inside an epoch and is back in line behind it: it counted the batches since a resume."""
-    for account in clock.accounts:
-        labels = account.labels
-        for lost in account.breaks if labels is not None and labels.kind == "fraction" else ():
-            at = lost.position
-            if labels is None or lost.until is None or lost.kind != "shift" or not at:
-                continue
-            if labels.value[at] >= labels.value[at - 1] or labels.step[at] <= labels.step[at - 1]:
-                continue
-            due = labels.value[at] + lost.low / account.middle
-            yield Finding(
-                severity="error",
-                message=f"step {lost.step} is labelled {labels.value[at]:g} where about {due:.4g} is due, and the "
-                f"labels are back in line at step {lost.until}: until the epoch ended they counted from a resume",
-                tag=account.tag,
-                first_step=lost.step,
-                last_step=lost.until,
-                numbers={"epochs": -lost.low / account.middle},
-                evidence=lost.evidence,
-                join=lost.join,
-            )
-            return
-
-
 def _two_labels(timeline: Timeline, account: EpochClock, join: Join) -> Finding | None:
     """Steps that both sessions logged, under different labels: the log contradicts itself there."""
     labels = account.labels
@@ -152,17 +122,6 @@ def _two_labels(timeline: Timeline, account: EpochClock, join: Join) -> Finding 
     )
 
 
-def _two_lives(first: list[tuple[int, int]], second: list[tuple[int, int]]) -> dict[str, str]:
-    def rows(life: list[tuple[int, int]]) -> list[tuple[object, ...]]:
-        return [(step, epoch, falling_loss(step)) for step, epoch in life]
-
-    return {"log.csv": table(HEADER, rows(first)) + table(HEADER, rows(second))}
-
-
-def _life(first: int, last: int, moved: int = 0) -> list[tuple[int, int]]:
-    return [(step, (step - 1) // 40 + moved) for step in range(first, last + 1)]
-
-
 def _printed(done: int) -> str:
     return "".join(
         f"epoch {epoch} batch {batch}/40 loss {falling_loss(done + 40 * epoch + batch):.5f}\n"
@@ -170,6 +129,8 @@ def _printed(done: int) -> str:
         for batch in range(10, 41, 10)
     )
 
+
+LIFE = epochs(range(1, 101))
 
 RULE = Rule(
     code="RES005",
@@ -189,7 +150,7 @@ RULE = Rule(
         ),
         Example(
             title="epoch + 1 is loaded inside an epoch",
-            files=lambda: _two_lives(_life(1, 100), _life(101, 240, moved=1)),
+            files=lambda: lives(EPOCHS, LIFE, epochs(range(101, 241), first=1)),
         ),
     ),
     good=(
@@ -199,11 +160,11 @@ RULE = Rule(
             why="the loss starts over as well",
         ),
         Example(
-            title="labels go on", files=lambda: _two_lives(_life(1, 100), _life(101, 240)), why="step and label agree"
+            title="labels go on", files=lambda: lives(EPOCHS, LIFE, epochs(range(101, 241))), why="step and label agree"
         ),
         Example(
             title="steps replayed under their own labels",
-            files=lambda: _two_lives(_life(1, 100), _life(81, 240)),
+            files=lambda: lives(EPOCHS, LIFE, epochs(range(81, 241))),
             why="the labels of the replayed steps are those of the first time",
         ),
     ),

@@ -22,13 +22,13 @@ What to do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from analyzer.clocks.loss_baseline import JoinChange, LossBaseline
 from analyzer.clocks.loss_joins import other_losses_at_joins
 from analyzer.model import Finding, Row
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import falling_loss, table
+from analyzer.rules.examples import falling_loss, lives, wobble
 from analyzer.rules.judged_loss import judged_loss
 from analyzer.timeline import Timeline
 
@@ -118,22 +118,15 @@ def _rows(timeline: Timeline, loss: LossBaseline, change: JoinChange) -> tuple[R
     return tuple(found)
 
 
-def _wobble(step: int) -> float:
-    return 1 + 0.05 * (((step * 7919) % 101) / 50 - 1)
-
-
-def _sessions(extra: float, tau: float = 15.0) -> dict[str, str]:
+def _sessions(extra: float, tau: float = 15.0) -> Mapping[str, str]:
     """Two files of one run, resumed at step 151 with ``extra`` loss that decays."""
 
     def loss(step: int) -> float:
         more = extra * 2.718281828 ** (-(step - 151) / tau) if step > 150 else 0.0
-        return round((falling_loss(step) + more) * _wobble(step), 6)
+        return round((falling_loss(step) + more) * (1 + 0.05 * wobble(step)), 6)
 
-    header = ("step", "loss")
-    return {
-        "log.csv": table(header, [(s, loss(s)) for s in range(1, 151)])
-        + table(header, [(s, loss(s)) for s in range(151, 301)])
-    }
+    rows = [(step, loss(step)) for step in range(1, 301)]
+    return lives(("step", "loss"), rows[:150], rows[150:])
 
 
 RULE = Rule(

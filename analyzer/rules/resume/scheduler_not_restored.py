@@ -27,7 +27,7 @@ from analyzer.clocks.scheduler_clock import deviations_of
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import falling_loss, table
+from analyzer.rules.examples import falling_loss, lives
 from analyzer.rules.schedule.deviations import NO_RATE, finding
 from analyzer.timeline import Timeline
 
@@ -61,7 +61,7 @@ def _resumed(second: int, shift: int) -> Mapping[str, str]:
     rate = schedule((step - 1 + np.where(step >= second, shift, 0)).astype(np.float64))
     rows = [[int(s), falling_loss(int(s)), float(f"{r:.10g}")] for s, r in zip(step, rate, strict=True)]
     header = ["step", "loss", "lr"]
-    return {"log.csv": table(header, rows[: second - 1]) + table(header, rows[second - 1 :])}
+    return lives(header, rows[: second - 1], rows[second - 1 :])
 
 
 DECLARED = {"scheduler": "linear", "warmup_steps": 20, "max_steps": 200, "base_lr": 1e-3}

@@ -29,7 +29,7 @@ from analyzer.clocks.session_map import Join
 from analyzer.model import Finding, Series
 from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import csv_log, falling_loss, lives
 from analyzer.timeline import Timeline
 
 TOLD_ONE_BY_ONE = 3
@@ -136,8 +136,7 @@ RULE = Rule(
     ),
     good=(
         Example(title="resumed at the next step",
-                files=lambda: {"log.csv": "step,loss,lr\n" + "".join(f"{a},{b},{c}\n" for a, b, c in _rows(1, 60))
-                               + "step,loss,lr\n" + "".join(f"{a},{b},{c}\n" for a, b, c in _rows(61, 120))},
+                files=lambda: lives(("step", "loss", "lr"), _rows(1, 60), _rows(61, 120)),
                 why="the header is repeated, no step is"),
     ),
 )

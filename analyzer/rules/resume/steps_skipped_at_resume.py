@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from analyzer.clocks.step_axis import StepJump
 from analyzer.model import Finding, Severity
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.examples import csv_log, falling_loss
+from analyzer.rules.examples import EPOCHS, csv_log, falling_loss
 from analyzer.timeline import Timeline
 
 ROWS_IN_A_QUEUE = 10  # rows that a SummaryWriter holds back (max_queue) and a killed process loses
@@ -83,14 +83,14 @@ RULE = Rule(
     ),
     bad=(
         Example(title="counter jumps by 25 and the epochs do not",
-                files=csv_log(("step", "epoch", "loss"), lambda: _rows(1, 100) + _rows(101, 200, shift=25))),
+                files=csv_log(EPOCHS, lambda: _rows(1, 100) + _rows(101, 200, shift=25))),
         Example(title="counter jumps by 40 and the learning rate does not",
                 files=csv_log(("step", "loss", "lr"), _schedule_goes_on)),
     ),
     good=(
         Example(title="resumed by a process that logs every ten steps", files=csv_log(("step", "loss"), _rarer),
                 why="the first row of a longer cadence comes later, no step is skipped"),
-        Example(title="every step logged", files=csv_log(("step", "epoch", "loss"), lambda: _rows(1, 200)),
+        Example(title="every step logged", files=csv_log(EPOCHS, lambda: _rows(1, 200)),
                 why="no step is missing"),
     ),
 )
