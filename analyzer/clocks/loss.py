@@ -27,7 +27,8 @@ ZERO_TAIL_ROWS = 3  # so many exact zeros at the end are a collapse, not a loss
 BURN_IN_DESCENT = 0.8  # the burn-in ends when this share of the descent is behind
 BURN_IN_NOISE = 8.0  # noise units: and the loss is so near to its later level
 LONGEST_BURN_IN = 0.15  # share of the run
-SHORT_RUN_BURN_IN = 0.3, 100  # share of a short run, up to so many rows: ringing lasts tens of steps
+RINGING_ROWS = 100  # an optimizer rings for tens of steps; what rises later is no part of the first descent
+SHORT_RUN_BURN_IN = 0.3  # share of a short run, up to as many rows as may ring
 SHORTEST_BURN_IN = 5  # rows
 UNDONE_FLOOR = 0.02  # of the logged running mean
 RELATIVE_FLOOR = 1e-3  # of the level: a smaller scale says that the curve is smooth, not that 1 % is an event
@@ -129,9 +130,9 @@ def _burn_in(timeline: Timeline, step: Ints, value: Floats) -> int:
 
 
 def burn_in_of(value: Floats) -> int:
-    """Rows until the first descent is over, ringing included; at most ``LONGEST_BURN_IN`` of the run."""
+    """Rows until the first descent is over, early ringing included; at most ``LONGEST_BURN_IN`` of the run."""
     n = len(value)
-    longest = int(max(LONGEST_BURN_IN * n, min(SHORT_RUN_BURN_IN[0] * n, SHORT_RUN_BURN_IN[1])))
+    longest = int(max(LONGEST_BURN_IN * n, min(SHORT_RUN_BURN_IN * n, RINGING_ROWS)))
     if n < FEWEST_ROWS:
         return 0
     rest = float(np.median(value[longest:]))
@@ -146,11 +147,11 @@ def burn_in_of(value: Floats) -> int:
         return longest
     end = int(below[0])
     while True:  # ringing: what rises again within twice the time so far belongs to it
-        again = above[(above > end) & (above <= 2 * end + SHORTEST_BURN_IN)]
+        again = above[(above > end) & (above <= max(min(2 * end, RINGING_ROWS), end) + SHORTEST_BURN_IN)]
         if not len(again):
             break
         end = int(again[-1]) + 1
-    return min(max(end + end // 2, SHORTEST_BURN_IN), longest)
+    return min(max(min(end + end // 2, RINGING_ROWS), end, SHORTEST_BURN_IN), longest)
 
 
 def _level_and_scale(value: Floats, floor: float) -> tuple[Floats, Floats]:

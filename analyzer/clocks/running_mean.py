@@ -17,10 +17,11 @@ from analyzer.model import Floats, Ints
 STEEP = -0.45  # slope of log |m_k - m_(k-1)| against log k: -1 for a running mean, 0 for batch losses
 LEVEL = 0.2  # that slope and the slope of what is undone, added: -1 for a running mean, +1 for batch losses
 NEGATIVE = 0.02  # share of batch losses that may come out below zero where the logged ones are above it
-FEWEST_EPOCHS = 3
+FEWEST_EPOCHS = 2
 RESTART = 4.0  # times the late differences: what the curve moves where the mean starts anew
 RESTARTING = 0.7  # share of the epochs that do
 CLEARLY = 0.75  # the labels' own rows are where the mean starts anew, unless others make the batches so much smoother
+LATER_SHARE = 0.25  # of the rows that lie behind the first epoch, which then tell how differences shrink
 BIN_ROWS = 6  # differences that a bin of k must hold
 BINS = 3
 STRETCH = 100_000  # rows from the middle of a longer curve that are tried before the whole of it
@@ -99,7 +100,9 @@ def _counts(step: Ints, starts: NDArray[np.bool_]) -> Ints:
 def _slope(value: Floats, starts: NDArray[np.bool_], count: Ints) -> float | None:
     """Slope of the log of the typical difference of two rows against the log of their count."""
     move = np.abs(np.diff(value, prepend=value[0])) / np.maximum(np.diff(count, prepend=0), 1)
-    later = np.cumsum(starts) > 1 if starts.sum() > 2 else np.ones(len(value), dtype=bool)  # the first epoch descends
+    later = np.cumsum(starts) > 1  # the first epoch descends
+    if later.mean() < LATER_SHARE:
+        later[:] = True
     used = later & ~starts & (count > 1) & (move > 0)
     if used.sum() < BINS * BIN_ROWS:
         return None

@@ -76,6 +76,26 @@ def test_no_spike_where_there_is_none(name: str) -> None:
     assert find_spikes(loss, judged_from=burn_in_of(loss), floor=1e-3 * float(np.median(loss))) == []
 
 
+def late_spike(n: int) -> Floats:
+    loss = 0.2 + 1.8 * np.exp(-np.arange(n) / 80) + 0.02 * noise(n)
+    loss[600:603] += 3.0
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("loss", "first", "last"),
+    [
+        (ringing(2000), 100, 300),  # the rings and the descent
+        (late_spike(4100), 100, 599),  # what rises when the descent is over
+        (np.full(400, 2.0) + 0.1 * noise(400), 0, 100),  # one threshold that noise may cross
+        (0.5 + np.arange(400) / 200, 0, 0),  # no descent
+    ],
+    ids=["ringing", "a spike in the eighth part", "flat", "a rise"],
+)
+def test_the_burn_in_ends_with_the_descent(loss: Floats, first: int, last: int) -> None:
+    assert first <= burn_in_of(loss) <= last
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 12, 30])
 def test_short_curves_are_never_judged_wrongly(n: int) -> None:
     loss = 1 + 0.1 * noise(n)
@@ -375,10 +395,19 @@ def test_a_running_mean_whose_labels_come_a_row_late_is_undone() -> None:
     np.testing.assert_allclose(undone.value, batch, atol=1e-9)
 
 
+def test_a_running_mean_of_two_epochs_is_undone() -> None:
+    batch = descent(700) * (1 + 0.05 * noise(700))
+    undone = undo_running_mean(running_mean_of(batch, 350), np.arange(1, 701), np.arange(700) % 350 == 0)
+    assert undone is not None
+    np.testing.assert_allclose(undone.value, batch, atol=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_batch_losses_are_left_alone(seed: int) -> None:
+@pytest.mark.parametrize("epoch", [40, 100, 250])
+def test_batch_losses_are_left_alone(seed: int, epoch: int) -> None:
     loss = descent(400) + 0.2 * noise(400, seed)
-    assert undo_running_mean(loss, np.arange(1, 401), np.arange(400) % 40 == 0) is None
+    loss[epoch:] -= 0.3  # samples seen again
+    assert undo_running_mean(loss, np.arange(1, 401), np.arange(400) % epoch == 0) is None
 
 
 LAST_WINDOW = ("batch_size=8", "grad_accumulation=4", "accumulation_remainder=step", "drop_last=false")

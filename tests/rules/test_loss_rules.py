@@ -50,6 +50,11 @@ def test_one_spike_is_one_finding_with_its_rows(tmp_path: Path) -> None:
     assert found.evidence[0].step == 299 and found.evidence[-1].step == 304
 
 
+def test_the_fall_behind_a_spike_is_no_step(tmp_path: Path) -> None:
+    text = log(4000, loss=lambda s: round(healthy(s) + (3.0 if 600 <= s < 603 else 0.0), 6))
+    assert [finding.code for finding in findings(tmp_path, text)] == ["LOS001"]
+
+
 def test_two_spikes_are_one_finding(tmp_path: Path) -> None:
     (found,) = findings(tmp_path, log(500, loss=lambda s: healthy(s) + (2.0 if s in (250, 251, 400, 401) else 0.0)))
     assert found.code == "LOS001" and found.numbers["spikes"] == 2
