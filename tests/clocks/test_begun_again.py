@@ -11,7 +11,7 @@ from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import identify
 from analyzer.clocks.scheduler.again import back_at_a_join, begun_again
 from analyzer.model import Floats
-from tests.clocks.test_counts_beside_the_step import series
+from tests.clocks.test_elapsed import series
 
 X = np.arange(0.0, 600.0, 2.0)
 
