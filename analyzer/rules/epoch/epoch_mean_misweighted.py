@@ -13,7 +13,8 @@ Why it matters
 
 When it is silent
     When batches have one size, when some batch rows are missing, when both means agree within the written precision,
-    and when too few epochs tell.
+    when too few epochs tell, and for sums over an epoch: a factor of as many rows as there are, or more. A factor that
+    a declared accumulation or batch size explains is a note.
 
 What to do
     Weight batch losses with their sizes (``batch_size=`` in Lightning's ``self.log``, ``loss * len(batch)`` in a loop
@@ -25,20 +26,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
+from analyzer.clocks.epoch_means import Groups, constant_factor, groups_of, named_by_declaration, one_measure
 from analyzer.clocks.epoch_windows import cause_of, last_rows_of_epochs
 from analyzer.clocks.loss_baseline import LossBaseline
-from analyzer.model import Finding, Floats, Row, Series
-from analyzer.precision import half_width
+from analyzer.model import Finding, Floats, Row, Series, Severity
+from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import falling_loss, table, wobble
 from analyzer.timeline import Timeline
 
-RELATIVE = 2e-6  # of the mean: float32 sums of some hundred batches
 APART = 5.0  # times the tolerance by which the two means must differ
 AGREEING = 0.7  # share of the epochs that can tell and side with the mean over batches
 FEWEST_EPOCHS = 2
 MOST_SERIES = 6  # of each kind that are compared
+LOSSES = ("loss", "epoch_loss")
+SUMMED_OVER = ("grad_accumulation", "batch_size")  # by which a mean may be larger: a sum over a window or a batch
 ODD_UNITS, ODD_RATIO = 6.0, 1.15  # noise units of single rows, and the ratio, from which an unexplained row is told
 
 
@@ -57,12 +61,20 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 def _wrong_means(timeline: Timeline) -> Finding | None:
     """Epoch means that are what another formula makes of the batches, where every batch is in the log."""
     for batches in timeline.roles.all("loss")[:MOST_SERIES]:
-        for means in timeline.roles.all("epoch_loss")[:MOST_SERIES]:
-            if means.tag != batches.tag and len(means) >= FEWEST_EPOCHS and len(batches) > len(means):
-                found = _compare(timeline, batches, means)
+        for means in _means_beside(timeline, batches):
+            for groups in groups_of(batches, means, timeline.epoch):
+                found = _compare(timeline, groups) or _by_a_factor(timeline, groups)
                 if found is not None:
                     return found
     return None
+
+
+def _means_beside(timeline: Timeline, batches: Series) -> list[Series]:
+    """What may be the epoch means of a loss: what is called so, and what has its name in fewer rows, in any account."""
+    named = [one for one in timeline.roles.all("epoch_loss") if one.tag != batches.tag]
+    told = [one for view in timeline.views for tag, one in view.series.items() if role_of_tag(tag) in LOSSES]
+    alike = [one for one in told if 2 * len(one) <= len(batches) and one_measure(one.tag, batches.tag)]
+    return [*named, *(one for one in alike if not any(one is other for other in named))][: 2 * MOST_SERIES]
 
 
 def _formulas(timeline: Timeline, rows: int) -> tuple[Floats, dict[str, Floats], str]:
@@ -88,20 +100,11 @@ def _formulas(timeline: Timeline, rows: int) -> tuple[Floats, dict[str, Floats],
     return weights, wrong, f", although the last holds {last} of {update} samples"
 
 
-def _compare(timeline: Timeline, batches: Series, means: Series) -> Finding | None:
-    rows = int(np.median(np.diff(means.step))) if len(means) > 1 else 0
-    if rows < 2 or np.any(np.diff(batches.step) <= 0):
-        return None
+def _compare(timeline: Timeline, groups: Groups) -> Finding | None:
+    means, full, rows = groups.means, groups.at, groups.inside.shape[1]
     weights, wrong, although = _formulas(timeline, rows)
-    tolerance = half_width(means) + float(np.median(half_width(batches)))
-    ends = np.searchsorted(batches.step, means.step, side="right")
-    full = np.flatnonzero((ends >= rows) & (batches.step[np.maximum(ends - rows, 0)] > means.step - rows))
-    if len(full) < FEWEST_EPOCHS:
-        return None
-    inside = batches.value[ends[full][:, None] - rows + np.arange(rows)]
-    logged = means.value[full]
+    inside, logged, allowed = groups.rows.value[groups.inside], means.value[full], groups.allowed
     right = inside @ weights
-    allowed = RELATIVE * np.abs(logged) + tolerance[full]
     for words, others in wrong.items():
         said = inside @ others
         telling = np.isfinite(said) & (np.abs(said - right) >= APART * allowed)
@@ -109,22 +112,50 @@ def _compare(timeline: Timeline, batches: Series, means: Series) -> Finding | No
         if agree.sum() < FEWEST_EPOCHS or agree.sum() < AGREEING * telling.sum():
             continue
         far = int(np.where(agree, np.abs(said - right) / np.abs(right), -1.0).argmax())
-        first, last, at = int(full[agree][0]), int(full[agree][-1]), int(full[far])
-        return Finding(
-            severity="warning",
-            message=(
-                f"{means.tag} is {words}{although if 'mean' in words else ''}:"
-                f" at step {int(means.step[at])} it says {means.value[at]:.6g}, the mean"
-                f"{' over samples' if although else ''} is {right[far]:.6g}"
-                f" ({int(agree.sum())} of {int(telling.sum())} epochs that can tell)"
-            ),
-            tag=means.tag,
-            first_step=int(means.step[first]),
-            last_step=int(means.step[last]),
-            numbers={"logged": float(means.value[at]), "mean": float(right[far])},
-            evidence=tuple(timeline.row(means, one, words) for one in dict.fromkeys((first, at))),
+        return _told(
+            timeline, groups, agree, far, float(right[far]), words,
+            f"{words}{although if 'mean' in words else ''}:"
+            f" at step {int(means.step[full[far]])} it says {logged[far]:.6g}, the mean"
+            f"{' over samples' if although else ''} is {right[far]:.6g}"
+            f" ({int(agree.sum())} of {int(telling.sum())} epochs that can tell)",
         )
     return None
+
+
+def _by_a_factor(timeline: Timeline, groups: Groups) -> Finding | None:
+    """All means are one whole number of times, or one over it, what their rows give."""
+    factor = constant_factor(groups) if one_measure(groups.means.tag, groups.rows.tag) else None
+    if factor is None:
+        return None
+    rows, logged = groups.inside.shape[1], float(groups.means.value[groups.at[0]])
+    key = named_by_declaration(factor.size, timeline.declared)
+    because = f" ({factor.size} is the declared {key})" if key else ""
+    words = f"{factor.words} the mean of its {rows} rows"
+    of = next((view.name for view in timeline.views if view.series.get(groups.means.tag) is groups.means), "")
+    return _told(
+        timeline, groups, np.ones(len(groups.at), dtype=np.bool_), 0, float(factor.mean[0]), words,
+        f"{f'in {of} ' if of != timeline.view.name else ''}{words} of {groups.rows.tag} in all {len(groups.at)} epochs:"
+        f" the first says {logged:.6g}, the mean of the rows is {factor.mean[0]:.6g}; the sum is divided by"
+        f" {factor.inverse} their number{because}",
+        severity="note" if factor.times > 1 and key in SUMMED_OVER else "warning",
+    )
+
+
+def _told(
+    timeline: Timeline, groups: Groups, agree: NDArray[np.bool_], far: int, mean: float, words: str, message: str,
+    severity: Severity = "warning",
+) -> Finding:
+    means, which = groups.means, np.flatnonzero(agree)
+    first, at = int(groups.at[which[0]]), int(groups.at[far])
+    return Finding(
+        severity=severity,
+        message=f"{means.tag} is {message}",
+        tag=means.tag,
+        first_step=int(groups.rows.step[groups.inside[which[0], -1]]),
+        last_step=int(groups.rows.step[groups.inside[which[-1], -1]]),
+        numbers={"logged": float(means.value[at]), "mean": mean},
+        evidence=tuple(timeline.row(means, one, words) for one in dict.fromkeys((first, at))),
+    )
 
 
 def _odd_rows(timeline: Timeline, loss: LossBaseline) -> Finding | None:

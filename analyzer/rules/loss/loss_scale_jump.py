@@ -4,7 +4,7 @@ What it checks
     Whether the loss jumps within two rows by a factor that is an integer or one over an integer within its error,
     keeps the factor to the end or to where it goes as sharply, and keeps its relative noise: what is multiplied keeps
     it, what is trained differently does not. Also whether two accounts of the run log the loss with an integer
-    between them. Other sharp steps that stay, up or down, are told as a note.
+    between them in every row. Other sharp steps that stay, up or down, are told as a note.
 
 Why it matters
     The number is a sum where a mean was meant (or the other way round): a division by the accumulation steps, the
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from analyzer.clocks.epoch_means import constant_factor, named_by_declaration, one_measure, same_rows
 from analyzer.clocks.loss_baseline import LevelShift, LossBaseline
 from analyzer.clocks.loss_events import join_near
 from analyzer.model import Finding
@@ -34,6 +35,7 @@ MOST_SHIFTS = 2  # told by themselves; a curve with more goes up and down with i
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    yield from _in_two_accounts(timeline)
     loss = judged_loss(timeline)
     if isinstance(loss, Unchecked):
         yield loss
@@ -42,6 +44,34 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         yield _factor(timeline, loss, loss.events.scale)
     for shift in loss.events.shifts[:MOST_SHIFTS]:
         yield _shift(timeline, loss, shift)
+
+
+def _in_two_accounts(timeline: Timeline) -> Iterator[Finding]:
+    """The training loss of one account is a whole number of times that of another, in every row."""
+    for one in timeline.roles.all("loss")[:1]:
+        for view in timeline.views:
+            others = (other for tag, other in view.series.items() if one_measure(tag, one.tag))
+            for other in others if view.name != timeline.view.name else ():
+                groups = same_rows(one, other)
+                factor = constant_factor(groups) if groups else None
+                if groups is None or factor is None:
+                    continue
+                key = named_by_declaration(factor.size, timeline.declared)
+                first, theirs = int(groups.at[0]), int(groups.inside[0, 0])
+                yield Finding(
+                    severity="warning",
+                    message=f"{one.tag} of {timeline.view.name} is {factor.words} that of {view.name} in all"
+                    f" {len(groups.at)} rows{f'; {factor.size} is the declared {key}' if key else ''}",
+                    tag=one.tag,
+                    first_step=int(one.step[first]),
+                    last_step=int(one.step[groups.at[-1]]),
+                    numbers={"factor": factor.times / factor.over},
+                    evidence=(
+                        timeline.row(one, first, f"in {timeline.view.name}"),
+                        timeline.row(other, theirs, f"in {view.name}"),
+                    ),
+                )
+                return
 
 
 def _factor(timeline: Timeline, loss: LossBaseline, shift: LevelShift) -> Finding:
