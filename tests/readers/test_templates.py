@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from analyzer.readers.csv_table import parse as parse_csv
 from analyzer.readers.markdown_table import parse as parse_table
 from analyzer.readers.stdout import parse
 from analyzer.readers.stdout.general import entry_of
@@ -38,6 +39,7 @@ COUNTED = [
     ("epochs with names that nobody knows", lambda i, x: f"ep {i}/60 - tl {x:.5f} - vl {x:.4f} - t 3.2s", "epoch", [0, 1]),
     ("whole numbers of errors", lambda i, x: f"Epoch {i + 1}: mistakes={int(100 * x)}", "epoch", [1, 2]),
     ("dots in front of a number", lambda i, x: f"epoch:·{i + 1:·>2d}/·60 || cls:{x:.3f}", "epoch", [1, 2]),
+    ("a count beside a word, and a figure behind it", lambda i, x: f"  [T256 s0] it {i * 250:5d}  val {x:.4f}  ppl 23.1  (180s)", "step", [0, 250]),
     ("a count that no word names, in thousands", lambda i, x: f"{i + 1}K iterations, loss {x:.4f}", "step", [1000, 2000]),
 ]  # fmt: skip
 
@@ -47,6 +49,29 @@ def test_lines_count_by_how_their_numbers_behave(line: Callable[[int, float], st
     read = parse(printed(line).encode(), "train.log")
     loss = max(read.series, key=lambda one: ("loss" in one.tag, len(one)))
     assert (read.source.step_axis, len(loss), loss.step[:2].tolist()) == (counts, ROWS, first)
+
+
+def test_epochs_that_one_line_painted_over_each_other() -> None:
+    text = "".join(f"\repoch:{i + 1},train_loss:{x}" + f"\repoch:{i + 1},train_loss:{x},test_loss:0.5" * (i % 2) for i, x in enumerate(LOSS))
+    read = parse((text + "\n").encode(), "train.log")
+    loss = next(one for one in read.series if one.tag == "train_loss")
+    assert (read.source.step_axis, loss.step.tolist(), loss.value.tolist()) == ("epoch", list(range(1, ROWS + 1)), LOSS)
+
+
+def test_lines_that_name_a_loss_and_count_nothing_are_rows() -> None:
+    read = parse(printed(lambda i, x: f"g_loss: {x:.4f}, d_loss: 0.5, distance: 1.5").encode(), "train.log")
+    assert (read.source.step_axis, {one.tag: len(one) for one in read.series}) == ("row", {"g_loss": ROWS, "d_loss": ROWS, "distance": ROWS})
+
+
+@pytest.mark.parametrize("text", ["loss: 0.5\n" * 11, "cost: 3 lost files\n" * 40, "loss: 0.5\n" * 40, "the loss was great\n" * 40])
+def test_a_few_losses_without_a_count_are_results(text: str) -> None:
+    assert not parse(text.encode(), "train.log").series
+
+
+@pytest.mark.parametrize(("name", "tags"), [("losses.csv", {"epoch", "batch", "loss (figure 1)"}), ("grid.csv", set())])
+def test_a_table_without_a_header_is_read_by_its_numbers_where_its_name_says_what_it_is(name: str, tags: set[str]) -> None:
+    read = parse_csv(printed(lambda i, x: f"{i // 12},{i % 12},{x}").encode(), name)
+    assert {one.tag for one in read.series} == tags
 
 
 NOTHING = [
@@ -77,6 +102,10 @@ PAIRS = [
     ("a norm between bars", "f = 1.5 ; |g| = 0.1 ; lr = 0.2", {"f": 1.5, "|g|": 0.1, "lr": 0.2}),
     ("names of other letters", "E=62 Δ=0.25", {"E": 62, "Δ": 0.25}),
     ("an index", "ELBO = -12.5, E[μ] = 1.5", {"ELBO": -12.5, "E[μ]": 1.5}),
+    ("a sum of parts", "Loss (L1 + L2 + GDL) 0.76868 = 0.38434 + 0.38434", {"Loss (L1 + L2 + GDL)": 0.76868}),
+    ("a number that is an index", "fold 3: 0.5, loss 0.25", {"loss": 0.25}),
+    ("phases alone, with blanks", "train 1.4112 val 1.8858 (ppl 6.59)", {"train": 1.4112, "val": 1.8858, "ppl": 6.59}),
+    ("two colons", "loss:: 0.5, |===|, mcc:: 0.3", {"loss": 0.5, "mcc": 0.3}),
     ("what is no pair of figures", "acc 120/200, size 3-4", {}),
     ("cells between bars", "| loss | 0.5 |", {"loss": 0.5}),
 ]

@@ -6,6 +6,7 @@ pandas, and only their odd lines through the careful path. Both give the same co
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,7 @@ from analyzer.readers.whole_end import with_a_whole_end
 from analyzer.regular_files import content_of, opened
 from analyzer.roles import role_of_tag
 
+_NAMED_AS_A_LOG = re.compile(r"loss|log|train|metric|histor|result|progress", re.I)
 FAST_FROM = 1 << 20  # bytes; below it the import of a fast parser costs more than it saves
 
 
@@ -66,7 +68,19 @@ def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
         reading = parse_large(text, name, unpacked.problems)
         if reading is not None:
             return reading
-    return parse_text(decode(text), name, unpacked.problems)
+    reading = parse_text(decode(text), name, unpacked.problems)
+    if not reading.series and _NAMED_AS_A_LOG.search(Path(name).name) and holds_numbers_from_its_start(text):
+        from analyzer.readers.stdout import parse as parse_lines
+
+        printed = parse_lines(data, name)  # what its columns are shows in how they behave
+        return printed if printed.series else reading
+    return reading
+
+
+def holds_numbers_from_its_start(text: bytes) -> bool:
+    """Whether a table has no header."""
+    first = lines_of(decode(text[:HEAD])).lines[:1]
+    return bool(first) and holds_numbers(split_row(first[0], sniff_delimiter(first)))
 
 
 def why_no_log_by_its_header(text: bytes) -> str | None:

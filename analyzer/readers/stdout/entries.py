@@ -221,8 +221,8 @@ def _not_begun(entry: Entry) -> bool:
 
 
 def _place_of(entry: Entry | None) -> tuple[object, ...] | None:
-    """The counters of a line, where they say more than an epoch."""
-    if entry is None or not (_has_a_place(entry) or PROGRESS in entry):
+    """The counters of a line."""
+    if entry is None or not (_has_a_place(entry) or PROGRESS in entry or "epoch" in entry):
         return None
     return tuple(sorted((key, entry[key]) for key in entry if key in COUNTERS or key in PLACES))
 

@@ -1,4 +1,5 @@
-"""Lists of figures without a counter: ``train_losses = [0.69, 0.65, ...]``, or a number a line in ``train_loss.txt``.
+"""Figures without a counter: ``train_losses = [0.69, 0.65, ...]``, a number a line in ``train_loss.txt``, or lines
+that name a loss and nothing that counts (``g_loss: 0.78, d_loss: 0.71``).
 
 They count by their place, of which nobody says what it counts: their rows prove nothing about steps or epochs.
 """
@@ -9,11 +10,17 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
+from analyzer.readers.stdout.general import without_logger
 from analyzer.readers.stdout.patterns import Entry, number_of
+from analyzer.readers.stdout.stamps import STAMP, behind_the_stamp
+from analyzer.readers.stdout.values import values_of
 from analyzer.roles import role_of_tag
 
 FEWEST = 8  # figures of a list; fewer are a shape, or one row's losses
 LONGEST_LINE = 1_000_000  # characters
+LONGEST_PRINT = 1_000  # characters of a line of figures
+FEWEST_LINES = 12  # with the same figures; fewer are results of several evaluations
+_LOSS = re.compile(r"loss|cost|nll", re.I)
 _NAMED = re.compile(r"\s{0,8}(?P<name>[A-Za-z][\w ./-]{0,60}?)['\"]?\s{0,3}[:=]\s{0,3}(?=\[)")
 _LIST = re.compile(r"\[([\d\s.,eE+naif-]{16,}+)\]?,?\s*+$")
 _SEPARATORS = re.compile(r"[\s,]+")
@@ -39,6 +46,27 @@ def lists_of(lines: Sequence[str], file_name: str) -> Iterator[tuple[int, str, E
         for at in range(max(len(figures) for _, figures in found.values())):
             told = {name: figures[at] for name, (_, figures) in found.items() if at < len(figures)}
             yield next(row for name, (row, _) in found.items() if name in told), "list", dict(told)
+        return
+    yield from _lines_of_losses(lines)
+
+
+def _lines_of_losses(lines: Sequence[str]) -> Iterator[tuple[int, str, Entry]]:
+    """The lines that name the same figures, one of them a loss, where there are many."""
+    told: dict[frozenset[str], list[tuple[int, Entry]]] = {}
+    for row, line in enumerate(lines, start=1):
+        if len(line) <= LONGEST_PRINT and _LOSS.search(line):
+            text = behind_the_stamp(line, begun) if (begun := STAMP.match(line)) else line
+            values = values_of(without_logger(text))
+            if any(role_of_tag(name) in _LOSSES for name in values):
+                told.setdefault(frozenset(values), []).append((row, dict(values)))
+    rows = [one for names, same in told.items() if len(same) >= FEWEST_LINES and _varies(names, same) for one in same]
+    yield from ((row, "list", values) for row, values in sorted(rows, key=lambda one: one[0]))
+
+
+def _varies(names: frozenset[str], rows: Sequence[tuple[int, Entry]]) -> bool:
+    """Whether the figures that are called a loss are no whole numbers, nor the same time and again."""
+    losses = {values[name] for name in names if role_of_tag(name) in _LOSSES for _, values in rows}
+    return 2 * len(losses) >= len(rows) and not all(float(one).is_integer() for one in losses)
 
 
 def _a_number_a_line(lines: Sequence[str], name: str) -> Iterator[tuple[int, str, Entry]]:

@@ -106,7 +106,8 @@ def _entries(told: Sequence[Uncounted], counted: Counted) -> Iterator[tuple[int,
         counters = _counters(counted, [one[0] for one in numbers])
         first = counted.place if counted.label is None else counted.label
         last = counted.place + counted.total
-        values = values_of(f"{line.text[: numbers[first].start()]} {line.text[numbers[last].end() :]}")
+        sign = " | " if counted.apart else " "
+        values = values_of(f"{line.text[: numbers[first].start()]}{sign}{line.text[numbers[last].end() :]}")
         if unnamed:
             figures = numbers[:first] + numbers[last + 1 :]
             values = {f"{UNNAMED_FIGURE}{at}": number_in(one[0]) for at, one in enumerate(figures, start=1)}

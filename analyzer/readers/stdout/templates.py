@@ -68,6 +68,7 @@ class Counted(Struct, frozen=True, kw_only=True):
     place: int
     name: str = "step"
     total: bool = False  # whether the number behind is how many there are
+    apart: bool = False  # whether a word of its own stands beside it: no name goes on over it
     label: int | None = None
 
 
@@ -99,7 +100,7 @@ def counted_by(
         unit = max(map(_unit_of, template.column(place))) if name else 0.0
         goes_up = counts.issuperset(template.column(place)) if few else _goes_up(count, unit)
         if goes_up and (sure or _from_its_beginning(count)):
-            return Counted(place=place, name=name or "step", total=total)
+            return Counted(place=place, name=name or "step", total=total, apart=bool(name))
     return None if labelled or len(cells) < FEWEST_ROWS else _label_and_place(template)
 
 

@@ -28,12 +28,14 @@ _NAME = (  # no name goes on behind a sentence's end, or over a value: loss nan 
     rf"(?<![\w./])(?:\|{{1,2}}[^\s|\d][^\s|]{{0,12}}\|{{1,2}}(?=\s?[=:])"  # |g|
     rf"|{_FIRST}[\w@/.%^-]*+(?:\[[^\W\d]\w{{0,20}}\])?)"
     r"(?:(?<![A-Za-z]{4}\.) (?!(?:is|nan|inf|infinity|none)\b)[A-Za-z@][\w@/.-]*+){0,3}"
-    r"\+?(?: ?\([A-Za-z%/ _-]{1,40}\))?"
+    r"\+?(?: ?\([A-Za-z%/_-][\w%/ +-]{0,39}\))?"
 )
 _PAIR = re.compile(
-    rf"(?P<name>{_NAME})['\"]?(?P<sep>(?: is)?\s{{0,8}}(?:[:=]|->|>>|\.{{3,60}}|\|(?=\s))\s{{0,8}}| is |\s{{1,12}})"
-    rf"(?P<open>(?:[\[(]\s{{0,2}}['\"]?)?)(?P<number>{NUMBER})(?P<rounded>[KMB](?!\w))?(?:[/~-](?P<second>{_DECIMAL}))?"
-    r"(?!\d|\.\d|[eE][+-]?\d|:\d|[hm]\d|,\d{3}\b|/\d|-\d|[a-z]\}|\s{0,2}[:=]\s{0,3}[\d.-])",  # {loss:.4f} is source
+    rf"(?P<name>{_NAME})['\"]?"
+    r"(?P<sep>(?: is)?\s{0,8}(?:[:=]{1,2}|->|>>|\.{3,60}|\|(?=\s))\s{0,8}| is |\s{1,12})"
+    rf"(?P<open>(?:[\[(]\s{{0,2}}['\"]?)?)(?!\d++\s{{0,2}}[:=]\s{{0,3}}[\d.-])"
+    rf"(?P<number>{NUMBER})(?P<rounded>[KMB](?!\w))?(?:[/~-](?P<second>{_DECIMAL}))?"
+    r"(?!\d|\.\d|[eE][+-]?\d|:\d|[hm]\d|,\d{3}\b|/\d|-\d|[a-z]\})",  # {loss:.4f} is source
     re.I,
 )
 # a name and its number in turn, with one sign between all of them: it;300;loss;0.78
@@ -173,7 +175,8 @@ def _spoken(text: str, match: re.Match[str], name: str) -> str:
         return ""
     if fills and (len(words) <= 3 or tells(name)):
         return name
-    return _telling_end(name)
+    a_phase = _TRAINING_ALONE.fullmatch(words[-1]) or _VALIDATION_ALONE.fullmatch(words[-1])
+    return words[-1] if a_phase and not match["number"].isdigit() else _telling_end(name)
 
 
 def _telling_end(name: str) -> str:
