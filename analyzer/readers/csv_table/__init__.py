@@ -28,6 +28,7 @@ from analyzer.readers.csv_table.dialects import dialect_of
 from analyzer.readers.csv_table.peeking import peek
 from analyzer.readers.csv_table.rows import NO_HEADER, holds_numbers, parse_text
 from analyzer.readers.csv_table.shape import HEAD
+from analyzer.readers.stdout import parse as parse_lines
 from analyzer.readers.text_file import (
     compressed,
     decode,
@@ -70,8 +71,6 @@ def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
             return reading
     reading = parse_text(decode(text), name, unpacked.problems)
     if not reading.series and _NAMED_AS_A_LOG.search(Path(name).name) and holds_numbers_from_its_start(text):
-        from analyzer.readers.stdout import parse as parse_lines
-
         printed = parse_lines(data, name)  # what its columns are shows in how they behave
         return printed if printed.series else reading
     return reading
