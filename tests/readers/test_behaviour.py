@@ -76,9 +76,14 @@ def test_what_is_no_loss(line: str) -> None:
     assert "loss" not in taken(lines(line))
 
 
-@pytest.mark.parametrize("line", ["{flat:.3f} {loss:.4f}\n", "{lap} {loss:.4f} some words\n", "n={lap}x loss={loss:.4f}\n"])
+@pytest.mark.parametrize("line", ["{flat:.3f} {loss:.4f}\n", "{lap} {loss:.4f} some words\n"])
 def test_what_counts_nothing(line: str) -> None:
     assert taken(lines(line)) == {}
+
+
+def test_a_loss_beside_what_counts_nothing_is_a_row() -> None:
+    read = parse(lines("n={lap}x loss={loss:.4f}\n").encode(), "train.log")
+    assert (read.source.step_axis, [one.tag for one in read.series]) == ("row", ["loss"])
 
 
 def test_a_place_without_a_total_comes_back_to_where_it_began() -> None:
