@@ -38,6 +38,7 @@ from analyzer.timeline import Timeline
 UNITS_OF_LAST_DIGIT = 100.0  # a loss within so many written units of zero may well have reached it
 ROWS_BEFORE = 10
 MULTIPLE_WITHIN = 0.01  # of the unit; ten values of a loss that is not rounded meet it once in 10^17
+FEWEST_ON_GRID = 3  # different values: any one is a multiple of itself, and so is one of fifty of another
 USUAL_ZEROS = 0.05  # share of the rows before that are zero
 FEWEST_ZEROS = 10  # rows of nothing else
 RETURNS = re.compile(r"reward|kl(?:$|[/_])|advantage|policy|episode|rollout", re.I)  # on-policy losses begin at zero
@@ -90,7 +91,10 @@ def _collapse(timeline: Timeline, series: Series) -> Finding | None:
 
 def _grid(values: Floats) -> float:
     """The unit of which all values are multiples, as those of a rounded loss are, however it is scaled; 0.0: none."""
-    apart = np.diff(distinct(np.abs(values)), prepend=0.0)
+    different = distinct(np.abs(values))
+    if len(different) < FEWEST_ON_GRID:
+        return float(np.array_equal(different, np.round(different)))
+    apart = np.diff(different, prepend=0.0)
     unit = float(apart[apart > 0].min(initial=np.inf))
     if not np.isfinite(unit):
         return 0.0
@@ -168,6 +172,7 @@ RULE = Rule(
                 ],
             ),
         ),
+        Example(title="zero behind the first row", files=csv_log(("step", "loss"), lambda: _log(2))),
         Example(
             title="zero from the first row",
             files=csv_log(("step", "loss", "grad_norm"), lambda: [(s, 0.0, "nan") for s in range(1, 61)]),
@@ -178,6 +183,11 @@ RULE = Rule(
             title="zero beside a reward",
             files=csv_log(("step", "loss", "reward"), lambda: [(s, 0.0, 0.1 + s / 200) for s in range(1, 61)]),
             why="on-policy losses are zero at the first update on each batch",
+        ),
+        Example(
+            title="zero or one",
+            files=csv_log(("step", "loss"), lambda: [(s, f"{float(s < 40):.6f}") for s in range(1, 61)]),
+            why="whole numbers: a count of errors may come down to zero",
         ),
         Example(
             title="never zero", files=csv_log(("step", "loss"), lambda: _log(1000)), why="the loss stays above zero"
