@@ -19,7 +19,7 @@ class Line(Struct, frozen=True, kw_only=True, eq=False):
     session: Ints | None = None  # index of the session of every point; None: one
     source: Ints | None = None  # index into RunReport.run.sources; None for a computed curve
     row: Ints | None = None
-    style: Literal["observed", "expected", "declared", "level"] = "observed"
+    style: Literal["observed", "expected", "declared", "level", "band"] = "observed"
     stepped: bool = False
     tag: str = ""  # the series that it was read from; empty for a curve beside it
 

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from analyzer.clocks.loss_baseline import LossBaseline
-from analyzer.clocks.loss_blocks import block_medians
+from analyzer.clocks.loss_spikes import ROW_UNITS
 from analyzer.clocks.scheduler.reference import declared_rates
-from analyzer.model import Finding, Floats, Ints, RunReport, Series
+from analyzer.model import Finding, Floats, RunReport, Series
 from analyzer.renderers.chart_axes import axes_of, times_of
 from analyzer.renderers.chart_nouns import Chart, Line, Mark
+from analyzer.renderers.loss_level import level_of
 
 WIDEST_LAP = 1.25  # longest over shortest steps per epoch that a line is drawn for: beyond, it would say nothing
 DECADES = 50  # highest over lowest value of a curve from which its axis is logarithmic
 ROWS_MARKED = 6  # of one finding on one chart
+BAND = (ROW_UNITS, -ROW_UNITS)  # noise units from the level within which no row is asked whether it is a spike
 
 
 def charts_of(report: RunReport) -> tuple[Chart, ...]:
@@ -95,9 +96,10 @@ def _loss(report: RunReport) -> Chart | None:
     lines = [line_of(report, main)]
     baseline = report.timeline.loss
     if baseline is not None and baseline.series is main and len(baseline.level) == len(main):
-        level, part = _level(baseline)
-        drawn = line_of(report, main, name="level without noise", y=level, style="level")
-        lines.append(replace(drawn, session=part))
+        level, part = level_of(baseline)
+        drawn = [("level without noise", level, "level")]
+        drawn += [(f"level {sign:+.0f} noise units", level + sign * baseline.scale, "band") for sign in BAND]
+        lines += [replace(line_of(report, main, name=name, y=y, style=of), session=part) for name, y, of in drawn]
     others = [one for one in roles.all("validation_loss") if _in_the_unit_of(main, one)]
     lines += [line_of(report, series) for series in others[:2]]
     return _chart(
@@ -108,25 +110,8 @@ def _loss(report: RunReport) -> Chart | None:
         title="Loss",
         y_label="loss",
         log_y=_spans_decades(main),
-        reading="Raw values as logged; marks are findings, vertical lines are resumes.",
+        reading="Raw values as logged and their noise; marks are findings, vertical lines are resumes.",
     )
-
-
-def _level(baseline: LossBaseline) -> tuple[Floats, Ints]:
-    """The loss without its noise, shape (n,), and the parts in which it is one line: none leads over a jump."""
-    changes = [shift for shift in (baseline.events.scale, *baseline.events.shifts) if shift is not None]
-    jumps = [change.row for shift in changes for change in (shift, shift.back) if change is not None and change.sharp]
-    behind = np.searchsorted(np.sort(jumps), np.arange(len(baseline.rows)), side="right")
-    judged = baseline.session * (len(jumps) + 1) + behind
-    level, part = np.full(len(baseline.level), np.nan), np.zeros(len(baseline.level), dtype=np.int64)
-    for number in np.unique(judged):
-        here = np.flatnonzero(judged == number)
-        length = min(len(here), int(np.clip(len(here) // 20, 3, 25)))
-        levels = block_medians(baseline.value[here], length)
-        centre = np.arange(len(levels)) * length + (length - 1) / 2
-        level[baseline.rows[here]] = np.interp(np.arange(len(here)), centre, levels)
-        part[baseline.rows[here]] = number
-    return level, part
 
 
 def _in_the_unit_of(main: Series, other: Series) -> bool:

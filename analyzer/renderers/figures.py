@@ -36,6 +36,7 @@ COLOURS = {
     "expected": ("#c8511b",),
     "declared": ("#3f6b3f",),
     "level": ("#8a8a8a",),
+    "band": ("#b4b4b4",),
 }
 STYLE: Any = {
     "font.size": 7.5,
@@ -50,7 +51,7 @@ TITLE_LINES = 3
 MARKERS = {"error": "v", "warning": "D", "note": "o"}
 MARKER_COLOURS = {"error": "#b00020", "warning": "#b36b00", "note": "#444444"}
 DASHES = ("-", "--", "-.", ":")
-STYLES = {"expected": "--", "declared": (0, (1, 1.2))}
+STYLES = {"expected": "--", "declared": (0, (1, 1.2)), "band": (0, (1, 2))}
 
 
 LEGEND_ENTRIES = 8  # more would cover the curves

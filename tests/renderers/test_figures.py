@@ -146,6 +146,9 @@ def test_the_level_of_a_loss_leads_over_no_jump(factor: float, parts: int, tmp_p
     level = chart.lines[1]
     assert level.style == "level" and level.session is not None and len(set(level.session)) == parts
     assert np.allclose(level.y[290:310] / loss[290:310], 1, atol=0.25)  # on either side its own
+    above, below = (line.y for line in chart.lines[2:4])
+    assert np.mean((below < loss) & (loss < above)) > 0.98  # the band of its noise
+    assert np.mean(above - below) < 16 * 0.05 * np.mean(loss)  # no wider than twice what was put in
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,7 +7,7 @@ globalThis.analyzerCharts = (() => {
   const REACH = 12; // pixels from the cursor within which a curve's point is shown
   const HEIGHT = 260;
   const MARK = 6; // radius of a mark; one at the edge is drawn whole
-  const DASH = { expected: [6, 4], declared: [2, 2], level: [2, 3], observed: [] };
+  const DASH = { expected: [6, 4], declared: [2, 2], level: [2, 3], band: [1, 4], observed: [] };
   const RUN_DASH = [[], [7, 4], [2, 3]]; // more runs than colours differ by their dashes
 
   // ---- numbers: arrays of the log, packed by the writer of this page ---------------------------------------------
@@ -88,7 +88,7 @@ globalThis.analyzerCharts = (() => {
   function colour(line, number) {
     if (line.style === "expected") return css("--expected");
     if (line.style === "declared") return css("--declared");
-    if (line.style === "level") return css("--level");
+    if (line.style === "level" || line.style === "band") return css("--level");
     return css("--c" + ((line.colour === undefined ? number : line.colour) % 6));
   }
   const dashOf = (line) => line.colour === undefined ? DASH[line.style] : RUN_DASH[Math.floor(line.colour / 6) % RUN_DASH.length];
