@@ -114,7 +114,8 @@ _LOSS = re.compile(
     re.I,
 )
 _NOT_LOSS = re.compile(
-    r"loss(?:es)?[_ -]?(?:scale|scaling|weight|coef|ratio|mask|count|smooth|fn|type|name)|scaler|lossless"
+    r"loss(?:es)?[_ -]?(?:scale|scaling|weight|coef|ratio|mask|count|smooth|fn|type|name|tokens?|samples?)"
+    r"|scaler|lossless"
     r"|(?:^|[/_ .-])(?:best|lowest)(?:[/_ .-]|loss)|(?:time|memory|wd)[_ -]cost",
     re.I,
 )

@@ -218,3 +218,12 @@ def test_another_runs_folder_is_another_place(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         write(tmp_path / name, run_rows(3 if name == "a" else 4, first=first))
     assert len(discover([tmp_path]).runs) == 2
+
+
+@pytest.mark.parametrize(("folders", "runs"), [(("train", "val"), 1), (("seed_1", "seed_2"), 2)])
+def test_folders_named_after_splits_are_one_run(tmp_path: Path, folders: tuple[str, str], runs: int) -> None:
+    for seed, name in enumerate(folders):
+        (tmp_path / name).mkdir()
+        rows = [{"epoch": s, "loss": v, "lr": r if seed == 0 else 0} for s, v, r in run_rows(seed)]
+        (tmp_path / name / "stats.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert len(discover([tmp_path]).runs) == runs

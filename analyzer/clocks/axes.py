@@ -26,6 +26,8 @@ FEWEST_WINDOWS = 10
 """Changes of a rate that all fall on the first step of a window of two: by chance in one log of a thousand."""
 EVERY_STEP = 0.95
 """Of the rows: a resume may shift them once."""
+FEWEST_EPOCHS = 5
+"""Declared epochs that end with the steps: by chance as often as a run has just so many updates."""
 FEWEST_PAIRS = 3
 """Rows with both counters that show how one runs against the other."""
 
@@ -69,12 +71,15 @@ def axis_of(
         return Axis(unit="epoch", column=column, why=f"{series.tag} is written once per epoch")
     ratio, counter = _whole_ratio(series, counters)
     if unit == "update":
+        if _counts_epochs(steps, plan):
+            why = f"a row for each of the {float(plan.epochs or 0):g} declared epochs"
+            return Axis(unit="epoch", column=column, why=why)
         batch = plan.samples_per_update
         if batch and batch > 1 and _counts_samples(steps, plan, batch):
             why = f"steps advance by multiples of the {batch} examples of one update"
             return Axis(unit="sample", column=column, per_update=float(batch), why=why)
         if accumulation and accumulation > 1 and rates is not None and _moves_by_windows(rates, accumulation):
-            why = f"the learning rate moves with every {accumulation}th step only, the batches of one update"
+            why = f"the learning rate stands still for {accumulation} steps each time: the batches of one update"
             return Axis(unit="micro-batch", column=column, per_update=float(accumulation), why=why)
         if counter is not None and (ratio == accumulation or UPDATES_BY_NAME.search(counter)):
             why = f"the step advances {ratio} for each of {counter}"
@@ -125,6 +130,13 @@ def _moves_by_windows(rates: Series, accumulation: int) -> bool:
     if len(place) < FEWEST_WINDOWS:
         return False
     return bool(np.bincount(place).max() >= EVERY_STEP * len(place))
+
+
+def _counts_epochs(steps: Ints, plan: Plan) -> bool:
+    """Whether the steps are the declared epochs, one by one from 0 or 1 to the last."""
+    first, last = int(steps.min()), int(steps.max())
+    as_declared = plan.epochs is not None and first in (0, 1) and last - first + 1 == plan.epochs
+    return as_declared and last >= FEWEST_EPOCHS and not plan.total_steps and usual_cadence(steps) == 1
 
 
 def _counts_samples(steps: Ints, plan: Plan, batch: int) -> bool:

@@ -103,11 +103,12 @@ def read_claim(timeline: Timeline) -> Claim:
 def _measured_total(timeline: Timeline) -> float | None:
     """Declared epochs times the updates that an epoch is seen to have."""
     clock, epochs = timeline.epoch, finite_number(timeline.declared.get("epochs"))
-    if clock is None or not clock.exact or not epochs or timeline.step_axis.unit != "update":
+    size = timeline.step_axis.per_update
+    if clock is None or not clock.exact or not epochs or size is None:
         return None
     if _derived(timeline.declared, "epochs"):
         return None  # what a framework was told to run at most is no length of a schedule
-    return float(clock.low * epochs)
+    return float(clock.low * epochs) / size
 
 
 def behind_a_warmup(claim: Claim) -> Claim:

@@ -93,7 +93,9 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
     if len(index) < 2:
         return None
     per_update = timeline.step_axis.per_update if timeline.step_axis.unit == "micro-batch" else None
-    update = np.ceil(step[index] / per_update) if per_update else step[index]
+    first = min(int(step[index].min()), 1)  # of a count from 0, or from 1
+    update = np.ceil((step[index] - first + 1) / (per_update or 1.0))
+    windows = per_update is not None and _whole_windows(update, series.value[index], tolerance[index])
     last_of_step = np.ones(len(index), dtype=bool)
     last_of_step[:-1] = (np.diff(update) != 0) | (np.diff(session[index]) != 0)
     index = index[last_of_step]
@@ -120,9 +122,16 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
     if timeline.step_axis.unit == "place":
         placed = replace(placed, axes=with_whole_epochs(placed.axes, kept.rate, kept.tolerance))
     kept = replace(kept, axes=placed.axes, counted=counted, sized=size is not None or "step" not in placed.axes)
-    if not placed.unsure:
+    if not placed.unsure or windows:
         return kept
     return replace(kept, tolerance=kept.tolerance + placed.unsure * _moved_per_count(kept, placed.of))
+
+
+def _whole_windows(update: Floats, rate: Floats, tolerance: Floats) -> bool:
+    """Whether rates stand still inside every window of micro-batches: a row shows its window's, wherever it stands."""
+    together = np.diff(update) == 0
+    still = np.abs(np.diff(rate)) <= tolerance[1:]
+    return bool(2 * np.count_nonzero(together) >= len(together) and still[together].all())
 
 
 def _moved_per_count(rows: Observed, axis: str) -> Floats:

@@ -83,9 +83,10 @@ def axes_of(timeline: Timeline, series: Series, step: Ints, per_step: float) -> 
     axes |= _shares(timeline, step)
     if axis.unit == "micro-batch" and axis.per_update:
         base = min(float(at.min()), 1.0)
-        axes |= {"micro-batch": at, "step": np.ceil(at / axis.per_update - 1e-9)}
+        done = at - base + 1
+        axes |= {"micro-batch": at, "step": np.ceil(done / axis.per_update - 1e-9)}
         return Placed(
-            axes=axes | _windows(steps_per_epoch(timeline), at - base + 1, axis.per_update, base),
+            axes=axes | _windows(steps_per_epoch(timeline), done, axis.per_update, base),
             unsure=INSIDE_A_WINDOW,
         )
     if axis.unit == "sample" and axis.per_update:

@@ -14,6 +14,7 @@ from analyzer.model import NO_STEP, Series
 from analyzer.readers import Reading
 
 SPLIT_WORD = re.compile(r"(?i)(?:^|[_.-])(train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|test|dev)(?=[_.-]|$)")
+SPLIT_FOLDER = re.compile(r"(?i)(train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|test|dev)$")
 SAME_TAGS = 0.5  # share of common tags from which two tables are accounts of the same kind
 
 
@@ -69,8 +70,9 @@ def place_of(piece: Piece) -> str:
 
 
 def split_of(account: Account) -> str:
-    """The split that the name of an account's only file tells, by its first two letters: "" where it tells none."""
-    match = SPLIT_WORD.search(account.pieces[0].path.stem)
+    """The split that the name of an account's only file, or of its folder, tells, by its first two letters, else ""."""
+    piece = account.pieces[0]
+    match = SPLIT_WORD.search(piece.path.stem) or SPLIT_FOLDER.match(piece.folder.name)
     return match[1].lower()[:2] if match and len(account.pieces) == 1 else ""
 
 

@@ -57,6 +57,12 @@ def loss(step: int) -> str:
             4.0,
             id="an update counter beside it",
         ),
+        pytest.param("step,loss", losses(range(40)), {"epochs": 40}, "epoch", None, id="the declared epochs"),
+        pytest.param("step,loss", losses(range(1, 41)), {"epochs": 40}, "epoch", None, id="and from 1"),
+        pytest.param("step,loss", losses(range(40)), {"epochs": 50}, "update", 1.0, id="fewer rows than epochs"),
+        pytest.param(
+            "step,loss", losses(range(40)), {"epochs": 40, "steps_per_epoch": 1}, "update", 1.0, id="one update each"
+        ),
         pytest.param(
             *columns("step,lr,loss", lambda s: f"{s},{1e-3 - 1e-5 * (s // 4):g},{loss(s)}", range(200)),
             {"grad_accumulation": 4},

@@ -153,3 +153,25 @@ def test_the_last_batch_of_an_epoch_is_an_update_of_fewer_samples(
     assert timeline.step_axis.unit == "sample"
     found = [one.kind for one in timeline.schedulers[0].deviations if one.severity != "note"]
     assert bool(found) == bool(kinds)
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["from 0", "from 1"])
+@pytest.mark.parametrize(
+    ("total", "facts", "kinds"),
+    [
+        pytest.param(240, {"epochs": E}, [], id="as planned"),
+        pytest.param(480, {"epochs": E}, ["horizon"], id="built for the micro-batches"),
+        pytest.param(480, {}, [], id="no plan"),
+    ],
+)
+def test_measured_epochs_of_micro_batches_are_a_length(
+    total: int, facts: dict[str, int], kinds: list[str], first: int
+) -> None:
+    n = np.arange(480)
+    schedule = Schedule(family="cosine", peak=1e-3, total=total, warmup=20, span="T")
+    timeline = timeline_of(
+        n + first, schedule(n // 2 + 1.0), {"grad_accumulation": 2, "scheduler": "cosine", "base_lr": 1e-3, **facts},
+        digits=9, epoch=(n // 60).astype(float),
+    )  # fmt: skip
+    assert timeline.step_axis.unit == "micro-batch"
+    assert [one.kind for one in timeline.schedulers[0].deviations if one.severity != "note"] == kinds

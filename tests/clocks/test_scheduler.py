@@ -538,3 +538,26 @@ def test_a_counter_that_no_calls_can_move_has_jumped(moved: int, kind: str) -> N
     rates = Schedule(family="cosine", peak=1e-3, total=600)((step + moved * (step >= 200)).astype(float))
     clock = timeline_of(step, rates, {"scheduler": "cosine", "base_lr": 1e-3, "max_steps": 600}).schedulers[0]
     assert [(one.kind, one.step) for one in clock.deviations if one.severity != "note"] == [(kind, 200)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "last", "kinds"),
+    [({"scheduler": "linear", "max_steps": 100}, 200, ["overrun"]), ({}, 200, ["overrun"]), ({}, 100, [])],
+    ids=["past the declared end", "nothing declared", "to its end"],
+)
+def test_a_rate_below_zero_has_gone_past_its_end(facts: dict[str, Any], last: int, kinds: list[str]) -> None:
+    step = np.arange(last)
+    clock = timeline_of(step, 1e-4 * (1 - step / 100), {"base_lr": 1e-4, **facts}, digits=9).schedulers[0]
+    loud = [(one.kind, one.step) for one in clock.deviations if one.severity != "note"]
+    assert loud == [(kind, 101) for kind in kinds]
+
+
+@pytest.mark.parametrize("back", [None, 1e-3, 5e-4], ids=["goes on", "to its first value", "to another"])
+def test_many_levels_are_left_where_they_are_left(back: float | None) -> None:
+    step = np.arange(0, 16_001, 20)
+    rate = 1e-3 * 0.9 ** (step // 500)
+    if back is not None:
+        rate[step >= 8000] = back
+    clock = timeline_of(step, rate, {"max_steps": 16_000, "base_lr": 1e-3}).schedulers[0]
+    loud = [(one.kind, one.step) for one in clock.deviations if one.severity != "note"]
+    assert loud == ([] if back is None else [("jump", 8000)])

@@ -24,7 +24,7 @@ SMOOTH = [math.exp(-i / 20) for i in range(48)]
 
 def lines(line: str) -> str:
     values = zip(LOSS, FLAT, SMOOTH, strict=True)
-    return "".join(line.format(i=i, s=10 * (i + 1), loss=a, flat=b, smooth=c, many=int(100 * b), lap=i % 8) + "\n" for i, (a, b, c) in enumerate(values))
+    return "".join(line.format(i=i, s=10 * (i + 1), loss=a, flat=b, smooth=c, many=int(100 * b), lap=i % 8, level=(4 - i // 12 + (i in (3, 17))) / 4) + "\n" for i, (a, b, c) in enumerate(values))
 
 
 def taken(text: str, name: str = "train.log") -> dict[str, tuple[str, int, int, int]]:
@@ -66,6 +66,7 @@ SILENT = [
     ("it falls without noise", "Iter {i} | kappa {smooth:.6f}\n"),
     ("beside a reward", "Iter {i} | kappa {loss:.4f} | reward {flat:.2f}\n"),
     ("beside a loss", "Iter {i} | kappa {loss:.4f} | val loss {flat:.2f}\n"),
+    ("a schedule of levels", "Iter {i} | kappa {level:.4f}\n"),
     ("a duration", "Iter {i} | seconds {loss:.4f}\n"),
     ("whole numbers", "Iter {i} | files {s}\n"),
 ]

@@ -54,6 +54,11 @@ LINES = [
 ]  # fmt: skip
 # lines that count by what stands above them, and what the rows say
 TABLES = [
+    ("wav2letter", """# date\ttime\tepoch\tnupdates\tlr\truntime\tbch(ms)\tloss\ttrain-LER\n"""
+     """2025-04-17 00:30:20        1         2000 0.050000 00:08:00 240.12 36.00940 68.43
+2025-04-17 00:40:12        1         4000 0.100000 00:08:16 248.49 27.91461 53.14
+""", [{"epoch": 1, "nupdates": 2000, "lr": 0.05, "bch(ms)": 240.12, "loss": 36.0094, "train-LER": 68.43, "timestamp": 1744849820.0},
+      {"epoch": 1, "nupdates": 4000, "lr": 0.1, "bch(ms)": 248.49, "loss": 27.91461, "train-LER": 53.14, "timestamp": 1744850412.0}]),
     ("spaCy", """E    #       LOSS TOK2VEC  LOSS NER  ENTS_F  SCORE
 ---  ------  ------------  --------  ------  ------
   0       0          3.22      7.37    0.30    0.00

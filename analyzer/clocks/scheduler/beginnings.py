@@ -17,6 +17,7 @@ from analyzer.clocks.schedule_fit.fit import thinned
 from analyzer.clocks.scheduler.breaks import CounterChange
 from analyzer.clocks.scheduler.courses import RateCourse, course_of, put_together
 from analyzer.clocks.scheduler.tied import Tied, stated
+from analyzer.model import Ints
 
 FEWEST_BEFORE = 8  # rows that a schedule nobody declared must explain before it is left
 WINDOW = 9  # rows around a step that tell how long steps are there
@@ -84,12 +85,19 @@ def read_off(claim: Claim, rows: Observed) -> Iterator[Tied]:
         whole = list(put_together(course, begins))
         for one in (*whole, *_beginning(claim, course)):
             told: Counter[str] = Counter()
-            for fit in through_all(one.x, one.y, one.tolerance, thinned(len(one)), **_likely(claim)):
+            for fit in through_all(one.x, one.y, one.tolerance, _telling(one), **_likely(claim)):
                 if told[fit.family] < OF_A_FAMILY:
                     told[fit.family] += 1
                     yield Tied(schedule=fit, axis=axis, unit=axis)
                     if fit.family == "cosine" and fit.end > one.x[-1]:  # what lies behind its end was not seen
                         yield Tied(schedule=rising_again(fit), axis=axis, unit=axis)
+
+
+def _telling(course: RateCourse) -> Ints:
+    """Rows spread evenly, and those around the changes of a rate that is held: they place its drops."""
+    changed = np.flatnonzero(np.diff(course.y))
+    spread = thinned(len(course))
+    return spread if len(changed) > len(spread) // 2 else np.unique(np.concatenate([spread, changed, changed + 1]))
 
 
 def _likely(claim: Claim) -> dict[str, Any]:
@@ -102,7 +110,7 @@ def _beginning(claim: Claim, course: RateCourse) -> Iterator[RateCourse]:
     """The most rows from the first on that one schedule explains, with more rows than it has parameters."""
     falls = np.flatnonzero(np.diff(course.x) <= 0)
     one_life = course.only(slice(0, int(falls[0]) + 1 if len(falls) else None))
-    one_life = one_life.only(thinned(len(one_life)))
+    one_life = one_life.only(_telling(one_life))
 
     def explained(count: int) -> bool:
         part = one_life.only(slice(0, count))

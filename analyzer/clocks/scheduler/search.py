@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 from msgspec.structs import replace
 
 from analyzer.clocks import prices
@@ -30,6 +31,7 @@ from analyzer.clocks.scheduler.tied import (
 )
 from analyzer.clocks.scheduler_clock import Deviation, SchedulerClock
 from analyzer.clocks.schedules import ending
+from analyzer.model import Ints
 from analyzer.timeline import Timeline
 
 MOST_SESSIONS = 40  # steps that fall more often are out of order, and no counter is followed through them
@@ -58,6 +60,10 @@ def read_clock(timeline: Timeline, claim: Claim, rows: Observed, *, main: bool) 
 
 
 def _explained(timeline: Timeline, claim: Claim, rows: Observed) -> SchedulerClock:
+    below = np.flatnonzero(rows.rate < -rows.tolerance)
+    if len(below) and rows.rate[0] > 0 and below[0] >= FEWEST_ROWS:
+        clock = _explained(timeline, claim, rows.rows(np.flatnonzero(rows.rate >= -rows.tolerance)))
+        return replace(clock, deviations=(_below_zero(timeline, rows, below), *clock.deviations))
     sample = rows.sample()
     watching = watching_a_metric(timeline, claim, rows, sample, True)
     if watching is not None:
@@ -78,6 +84,24 @@ def _explained(timeline: Timeline, claim: Claim, rows: Observed) -> SchedulerClo
     if claim.family is None and clock.family == "step":
         clock = replace(clock, aliases=(*clock.aliases, *also_on_a_metric(timeline, claim, rows)))
     return replace(clock, deviations=(*clock.deviations, *_past_its_end(timeline, rows, clock)))
+
+
+def _below_zero(timeline: Timeline, rows: Observed, below: Ints) -> Deviation:
+    """Rates below zero: a line that went on past its end, and updates that climb the loss."""
+    first, lowest = int(below[0]), int(np.argmin(rows.rate))
+    return Deviation(
+        kind="overrun",
+        step=int(rows.step[first]),
+        last_step=int(rows.step[below[-1]]),
+        what=f"the rate is negative from step {rows.step[first]} on ({len(below)} rows, down to "
+        f"{rows.rate[lowest]:.6g}): the schedule went on past its end, and these updates climb the loss",
+        evidence=(
+            row_of(timeline, rows, first - 1, "the last rate that is not negative"),
+            row_of(timeline, rows, first, "negative"),
+            row_of(timeline, rows, lowest, "the lowest"),
+        ),
+        numbers={"rows_after": len(below), "lowest": float(rows.rate[lowest])},
+    )
 
 
 def _past_its_end(timeline: Timeline, rows: Observed, clock: SchedulerClock) -> Iterator[Deviation]:

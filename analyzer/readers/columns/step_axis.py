@@ -26,7 +26,9 @@ _AXES: tuple[tuple[Counts, str, bool], ...] = (
     ("step", _PREFIX + r"(?:global[_ ]?|g_?)steps?$", False),
     (
         "step",
-        _PREFIX + r"(?:(?:(?:num|n|total|train|training)_){1,3}updates?|(?:optimi[sz]er|opt|update|gradient)_steps?)$",
+        _PREFIX
+        + r"(?:(?:(?:num|n|total|train|training)_){1,3}updates?|nupdates"
+        + r"|(?:optimi[sz]er|opt|update|gradient)_steps?)$",
         False,
     ),
     (

@@ -105,7 +105,8 @@ def _behaves_as_one(entries: Sequence[Entry], name: str) -> bool:
     apart = np.searchsorted(np.sort(last), first).mean() / quarter
     whole = bool((value == np.round(value)).all())  # a number of errors, not what is left of something
     rough = (name[: len(UNNAMED)] == UNNAMED and not whole) or np.count_nonzero(np.diff(value) > 0) >= RISES
-    return _falls(value) and bool(rough and apart >= APART)
+    held = 2 * np.count_nonzero(np.diff(value)) < len(value) - 1  # a schedule of levels
+    return _falls(value) and bool(rough and apart >= APART and not held)
 
 
 def _is_a_rate(entries: Sequence[Entry], name: str) -> bool:

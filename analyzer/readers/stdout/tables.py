@@ -7,6 +7,7 @@ one of them is a counter and one tells of training.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -19,7 +20,7 @@ MOST_SIGNS = 1_000  # of a line of names
 LARGEST_PART = 0.5  # of the cells of a row; where fewer hold numbers it is a line of another kind
 _NAMES = re.compile(r"^\s*+(?:[#%]\s*+)?(?:[A-Za-z#(][\w./%()#-]*+(?:\s++|$)){3,}+$")
 _CELLS = re.compile(
-    r"^\s*+(?:(?:[+-]?[\d.][\d.eE+-]*+(?:%|m?s|m|h|[KMGT]i?B?)?|[+-]?nan|[+-]?inf|-|\[[\d.,eE+\s-]{0,400}\])"
+    r"^\s*+(?:(?:[+-]?[\d.][\d.eE+-]*+(?:%|m?s|m|h|[KMGT]i?B?)?|\d{1,9}(?::\d\d){1,2}|[+-]?nan|[+-]?inf|-|\[[\d.,eE+\s-]{0,400}\])"
     r"(?:\s++|$)){3,}+$",
     re.I,
 )
@@ -29,6 +30,7 @@ _BEGINS_A_NUMBER = re.compile(r"[+-]?\.?\d")
 _LISTED = re.compile(r"\[[^\]]{0,400}\]|\S++")
 _WIDE = re.compile(r"\s{2,}|\t")
 _LABEL = re.compile(r"^\s*+\[[^\]]{0,20}\]\s++")  # xLearn's [  42%      ] in front of every line
+_OF_TIME = re.compile(r"(?:date|time|datetime|timestamp)$", re.I)
 _SHORT = {"#": "step", "e": "epoch"}  # names of spaCy's training table, spacy/training/loggers.py
 
 
@@ -51,7 +53,7 @@ class Tables:
             }
             self._begin(sorted(ways), "")
             return None
-        if not self._names or self._parted or not _CELLS.match(line):
+        if not self._names or self._parted == "|" or not _CELLS.match(line):
             self._above = ()
             return None
         return self._row(_LISTED.findall(line))
@@ -64,7 +66,8 @@ class Tables:
         if len(cells) < FEWEST_COLUMNS:
             return None
         if names and any(cells) and not any(_BEGINS_A_NUMBER.match(cell) for cell in cells):
-            self._begin([cells], sign)
+            first = cells[0].lstrip("#% ") or cells[0]  # the sign in front makes the line a comment
+            self._begin([(first, *cells[1:])], sign)
             return None
         if self._parted != sign:
             return None
@@ -89,6 +92,9 @@ class Tables:
         if names is None or any(cell and not name for name, cell in zip(names, cells, strict=True)):  # a tab too many
             named = (tuple(name for name in way if name) for way in self._names)
             names, cells = next((way for way in named if len(way) == len(full)), None), full
+        if names is None:  # a reader of lines has taken the time in front
+            timeless = (tuple(itertools.dropwhile(_OF_TIME.match, way)) for way in self._names)
+            names = next((way for way in timeless if len(way) == len(cells)), None)
         if names is None:
             return None
         entry: Entry = {}

@@ -75,16 +75,20 @@ def _in_rows_of_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     a label that another clock does not move on with."""
     moved = relabelled_epochs(timeline)
     if moved is None:
-        jumps = [jump for jump in timeline.step_jumps if jump.verdict == "counter jumped"]
+        proved = [jump for jump in timeline.step_jumps if jump.verdict == "counter jumped"]
+        open_ones = [jump for jump in timeline.step_jumps if jump.verdict == "unknown" and jump.join is not None]
+        jumps = proved or open_ones
         for jump in jumps[:1]:
+            told = jump.because if proved else "or their rows are missing: nothing else in the log tells which"
             yield Finding(
-                severity="error",
+                severity="error" if proved else "note",
                 message=f"epoch labels skip {jump.size} epoch{'s' if jump.size > 1 else ''} between {jump.last_step} "
-                f"and {jump.next_step}: {jump.because}",
+                f"and {jump.next_step}{'' if proved else ' at the resume'}{': ' if proved else ', '}{told}",
                 tag=jump.series.tag,
                 first_step=jump.next_step,
                 numbers={"epochs": jump.size, "places": len(jumps)},
                 evidence=jump.evidence,
+                join=jump.join,
             )
         if not jumps and timeline.plan.epochs is None:
             yield Unchecked(reason="one row per epoch: declare epochs to tell a missing row from a skipped label")
