@@ -52,7 +52,7 @@ _VALIDATION = (
     r"(?:^|[/_. -])(?:val?|valid|validation|eval|evaluation|test|dev|holdout|heldout|predict|cv)"
     r"(?:[/_. -]|$|(?=loss|deviance))"
 )
-_FOLDER = r"(?:(?!e?val|test|dev)[^/]+/)?"
+_FOLDER = r"(?:(?!e?val|test|dev|[^/]*loss)[^/]+/)?"  # in a folder of losses nothing is a counter
 # Tried in this order; the first that fits decides.
 _PATTERNS: tuple[tuple[Role, str], ...] = (
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -45,3 +46,9 @@ def test_links_of_the_readme_exist() -> None:
     targets = re.findall(r"\]\(([^)#:]+)\)", text)
     missing = [target for target in targets if not (ROOT / target).exists()]
     assert not missing
+
+
+def test_every_test_that_a_promise_names_exists() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`((?:tests|scripts)/[^`]+)`", page))
+    assert len(told) > 20 and not [name for name in told if not (ROOT / name).is_file()]

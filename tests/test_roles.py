@@ -36,7 +36,7 @@ NAMES = {
         "validation/main/loss",
         "eval_g0_loss",
     ],
-    "epoch_loss": ["epoch_loss", "train_loss_epoch", "loss_metrics/global_avg_loss"],
+    "epoch_loss": ["epoch_loss", "Loss/train_epoch", "train_loss_epoch", "loss_metrics/global_avg_loss"],
     "learning_rate": [
         "lr",
         "learning_rate",

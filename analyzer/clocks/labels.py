@@ -103,14 +103,16 @@ def made_of_labels(timeline: Timeline) -> bool:
 def rows_of_validation(timeline: Timeline, series: Series) -> NDArray[np.bool_]:
     """Which points of a series were written with a validation or an epoch's mean, not with a training row; shape (n,).
 
-    A text row is shared; in an event file the records of one call are neighbours, and carry the same step.
+    A text row is shared; in an event file the records of one call are neighbours, and carry the same step. A row of a
+    step that has its training row elsewhere, in a log whose training rows tell their labels, is another part's.
     """
     roles = timeline.roles
     of_validation = validation_series(timeline.view)  # the rate of a validation row among them
     of_training = [*roles.all("loss"), *roles.all("learning_rate"), *roles.all("grad_norm")]
     training = _nearest(series, [one for one in of_training if one not in of_validation])
     other = _nearest(series, [*roles.all("validation_loss"), *of_validation, *_true_epoch_means(timeline.roles)])
-    return other < training
+    elsewhere = (training > 0) & (training < FAR) & bool(np.any(training == 0))
+    return (other < training) | elsewhere
 
 
 def validation_series(view: View) -> list[Series]:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from analyzer.auditing import audit_run
+from analyzer.config.declared import facts_from_options, merge
+from analyzer.discovery import discover
 from analyzer.reconstruction import reconstruct
 from analyzer.timeline import Timeline
 from tests.clocks.schedule_runs import Fault, made_run
 
+HEADS_FROM_1 = "".join(
+    f"Epoch {epoch + 1}\n"
+    + "".join(f"step {batch} loss {2 / (1 + epoch + batch / 60):.4f}\n" for batch in range(60))
+    + f"epoch {epoch}: {{'accuracy': 0.{6 + epoch}, 'f1': 0.{7 + epoch}}}\n"
+    for epoch in range(3)
+)
 SHARES = (0.01, 0.03, 0.06, 0.1, 0.17, 0.25, 0.4, 0.6, 0.8, 0.95, 1.0)
 FEWEST = 4  # rows
 WITHHELD: tuple[tuple[str, ...], ...] = ((), ("base_lr",), ("scheduler", "scheduler_params"))
@@ -67,3 +77,12 @@ def test_what_a_beginning_of_a_faulty_log_tells_is_true_of_the_whole(seed: int, 
     assert made is not None
     for share, part in prefixes(made.timeline):
         assert {kind for kind, _, _ in loud(part)} <= TRUE_OF[fault], (share, loud(part), made.recipe)
+
+
+@pytest.mark.parametrize("share", SHARES[3:])
+def test_validations_that_count_epochs_from_0_under_heads_from_1_are_no_fault(tmp_path: Path, share: float) -> None:
+    (tmp_path / "train.log").write_text(HEADS_FROM_1[: int(share * len(HEADS_FROM_1))])
+    facts = facts_from_options(["dataset_size=960", "batch_size=16", "epochs=3", "early_stopping=1"])
+    for run in discover([tmp_path]).runs:
+        found = audit_run(run, merge(facts), select=("EPO",)).findings
+        assert not [(one.code, one.message) for one in found if one.severity != "note"]

@@ -205,6 +205,8 @@ def _plateau(*levels: float) -> np.ndarray:
         pytest.param(1e-3 * np.minimum(1, np.arange(3000) / 50), LEVELS, {"family"}, {}, id="a level that never ends"),
         pytest.param(np.array([0.0144737, 0.0263158]), {**LEVELS, "base_lr": 0.05}, set(), {},
                      id="two rows beside a schedule that no row follows"),
+        pytest.param(_line(np.arange(44) // 5, warmup=100), {**LINEAR, "warmup_steps": 100, "grad_accumulation": 5},
+                     set(), {}, id="a few windows: steps may be updates, or their batches"),
     ],
 )  # fmt: skip
 def test_what_ran_against_what_was_declared(

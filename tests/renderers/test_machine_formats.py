@@ -328,14 +328,38 @@ def test_sarif_is_clean_by_the_rules_of_its_readers(tmp_path: Path) -> None:
     assert told <= {"SARIF2005", "SARIF2017"}, done.stdout
 
 
-def test_gitlab_issues_have_what_gitlab_requires() -> None:
-    for report in REPORTS.values():
-        issues = json.loads(renderer_named("gitlab").render(report, None))  # type: ignore[arg-type]
-        for issue in issues:
-            assert {"description", "check_name", "fingerprint", "severity", "location"} <= set(issue)
-            assert issue["severity"] in ("info", "minor", "major", "critical", "blocker")
-            assert issue["location"]["lines"]["begin"] >= 1 and issue["location"]["path"]
-        assert len({issue["fingerprint"] for issue in issues}) == len(issues)
+# What GitLab's own schema of a code quality report asks for (codeclimate.json), and what its documentation adds: a name
+# of the check, one of five severities, a path from the root of the repository, and lines that begin at 1.
+GITLAB: dict[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["description", "check_name", "fingerprint", "severity", "location"],
+        "properties": {
+            **{key: {"type": "string", "minLength": 1} for key in ("description", "check_name", "fingerprint")},
+            "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
+            "location": {
+                "type": "object",
+                "required": ["path", "lines"],
+                "properties": {
+                    "path": {"type": "string", "pattern": "^[^/]"},
+                    "lines": {
+                        "type": "object",
+                        "required": ["begin"],
+                        "properties": {"begin": {"type": "integer", "minimum": 1}},
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
+def test_gitlab_keeps_to_its_schema(report: Report) -> None:
+    issues = json.loads(str(renderer_named("gitlab").render(report, None)))
+    jsonschema.Draft7Validator(GITLAB).validate(issues)
+    assert len({issue["fingerprint"] for issue in issues}) == len(issues)
 
 
 def test_a_comment_stays_below_the_limit_of_its_host() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from analyzer.clocks import prices
+from analyzer.clocks.axes import FEWEST_WINDOWS
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.declared_shapes import Candidate, candidates
 from analyzer.clocks.learning_rate import Observed
@@ -34,6 +35,7 @@ from analyzer.clocks.scheduler.tied import (
 )  # fmt: skip
 from analyzer.clocks.scheduler_clock import Deviation
 from analyzer.clocks.schedules import Schedule
+from analyzer.distinct import distinct
 from analyzer.model import Floats
 from analyzer.timeline import Timeline
 
@@ -204,8 +206,10 @@ def _told(
     first, evidence = evidence_against(timeline, rows, reference)
     why = cause(claim, k, line.axis, candidate.unit)
     also = other_rate(candidate.schedule, k) if line.axis == "step" and candidate.unit == "step" else None
+    in_windows = line.stepped and abs(k * claim.accumulation - 1) < 1e-9 and _are_few(rows, claim.accumulation)
     deviation = Deviation(
         kind="rate",
+        severity="note" if in_windows else "error",  # the log may count the batches of each window
         step=int(rows.step[first]),
         last_step=int(rows.step[-1]),
         size=k,
@@ -220,6 +224,11 @@ def _told(
         price += prices.ODD_VALUE  # a floor that nobody declares or would choose: the rate stands still there
     joins = tuple(_at_joins(timeline, rows, line))
     return Explanation(price=price + prices.AT_JOIN * len(joins), clock=clock_of(rows, tied, (deviation, *joins)))
+
+
+def _are_few(rows: Observed, accumulation: int) -> bool:
+    """Whether a log is too short to tell updates from the batches of their windows."""
+    return len(distinct(rows.step)) < accumulation * FEWEST_WINDOWS
 
 
 def _at_joins(timeline: Timeline, rows: Observed, line: RateLine) -> Iterator[Deviation]:

@@ -77,8 +77,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     done = updates_done(timeline)
     yield Finding(
         severity="note" if unsaid else "error",
-        message=f"{interval(clock.low, clock.high)} steps per epoch, the declaration gives {either(planned)}{unsaid}"
-        + (f"; the run ends at step {done.last_step}" if done else ""),
+        message=f"{interval(clock.low, clock.high)} steps {_of_epochs(clock)}, the declaration gives "
+        f"{either(planned)}{unsaid}{_or_moved(clock)}" + (f"; the run ends at step {done.last_step}" if done else ""),
         tag=clock.tag,
         first_step=rows[1].step if len(rows) > 1 else None,
         last_step=None if done is None else done.last_step,
@@ -89,6 +89,15 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         },
         evidence=(*rows, *((done.evidence,) if done else ())),
     )
+
+
+def _of_epochs(clock: EpochClock) -> str:
+    return "per epoch" if clock.crossings > 1 else "in the one epoch whose end is logged"
+
+
+def _or_moved(clock: EpochClock) -> str:
+    """What one end of an epoch leaves open; what is told of it stays true whichever the next ones show."""
+    return "" if clock.crossings > 1 else ": the epochs have another length, or the label changes elsewhere"
 
 
 def _ends_in_step(clock: EpochClock) -> bool:

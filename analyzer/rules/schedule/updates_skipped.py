@@ -13,8 +13,8 @@ When it is silent
     When the position never falls, or only once (scheduler-off-by-one).
 
 What to do
-    Up to 1 % of the steps: nothing. Beyond: look at the loss scale and the gradient norm of these steps, lower the
-    initial scale, or train in bf16.
+    Up to 1 % of the steps, and for the first sixteen: nothing. Beyond: look at the loss scale and the gradient norm
+    of these steps, lower the initial scale, or train in bf16.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.schedule.deviations import rate_log, told
 from analyzer.timeline import Timeline
 
-NORMAL_SHARE = 0.01  # of the steps; the initial loss scale of 2**16 halves some ten times before it fits
+NORMAL_SHARE = 0.01  # of the steps
+OF_THE_FIRST_SCALE = 16  # updates: an initial loss scale of 2**16 halves so often at most, whatever the log's length
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     for answer in told(timeline, "skipped"):
-        if isinstance(answer, Finding) and float(answer.numbers.get("share", 0.0)) > NORMAL_SHARE:
+        numbers = answer.numbers if isinstance(answer, Finding) else {}
+        if numbers.get("skipped", 0) > OF_THE_FIRST_SCALE and numbers["share"] > NORMAL_SHARE:
             answer = replace(answer, severity="warning")
         yield answer
 
@@ -76,6 +78,12 @@ RULE = Rule(
             files=rate_log(lambda p: LINEAR(p - _skipping(0.0075)), 400),
             declared=DECLARED,
             why="a note only: the loss scaler finds its scale",
+        ),
+        Example(
+            title="the beginning of a log with two",
+            files=rate_log(lambda p: LINEAR(p - (p > 30) - (p > 45)), 80),
+            declared=DECLARED | {"early_stopping": 5},
+            why="the first loss scale may halve sixteen times",
         ),
     ),
 )
