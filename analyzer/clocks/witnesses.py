@@ -47,6 +47,8 @@ def witnesses_at(
             continue
         if np.array_equal(series.value[before], series.step[before]) or ROW_NUMBER.match(series.tag):
             continue  # the axis itself, or the number of the row: no second clock
+        if name == series.tag and counts_rows(series, before.start, cut):
+            continue
         judge = loss_witness if role == "loss" else exact_witness
         said = judge(series.step[before], series.value[before], series.step[after], series.value[after])
         if role == "elapsed":
@@ -158,6 +160,17 @@ def counts_evenly(value: Floats) -> bool:
     if np.any(rises < 0) or np.mean(rises > 0) < RISING:
         return False
     return bool(np.corrcoef(value, np.arange(len(value)))[0, 1] >= EVENLY)
+
+
+def counts_rows(series: Series, begin: int, cut: int) -> bool:
+    """Whether a column only counts the rows of its file: one more in each, the first row of another life too.
+
+    A writer that appends goes on counting whatever became of the training; what a checkpoint restores lies some rows
+    back. Only where the step is raised by one in each row and starts again may the column be the run's own count.
+    """
+    value, step = series.value[begin : cut + 1], series.step[begin : cut + 1]
+    starts_again = usual_cadence(step[:-1]) == 1 and step[-1] <= step[0]
+    return bool(np.all(np.diff(value) == 1)) and not starts_again
 
 
 def exact_witness(step: Ints, before: Floats, step_after: Ints, after: Floats) -> Witness:

@@ -287,3 +287,25 @@ def test_a_first_row_as_at_the_start_is_no_witness_of_a_run_that_goes_on() -> No
     step, later = np.arange(40) * 100, np.arange(240) * 100
     assert loss_witness(step, first, later, again) != "goes on"
     assert loss_witness(step, first, later, gone_on) == "goes on"
+
+
+@pytest.mark.parametrize(
+    ("cadence", "begins", "rise", "codes"),
+    [
+        pytest.param(640, 400, 1, ["note RES002"], id="a tick of the writer, a clean replay"),
+        pytest.param(640, 0, 1, ["note RES001"], id="a tick of the writer, and no word of the training"),
+        pytest.param(1, 400, 1, ["note RES002"], id="the step too is raised by one"),
+        pytest.param(640, 400, 4, ["error RES001"], id="a count of something else goes on"),
+        pytest.param(1, 0, 1, ["error RES001"], id="the run's own count beside a step that starts again"),
+    ],
+)
+def test_a_count_of_the_files_rows_is_no_witness(
+    cadence: int, begins: int, rise: int, codes: list[str], tmp_path: Path
+) -> None:
+    steps = [cadence * (n + 1) for n in (*range(600), *range(begins, 1200))]
+    noise = np.random.default_rng(11).normal(size=len(steps))
+    rows = [f"{n * rise},{step},{1 + 0.2 * noise[n]:.5f}" for n, step in enumerate(steps)]
+    (tmp_path / "log.csv").write_text("tick,step,loss\n" + "\n".join(rows) + "\n")
+    (run,) = discover([tmp_path]).runs
+    report = audit_run(run, merge((), run.facts), select=("RES001", "RES002"))
+    assert [f"{one.severity} {one.code}" for one in report.findings] == codes
