@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from analyzer.readers.csv_table import parse as parse_csv
 from analyzer.readers.markdown_table import parse as parse_table
-from analyzer.readers.stdout import parse
+from analyzer.readers.stdout import parse, recognises
 from analyzer.readers.stdout.general import entry_of
 from analyzer.readers.stdout.templates import NUMBER, number_in
 from analyzer.readers.stdout.values import each_named, is_a_result, values_of
@@ -72,6 +73,43 @@ def test_a_few_losses_without_a_count_are_results(text: str) -> None:
 def test_a_table_without_a_header_is_read_by_its_numbers_where_its_name_says_what_it_is(name: str, tags: set[str]) -> None:
     read = parse_csv(printed(lambda i, x: f"{i // 12},{i % 12},{x}").encode(), name)
     assert {one.tag for one in read.series} == tags
+
+
+def read_of(line: Callable[[int, float], str]) -> dict[str, tuple[int, list[int]]]:
+    return {one.tag: (len(one), one.step[:2].tolist()) for one in parse(printed(line).encode(), "train.log").series}
+
+
+def test_an_epoch_behind_dashes_heads_the_lines_below_it() -> None:
+    read = read_of(lambda i, x: f"--Epoch {100 * i + 100}\nTrain Loss: {x:.3f} | Accuracy: 0.5\nTest Loss: {x + 1:.3f} | Accuracy: 0.4")
+    assert (read["Train Loss"], read["Test Loss"]) == ((ROWS, [100, 200]), (ROWS, [100, 200]))
+
+
+def test_how_many_images_an_epoch_has_is_no_figure() -> None:
+    read = read_of(lambda i, x: f"[Epoch: {i}, numImages: 11988]\nTrain Loss: {x:.3f}\n[Epoch: {i}, numImages:  1449]\nAcc:0.5, mIoU:{1 - x / 9:f}")
+    assert read.keys() == {"epoch", "Train Loss", "Acc", "mIoU"} and read["Train Loss"] == (ROWS, [0, 1])
+
+
+def test_a_phase_in_front_of_all_names_is_part_of_them() -> None:
+    read = read_of(lambda i, x: f"[Epoch {i}] Training: accuracy={1 - x / 9:f}\n[Epoch {i}] Validation: accuracy={1 - x / 8:f}")
+    assert {tag for tag in read if "acc" in tag} == {"accuracy", "Validation accuracy"}
+
+
+def test_two_lines_may_tell_one_count() -> None:
+    read = parse(printed(lambda i, x: f"minibatch {i + 1} loss: {x}\nUnigram Accuracy after batch {i + 1}: {1 - x / 9}").encode(), "train.log")
+    assert (read.source.step_axis, len(read.series[0])) != ("row", 0) and read.series[-1].step[:2].tolist() == [1, 2]
+
+
+def test_scores_of_episodes_are_a_log(tmp_path: Path) -> None:
+    text = printed(lambda i, x: f"episode: {i}/60, score: {int(200 - 50 * x)}, e: 0.5")
+    assert recognises(tmp_path / "train.log", text.encode())
+    assert not recognises(tmp_path / "train.log", text.replace("episode", "player").encode())
+
+
+@pytest.mark.parametrize(("heads", "epochs"), [(25, [25]), (10, []), (24, [])])
+def test_a_headline_that_counts_from_0_tells_the_number_of_epochs_at_its_last(heads: int, epochs: list[int]) -> None:
+    text = "".join(f"Epoch {i}/24\n----------\ntrain Loss: {LOSS[i]:.4f} Acc: 0.5\nval Loss: {LOSS[i] + 1:.4f} Acc: 0.4\n" for i in range(heads))
+    read = parse(text.encode(), "train.log")
+    assert [fact.value for fact in read.facts if fact.key == "epochs"] == epochs
 
 
 NOTHING = [

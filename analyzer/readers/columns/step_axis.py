@@ -15,6 +15,7 @@ from analyzer.roles import role_of_tag
 
 LARGEST_STEP = 2**53  # beyond it a float no longer tells neighbouring integers apart
 ROWS_FOR_A_RHYTHM = 20  # rows below which irregular gaps prove nothing
+LINES_OF_A_COUNT = 3  # that a program prints for one count of a name that means little
 FALLING = 0.25  # of the changes of a measured number at least: of noise a half are falls, of a counter with laps few
 FALLS_OF_A_MEASURE = 4  # that show where they land
 _IN_CACHE = 1 << 14  # values looked at together: what is made of them on the way never leaves the cache
@@ -162,7 +163,7 @@ def _counts_up(column: Column, rows: int, *, strict: bool) -> bool:
         return False
     falls, rises = (int(np.count_nonzero(found)) for found in (value[1:] < value[:-1], value[1:] > value[:-1]))
     if strict:
-        return falls <= len(value) // 10 and 2 * rises >= len(value) - 1
+        return falls <= len(value) // 10 and LINES_OF_A_COUNT * (rises + 1) >= len(value)
     return not _wanders(value)
 
 

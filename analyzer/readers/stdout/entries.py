@@ -131,7 +131,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
         if head:
             keras_epoch = int(head[1])
             block.open({"epoch": keras_epoch})
-            yield index + 1, "keras", {"=epochs": int(head[2])}
+            yield index + 1, "keras", {"=epochs": int(head[2]), "=heads": keras_epoch}
             continue
         if keras_epoch is not None and (bar := _KERAS_BAR.match(line)):
             values = pairs_of(ASSIGNED, line[bar.end() - 1 :], {})

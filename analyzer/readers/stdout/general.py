@@ -20,9 +20,10 @@ _SAID_AT = re.compile(
     re.I,
 )
 _IN_PLURAL = re.compile(r"\b(?:iters|iterations|steps|batches|updates)\b", re.I)
+_A_SIZE = re.compile(r"(?:num(?:ber)?|n|nb)[_ A-Z]|len(?:gth)?\b|size\b")
 _MAY_TELL = re.compile(
     r"step|iter|epoch|batch|update|episode|round|\bep\b|loss|lr\b|learning|acc|dice|%\||\d\]\s?\[|\[\d"
-    r"|\bit['\"]?[:=]|progress|error\b|\bmse\b|return\s?[:=]",
+    r"|\bit['\"]?[:=]|progress|error\b|\br?mse\b|\bmae\b|\br2\b|return\s?[:=]",
     re.I,
 )
 # what Python's logging puts before a message: its level, and the name of the logger
@@ -59,6 +60,9 @@ _PHASE_BEFORE_A_PLACE = re.compile(
 _PHASE_BEHIND_A_COUNTER = re.compile(  # Epoch 50 Val, MAE: 14.68
     rf"\b(?:{COUNTER_WORD})\s\d{{1,15}}\s(valid(?:ation)?|val|eval(?:uation)?|test(?:ing)?|dev|cv)[,:]", re.I
 )
+_PHASE_OF_ALL_NAMES = re.compile(  # [Epoch 0] Validation: accuracy=0.6
+    r"[\])]\s{0,3}(valid(?:ation)?|val|eval(?:uation)?|test(?:ing)?|dev|cv):\s{1,3}(?=[A-Za-z])", re.I
+)
 _NOT_TRAINING = re.compile(r"\bis_?train(?:ing)?\s?[:=]\s?(?:false|0)\b", re.I)
 OF_TRAINING = re.compile(r"\btrain", re.I)
 _PHASE_OF_A_BAR = re.compile(
@@ -93,8 +97,9 @@ def entry_of(text: str) -> Entry | None:
     phase = phase_of_a_line(text)
     if phase is not None:
         values = prefixed(values, phase)
-    if _IN_PLURAL.search(text) and len(counters) == 1 and not any(map(tells, values)):
-        return None  # how many there are of something: 49,400 images, iters: 6,175
+    sizes = _IN_PLURAL.search(text) or all(map(_A_SIZE.match, values))
+    if sizes and len(counters) == 1 and not any(map(tells, values)):
+        return None  # how many there are of something: 49,400 images, iters: 6,175; numImages: 11988
     return {**counters, **{name: value for name, value in values.items() if name not in counters}}
 
 
@@ -146,7 +151,7 @@ def phase_of_a_line(text: str) -> str | None:
         return of_bar
     if PHASE.search(text) is None:
         return None
-    if placed := _PHASE_BEHIND_A_COUNTER.search(text):
+    if placed := _PHASE_BEHIND_A_COUNTER.search(text) or _PHASE_OF_ALL_NAMES.search(text):
         return placed[1]
     alone = {cell[1] for cell in _PHASE_ALONE.finditer(text)}
     phases = alone or {one[1] for one in PHASE.finditer(head_of(text))}

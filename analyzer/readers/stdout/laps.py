@@ -22,6 +22,7 @@ from analyzer.readers.stdout.counting import (
 )
 from analyzer.readers.stdout.passed import OF_A_DAY, OF_A_LINE
 from analyzer.readers.stdout.places import BAR, BARS, HEADING, STEP, is_whole, of_the_epoch, with_steps
+from analyzer.readers.stdout.values import is_a_result
 from analyzer.roles import role_of_tag
 
 Entry = dict[str, Any]
@@ -144,7 +145,7 @@ FEWEST_OF_THE_MOST = 10  # rows of an epoch for each line about a step: a few st
 
 
 def _told_apart(found: Sequence[Found]) -> None:
-    """Give a loss that lines of two kinds name alike a name for each: rows of steps, lines of an epoch, lines below.
+    """Give a result that lines of two kinds name alike a name for each: rows of steps, lines of an epoch, lines below.
 
     What an epoch's line or a line without a counter calls ``Loss`` beside rows of steps is a mean, or of validation.
     """
@@ -154,7 +155,7 @@ def _told_apart(found: Sequence[Found]) -> None:
     most = max(rows.values(), default=0)
     main = next((kind for kind in ("", "epoch") if kind in rows and FEWEST_OF_THE_MOST * rows[kind] >= most), "summary")
     of_main = {name for kind, (_, _, entry) in zip(kinds, found, strict=True) if kind == main for name in entry}
-    shared = {name for name in of_main if role_of_tag(name) == "loss"}
+    shared = {name for name in of_main if role_of_tag(name) in ("loss", None) and is_a_result(name)}
     for kind, (_, _, entry) in zip(kinds, found, strict=True):
         for name in shared.intersection(entry) if kind != main else ():
             entry[f"{kind} {name}"] = entry.pop(name)

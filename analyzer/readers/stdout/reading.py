@@ -39,6 +39,7 @@ from analyzer.readers.whole_end import with_a_whole_end
 
 _PLACES = frozenset({"batch", "step", "iter", "iteration", "samples", BAR})
 _OF_THE_LINE = ("epoch", "epochs", HEADING, WALL)  # what is known of a line beside its numbers
+_OF_A_PLAY = re.compile(r"score|return", re.I)
 _NUMBERS = re.compile(r"\d[\d.,:+-]*+(?:e[+-]?\d++)?+")
 SHAPES_COMPARED = 20  # of the last rows, and the last of each kind: a cut line begins like one of them
 SHORTEST_BEGINNING = 8  # signs; fewer begin lines of any kind
@@ -61,10 +62,12 @@ def parse(data: bytes, name: str) -> Reading:
         numbers = {key: value for key, value in entry.items() if key[:1] != "="}
         if "epochs" in numbers:
             declared.setdefault("epochs", []).append(numbers["epochs"])
+            declared.setdefault("labels", []).append(numbers.get("epoch", numbers["epochs"]))
         for key in entry.keys() - numbers.keys():
             declared.setdefault(key[1:], []).append(entry[key])
         if set(numbers) - {WALL}:
             found.append((row, pattern, numbers))
+    _count_from_one(declared)
     if not found:
         found = list(lists_of(lines.lines if lines.complete else lines.lines[:-1], name))
     patterns = Counter(pattern for _, pattern, _ in found)
@@ -83,6 +86,21 @@ def parse(data: bytes, name: str) -> Reading:
         return _reading_of(found, lines, writer, declared, problems, source)
     readings = [_reading_of(own, lines, writer, declared, (), replace(source, view=fold)) for fold, own in runs.items()]
     return Reading(source=replace(source, records=len(found)), problems=tuple(problems), runs=tuple(readings))
+
+
+def _count_from_one(declared: dict[str, list[int]]) -> None:
+    """Make a number of epochs that is the last label, where labels count from 0, the number of them.
+
+    A headline ``Epoch 0/24`` is printed of 25 epochs as well as of 24: it says nothing until the last.
+    """
+    labels, heads = declared.pop("labels", []), declared.pop("heads", [])
+    epochs = declared.get("epochs", [])
+    if not epochs or 0 not in (*labels, *heads):
+        return
+    if set(epochs) == {max(*labels, *heads)}:
+        declared["epochs"] = [epochs[0] + 1]
+    elif not labels:
+        del declared["epochs"]
 
 
 class _Writer(Struct, frozen=True, kw_only=True):
@@ -259,7 +277,8 @@ def tells_of_training(lines: Lines, file_name: str = "") -> bool:
         keys = [key for key in entry if key[:1] != "="]
         placed += "epoch" in entry and not _PLACES.isdisjoint(keys)
         counted = counted or any(names_an_axis(key) or key in (BAR, PROGRESS) for key in keys)
-        telling[pattern not in GENERIC] += any(map(is_a_result, keys)) or pair_of(keys) is not None
+        of_play = "episode" in entry and any(_OF_A_PLAY.search(key) for key in keys)
+        telling[pattern not in GENERIC] += of_play or any(map(is_a_result, keys)) or pair_of(keys) is not None
         if telling[True] >= LINES_OF_A_PROGRAM or (telling[False] >= LINES_NEEDED and counted):
             return True
         if placed >= LINES_OF_PLACES:

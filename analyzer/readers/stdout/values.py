@@ -67,7 +67,9 @@ _NO_VALUES = frozenset({
     "max_mem", "max", "mem", "port", "seed", "version", "line", "world_size", "it", "batch", "steps",
 })  # fmt: skip
 _NAMES_WITHOUT_A_ROLE = re.compile(
-    r"acc|ppl|perplexity|norm|dt|mfu|reward|return|score|f1|dice|iou|bleu|wer|cer|auc|map|\berr(?:or)?\b", re.I
+    r"acc|ppl|perplexity|\br2\b|psnr|ssim|norm|dt|mfu|reward|return|score|f1|dice|iou|bleu|wer|cer|auc|map"
+    r"|\berr(?:or)?\b",
+    re.I,
 )
 
 
