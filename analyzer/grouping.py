@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.config.sidecars import is_sidecar
-from analyzer.readers import Peek
+from analyzer.readers import Peek, joined_as
 from analyzer.walking import Folder, Log, listed, natural
 
 # Folders that a logger makes inside a run's folder; they do not name a run.
@@ -79,7 +79,7 @@ def _homes(folders: list[Folder]) -> dict[tuple[str, ...], tuple[str, ...]]:
             parts.pop()
         parts = list(above_plots(parts))
         if parts and parts[-1].lower() in SPLIT_FOLDERS and folder.logs:
-            events = all(log.reader == "tfevents" for log in folder.logs)
+            events = all(joined_as(log.reader) == "events" for log in folder.logs)
             if events or splits[tuple(parts[:-1])] > 1:
                 parts.pop()
         if len(parts) > 1 and DATED_FOLDER.match(parts[-1]) and parts[-2] == "runs" and tuple(parts[:-2]) in trainer:
@@ -104,7 +104,7 @@ def _adopt_sub_runs(folders: list[Folder], homes: dict[tuple[str, ...], tuple[st
         matches = (EVENT_FILE.search(log.path.name) for log in folder.logs)
         writers[folder.parts] = {(match["host"], match["pid"]) for match in matches if match}
     for folder in folders:
-        if not folder.parts or not folder.logs or any(log.reader != "tfevents" for log in folder.logs):
+        if not folder.parts or not folder.logs or any(joined_as(log.reader) != "events" for log in folder.logs):
             continue
         tags = {log.peek.first_tag for log in folder.logs}
         for depth in range(len(folder.parts) - 1, max(-1, len(folder.parts) - 4), -1):

@@ -15,9 +15,9 @@ import numpy as np
 
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Source
-from analyzer.readers import Reading, all_readers
+from analyzer.readers import Reading, readers_by_name
+from analyzer.readers.correcting import CannotRepair, Correction
 from analyzer.readers.text_file import compressed
-from analyzer.rewriting import CannotRepair, Correction, corrected
 from analyzer.timeline import Timeline
 
 
@@ -85,6 +85,18 @@ def copy_of(timeline: Timeline, correction: Correction) -> bytes:
     return corrected(correction, content)
 
 
+def corrected(correction: Correction, content: bytes) -> bytes:
+    """The contents of a file with its correction made, by the reader of its format.
+
+    Raises:
+        CannotRepair: when the format cannot be written, or the file is damaged.
+    """
+    rewrite = readers_by_name()[correction.source.format].rewrite
+    if rewrite is None:
+        raise CannotRepair(f"{correction.source.format} files cannot be written; `analyzer export` gives the rows")
+    return rewrite(correction, content)
+
+
 def check_copy(correction: Correction, copy: Path) -> None:
     """Read a copy back and compare it with what the original says, corrected.
 
@@ -92,7 +104,7 @@ def check_copy(correction: Correction, copy: Path) -> None:
         CannotRepair: when any point is not where it should be.
         OSError: when one of them cannot be read.
     """
-    reader = next(one for one in all_readers() if one.name == correction.source.format)
+    reader = readers_by_name()[correction.source.format]
     if _points(reader.read(copy), None) != _points(reader.read(Path(correction.source.path)), correction):
         raise CannotRepair("its copy does not read back as it should, or the log is being written; nothing was kept")
 

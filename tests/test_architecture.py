@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import analyzer
+from analyzer.readers import own_readers
 
 PACKAGE = Path(analyzer.__file__).parent
 
@@ -171,3 +172,18 @@ CLASS = re.compile(r"^class (\w+)", re.M)
 def test_a_class_name_means_one_thing() -> None:
     names = Counter(name for path in PACKAGE.rglob("*.py") for name in CLASS.findall(path.read_text()))
     assert {name for name, count in names.items() if count > 1 and not name.startswith("_")} == TWICE
+
+
+def test_what_is_known_of_a_format_stands_in_its_reader() -> None:
+    """Files are grouped, joined and repaired by what readers say of themselves, not by the names of formats."""
+    names = {reader.name for reader in own_readers()}
+    paths = [*sorted((PACKAGE / "joining").glob("*.py")), *(PACKAGE / f"{name}.py" for name in ("grouping", "repair"))]
+    compared = {
+        (path.name, constant.value)
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Compare)
+        for constant in ast.walk(node)
+        if isinstance(constant, ast.Constant) and constant.value in names
+    }
+    assert not compared

@@ -51,9 +51,9 @@ def command(request: Request, output: Path) -> None:
 
 def _repaired(timeline: Any, folder: Path) -> list[str]:
     """Write the copy of one run, all its files or none; what was done to each file."""
+    from analyzer.readers.correcting import CannotRepair
     from analyzer.renderers.escaping import visible
     from analyzer.repair import check_copy, copy_of, corrections, place_in_copy
-    from analyzer.rewriting import CannotRepair
 
     found = corrections(timeline)
     if not any(found):

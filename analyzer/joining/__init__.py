@@ -23,7 +23,7 @@ from analyzer.joining.event_files import event_accounts, sub_run_of
 from analyzer.joining.tables import table_kinds
 from analyzer.joining.trainer_states import state_accounts
 from analyzer.model import Run, Series, Source, View
-from analyzer.readers import Reading
+from analyzer.readers import Reading, joined_as
 from analyzer.roles import role_of_tag
 
 RUNS_COMPARED = 20  # with which one account is compared point by point
@@ -46,10 +46,11 @@ def join(name: str, root: Path, pieces: Sequence[Piece], names: Mapping[str, str
 
 def _accounts(pieces: Sequence[Piece]) -> list[list[Account]]:
     """Accounts by kind; within a kind each is a life of its own."""
-    events = [piece for piece in pieces if piece.reading.source.format == "tfevents"]
-    states = [piece for piece in pieces if piece.reading.source.format == "trainer-state"]
-    tables = [piece for piece in pieces if piece.reading.source.format not in ("tfevents", "trainer-state")]
-    return [kind for kind in [event_accounts(events), state_accounts(states), *table_kinds(tables)] if kind]
+    told: dict[str, list[Piece]] = {"events": [], "states": [], "tables": []}
+    for piece in pieces:
+        told[joined_as(piece.reading.source.format)].append(piece)
+    kinds = [event_accounts(told["events"]), state_accounts(told["states"]), *table_kinds(told["tables"])]
+    return [kind for kind in kinds if kind]
 
 
 def _bind(kinds: list[list[Account]], names: Mapping[str, str]) -> list[list[Account]]:
@@ -133,13 +134,14 @@ def _titles(name: str, root: Path, runs: list[list[Account]], names: Mapping[str
                 below = "."
             place = place if below == "." else below
             alone = sum(first.folder == other.folder for other in firsts) == 1
-            place = place if alone else f"{place}/{_short(first.path.name)}"
+            place = place if alone else f"{place}/{_short(first)}"
         titles.append(place)
     return titles
 
 
-def _short(file_name: str) -> str:
-    return file_name if "tfevents" in file_name else file_name.split(".", 1)[0]
+def _short(piece: Piece) -> str:
+    name = piece.path.name
+    return name if joined_as(piece.reading.source.format) == "events" else name.split(".", 1)[0]
 
 
 def _stored_readings(store: Reading) -> list[Reading]:

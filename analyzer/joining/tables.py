@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from analyzer.joining.accounts import SAME_TAGS, Account, Piece, is_beginning_of, place_of, points_in, split_of
 from analyzer.joining.lives import goes_on_from
+from analyzer.readers import readers_by_name
 from analyzer.roles import role_of_tag
 
 TENSORBOARD_EXPORT = re.compile(r"^(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+?)(?: ?\(\d+\))?\.csv$")
@@ -62,8 +63,9 @@ def _families(pieces: Sequence[Piece]) -> list[Account]:
 
 def _family(piece: Piece) -> tuple[str, ...]:
     name = piece.path.name
-    if piece.reading.source.format == "wandb-run":
-        return ("W&B run", piece.path.stem)  # a run that was resumed has a folder for each life, and one id
+    reader = readers_by_name().get(piece.reading.source.format)
+    if reader is not None and reader.family is not None:
+        return reader.family(piece.path)
     export = TENSORBOARD_EXPORT.match(name)
     if export:
         return ("tensorboard export", str(piece.folder), export["run"])

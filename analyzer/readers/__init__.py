@@ -11,11 +11,13 @@ import pkgutil
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
 from analyzer.extensions import accepted
 from analyzer.model import Fact, Marker, Problem, Series, Source
+from analyzer.readers.correcting import Correction
 
 
 class Reading(Struct, frozen=True, kw_only=True, eq=False):
@@ -61,6 +63,10 @@ class Reader(Struct, frozen=True, kw_only=True):
     suffixes: tuple[str, ...] = ()  # that names of its logs may have beside those that any text may have
     seldom: bool = False  # most files of these suffixes are no logs: one that is none is not worth a word
     peek: Callable[[bytes], Peek] = lambda head: Peek()  # into the first bytes; ValueError where they are damaged
+    rewrite: Callable[[Correction, bytes], bytes] | None = None  # its contents with a correction made
+    joined: Literal["events", "states", "tables"] = "tables"  # how its files are put together to a run: files of one
+    # directory as lives of one writer, states that hold the whole history each, or tables
+    family: Callable[[Path], tuple[str, ...]] | None = None  # what the names of one run's files have in common
     priority: int = 0  # the highest priority that recognises a file reads it; generic readers are below 0
 
 
@@ -81,6 +87,18 @@ def own_readers() -> tuple[Reader, ...]:
         if isinstance(reader, Reader):
             found.append(reader)
     return tuple(found)
+
+
+@cache
+def readers_by_name() -> dict[str, Reader]:
+    """Every reader by its name, which is the format of the sources that it reads."""
+    return {reader.name: reader for reader in all_readers()}
+
+
+def joined_as(name: str) -> Literal["events", "states", "tables"]:
+    """How files of a format are put together to a run."""
+    reader = readers_by_name().get(name)
+    return "tables" if reader is None else reader.joined
 
 
 @cache

@@ -21,6 +21,7 @@ from analyzer.readers.columns.entries import columns_of_entries, flatten
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.columns.stack import Table, stacked
 from analyzer.readers.columns.step_axis import names_an_axis
+from analyzer.readers.correcting import CannotRepair, Correction
 from analyzer.readers.json_dialects import dialect_of, first_keys
 from analyzer.readers.json_objects import Objects
 from analyzer.readers.json_pieces import pieces_of_lines
@@ -33,6 +34,7 @@ from analyzer.readers.text_file import (
     unreadable,
     utf8,
     why_not_text,
+    written_lines,
 )
 from analyzer.regular_files import content_of
 from analyzer.roles import role_of_tag
@@ -239,6 +241,32 @@ def _is_an_entry(line: str) -> bool:
     )
 
 
+def rewritten(correction: Correction, content: bytes) -> bytes:
+    """The lines with entries cut and steps shifted."""
+    kept: list[bytes] = []
+    for number, line in enumerate(written_lines(content), start=1):
+        if number in correction.cut:
+            continue
+        kept.append(_shifted_entry(line, correction, number) if number in correction.shift else line)
+    return b"".join(kept)
+
+
+def _shifted_entry(line: bytes, correction: Correction, number: int) -> bytes:
+    """A line with another step: in its place where that can be told from the text alone, else written anew."""
+    text = line.decode("utf-8-sig", "surrogateescape")
+    entry = json.loads(text)
+    column = correction.source.step_column
+    if column not in entry:
+        raise CannotRepair(f"line {number} has no {column!r}")
+    entry[column] += correction.shift[number]
+    mark = re.compile(rf"({re.escape(json.dumps(column))}\s*:\s*)-?[0-9]++(?=\s*[,}}])")
+    again, times = mark.subn(rf"\g<1>{entry[column]}", text)
+    if times != 1 or repr(json.loads(again)) != repr(entry):  # NaN equals nothing
+        ending = text[len(text.rstrip("\r\n")) :]
+        again = json.dumps(entry) + ending
+    return again.encode("utf-8", "surrogateescape")
+
+
 READER = Reader(
     name="json-lines",
     title="JSON lines",
@@ -253,5 +281,6 @@ READER = Reader(
     "others",
     epoch="the key `epoch`; DETR logs have nothing else to count by",
     learning_rate="detectron2 and mmengine: the rate that the update used",
+    rewrite=rewritten,
     priority=-5,
 )

@@ -5,6 +5,7 @@ A file that was cut anywhere still gives the complete entries of its history.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from analyzer.readers import Reader, Reading
 from analyzer.readers.columns import Column, Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
+from analyzer.readers.correcting import Correction
 from analyzer.readers.json_objects import table_of_list
 from analyzer.readers.text_file import decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
 from analyzer.regular_files import content_of
@@ -215,6 +217,23 @@ def recognises(path: Path, head: bytes) -> bool:
     return b'"log_history"' in plain_head(head)
 
 
+def rewritten(correction: Correction, content: bytes) -> bytes:
+    """The state with entries of its history cut and steps shifted."""
+    state = json.loads(content)
+    entries = []
+    for number, entry in enumerate(state["log_history"]):
+        if number in correction.cut:
+            continue
+        if number in correction.shift:
+            entry["step"] += correction.shift[number]
+        entries.append(entry)
+    state["log_history"] = entries
+    state["global_step"] = max(
+        (entry["step"] for entry in entries if "step" in entry), default=state.get("global_step")
+    )
+    return (json.dumps(state, indent=2) + "\n").encode()
+
+
 READER = Reader(
     name="trainer-state",
     title="trainer_state.json of the Hugging Face Trainer",
@@ -225,5 +244,7 @@ READER = Reader(
     step="optimizer updates, from 1; evaluation and the final row share the step of the last update",
     epoch="a fraction in micro-batches: epoch index + (batch + 1) / batches; two decimals up to 4.38",
     learning_rate="from 4.51 the rate that the update used, before that the next one's",
+    rewrite=rewritten,
+    joined="states",
     priority=10,
 )

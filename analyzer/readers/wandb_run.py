@@ -192,6 +192,7 @@ READER = Reader(
     suffixes=(".wandb",),
     recognises=lambda path, head: head.startswith(MAGIC),
     read=read,
+    family=lambda path: ("W&B run", path.stem),  # a folder for each life of a run, and one id
     recognised_by="`:W&B` in the first bytes (`wandb/run-*/run-*.wandb`)",
     step="`global_step`, `iter` or the like where logged, else `_step`, which counts calls of `log`",
     epoch="as logged",

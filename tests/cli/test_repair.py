@@ -14,8 +14,8 @@ from analyzer.cli import main
 from analyzer.cli.repair import _own_place
 from analyzer.config.declared import merge
 from analyzer.discovery import discover
+from analyzer.readers.csv_table.rewriting import _shifted_row
 from analyzer.reconstruction import reconstruct
-from analyzer.rewriting import _shifted_row
 from analyzer.timeline import Timeline
 from tests.event_files import write_events
 

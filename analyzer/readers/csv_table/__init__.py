@@ -26,6 +26,7 @@ from analyzer.readers.csv_table.cells import (
 )
 from analyzer.readers.csv_table.dialects import dialect_of
 from analyzer.readers.csv_table.peeking import peek
+from analyzer.readers.csv_table.rewriting import rewritten
 from analyzer.readers.csv_table.rows import NO_HEADER, holds_numbers, parse_text
 from analyzer.readers.csv_table.shape import HEAD
 from analyzer.readers.stdout import parse as parse_lines
@@ -158,6 +159,7 @@ READER = Reader(
     recognises=recognises,
     read=read,
     parse=parse,
+    rewrite=rewritten,
     recognised_by="`.csv`, `.tsv` (also `.gz`, `.zst`); `.txt` and `.log` files that begin with a header naming a step "
     "or epoch column",
     step="the column that counts updates: `global_step`, `step`, `iteration`, `num_updates`, ...; else samples or "

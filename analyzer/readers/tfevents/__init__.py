@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from analyzer.readers import Peek, Reader, Reading
+from analyzer.readers.correcting import Correction
 from analyzer.readers.tfevents.heads import PADDING, header_length
 
 
@@ -38,12 +39,21 @@ def recognises(path: Path, head: bytes) -> bool:
     return header_length(padded, 0, len(head)) >= 0
 
 
+def rewrite(correction: Correction, content: bytes) -> bytes:
+    """An event file with records cut and steps shifted."""
+    from analyzer.readers.tfevents import rewriting
+
+    return rewriting.rewritten(correction, content)
+
+
 READER = Reader(
     name="tfevents",
     title="TensorBoard event files",
     peek=peek,
     recognises=recognises,
     read=read,
+    rewrite=rewrite,
+    joined="events",
     recognised_by="`tfevents` in the file name, or a first record whose length has the right checksum",
     step="the step that the writer was given, as it was given",
     epoch="a tag of its own, where there is one",
