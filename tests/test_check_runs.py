@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from analyzer.checking import Request, check
+from analyzer.fingerprint import fingerprints
+from analyzer.model import Report
 from analyzer.reconstruction import CLOCKS
 from analyzer.renderers import Look, renderer_named
 
@@ -31,6 +33,15 @@ def test_a_condensed_report_is_small_and_goes_through_a_pipe() -> None:
     ]
     assert sizes[0] < sizes[1] / 2
     assert [one.run.name for one in pickle.loads(pickle.dumps(small)).runs] == [one.run.name for one in small.runs]
+
+
+@pytest.mark.parametrize("typed", ["runs", "./runs", "formats/../runs", "."])
+def test_names_and_fingerprints_stay_however_a_path_is_typed(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def marked(report: Report) -> list[tuple[str, list[str]]]:
+        return [(one.run.name, [mark for _, mark in fingerprints(one.run.name, one.findings)]) for one in report.runs]
+
+    monkeypatch.chdir(RUNS if typed == "." else RUNS.parent)
+    assert marked(check(Request(paths=(Path(typed),)))) == marked(check(REQUEST))
 
 
 def test_a_clock_that_fails_is_named_and_the_audit_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

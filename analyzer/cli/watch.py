@@ -31,7 +31,7 @@ def command(request: Request, every: float, idle: float | None, fail_on: str) ->
     """Follow live runs and tell every finding once, when the rows behind it bear it out.
 
     A finding is told when it was so without the last tenth of the rows as well, one about the course of
-    the run (EPO, SCH, LOS009, PRF002) without the last half; a loss that is no number, at once. What
+    the run (EPO, SCH, LOS004, LOS009, PRF002) without the last half; a loss that is no number, at once. What
     chance may have done once in a thousand logs, and what only a finished run can be asked, such as its
     length, is told when --idle ends the watch.
     """

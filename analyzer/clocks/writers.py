@@ -138,7 +138,8 @@ def _pair_of_files(view: View, sources: Sequence[Source], first: int, second: in
         same_process = (one.host, one.pid) == (two.host, two.pid)
     else:
         same_process = equal
-    kept, other = (first, second) if len(mine) >= len(theirs) else (second, first)
+    longer = len(theirs) > len(mine) + ROWS_WITHIN  # by a row or two they take turns while they grow
+    kept, other = (second, first) if longer else (first, second)
     rows = (mine, theirs) if kept == first else (theirs, mine)
     wall = series.wall_time
     begin = max(float(np.nanmin(wall[part])) for part in rows)

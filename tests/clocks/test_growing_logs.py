@@ -13,6 +13,7 @@ from analyzer.config.declared import facts_from_options, merge
 from analyzer.discovery import discover
 from analyzer.reconstruction import reconstruct
 from analyzer.timeline import Timeline
+from tests.clocks.made_runs import Loop, write_events
 from tests.clocks.schedule_runs import Fault, made_run
 
 HEADS_FROM_1 = "".join(
@@ -86,3 +87,14 @@ def test_validations_that_count_epochs_from_0_under_heads_from_1_are_no_fault(tm
     for run in discover([tmp_path]).runs:
         found = audit_run(run, merge(facts), select=("EPO",)).findings
         assert not [(one.code, one.message) for one in found if one.severity != "note"]
+
+
+@pytest.mark.parametrize("written", [(60, 60), (61, 60), (60, 62)])
+def test_which_of_two_writers_is_the_other_one_does_not_change_while_both_write(
+    tmp_path: Path, written: tuple[int, int]
+) -> None:
+    for number, rows in enumerate(written):
+        write_events(tmp_path, Loop(seed=number).points(0, rows, begin=1.7e9 + 0.01 * number), pid=number)
+    (run,) = discover([tmp_path]).runs
+    (found,) = audit_run(run, merge(()), select=("RES008",)).findings
+    assert found.evidence[0].source.endswith(".0.0")
