@@ -93,7 +93,8 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (
     ),
     (
         "epoch",
-        rf"^{_FOLDER}(?:(?:train|training|trainer|time|progress)[/_.])?(?:current_)?epochs?(?:_num|_idx|_float)?$",
+        rf"^{_FOLDER}(?:(?:train|training|trainer|time|progress)[/_.])?(?:(?:current|data)[_ ])?epochs?"
+        r"(?:_num|_idx|_float)?$",
     ),
     (
         "step",
@@ -161,7 +162,7 @@ def role_of_tag(tag: str) -> str | None:
         return None
     for role, pattern in _COMPILED:
         if pattern.search(name):
-            if role == "learning_rate" and _NOT_LEARNING_RATE.search(name):
+            if role == "learning_rate" and (_NOT_LEARNING_RATE.search(name) or _VALIDATION_RE.search(name)):
                 continue
             return role
     if is_share_of_a_rate(name):

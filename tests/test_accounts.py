@@ -220,6 +220,16 @@ def test_another_runs_folder_is_another_place(tmp_path: Path) -> None:
     assert len(discover([tmp_path]).runs) == 2
 
 
+def test_a_history_of_another_split_is_the_validation(tmp_path: Path) -> None:
+    for seed, name in enumerate(("history_train", "history_val", "other")):
+        losses = [loss for _, loss, _ in run_rows(seed)]
+        (tmp_path / f"{name}.json").write_text(json.dumps({"loss": losses, "mae": losses[::-1]}))
+    runs = discover([tmp_path]).runs
+    assert sorted(sorted(run.views[0].series) for run in runs) == [
+        ["loss", "mae"], ["loss", "mae", "val/loss", "val/mae"]
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("folders", "runs"), [(("train", "val"), 1), (("seed_1", "seed_2"), 2)])
 def test_folders_named_after_splits_are_one_run(tmp_path: Path, folders: tuple[str, str], runs: int) -> None:
     for seed, name in enumerate(folders):

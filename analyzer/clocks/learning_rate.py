@@ -31,6 +31,7 @@ LEVEL_PRECISION = 0.02  # relative
 HIGHEST = 1e100  # no rate is; its square is still a number
 LONG_GAP = 5  # usual distances between rows, over which the process may have been another's
 SAMPLE_ROWS = 320  # rows on which hypotheses are tried before all rows are
+FEWEST_MOVES = 5  # of a rate, all at one batch of the windows of an update
 
 
 class Observed(Struct, frozen=True, kw_only=True, eq=False):
@@ -93,9 +94,9 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
     if len(index) < 2:
         return None
     per_update = timeline.step_axis.per_update if timeline.step_axis.unit == "micro-batch" else None
-    first = min(int(step[index].min()), 1)  # of a count from 0, or from 1
-    update = np.ceil((step[index] - first + 1) / (per_update or 1.0))
-    windows = per_update is not None and _whole_windows(update, series.value[index], tolerance[index])
+    begins = _where_it_moves(step[index], series.value[index], tolerance[index], per_update) if per_update else None
+    first = min(int(step[index].min()), 1) if begins is None else begins  # of a count from 0, or from 1
+    update = np.floor((step[index] - first) / (per_update or 1.0)) + 1
     last_of_step = np.ones(len(index), dtype=bool)
     last_of_step[:-1] = (np.diff(update) != 0) | (np.diff(session[index]) != 0)
     index = index[last_of_step]
@@ -122,16 +123,19 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
     if timeline.step_axis.unit == "place":
         placed = replace(placed, axes=with_whole_epochs(placed.axes, kept.rate, kept.tolerance))
     kept = replace(kept, axes=placed.axes, counted=counted, sized=size is not None or "step" not in placed.axes)
-    if not placed.unsure or windows:
+    if begins is not None:
+        return replace(kept, axes={**kept.axes, "step": update[last_of_step]})
+    if not placed.unsure:
         return kept
     return replace(kept, tolerance=kept.tolerance + placed.unsure * _moved_per_count(kept, placed.of))
 
 
-def _whole_windows(update: Floats, rate: Floats, tolerance: Floats) -> bool:
-    """Whether rates stand still inside every window of micro-batches: a row shows its window's, wherever it stands."""
-    together = np.diff(update) == 0
-    still = np.abs(np.diff(rate)) <= tolerance[1:]
-    return bool(2 * np.count_nonzero(together) >= len(together) and still[together].all())
+def _where_it_moves(step: Ints, rate: Floats, tolerance: Floats, window: float) -> int | None:
+    """The batch of every window at which a rate moves: each row then shows the updates before it, exactly."""
+    moved = np.abs(np.diff(rate)) > tolerance[1:]
+    place = step[1:][moved] % window
+    always = len(place) >= FEWEST_MOVES and np.ptp(place) == 0 and (np.diff(step)[moved] == 1).all()
+    return int(place[0]) if always else None
 
 
 def _moved_per_count(rows: Observed, axis: str) -> Floats:

@@ -120,6 +120,8 @@ def _witnesses(view: View) -> list[_Column]:
         if role not in ("epoch", "samples", "tokens", "learning_rate"):
             continue
         series = rows_of(column, np.isfinite(column.value))
+        if np.array_equal(series.value, series.step):
+            continue  # the axis itself
         labels = role == "epoch" and not np.any(series.value != np.floor(series.value))
         changes = np.flatnonzero(np.diff(series.value) > 0) + 1 if labels else None
         columns.append(_Column(series=series, changes=changes))
@@ -208,10 +210,14 @@ def _wall_verdict(wall: Floats, at: int, steps: float) -> Verdict:
     passed = np.diff(wall[max(0, at - ROWS_OF_A_PACE) : at + 2 + ROWS_OF_A_PACE])
     place = min(at, ROWS_OF_A_PACE)
     others = np.delete(passed, place)
-    if len(others) < ROWS_FOR_A_SLOPE or steps < 3:
+    if len(others) < ROWS_FOR_A_SLOPE:
         return "unknown"
     usual, longest = float(np.median(others)), float(others.max())
     if usual <= 0:
+        return "unknown"
+    if steps * float(others.min()) > longest:  # so many rows take longer than any one does
+        return "counter jumped" if passed[place] <= longest else "rows missing"
+    if steps < 3:
         return "unknown"
     if passed[place] > max(longest, 0.6 * steps * usual):
         return "rows missing"

@@ -8,11 +8,22 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from analyzer.joining.accounts import SAME_TAGS, Account, Piece, is_beginning_of, place_of, points_in, split_of
+from analyzer.joining.accounts import (
+    SAME_TAGS,
+    SPLIT_FOLDER,
+    SPLIT_WORD,
+    Account,
+    Piece,
+    is_beginning_of,
+    place_of,
+    points_in,
+    split_of,
+)
 from analyzer.joining.lives import goes_on_from
 from analyzer.readers import readers_by_name
 from analyzer.roles import role_of_tag
 
+SPLITS = {"va": "val", "ev": "eval", "te": "test", "de": "dev"}  # as ``split_of`` tells them
 TENSORBOARD_EXPORT = re.compile(r"^(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+?)(?: ?\(\d+\))?\.csv$")
 
 
@@ -33,7 +44,33 @@ def table_kinds(pieces: Sequence[Piece]) -> list[list[Account]]:
             kind = _Kind(accounts=[])
             kinds.append(kind)
         _add_to_kind(kind, account)
-    return [kind.accounts for kind in kinds]
+    return _with_their_splits([kind.accounts for kind in kinds])
+
+
+def _with_their_splits(kinds: list[list[Account]]) -> list[list[Account]]:
+    """``history_val.json`` beside ``history_train.json`` tells of the same run: its tags get the split before them."""
+    every = [account for kind in kinds for account in kind if len(account.pieces) == 1]
+    mains = {_without_split(account): account for account in every if split_of(account) == "tr"}
+    taken: list[Account] = []
+    for account in every:
+        main = mains.get(_without_split(account))
+        if split_of(account) in ("", "tr") or main is None or main.kind != account.kind:
+            continue
+        piece = account.pieces[0]
+        main.pieces.append(piece)
+        main.prefixes[piece.path] = f"{SPLITS[split_of(account)]}/"
+        main.say(piece, f"{place_of(piece)} is named after another split of what {place_of(main.pieces[0])} tells")
+        taken.append(account)
+    left = ([account for account in kind if not any(account is one for one in taken)] for kind in kinds)
+    return [kind for kind in left if kind]
+
+
+def _without_split(account: Account) -> tuple[Path, str]:
+    """Where a table lies and what it is called, without the word that names its split."""
+    path = account.pieces[0].path
+    if SPLIT_WORD.search(path.stem):
+        return path.parent, SPLIT_WORD.sub("", path.stem)
+    return (path.parent.parent if SPLIT_FOLDER.match(path.parent.name) else path.parent), path.stem
 
 
 def _families(pieces: Sequence[Piece]) -> list[Account]:

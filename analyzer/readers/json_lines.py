@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from msgspec import Struct
@@ -136,7 +136,8 @@ def _entry_of_line(text: str) -> tuple[Mapping[str, Any] | None, str]:
     try:
         entry = loads_json(text)
     except (ValueError, RecursionError):
-        return _object_after_garbage(text), "invalid"
+        entry = _object_after_garbage(text)
+        return entry, "invalid" if entry is None else "half"
     return (entry, "") if isinstance(entry, dict) else (None, "no object")
 
 
@@ -160,6 +161,7 @@ def _object_after_garbage(text: str) -> Mapping[str, Any] | None:
 
 _MESSAGES = {
     "invalid": "{lines} that {are} no valid JSON, first {first!r}: what is not complete is left out",
+    "half": "{lines} with half an object before a whole one, first {first!r}: that write is lost",
     "no object": "{lines} that {are} JSON but no object, first {first!r}: left out",
     "nul": "{lines} overwritten by NUL bytes, lost: the file system did not finish a write",
 }
@@ -177,7 +179,8 @@ def _problems(odd: _Odd, name: str, cut: int) -> list[Problem]:
         message = _MESSAGES[what].format(
             lines=f"{count} line{'s' if count > 1 else ''}", are="are" if count > 1 else "is", first=first
         )
-        found.append(Problem(source=name, kind="row" if what != "nul" else "corrupt", row=row, message=message))
+        kind: Literal["corrupt", "row"] = "corrupt" if what in ("nul", "half") else "row"
+        found.append(Problem(source=name, kind=kind, row=row, message=message))
     if any(row == cut for row, _ in odd.get("invalid", ())):
         message = f"the file ends inside line {cut}: that object is left out"
         found.append(Problem(source=name, kind="truncated", row=cut, message=message))

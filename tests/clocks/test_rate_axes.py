@@ -155,6 +155,17 @@ def test_the_last_batch_of_an_epoch_is_an_update_of_fewer_samples(
     assert bool(found) == bool(kinds)
 
 
+@pytest.mark.parametrize("late", [0, 3, 7], ids=lambda late: f"moves at batch {late}")
+@pytest.mark.parametrize(("total", "kinds"), [(313, []), (2504, ["horizon"])], ids=["updates", "micro-batches"])
+def test_rates_that_move_at_one_batch_of_every_window_are_exact(total: int, kinds: list[str], late: int) -> None:
+    n = np.arange(1, 2505)
+    schedule = Schedule(family="cosine", peak=2e-5, total=total, warmup=5, span="T")
+    facts = {"grad_accumulation": 8, "scheduler": "cosine", "base_lr": 2e-5, "epochs": E}
+    timeline = timeline_of(n, schedule((n + late) // 8 + 0.0), facts, digits=9, epoch=((n - 1) // 313).astype(float))
+    assert timeline.step_axis.unit == "micro-batch"
+    assert [one.kind for one in timeline.schedulers[0].deviations if one.severity != "note"] == kinds
+
+
 @pytest.mark.parametrize("first", [0, 1], ids=["from 0", "from 1"])
 @pytest.mark.parametrize(
     ("total", "facts", "kinds"),

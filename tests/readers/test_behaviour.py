@@ -196,3 +196,14 @@ def commands(*planned: tuple[int, int]) -> str:
 )
 def test_another_command_is_another_run(text: str, runs: int) -> None:
     assert max(len(parse(text.encode(), "train.log").runs), 1) == runs
+
+
+@pytest.mark.parametrize(
+    ("row", "steps"),
+    [("{i},{k},{loss:.4f}\n", (1000, 48000)), ("{i},{j},{loss:.4f}\n", (1, 48))],
+    ids=["the second counts further", "the second is a figure"],
+)
+def test_of_two_counts_the_one_between_the_rows_is_the_step(row: str, steps: tuple[int, int]) -> None:
+    text = "".join(row.format(i=i, k=1000 * i, j=7 + i % 5, loss=loss) for i, loss in enumerate(LOSS, start=1))
+    found = taken(text)
+    assert next(iter(found.values()))[2:] == steps

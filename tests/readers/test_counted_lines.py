@@ -125,7 +125,7 @@ SILENT = [
 @pytest.mark.parametrize(
     ("name", "role"),
     [("num_loss_tokens", None), ("loss_samples", None), ("loss/token", "loss"), ("Run Train/Epoch", "epoch"),
-     ("eval/epoch", None), ("gstep", "step"), ("VLA Train/Step", "step")],
+     ("eval/epoch", None), ("Data Epoch", "epoch"), ("val/lr", None), ("gstep", "step"), ("VLA Train/Step", "step")],
 )  # fmt: skip
 def test_what_a_tag_is_called(name: str, role: str | None) -> None:
     assert role_of_tag(name) == role

@@ -119,7 +119,7 @@ def test_not_finite_in_both_spellings() -> None:
 ODD_LINES = [
     ("garbage", "hello there", "row", [1, 3]),
     ("a number", "17", "row", [1, 3]),
-    ("a half line that the next process wrote on", '{"step": 2, "lo{"step": 2, "loss": 5}', "row", [1, 2, 3]),
+    ("a half line that the next process wrote on", '{"step": 2, "lo{"step": 2, "loss": 5}', "corrupt", [1, 2, 3]),
     ("a half line with a nested object", '{"step": 2, "x": {"a": 1}', "row", [1, 3]),
     ("NUL bytes", '\0\0\0{"step": 2, "loss": 5}', "corrupt", [1, 3]),
 ]

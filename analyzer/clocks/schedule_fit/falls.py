@@ -18,7 +18,7 @@ GAUSS_NEWTON_STEPS = 15
 ENOUGH = 1e-3  # relative gain, below which a further step moves no row by a part of its half width
 HOPELESS = 1e4  # squared half widths a row: a right family halves them with every step, a wrong one does not
 NEAR_ENOUGH = 100.0  # the same, behind the last step: what is further off has another shape
-CUT_AT, GRID, NARROWED = 8.0, 24, 40  # ends up to so many times the logged part; a grid of them; thirds of a bracket
+CUT_AT, GRID, NARROWED = 32.0, 36, 40  # ends up to so many times the logged part; a grid of them; thirds of a bracket
 RISEN_TWICE = 2  # times: the top that a curve tells moves the end of the warmup by less than a thousandth each
 NEARLY = 1e-3  # relative: a height so near to a round number is that number, a floor so near to zero is zero
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import chain, islice, product
 
@@ -14,6 +15,7 @@ from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit.fit import FITTED, Fit
 from analyzer.clocks.scheduler.beginnings import FEWEST_BEFORE, Left, by_increments, read_off
 from analyzer.clocks.scheduler.breaks import CounterChange, changes, single_rows
+from analyzer.clocks.scheduler.compared import mismatches
 from analyzer.clocks.scheduler.counters import tabled
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of
 from analyzer.clocks.scheduler.left_counters import shifts_told
@@ -38,7 +40,7 @@ def with_breaks(
 ) -> Iterator[Explanation]:
     """Declared schedules, else one read off the beginning, with what happened where they are left."""
     sources = [(tied, True) for tied in references(claim, sample, REFERENCES)]
-    if claim.family is None or not claim.totals:
+    if claim.family is None or not claim.totals or not claim.warmup_declared:  # something is left to be read off
         sources += [(tied, False) for tied in islice(read_off(claim, rows), MOST_READ_OFF)]
     most = MOST_BREAKS if budget > prices.SKIPPED + 1 else int(max(budget - prices.SKIPPED, 0.0) / prices.ONCE_MORE) + 2
     lefts = (left_at(rows, *source, most=most, counter_only=only) for source, only in product(sources, (True, False)))
@@ -49,7 +51,7 @@ def with_breaks(
             continue
         tied = left.tied
         told = list(_told(timeline, claim, rows, left))
-        price = sum(one[0] for one in told)
+        price = sum(one[0] for one in told) + (0.0 if left.declared else _beside_the_declaration(claim, rows, tied))
         deviations = tuple(_of_rows(rows, one[1]) for one in told if one[1] is not None)
         if not told or price > min(budget, prices.DEAREST):
             continue
@@ -58,6 +60,14 @@ def with_breaks(
             return
         explained = 1.0 - sum(c.rows for c in left.found if c.how != "shift") / len(rows)
         yield Explanation(price=price, clock=clock_of(rows, tied, deviations, explained=explained))
+
+
+def _beside_the_declaration(claim: Claim, rows: Observed, tied: Tied) -> float:
+    """What a schedule that was read off costs beside a declared one: a warmup that was forgotten, and the rest."""
+    if claim.family is None or not claim.totals or not isinstance(tied.schedule, Fit):
+        return 0.0
+    wrong = mismatches(claim, rows, tied.schedule, tied.axis)
+    return math.inf if wrong is None else prices.FORGOTTEN + sum(one.price for one in wrong)
 
 
 def left_at(rows: Observed, tied: Tied, declared: bool, *, most: int, counter_only: bool) -> Left | None:

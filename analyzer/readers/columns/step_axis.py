@@ -173,9 +173,12 @@ def _wanders(value: Floats) -> bool:
     A place in the epoch falls to where it fell before, and of two counters in turn the lower one rises.
     """
     falls = np.flatnonzero(value[1:] < value[:-1])
-    if len(falls) < FALLS_OF_A_MEASURE or len(falls) < FALLING * np.count_nonzero(np.diff(value)):
+    with np.errstate(invalid="ignore"):
+        moves = np.count_nonzero(np.diff(value))
+    if len(falls) < FALLS_OF_A_MEASURE or len(falls) < FALLING * moves:
         return False
-    landed = np.diff(value[falls + 1])
+    with np.errstate(invalid="ignore"):
+        landed = np.diff(value[falls + 1])
     return bool(min(np.count_nonzero(landed < 0), np.count_nonzero(landed > 0)) >= FALLING * len(landed))
 
 

@@ -100,8 +100,19 @@ def counted_by(
         unit = max(map(_unit_of, template.column(place))) if name else 0.0
         goes_up = counts.issuperset(template.column(place)) if few else _goes_up(count, unit)
         if goes_up and (sure or _from_its_beginning(count)):
+            if not name and without_words and not total and _counts_further(template, place + 1, count):
+                place += 1  # the first counts rows, or epochs
             return Counted(place=place, name=name or "step", total=total, apart=bool(name))
     return None if labelled or len(cells) < FEWEST_ROWS else _label_and_place(template)
+
+
+def _counts_further(template: Template, place: int, count: Floats) -> bool:
+    """Whether the next number is a multiple of a count in every row: the count of what lies between two rows."""
+    further = _whole_numbers(template.column(place)) if place < template.places else None
+    if further is None or template.behind_a_slash(place) or not count.all():
+        return False
+    times = further / count
+    return bool(times[0] > 1 and np.ptp(times) == 0)
 
 
 def label_beside(shape: str, cells: Sequence[Sequence[str]], place: Sequence[float]) -> int | None:

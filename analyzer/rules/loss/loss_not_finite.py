@@ -19,7 +19,7 @@ What to do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -31,13 +31,19 @@ from analyzer.rules.judged_loss import series_of_every_account
 from analyzer.spelling import counted
 from analyzer.timeline import Timeline
 
+FEWEST_LOST = 10  # rows before and behind, of a figure that nothing calls a loss
 FEW_EVALUATIONS, SHARE_OF_EVALUATIONS = 2, 0.1  # that may be NaN before a metric has samples
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     losses = series_of_every_account(timeline, "loss", "epoch_loss", "validation_loss")
     if not losses:
-        yield Unchecked(reason="no loss in the log")
+        lost_for_good = [series for series in timeline.view.series.values() if _is_lost(series)]
+        if not lost_for_good:
+            yield Unchecked(reason="no loss in the log")
+            return
+        series = _first_bad(lost_for_good)
+        yield _finding(timeline, series, [one.tag for one in lost_for_good if one is not series], "warning")
         return
     bad = {series.tag: series for series in losses if not np.isfinite(series.value).all()}
     validation = {tag: series for tag, series in bad.items() if role_of_tag(tag) == "validation_loss"}
@@ -45,9 +51,16 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     lost = {tag: series for tag, series in validation.items() if not _recovers(series)}
     if not bad:
         return
-    series = min((training | lost or bad).values(), key=_first_bad_step)
+    series = _first_bad(list((training | lost or bad).values()))
     others = [tag for tag in bad if tag != series.tag]
     yield _finding(timeline, series, others, "error" if training or lost else "warning")
+
+
+def _is_lost(series: Series) -> bool:
+    """Whether every value up to a row is finite, and none is from there to the end: an energy, or what else is fit."""
+    finite = np.isfinite(series.value)
+    first = int(np.argmin(finite))
+    return bool(min(first, len(finite) - first) >= FEWEST_LOST and not finite[first:].any())
 
 
 def _recovers(series: Series) -> bool:
@@ -56,8 +69,12 @@ def _recovers(series: Series) -> bool:
     return bool(finite[-1]) and int(np.sum(~finite)) <= max(FEW_EVALUATIONS, SHARE_OF_EVALUATIONS * len(finite))
 
 
-def _first_bad_step(series: Series) -> int:
-    return int(series.step[int(np.argmin(np.isfinite(series.value)))])
+def _first_bad(found: Sequence[Series]) -> Series:
+    """The series that was the first not to be finite: by the clock where all have one, for steps may be of two axes."""
+    at = [int(np.argmin(np.isfinite(one.value))) for one in found]
+    moments = [float(one.wall_time[row]) for one, row in zip(found, at, strict=True)]
+    steps = [float(one.step[row]) for one, row in zip(found, at, strict=True)]
+    return found[int(np.argmin(moments if np.isfinite(moments).all() else steps))]
 
 
 def _finding(timeline: Timeline, series: Series, others: list[str], severity: Severity) -> Finding:
@@ -113,9 +130,18 @@ RULE = Rule(
             title="NaN to the end",
             files=csv_log(("step", "loss"), lambda: _log(dict.fromkeys(range(41, 61), "nan"))),
         ),
+        Example(
+            title="an energy that is lost for good, where nothing is called a loss",
+            files=csv_log(("step", "energy"), lambda: _log(dict.fromkeys(range(41, 61), "nan"))),
+        ),
         Example(title="one infinite batch", files=csv_log(("step", "loss"), lambda: _log({30: "inf"}))),
     ),
     good=(
+        Example(
+            title="a figure that is not always there",
+            files=csv_log(("step", "energy"), lambda: _log({step: "nan" for step in range(1, 61) if step % 5})),
+            why="it is finite again, and no loss",
+        ),
         Example(
             title="finite throughout", files=csv_log(("step", "loss"), lambda: _log({})), why="every value is finite"
         ),
