@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.joining import Piece, join
+from analyzer.joining import Piece, event_files, join
+from analyzer.joining.lives import Told
 from analyzer.model import NO_STEP, Series, Source
 from analyzer.readers import Reading
 
@@ -56,3 +58,41 @@ def test_any_pieces_make_runs_that_hold_each_point_once(given_pieces: list[Piece
         for view in run.views:
             assert all(set(s.source.tolist()) <= set(view.sources) for s in view.series.values())
             assert all(run.sources[index].view == view.name for index in view.sources)
+
+
+def event_file(number: int, *, begin: int, rows: int = 9, start: float = 1e9) -> Piece:
+    """A file of one run that begins at a step, an hour behind the file before it."""
+    count = np.arange(rows)
+    path = Path("/root") / f"events.out.tfevents.{number}"
+    loss = Series(tag="loss", step=begin + count, value=2 / (1 + begin + count), wall_time=start + 3600 * number + count,
+                  source=np.zeros(rows, dtype=np.int32), row=count)
+    source = Source(path=str(path), format="tfevents", start_time=start + 3600 * number)
+    return Piece(path=path, folder=path.parent, reading=Reading(source=source, series=(loss,)))
+
+
+def test_an_event_file_is_held_against_those_that_may_be_its_copies_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+
+    def noted(one: Piece, two: Piece) -> bool:
+        compared.append(two.path.name)
+        return True
+
+    monkeypatch.setattr(event_files, "_byte_copy", noted)
+    lives = [event_file(number, begin=9 * number) for number in range(200)]
+    (run,) = join("r", Path("/root"), [*lives, event_file(7, begin=63)])
+    assert (len(run.sources), len(compared)) == (200, 1)
+    assert any("is a copy of an event file beside it" in note for note in run.notes)
+
+
+@given(st.lists(pieces(), max_size=5))
+def test_what_was_told_is_the_same_piece_by_piece(found: list[Piece]) -> None:
+    at_once, one_by_one = Told(found), Told()
+    for piece in found:
+        one_by_one.add(piece)
+        one_by_one.values("loss")
+    for role in ("loss", "epoch", "learning_rate"):
+        np.testing.assert_array_equal(at_once.values(role), one_by_one.values(role))
+    np.testing.assert_array_equal([at_once.ended], [one_by_one.ended])
+    assert at_once.first_step == one_by_one.first_step == min(
+        (piece.first_step for piece in found if piece.first_step is not None), default=None
+    )

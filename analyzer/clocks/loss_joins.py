@@ -48,7 +48,7 @@ ROUNDED_APART = 4.0  # half units of the last digit: two roundings of what is ne
 def changes_at_joins(loss: LossBaseline, timeline: Timeline, scan: Scan | None = None) -> tuple[JoinChange, ...]:
     """All joins at which the loss is not what it was."""
     found = []
-    elsewhere = cache(partial(rises, np.log(loss.value), ROWS_BEFORE))  # of so many rows: the same for every join
+    elsewhere = cache(partial(_Elsewhere, loss))  # of so many rows: the same for every join
     start = last = 0
     for number, (position, index) in enumerate(loss.joins):
         start, last = (last, position) if position > last else (start, last)
@@ -167,7 +167,7 @@ def _change(
 
 
 def _by_level(
-    loss: LossBaseline, start: int, position: int, end: int, join: int, elsewhere: Callable[[int], Floats]
+    loss: LossBaseline, start: int, position: int, end: int, join: int, elsewhere: Callable[[int], _Elsewhere]
 ) -> JoinChange | None:
     before = np.log(loss.value[max(start, position - ROWS_BEFORE) : position])
     after = np.log(loss.value[position : min(end, position + LENGTHS[-1])])
@@ -191,7 +191,7 @@ def _by_level(
         if best is not None and units <= best[0]:
             continue
         high = rise >= LEAST_RISE and units >= wanted
-        if high and _rare(loss, position, elsewhere(length), length, rise, units, wanted):
+        if high and elsewhere(length).are_rare(position, rise, units, wanted):
             best = (units, length, rise)
     if best is None:
         return None
@@ -221,7 +221,7 @@ def _by_scan(
     loss: LossBaseline, scan: Scan | None, start: int, position: int, end: int, join: int
 ) -> JoinChange | None:
     """A level that differs on many rows on either side, by less than a few rows could show."""
-    found = None if scan is None or not scan.lengths else level_at(scan, position, start, end)
+    found = None if scan is None or not scan.lengths else level_at(scan, position, start, end, one_of=len(loss.joins))
     if found is None or found.p_value > P_JOIN:
         return None
     if found.rise < max(LEAST_LONG_RISE, min(LEAST_RISE, LONG_NOISE_UNITS * found.noise)):
@@ -241,15 +241,24 @@ def _by_scan(
     )
 
 
-def _rare(
-    loss: LossBaseline, position: int, elsewhere: Floats, length: int, rise: float, units: float, wanted: float
-) -> bool:
-    """Does the loss rise as much anywhere else behind the burn-in? ``elsewhere`` is at row ROWS_BEFORE + i."""
-    rows = np.arange(len(elsewhere)) + ROWS_BEFORE
-    other = elsewhere[(rows >= loss.burn_in) & (np.abs(rows - position) > ROWS_BEFORE + length)]
-    if len(other) < FEW_ROWS:
-        return units >= FEW_ROWS_FACTOR * wanted
-    return float(np.mean(other >= rise)) <= ELSEWHERE
+class _Elsewhere:
+    """How much the loss rises at every row behind the burn-in, over so many rows."""
+
+    def __init__(self, loss: LossBaseline, length: int) -> None:
+        self.first = max(loss.burn_in, ROWS_BEFORE)
+        self.rises = rises(np.log(loss.value), ROWS_BEFORE, length)[self.first - ROWS_BEFORE :]
+        self.in_order = np.sort(self.rises)
+        self.reach = ROWS_BEFORE + length  # rows on either side that a join has a part in
+
+    def are_rare(self, position: int, rise: float, units: float, wanted: float) -> bool:
+        """Whether the loss hardly ever rises as much at rows that a join has no part in."""
+        place = position - self.first
+        near = self.rises[max(place - self.reach, 0) : max(place + self.reach + 1, 0)]
+        others = len(self.rises) - len(near)
+        if others < FEW_ROWS:
+            return units >= FEW_ROWS_FACTOR * wanted
+        as_much = len(self.rises) - np.searchsorted(self.in_order, rise) - np.count_nonzero(near >= rise)
+        return float(as_much / others) <= ELSEWHERE
 
 
 def rises(log: Floats, before: int, after: int) -> Floats:

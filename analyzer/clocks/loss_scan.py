@@ -9,7 +9,7 @@ resemble one another make long windows scatter more than the root of their lengt
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -170,15 +170,11 @@ class Scan:
         """Noise of single rows there."""
         return float(self.noise[row + 1] - self.noise[row])
 
-    def noise_without(self, rises: Iterable[tuple[int, float]]) -> Noise:
-        """The noise of the curve with the rises from these rows on taken out of it."""
-        return self._noise_of(summed(self._without(rises)))
-
-    def _without(self, rises: Iterable[tuple[int, float]]) -> Floats:
+    def noise_without(self, row: int, rise: float) -> Noise:
+        """The noise of the curve with the rise from a row on taken out of it."""
         rest = self.clean.copy()
-        for row, rise in rises:
-            rest[row:] -= rise
-        return rest
+        rest[row:] -= rise
+        return self._noise_of(summed(rest))
 
     def _largest(self, total: Floats, noise: Noise) -> tuple[int, int, float] | None:
         """Row and index of the length of the window whose difference chance explains least, and that difference."""

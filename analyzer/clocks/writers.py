@@ -95,10 +95,11 @@ def _pairs_of_files(view: View, sources: Sequence[Source]) -> list[Simultaneous]
     taken: set[int] = set()
     if len(view.sources) < 2:
         return found
-    spans = {source: _span_of_time(view, source) for source in view.sources}
+    begin, end = np.array([_span_of_time(view, source) for source in view.sources]).T
     for at, first in enumerate(view.sources):
-        for second in view.sources[at + 1 :]:
-            if first in taken or second in taken or not _overlap(spans[first], spans[second]):
+        meanwhile = (begin[at + 1 :] <= end[at]) & (end[at + 1 :] >= begin[at])
+        for second in (view.sources[at + 1 + behind] for behind in np.flatnonzero(meanwhile).tolist()):
+            if first in taken or second in taken:
                 continue
             if PurePath(sources[first].path).parent != PurePath(sources[second].path).parent:
                 continue  # train/ and validation/, or a folder a rank: meant to be apart
@@ -158,10 +159,6 @@ def _span_of_time(view: View, source: int) -> tuple[float, float]:
     every = np.concatenate(times) if times else np.zeros(0)
     every = every[np.isfinite(every)]
     return (float(every.min()), float(every.max())) if len(every) else (np.inf, -np.inf)
-
-
-def _overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    return one[0] <= other[1] and other[0] <= one[1]
 
 
 def _same_time(series: Series, mine: Ints, theirs: Ints) -> bool:

@@ -126,15 +126,15 @@ def _titles(name: str, root: Path, runs: list[list[Account]], names: Mapping[str
     firsts = [run[0].pieces[0] for run in runs]
     places = [names.get(str(first.folder), name) for first in firsts]
     titles = []
+    of_place, of_folder = Counter(places), Counter(str(first.folder) for first in firsts)
     for first, place in zip(firsts, places, strict=True):
-        if places.count(place) > 1:
+        if of_place[place] > 1:
             try:
                 below = first.folder.relative_to(root).as_posix()
             except ValueError:
                 below = "."
             place = place if below == "." else below
-            alone = sum(first.folder == other.folder for other in firsts) == 1
-            place = place if alone else f"{place}/{_short(first)}"
+            place = place if of_folder[str(first.folder)] == 1 else f"{place}/{_short(first)}"
         titles.append(place)
     return titles
 

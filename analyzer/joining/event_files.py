@@ -6,13 +6,13 @@ needs both sides in one view.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from analyzer.joining.accounts import Account, Piece, place_of, same_values, share_tags, steps_of
-from analyzer.joining.lives import goes_on_from, starts_afresh
+from analyzer.joining.lives import Told, goes_on_from, starts_afresh
 
 ANOTHER_RUN = "another run in the same folder"
 MAIN_SPLITS = ("", "train", "training")  # folders whose tags keep their names
@@ -55,12 +55,16 @@ def _lives(folder: Path, pieces: list[Piece]) -> list[Account]:
     """The event files of one folder, cut where a later file starts everything over."""
     prefixes = _split_prefixes(folder, pieces)
     accounts: list[Account] = []
+    alike: dict[Hashable, list[tuple[Piece, Account]]] = {}  # files that may be copies of one another
+    told = Told()
     for piece in pieces:
-        same = next((a for a in accounts for other in a.pieces if _byte_copy(other, piece)), None)
+        beside = alike.setdefault(_moments(piece), [])
+        same = next((account for other, account in beside if _byte_copy(other, piece)), None)
         if same is not None:
             same.notes.append(f"{piece.path.name} is a copy of an event file beside it, wall times included: read once")
             continue
-        if not accounts or (not prefixes[piece.path] and starts_afresh(accounts[-1].pieces, piece)):
+        if not accounts or (not prefixes[piece.path] and starts_afresh(told, piece)):
+            told = Told()
             account = Account(view="events", kind=("tfevents",), pieces=[piece], prefixes=prefixes)
             if accounts:
                 account.say(
@@ -72,6 +76,8 @@ def _lives(folder: Path, pieces: list[Piece]) -> list[Account]:
         else:
             accounts[-1].pieces.append(piece)
             accounts[-1].why[piece.path] = "beside the event files before it, and does not start everything over"
+        told.add(piece)
+        beside.append((piece, accounts[-1]))
     return accounts
 
 
@@ -164,10 +170,13 @@ def _may_precede(one: Piece, after: Piece) -> bool:
     return one.wall_span is None or after.wall_span is None or after.wall_span[0] > one.wall_span[1]
 
 
+def _moments(piece: Piece) -> Hashable:
+    """What two event files with the same records have in common: the writer's start, and when each tag was written."""
+    return piece.reading.source.start_time, frozenset((s.tag, hash(s.wall_time.tobytes())) for s in piece.series)
+
+
 def _byte_copy(one: Piece, two: Piece) -> bool:
     """Whether two event files hold the same records, their wall times included."""
-    if one.reading.source.start_time != two.reading.source.start_time:
-        return False
     a, b = {s.tag: s for s in one.series}, {s.tag: s for s in two.series}
     return bool(a) and a.keys() == b.keys() and all(
         same_values(a[tag].step, b[tag].step) and same_values(a[tag].value, b[tag].value)

@@ -36,7 +36,7 @@ def goes_on_from(before: Sequence[Piece], after: Piece) -> bool:
     within = begin + 2 * cadence <= begins <= end
     if not (behind or within) or int(later.max()) <= end or _begins_earlier(before, after):
         return False
-    return (seamless or not _all_start_over(before, after, begins)) and not _parts_at_once(before, after)
+    return (seamless or not _all_start_over(Told(before, until=begins), after)) and not _parts_at_once(before, after)
 
 
 def _begins_earlier(before: Sequence[Piece], after: Piece) -> bool:
@@ -70,36 +70,53 @@ def _cadence(steps: np.ndarray) -> int:
     return int(np.median(rises[rises > 0])) if (rises > 0).any() else 1
 
 
-def _all_start_over(before: Sequence[Piece], after: Piece, begins: int | None = None) -> bool:
+def _all_start_over(before: Told, after: Piece) -> bool:
     """Whether epoch, learning rate and loss of a log all begin where those before it began."""
-    first = [series for piece in before for series in piece.series]
+    later = Told([after])
     for role in ("epoch", "learning_rate"):
-        if _goes_on(_pooled(first, role, begins), _pooled(after.series, role), rising=role == "epoch"):
+        if _goes_on(before.values(role), later.values(role), rising=role == "epoch"):
             return False
-    return _position(_pooled(first, "loss", begins), _pooled(after.series, "loss")) >= FRESH_POSITION
+    return _position(before.values("loss"), later.values("loss")) >= FRESH_POSITION
 
 
-def starts_afresh(before: Sequence[Piece], after: Piece) -> bool:
+class Told:
+    """What logs told so far, kept so that the next one is held against it in one time, however many they are."""
+
+    def __init__(self, pieces: Iterable[Piece] = (), *, until: int | None = None) -> None:
+        self.until = until  # the last step that counts
+        self.ended = np.nan  # the last moment
+        self.first_step: int | None = None
+        self.parts: dict[str | None, dict[str, list[Floats]]] = {}  # values by role and tag, in written order
+        for piece in pieces:
+            self.add(piece)
+
+    def add(self, piece: Piece) -> None:
+        if piece.wall_span:
+            self.ended = float(np.fmax(self.ended, piece.wall_span[1]))
+        if piece.first_step is not None:
+            self.first_step = min(piece.first_step, piece.first_step if self.first_step is None else self.first_step)
+        for one in piece.series:
+            values = one.value if self.until is None else one.value[one.step <= self.until]
+            self.parts.setdefault(role_of_tag(one.tag), {}).setdefault(one.tag, []).append(values)
+
+    def values(self, role: str) -> Floats:
+        """Values of the main tag of a role."""
+        for one in (role, "epoch_loss", "validation_loss") if role == "loss" else (role,):
+            if by_tag := self.parts.get(one):
+                parts = max(by_tag.values(), key=lambda parts: sum(map(len, parts)))
+                if len(parts) > 1:
+                    parts[:] = [np.concatenate(parts)]
+                return parts[0]
+        return np.empty(0)
+
+
+def starts_afresh(before: Told, after: Piece) -> bool:
     """Whether a file is another run than those before it: later in time, and step, epoch and loss all start over."""
-    ended = max((piece.wall_span[1] for piece in before if piece.wall_span), default=np.nan)
-    if not after.wall_span or not after.wall_span[0] > ended:
+    if not after.wall_span or not after.wall_span[0] > before.ended:
         return False
-    if (after.first_step or 0) > min((one.first_step for one in before if one.first_step is not None), default=0):
+    if (after.first_step or 0) > (before.first_step or 0):
         return False
     return _all_start_over(before, after)
-
-
-def _pooled(series: Iterable[Series], role: str, until: int | None = None) -> Floats:
-    """Values of the main tag of a role, in written order; those up to a step, where one is given."""
-    roles = (role, "epoch_loss", "validation_loss") if role == "loss" else (role,)
-    for one in roles:
-        by_tag: dict[str, list[Floats]] = {}
-        for s in series:
-            if role_of_tag(s.tag) == one:
-                by_tag.setdefault(s.tag, []).append(s.value if until is None else s.value[s.step <= until])
-        if by_tag:
-            return np.concatenate(max(by_tag.values(), key=lambda parts: sum(map(len, parts))))
-    return np.empty(0)
 
 
 def _goes_on(first: Floats, after: Floats, *, rising: bool) -> bool:

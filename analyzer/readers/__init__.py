@@ -28,6 +28,7 @@ class Reading(Struct, frozen=True, kw_only=True, eq=False):
     markers: tuple[Marker, ...] = ()
     problems: tuple[Problem, ...] = ()
     facts: tuple[Fact, ...] = ()  # declared truth inside the log: hparams, args, max_steps
+    left_aside: int = 0  # tags of the file that were not read, where it has more than are audited
     runs: tuple[Reading, ...] = ()  # for stores that hold many runs in one file (a database): one Reading per run
 
 

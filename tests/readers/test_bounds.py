@@ -34,3 +34,29 @@ def test_tags_beyond_the_bound_are_named(
     assert [tag for view in run.views for tag in view.series] == kept
     told = [problem.message for problem in run.problems if problem.kind == "not-read"]
     assert (left is None and not told) or (len(told) == 1 and told[0].startswith(str(left)))
+
+
+@pytest.mark.parametrize(
+    ("names", "kept"),
+    [
+        (["step", "a"], ["step", "a"]),  # no more than may be
+        (["a", "b", "c", "d", "step"], ["a", "b", "c", "step"]),  # the counter wherever it stands
+        (["a", "b", "c", "d", "time", "epoch"], ["a", "b", "c", "time", "epoch"]),
+        (["a", "b", "c", "loss/7", "loss/8"], ["a", "loss/7", "loss/8"]),  # losses come before what nobody knows
+        (["loss/1", "loss/2", "loss/3", "loss/4", "step"], ["loss/1", "loss/2", "loss/3", "step"]),
+    ],
+)
+def test_of_wide_tables_so_many_columns_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], kept: list[str]
+) -> None:
+    monkeypatch.setattr(bounds, "MOST_TAGS", 3)
+    assert [names[at] for at in bounds.worth_reading(names)] == kept
+
+
+def test_rows_of_other_keys_are_counted_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MOST_TAGS", 3)
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(f'{{"step": {step}, "loss": {1 / step}, "key_{step}": 1}}\n' for step in range(1, 21)))
+    (run,) = analyzer.read(log)
+    assert list(run.views[0].series) == ["loss", "key_1", "key_2"]
+    assert [problem.message.split(":")[0] for problem in run.problems] == ["18 of its 21 tags are left aside"]

@@ -52,10 +52,11 @@ def test_columns(what: str, entries: list[dict[str, Any]], expected: dict[str, A
 VALUES = st.one_of(st.integers(), st.floats(), st.booleans(), st.none(), st.sampled_from(["x", "1.5", "nan", ""]))
 
 
-@given(st.lists(st.dictionaries(st.sampled_from("abc"), VALUES), max_size=40), st.integers(1, 5))
-def test_each_value_is_where_it_was_written(entries: list[dict[str, Any]], together: int) -> None:
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), VALUES), max_size=40), st.integers(1, 5), st.sampled_from([0, 2, 8]))
+def test_each_value_is_where_it_was_written(entries: list[dict[str, Any]], together: int, of_a_shape: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_IN_CACHE", together)
+        patch.setattr(module, "FEWEST_OF_A_SHAPE", of_a_shape)
         found = {column.name: column for column in columns_of_entries(entries)}
     for key in {key for entry in entries for key in entry}:
         column = found[key]

@@ -18,6 +18,7 @@ from analyzer.readers.columns import Column
 from analyzer.written_numbers import BEYOND, number_written
 
 _MOST_BITS = 1023  # of an integer that a double holds
+FEWEST_OF_A_SHAPE = 8  # entries with the same keys, on average, from which it pays to take them together
 _IN_CACHE = 1 << 12  # entries looked at together: what is made of them on the way never leaves the cache
 
 
@@ -58,11 +59,25 @@ def _by_shape(entries: Sequence[Mapping[str, Any]], at: Ints) -> Iterator[_Shape
     except KeyError:
         number: defaultdict[frozenset[str], int] = defaultdict(count().__next__)
         shape = np.fromiter(map(number.__getitem__, map(frozenset, entries)), dtype=np.int64, count=len(entries))
+        if len(number) * FEWEST_OF_A_SHAPE > len(entries):
+            yield from _key_by_key(entries, at)
+            return
         for index in range(len(number)):
             chosen = np.flatnonzero(shape == index)
             yield from _by_shape(_chosen(entries, chosen), at[chosen])
     else:
         yield _Shape(keys=keys, at=at, cells=cells)
+
+
+def _key_by_key(entries: Sequence[Mapping[str, Any]], at: Ints) -> Iterator[_Shape]:
+    """Entries of which hardly any two have the same keys."""
+    found: dict[str, tuple[list[int], list[Any]]] = {}
+    for place, entry in enumerate(entries):
+        for key, value in entry.items():
+            where, cells = found.setdefault(key, ([], []))
+            where.append(place)
+            cells.append(value)
+    yield from (_Shape(keys=(key,), at=at[where], cells=[cells]) for key, (where, cells) in found.items())
 
 
 def _chosen(entries: Sequence[Mapping[str, Any]], at: Ints) -> Sequence[Mapping[str, Any]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from analyzer.model import NO_STEP, Fact, Floats, Ints, Marker, Problem, Series, Source
 from analyzer.readers import Reading
+from analyzer.readers.bounds import worth_reading
 from analyzer.readers.columns import Column, ColumnAxis, Dialect
 from analyzer.readers.columns.long_table import pivot, runs_by_label, split_phases
 from analyzer.readers.columns.order import is_newest_first, reversed_rows
@@ -46,6 +47,7 @@ def interpret(
     facts: Iterable[Fact] = (),
     incomplete: int | None = None,
     judge: bool = True,
+    left_aside: int = 0,
 ) -> Reading:
     """Columns over numbered rows as a reading.
 
@@ -54,8 +56,11 @@ def interpret(
         source: what is known of the file; the axis is filled in here.
         incomplete: position of a last row whose end is missing; it counts only if its step was completely written.
         judge: refuse tables that are no training log.
+        left_aside: columns that are not among these.
     """
     rows = len(row_numbers)
+    columns, left = _few_enough(columns)
+    left_aside += left
     columns, of_totals = with_totals_apart(in_plain_units(columns), source.path)
     facts = (*facts, *of_totals)
     if is_newest_first(columns, rows):
@@ -73,9 +78,10 @@ def interpret(
             return Reading(
                 source=source, problems=(*problems, Problem(source=source.path, kind="unreadable", message=reason))
             )
-        return _interpret_run(
+        reading = _interpret_run(
             table, row_numbers, source, dialect, tuple(markers), tuple(problems), tuple(facts), incomplete, judge
         )
+        return replace(reading, left_aside=reading.left_aside + left_aside) if left_aside else reading
     readings = []
     for name, table, own in runs:
         numbers = row_numbers if own is None else row_numbers[own]
@@ -83,6 +89,12 @@ def interpret(
         readings.append(_interpret_run(table, numbers, replace(source, view=name), dialect, (), (), (), cut, judge))
     source = replace(source, records=rows)
     return Reading(source=source, problems=tuple(problems), facts=tuple(facts), runs=tuple(readings))
+
+
+def _few_enough(columns: Sequence[Column]) -> tuple[list[Column], int]:
+    """As many columns as are audited, and how many are left aside."""
+    kept = worth_reading([one.name for one in columns])
+    return [columns[at] for at in kept], len(columns) - len(kept)
 
 
 def _place_among(rows: Ints, row: int | None) -> int | None:
@@ -105,6 +117,7 @@ def _interpret_run(
     judge: bool,
 ) -> Reading:
     rows = len(row_numbers)
+    columns, left_aside = _few_enough(columns)
     columns = split_phases([one for one in columns if one.name not in dialect.ignored], rows)
     columns = [_scaled(one, dialect.scaled[one.name]) if one.name in dialect.scaled else one for one in columns]
     axis = choose_axis(columns, rows, dialect)
@@ -149,6 +162,7 @@ def _interpret_run(
         markers=markers,
         problems=(*problems, *step_problems, *_text_among_numbers(kept, row_numbers, source)),
         facts=(*facts, *found_facts),
+        left_aside=left_aside,
     )
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from analyzer.model import Ints, Marker, Problem, Source
 from analyzer.readers import Reading
+from analyzer.readers.bounds import worth_reading
 from analyzer.readers.columns import Column
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.csv_table.cells import (
@@ -224,12 +225,13 @@ def parse_text(text: str, name: str, problems: Sequence[Problem] = ()) -> Readin
     reason = why_no_table(table)
     if reason:
         return unreadable(name, "csv", reason, (*problems, *problems_of(table)))
+    named = [column for column in table.at if column]
     columns = [
         column_of_cells(column, table.at[column], table.cells[column], len(table.rows), decimal_comma=delimiter == ";")
-        for column in table.at
-        if column
+        for column in (named[at] for at in worth_reading(named))
     ]
-    return read_columns(table, columns, np.array(table.rows, dtype=np.int64), name, problems)
+    left = len(named) - len(columns)
+    return read_columns(table, columns, np.array(table.rows, dtype=np.int64), name, problems, left_aside=left)
 
 
 def holds_numbers(header: Sequence[str]) -> bool:
@@ -253,9 +255,15 @@ def why_no_table(table: _Table) -> str | None:
 
 
 def read_columns(
-    table: _Table, columns: list[Column], row_numbers: Ints, name: str, problems: Sequence[Problem]
+    table: _Table,
+    columns: list[Column],
+    row_numbers: Ints,
+    name: str,
+    problems: Sequence[Problem],
+    *,
+    left_aside: int = 0,
 ) -> Reading:
-    """Columns of a table with what is known of its writer."""
+    """Columns of a table, so many of them left aside, with what is known of its writer."""
     file_name = plain_name(Path(name))
     dialect = dialect_of(table.main, file_name)
     cut = table.odd.get("cut")
@@ -271,4 +279,5 @@ def read_columns(
         problems=(*problems, *problems_of(table)),
         source=Source(path=name, format="csv", line_numbers=True),
         incomplete=incomplete,
+        left_aside=left_aside,
     )
