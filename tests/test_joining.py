@@ -64,7 +64,8 @@ def event_file(number: int, *, begin: int, rows: int = 9, start: float = 1e9) ->
     """A file of one run that begins at a step, an hour behind the file before it."""
     count = np.arange(rows)
     path = Path("/root") / f"events.out.tfevents.{number}"
-    loss = Series(tag="loss", step=begin + count, value=2 / (1 + begin + count), wall_time=start + 3600 * number + count,
+    wall = start + 3600 * number + count
+    loss = Series(tag="loss", step=begin + count, value=2 / (1 + begin + count), wall_time=wall,
                   source=np.zeros(rows, dtype=np.int32), row=count)
     source = Source(path=str(path), format="tfevents", start_time=start + 3600 * number)
     return Piece(path=path, folder=path.parent, reading=Reading(source=source, series=(loss,)))
