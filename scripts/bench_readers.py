@@ -377,13 +377,6 @@ def checksum_once(folder: Path) -> int:
     return 0
 
 
-def analyzer_reads_with_pandas(folder: Path) -> int:
-    from analyzer.readers.csv_table import parsers
-
-    parsers.chosen_parser = lambda: parsers.by_pandas
-    return analyzer_reads(folder)
-
-
 def pandas_csv(folder: Path) -> int:
     import pandas
 
@@ -434,8 +427,6 @@ CONTENDERS: dict[str, tuple[str, Callable[[Path], int]]] = {
     "bytes": ("limit: reading the bytes once", bytes_once),
     "checksum": ("limit: that and one CRC-32C pass (google-crc32c)", checksum_once),
     "check": ("analyzer check", analyzer_checks),
-    "analyzer, pyarrow": ("analyzer", analyzer_reads),
-    "analyzer, pandas": ("analyzer, where pyarrow is not installed", analyzer_reads_with_pandas),
     "pandas": ("pandas.read_csv", pandas_csv),
     "pyarrow": ("pyarrow.csv.read_csv", pyarrow_csv),
     "json": ("json.loads", standard_json),
@@ -446,8 +437,6 @@ CONTENDERS: dict[str, tuple[str, Callable[[Path], int]]] = {
 
 IMPORTED = {
     "analyzer": ["analyzer.readers"],
-    "analyzer, pyarrow": ["analyzer.readers", "pyarrow.csv"],
-    "analyzer, pandas": ["analyzer.readers", "pandas"],
     "rust": ["grpc", "numpy", "tensorboard_data_server", "tensorboard.data.proto.data_provider_pb2_grpc"],
     "accumulator": ["tensorboard.backend.event_processing.event_accumulator"],
     "tbparse": ["tbparse"],
@@ -551,7 +540,7 @@ def results(data: Path, rounds: int, slow_rounds: int | None, only: list[str]) -
         "ten-resumed": ("run-1m-resumed", ["analyzer", "check"]),
         "ten-lost": ("run-1m-lost", ["analyzer", "check"]),
         "images": ("images-2gb", ["analyzer", "bytes", "checksum"]),
-        "csv": ("csv-million", ["analyzer, pyarrow", "analyzer, pandas", "pandas", "pyarrow"]),
+        "csv": ("csv-million", ["analyzer", "pandas", "pyarrow"]),
         "json": ("trainer-state", ["analyzer", "json", "orjson", "msgspec"]),
     }
     for key, (name, contenders) in wanted.items():

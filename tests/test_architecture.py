@@ -70,7 +70,7 @@ SELDOM = {
 LATE: Mapping[str, str | tuple[str, ...]] = {
     "readers/stdout/__init__.py": "analyzer.readers.stdout",  # some hundred patterns to compile
     "readers/notebook.py": "analyzer.readers.stdout.reading",
-    "readers/csv_table/__init__.py": "analyzer.readers.csv_table",  # pyarrow
+    "readers/csv_table/__init__.py": "analyzer.readers.csv_table",  # a path for large tables
     "readers/csv_table/cells.py": "analyzer.readers.stdout.languages",  # words of other languages, which most lack
     "readers/tfevents/__init__.py": "analyzer.readers.tfevents",
     "discovery.py": "analyzer",  # what asks a tracking server, by its URL only

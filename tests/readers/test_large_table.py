@@ -17,8 +17,6 @@ from analyzer.readers.csv_table import large, parse
 from analyzer.readers.csv_table.large import parse_large, read_large
 from analyzer.readers.csv_table.rows import parse_text
 
-pytest.importorskip("pyarrow")
-
 ROWS = [f"{step},{step // 9},{3.0 / step!r},{1e-3 * step!r}" for step in range(1, 60)]
 HEADER = "step,epoch,loss,lr"
 TABLES = {
@@ -76,7 +74,6 @@ NOT_FAST = {
     "doubled quotes",
     "a stray quote",
     "two stray quotes",
-    "nan of Windows",
     "no numbers",
     "short lines only",
 }
@@ -94,18 +91,10 @@ def same(one: Reading, other: Reading) -> None:
         np.testing.assert_array_equal(a.wall_time, b.wall_time)
 
 
-@pytest.fixture(params=["pyarrow", "pandas"], autouse=True)
-def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both fast parsers, the second as if the first were not installed."""
-    if request.param == "pandas":
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    return str(request.param)
-
-
 @pytest.fixture(params=[1, 60, 1 << 21], ids=["a line a block", "blocks of a few lines", "one block"], autouse=True)
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Blocks of several sizes: where one ends must not show."""
-    monkeypatch.setattr(large, "block_bytes", lambda: request.param)
+    monkeypatch.setattr(large, "BLOCK", request.param)
     return int(request.param)
 
 

@@ -1,7 +1,7 @@
 """CSV tables: one reader, and a small table of the dialects that frameworks write.
 
-``parse`` is pure: bytes and a name in, a reading out. Small files are split by hand; large ones go through pyarrow or
-pandas, and only their odd lines through the careful path. Both give the same columns.
+``parse`` is pure: bytes and a name in, a reading out. Small files are split by hand; of large ones lines of
+numbers are read by blocks, and only odd lines by hand. Both give the same columns.
 """
 
 from __future__ import annotations

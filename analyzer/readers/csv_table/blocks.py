@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from analyzer.model import Ints
 from analyzer.readers.csv_table.cell_bytes import cell_ends, count_of, places_of, without_quotes
-from analyzer.readers.csv_table.parsers import Columns, Format, HoldsText, Irregular, chosen_parser
+from analyzer.readers.csv_table.number_cells import Numbers, columns_of_numbers
 from analyzer.readers.csv_table.shape import TableShape
 from analyzer.readers.csv_table.text_cells import Apart, column_apart
 
@@ -29,7 +29,8 @@ class CellBlock(Struct, frozen=True, kw_only=True, eq=False):
     """What the lines of a block hold. Rows of ``numbers`` and ``text`` are those of the regular lines only."""
 
     lines: int
-    numbers: Columns
+    columns: Sequence[int]  # those of ``numbers``
+    numbers: Numbers | None
     text: Mapping[int, Apart]
     odd_at: Ints  # lines of the block
     odd: Sequence[str]
@@ -37,7 +38,7 @@ class CellBlock(Struct, frozen=True, kw_only=True, eq=False):
     def without_numbers(self) -> CellBlock:
         """The same once its numbers are in the sheet."""
         text = {index: replace(apart, numbers=None) for index, apart in self.text.items()}
-        return replace(self, numbers={}, text=text)
+        return replace(self, numbers=None, text=text)
 
     @property
     def texts_mostly(self) -> frozenset[int]:
@@ -45,19 +46,14 @@ class CellBlock(Struct, frozen=True, kw_only=True, eq=False):
         return frozenset(index for index, apart in self.text.items() if 2 * len(apart.text_at) > self.lines)
 
 
+class Irregular(Exception):
+    """Lines and cells that only the careful path can tell."""
+
+
 class _HeadersAmongRows(Exception):
     def __init__(self, rows: Ints) -> None:
         super().__init__(rows)
         self.rows = rows
-
-
-def format_of(shape: TableShape, text: frozenset[int]) -> Format:
-    """How a parser is to read lines of a table.
-
-    Args:
-        text: columns that it leaves out.
-    """
-    return Format(columns=len(shape.header), delimiter=shape.delimiter, decimal_comma=shape.decimal_comma, text=text)
 
 
 def read_block(block: bytes, lines: int, shape: TableShape, text: frozenset[int]) -> CellBlock:
@@ -70,10 +66,10 @@ def read_block(block: bytes, lines: int, shape: TableShape, text: frozenset[int]
         Irregular: only the careful path can read the table.
     """
     plain = without_quotes(block, shape.delimiter) if b'"' in block else block
-    if plain is None or (b"(" in plain and b"nan(" in plain.lower()):  # ``nan(...)`` is a number to pyarrow only
+    if plain is None:
         raise Irregular
     none_odd = np.empty(0, dtype=np.int64)
-    if b"\0" in plain:  # ends a cell for pandas
+    if b"\0" in plain:
         return _around_odd_lines(plain, none_odd, shape, text)
     try:
         return _regular(plain, lines, shape, text)
@@ -85,31 +81,26 @@ def read_block(block: bytes, lines: int, shape: TableShape, text: frozenset[int]
 
 def _regular(block: bytes, lines: int, shape: TableShape, text: frozenset[int]) -> CellBlock:
     """Lines of which none is odd."""
-    format = format_of(shape, text)
-    numbers: Columns = {}
-    while format.numbers:
-        try:
-            numbers = chosen_parser()(block, lines, format)
-            break
-        except HoldsText as found:
-            if format.text == text and len(rows := _repeated_headers(block, shape)):
-                raise _HeadersAmongRows(rows) from found
-            format = replace(format, text=format.text | {found.column})
-    # pyarrow fills blank lines up; where some column is full, there is none
-    if not format.text and any(all(part.missing is None for part in parts) for parts in numbers.values()):
-        return CellBlock(lines=lines, numbers=numbers, text={}, odd_at=np.empty(0, dtype=np.int64), odd=())
+    if b"\r" in block:
+        if (np.frombuffer(block, dtype=np.uint8)[places_of("\r", block) + 1] != _LF).any():
+            raise Irregular
+        block = block.translate(None, b"\r")
     ends = cell_ends(block, lines, len(shape.header), shape.delimiter)
     if ends is None:
         raise Irregular
-    apart = {
-        index: column_apart(block, ends, index, decimal_comma=shape.delimiter == ";") for index in sorted(format.text)
-    }
+    wanted = [index for index in range(len(shape.header)) if index not in text]
+    columns, numbers = columns_of_numbers(block, ends, shape.delimiter, wanted)
+    if len(columns) < len(wanted) and len(rows := _repeated_headers(block, shape)):
+        raise _HeadersAmongRows(rows)
+    others = set(range(len(shape.header))).difference(columns)
+    apart = {index: column_apart(block, ends, index, decimal_comma=shape.delimiter == ";") for index in sorted(others)}
     # a header has a name in every named column: a row with a number, or with none where one belongs, is no header
-    if format.text.issuperset(shape.named):
+    if others.issuperset(shape.named):
         rows = reduce(np.intersect1d, (apart[index].text_at for index in shape.named), np.arange(lines))
         if len(rows):
             raise _HeadersAmongRows(rows)
-    return CellBlock(lines=lines, numbers=numbers, text=apart, odd_at=np.empty(0, dtype=np.int64), odd=())
+    nothing = np.empty(0, dtype=np.int64)
+    return CellBlock(lines=lines, columns=columns, numbers=numbers, text=apart, odd_at=nothing, odd=())
 
 
 def _repeated_headers(block: bytes, shape: TableShape) -> Ints:
@@ -127,7 +118,7 @@ def _around_odd_lines(block: bytes, known: Ints, shape: TableShape, text: frozen
     if not odd.any():
         raise Irregular
     if odd.all():
-        regular = CellBlock(lines=0, numbers={}, text={}, odd_at=known, odd=())
+        regular = CellBlock(lines=0, columns=(), numbers=None, text={}, odd_at=known, odd=())
     else:
         kept = b"".join(block[starts[first] : ends[last] + 1] for first, last in _stretches(np.flatnonzero(~odd)))
         try:

@@ -11,34 +11,27 @@ from analyzer.model import Floats, Ints
 from analyzer.readers.columns import Column
 from analyzer.readers.columns.texts import joined
 from analyzer.readers.csv_table.blocks import CellBlock
-from analyzer.readers.csv_table.parsers import Numbers
 
 
 class Sheet:
-    """The numbers of all regular lines, columns first; blocks are written to it side by side."""
+    """The numbers of all regular lines, columns first; blocks are written to their place."""
 
     def __init__(self, columns: int, lines: int) -> None:
         self.value: Floats = np.empty((columns, lines))
-        self.missing: NDArray[np.bool_] = np.zeros((columns, lines), dtype=bool)
+        self.missing: NDArray[np.bool_] = np.ones((columns, lines), dtype=bool)
 
-    def write(self, first: int, lines: int, block: CellBlock) -> None:
-        """Put the numbers of so many lines in their place; odd lines hold none."""
-        regular = np.delete(np.arange(lines), block.odd_at) if len(block.odd_at) else None
-        for index in range(len(self.value)):
-            value, missing = self.value[index, first : first + lines], self.missing[index, first : first + lines]
-            parts = block.numbers.get(index) or _numbers_of_text(block, index)
-            if not parts or regular is not None:
-                missing[:] = True
-            if parts and regular is not None:
-                value[regular] = np.concatenate([part.value for part in parts])
-                missing[regular] = np.concatenate([_missing(part) for part in parts])
-                continue
-            at = 0
-            for part in parts:
-                value[at : at + len(part.value)] = part.value
-                if part.missing is not None:
-                    missing[at : at + len(part.value)] = part.missing
-                at += len(part.value)
+    def write(self, first: int, block: CellBlock) -> None:
+        """Put the numbers of a block that begins at a line in their place; odd lines hold none."""
+        rows = _lines_of_block(block, first) if len(block.odd_at) else slice(first, first + block.lines)
+        if block.numbers is not None and len(block.columns) == len(self.value):
+            self.value[:, rows], self.missing[:, rows] = block.numbers.value.T, block.numbers.missing.T
+        elif block.numbers is not None:
+            for place, index in enumerate(block.columns):
+                self.value[index, rows] = block.numbers.value[:, place]
+                self.missing[index, rows] = block.numbers.missing[:, place]
+        for index, apart in block.text.items():
+            if apart.numbers is not None:
+                self.value[index, rows], self.missing[index, rows] = apart.numbers.value, apart.numbers.missing
 
     def column(self, name: str, index: int, odd_at: Ints, text: Sequence[tuple[int, CellBlock]]) -> Column:
         """One column over the regular lines."""
@@ -55,15 +48,6 @@ class Sheet:
             text_at=text_at,
             text=found,
         )
-
-
-def _numbers_of_text(block: CellBlock, index: int) -> Sequence[Numbers]:
-    apart = block.text.get(index)
-    return () if apart is None or apart.numbers is None else (apart.numbers,)
-
-
-def _missing(part: Numbers) -> NDArray[np.bool_]:
-    return np.zeros(len(part.value), dtype=bool) if part.missing is None else part.missing
 
 
 def _lines_of_block(block: CellBlock, first: int) -> Ints:

@@ -16,7 +16,7 @@ from analyzer.model import Ints
 from analyzer.readers.columns.texts import PackedText, at_places, few_labels, joined
 from analyzer.readers.csv_table.cell_bytes import packed, starts_and_sizes
 from analyzer.readers.csv_table.cells import MISSING, column_of_cells, number_of
-from analyzer.readers.csv_table.parsers import Numbers
+from analyzer.readers.csv_table.number_cells import Numbers
 
 _MOST_LABELS = 16
 # what may begin a number (also ``,5``, ``inf``, ``nan``, ``tensor(``) or a mark for a missing one: see ``cells``
