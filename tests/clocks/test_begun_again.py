@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import identify
-from analyzer.clocks.scheduler.again import back_at_a_join, begun_again
+from analyzer.clocks.scheduler.again import back_where_it_began, begun_again
 from analyzer.model import Floats
 from tests.clocks.test_elapsed import series
 
@@ -64,6 +64,7 @@ def test_where_a_rate_begins_again(observed: Observed, place: int | None) -> Non
     assert (None if found is None else found.place) == place
 
 
+LEVELS = np.array([1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125])
 BACK = [
     ("the first rate at a resume", rows(np.where(X < 160, odd(X), odd((X - 160) * 3)), session_at=80), 80),
     ("the highest rate at a resume", rows(np.where(X < 300, odd(X), 1.0 / (1 + X / 300)), session_at=150), None),
@@ -71,13 +72,16 @@ BACK = [
     ("restored", rows(odd(X), session_at=150), None),
     ("no resume there", rows(np.where(X < 300, odd(X), 1.0)), None),
     ("cycles", rows(odd(X % 150), session_at=150), None),
+    ("levels, inside a session", rows(LEVELS[np.where(X < 300, X // 60, (X - 300) // 100).astype(int)]), 150),
+    ("two levels tell no schedule", rows(np.where((X > 150) & (X < 300), 0.1, 1.0)), None),
+    ("levels in cycles", rows(LEVELS[(X // 40 % 5).astype(int)]), None),
     ("a short way back", rows(np.where(X < 120, odd(X), 1.0), session_at=60), None),
 ]
 
 
 @pytest.mark.parametrize(("observed", "place"), [row[1:] for row in BACK], ids=[row[0] for row in BACK])
 def test_a_rate_is_back_at_its_start(observed: Observed, place: int | None) -> None:
-    assert back_at_a_join(observed) == place
+    assert back_where_it_began(observed) == place
 
 
 EPOCHS = np.arange(0.0, 30_000.0, 200.0)

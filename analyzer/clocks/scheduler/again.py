@@ -53,25 +53,33 @@ def begun_again(rows: Observed, axis: str = "step") -> BegunAgain | None:
     return found[0] if joined or ended else None
 
 
-def back_at_a_join(rows: Observed) -> int | None:
-    """The one resume behind which the rate is at its first value, or its highest, again, however it goes on from there.
+def back_where_it_began(rows: Observed) -> int | None:
+    """The one row from which on the rate is at its first value, or its highest, again, however it goes on from there.
 
-    A rate that moves as far inside a session, too, is one of cycles.
+    A resume; or a rate that had only fallen, by levels that it held. One that moves as far elsewhere, too, is one of
+    cycles.
     """
     y, moved = rows.rate, np.diff(rows.rate)
-    joined = np.diff(rows.session) != 0
     found: list[int] = []
-    for at in (np.flatnonzero(joined) + 1).tolist():
+    for at in (np.flatnonzero(np.abs(moved) > FAR_BACK * np.ptp(y)) + 1).tolist():
         before, play = y[:at], 2 * rows.tolerance[at]
         far = abs(moved[at - 1]) > FAR_BACK * np.ptp(before)
         known = min(abs(y[at] - before[0]), abs(y[at] - before.max())) <= play
         enough = at >= 3 * FEWEST_ROWS and len(y) - at >= FEWEST_ROWS
-        if far and known and enough and int(rows.session[at]) in rows.joins:
+        joined = rows.session[at] != rows.session[at - 1] and int(rows.session[at]) in rows.joins
+        if far and known and enough and (joined or _fell_by_levels(before)):
             found.append(at)
     if len(found) != 1:
         return None
+    elsewhere = np.delete(moved, found[0] - 1)
     size = moved[found[0] - 1]
-    return None if (moved[~joined] * np.sign(size) >= abs(size)).any() else found[0]
+    return None if (elsewhere * np.sign(size) >= abs(size)).any() else found[0]
+
+
+def _fell_by_levels(rate: Floats) -> bool:
+    """Whether a rate only fell, over three levels or more that it held."""
+    levels = len(distinct(rate))
+    return levels >= FEWEST_LEVELS and FEWEST_ROWS * levels <= len(rate) and bool((np.diff(rate) <= 0).all())
 
 
 def _near_the_first(rows: Observed, turns: Ints) -> Ints:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.scheduler.again import FEWEST_ROWS, BegunAgain, back_at_a_join, begun_again
+from analyzer.clocks.scheduler.again import FEWEST_ROWS, BegunAgain, back_where_it_began, begun_again
 from analyzer.clocks.scheduler.compared import with_own_parameters
 from analyzer.clocks.scheduler.every_epoch import at_every_epoch
 from analyzer.clocks.scheduler.explanations import Explanation
@@ -156,16 +156,17 @@ def _restarted(timeline: Timeline, rows: Observed, again: BegunAgain, *, declare
 
 
 def _back(timeline: Timeline, rows: Observed, place: int) -> Deviation:
-    """A rate that a resume sets to its first or its highest value again; where it was to go nobody said."""
+    """A rate that is at its first or its highest value again; where it was to go nobody said."""
     here, before = float(rows.rate[place]), float(rows.rate[place - 1])
     first = abs(here - float(rows.rate[0])) <= 2 * float(rows.tolerance[place])
+    resumed = rows.session[place] != rows.session[place - 1]
     return Deviation(
-        kind="restart",
+        kind="restart" if resumed else "jump",
         step=int(rows.step[place]),
         last_step=int(rows.step[-1]),
-        join=join_of(rows, place),
-        what=f"at the resume at step {rows.step[place]} the rate goes from {before:.6g} back to {here:.6g}, its "
-        f"{'first' if first else 'highest'} value, and moves so far nowhere else",
+        join=join_of(rows, place) if resumed else None,
+        what=f"at {'the resume at ' if resumed else ''}step {rows.step[place]} the rate goes from {before:.6g} "
+        f"back to {here:.6g}, its {'first' if first else 'highest'} value, and moves so far nowhere else",
         evidence=(
             row_of(timeline, rows, 0 if first else int(rows.rate[:place].argmax()), "the rate at the start"),
             row_of(timeline, rows, place - 1, "last row before the resume"),
@@ -189,7 +190,7 @@ def refuted(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) 
     deviations: tuple[Deviation, ...] = ()
     judged = rows.sized and len(session_spans(rows)) <= MOST_SESSIONS
     again = begun_again(rows) if judged else None
-    back = back_at_a_join(rows) if judged and again is None else None
+    back = back_where_it_began(rows) if judged and again is None else None
     reference = None
     if again is not None:
         deviations = (_restarted(timeline, rows, again, declared=claim.family is not None),)
