@@ -71,14 +71,17 @@ _SAMPLES = re.compile(
     r"\bTrain Epoch: (?P<epoch>\d{1,9})\s{0,3}\[\s{0,9}(?P<samples>\d{1,15})/(?P<of>\d{1,15})\s{0,2}"
     r"\(\s{0,3}\d{1,3}%\)\]"
 )
-_AT_THE_END = re.compile(r"\s\[\s{0,9}(?P<samples>\d{1,15})/\s{0,9}(?P<of>\d{1,15})\]$")  # loss: 2.30  [ 6400/60000]
+_AT_THE_END = re.compile(  # loss: 2.30  [ 6400/60000]; Epoch [3/20] is an epoch
+    r"(?<![A-Za-z:])(?<![A-Za-z:]\s)\s\[\s{0,9}(?P<samples>\d{1,15})/\s{0,9}(?P<of>\d{1,15})\]$"
+)
 _EPOCH_AND_BATCH = re.compile(r"^\[\s{0,6}(?P<epoch>\d{1,9}),\s{0,9}(?P<batch>\d{1,15})\]\s")  # [1,  2000] loss: 2.2
 # Minibatch[  95- 188, 20%]
 _RANGE = re.compile(r"\b(?:mini)?batch\[\s{0,9}\d{1,15}\s?-\s{0,9}(?P<batch>\d{1,15})[,\]]", re.I)
 # Epoch: 0:12, loss
 # E3 S100 | total 2.3
 _BY_LETTERS = re.compile(
-    r"\W{0,3}E\s?(?P<epoch>\d{1,6})[\s/|:,.-]{0,3}[SBI]\s?(?P<batch>\d{1,9})(?:/(?P<batches>\d{1,9}))?(?=[\]\s|:,])",
+    r"\W{0,3}E\s?(?P<epoch>\d{1,6})(?:/(?P<epochs>\d{1,6}))?"
+    r"(?:[\s/|:,.-]{0,3}[SBI]\s?(?P<batch>\d{1,9})(?:/(?P<batches>\d{1,9}))?)?(?=[\]\s|:,])",
     re.I,
 )
 _LABEL_COLON_PLACE = re.compile(r"\bepoch[es]?:?\s(?P<epoch>\d{1,9}):(?P<batch>\d{1,15})(?=[,;\s])", re.I)

@@ -181,7 +181,8 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             if fold is not None:
                 counters = {FOLD: fold, **counters}
             above = counters if counters or block.heading is None else {HEADING: block.heading}
-            uncounted.append(Uncounted(row=begins + 1, text=rest, above=above, rank=rank or 0))
+            known = told is not None
+            uncounted.append(Uncounted(row=begins + 1, text=rest, above=above, rank=rank or 0, told=known))
         if told is not None and name in GENERIC and "epoch" not in told and (place := _place_below_a_total(told)):
             rest = counters_of(text)[1]
             uncounted.append(Uncounted(row=begins + 1, text=rest, above={}, rank=rank or 0, place=place[0]))

@@ -15,8 +15,8 @@ from analyzer.readers.stdout.counters import COUNTER_WORD, Entry, counters_of, h
 from analyzer.readers.stdout.values import NUMBER, each_named, tells, values_of
 
 _SAID_AT = re.compile(
-    rf"(?P<name>[A-Za-z][\w -]{{2,40}}) (?:at|for|after) (?:{COUNTER_WORD})\s{{1,3}}(?P<at>\d{{1,15}})\s{{0,2}}"
-    rf"(?:[:=]|is\b)\s{{0,3}}(?P<number>{NUMBER})",
+    rf"(?P<name>[A-Za-z][\w -]{{2,40}}) (?:at|for|after) (?:{COUNTER_WORD})\s{{1,3}}#?(?P<at>\d{{1,15}})"
+    rf"(?:\s{{0,2}}(?:[:=]|is\b)\s{{0,3}}|\s{{1,3}}(?=\d++\.\d))(?P<number>{NUMBER})",
     re.I,
 )
 _IN_PLURAL = re.compile(r"\b(?:iters|iterations|steps|batches|updates)\b", re.I)

@@ -41,6 +41,7 @@ class Uncounted(Struct, frozen=True, kw_only=True):
     text: str  # without the epoch
     above: Entry  # what is known of it beside its numbers: its epoch, the one that stands above it
     rank: int = 0
+    told: bool = False  # whether what it says is known, but for where in the epoch it was written
     place: float | None = None  # in an epoch without a label; its numbers are told
 
 
@@ -66,7 +67,7 @@ def rows_of_shapes(lines: Sequence[Uncounted]) -> Iterator[tuple[int, str, Entry
             if len(told) >= FEWEST_ROWS and rows:
                 counts |= {cell[counted.place] for cell in cells}
             yield from rows
-        elif labelled:
+        elif labelled and not any(line.told for line in told):
             yield from _figures(told)
 
 
@@ -80,7 +81,8 @@ def _labels(shape: str, cells: Sequence[Sequence[str]], told: Sequence[Uncounted
 
 def _each_with_its_count(told: Sequence[Uncounted]) -> bool:
     """Whether each line tells a count of its own."""
-    counts = {tuple(line.above.get(name) for name in ("epoch", *sorted(COUNTERS & line.above.keys()))) for line in told}
+    names = ("epoch", "batch", *sorted({name for line in told for name in COUNTERS & line.above.keys()}))
+    counts = {tuple(line.above.get(name) for name in names) for line in told}
     return len(counts) == len(told) and not any({None} == set(count) for count in counts)
 
 

@@ -136,7 +136,7 @@ def _pairs(text: str) -> Iterator[tuple[str, float, bool]]:
             yield from _numbered(name, text, match)
             continue
         if match["second"]:  # two rates of two groups: 1e-6-1e-4, 5e-05/5e-04
-            if tells(name) and not match["number"].isdigit():
+            if (tells(name) or _is_a_phase(name)) and not match["number"].isdigit():
                 yield from ((f"{name}[{at}]", float(match[part]), True) for at, part in enumerate(("number", "second")))
             continue
         between = match["sep"].strip()
@@ -177,8 +177,11 @@ def _spoken(text: str, match: re.Match[str], name: str) -> str:
         return ""
     if fills and (len(words) <= 3 or tells(name)):
         return name
-    a_phase = _TRAINING_ALONE.fullmatch(words[-1]) or _VALIDATION_ALONE.fullmatch(words[-1])
-    return words[-1] if a_phase and not match["number"].isdigit() else _telling_end(name)
+    return words[-1] if _is_a_phase(words[-1]) and not match["number"].isdigit() else _telling_end(name)
+
+
+def _is_a_phase(name: str) -> bool:
+    return (_TRAINING_ALONE.fullmatch(name) or _VALIDATION_ALONE.fullmatch(name)) is not None
 
 
 def _telling_end(name: str) -> str:
