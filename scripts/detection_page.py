@@ -151,7 +151,9 @@ def _lines(results: Results, options: argparse.Namespace) -> list[str]:
         *_text(
             "A divergence is told from a factor of 1.3 on, overfitting from a rise of 15 %. Steps and shifts that are",
             "neither are notes, and count as found here where the line says so. Standard errors are those of",
-            "independent rows, in all noises, correlated ones too.",
+            "independent rows, in all noises, correlated ones too. A fall that begins with an epoch is what samples",
+            "seen again or another augmentation do, and is told as nothing else, whatever its factor: of those planted",
+            "anywhere some of the inverses lie there.",
         ),
         "",
         *_text(

@@ -103,7 +103,34 @@ class Scan:
                 ]
             elif len(found) - len(kept) >= (AHEAD if self.n < LONG or chances[-1] < HALF_SURE else 1):
                 break
-        return _merged(sorted(kept, key=lambda change: change.row))
+        return self._merged(sorted(kept, key=lambda change: change.row), p_value)
+
+    def _merged(self, changes: list[Change], p_value: float) -> list[Change]:
+        """Changes in order of rows, those within a few rows of one another as one; none where they are the edges of a
+        spike, around which the longest of their windows differ by nothing."""
+        groups: list[list[Change]] = []
+        for change in changes:
+            if groups and change.row - groups[-1][-1].row < SHORTEST:
+                groups[-1].append(change)
+            else:
+                groups.append([change])
+        found = []
+        for group in groups:
+            longest = max(group, key=lambda one: one.length)
+            rise = sum(change.rise for change in group)
+            undone = abs(rise) < (1 - ALIKE) * max(abs(change.rise) for change in group)
+            if undone and self._chance_around(group[0].row, group[-1].row, longest.length) > p_value:
+                continue
+            found.append(replace(max(group, key=lambda one: one.units), rise=rise))
+        return found
+
+    def _chance_around(self, first: int, last: int, length: int) -> float:
+        """Chance anywhere of such a difference of the rows behind ``last`` from those before ``first``."""
+        k, law = self.lengths.index(length), self.law or self.plain
+        first, last = max(first, self.first + length), min(last, self.n - length)
+        before, after = (self.total[[at + length, at]] for at in (first - length, last))
+        z = abs(after[0] - after[1] - before[0] + before[1]) / length / self._noise(np.array([last]), length)
+        return float(law.chance(z, k, self._looks(k))[0])
 
     def _of_both(
         self, found: Sequence[tuple[int, int, float, float]], chances: list[float], noise: Noise
@@ -249,18 +276,6 @@ class Scan:
             seen.append(2 * math.log(max(MAD_TO_SIGMA * float(np.median(np.abs(z))), 1e-9) / math.sqrt(2)))
         known = (judged / np.array(self.lengths[: len(seen)]) - 4) / 4
         return Noise(self.lengths, np.array(seen), known)
-
-
-def _merged(changes: list[Change]) -> list[Change]:
-    """Changes in order of rows, those within a few rows of one another as one."""
-    found: list[Change] = []
-    for change in changes:
-        if found and change.row - found[-1].row < SHORTEST:
-            surest = max(found[-1], change, key=lambda one: one.units)
-            found[-1] = replace(surest, rise=found[-1].rise + change.rise)
-        else:
-            found.append(change)
-    return [change for change in found if change.rise]
 
 
 def summed(values: Floats) -> Floats:

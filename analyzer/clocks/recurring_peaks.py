@@ -19,7 +19,7 @@ SHARE_OF_LAPS = 0.5  # of the laps in which the example's row was logged at all
 LONGEST_ROWS = 2  # a batch is one row; an event that lasts is none of these
 BESIDE = 5  # rows on either side of a boundary, at most, that tell what the loss does there
 FEWEST_LIKE, LIKE_SIZE = 3, 0.5  # other boundaries with such a share of a change before it is a habit
-USUAL_MOVES = 5.0  # times the usual move at a boundary that a change at one is
+USUAL_MOVES = 5.0  # times the usual move of its sign at a boundary that a change at one is
 
 
 def without_recurring(spikes: Sequence[Spike], loss: LossBaseline, timeline: Timeline) -> list[Spike]:
@@ -67,6 +67,7 @@ def is_habit(rise: float, position: int, curve: Floats, starts: Ints | None) -> 
     ]
     if len(moves) <= FEWEST_LIKE:
         return False
-    size = np.abs(moves)
-    like = int(np.sum(np.array(moves) * np.sign(rise) >= LIKE_SIZE * abs(rise)))
-    return like >= FEWEST_LIKE or abs(rise) < USUAL_MOVES * MAD_TO_SIGMA * float(np.median(size))
+    same_way = np.array(moves) * np.sign(rise)
+    like = int(np.sum(same_way >= LIKE_SIZE * abs(rise)))
+    usual = float(np.quantile(same_way, 0.75))  # median of their sizes where they go either way; none on a descent
+    return like >= FEWEST_LIKE or abs(rise) < USUAL_MOVES * MAD_TO_SIGMA * usual

@@ -19,6 +19,7 @@ from analyzer.clocks.loss_edges import is_gradual
 from analyzer.clocks.loss_events import P_LEVEL
 from analyzer.clocks.loss_scan import Scan
 from analyzer.clocks.loss_spikes import find_spikes
+from analyzer.clocks.recurring_peaks import is_habit
 from analyzer.clocks.running_mean import undo_running_mean
 from analyzer.config.declared import facts_from_options, merge
 from analyzer.discovery import discover
@@ -340,6 +341,33 @@ def test_rows_that_alternate_do_not_diverge(n: int) -> None:
     loss = np.where(np.arange(n) % 2, 208.0, 670.0) * (1 + 0.002 * noise(n))
     loss[: n // 3] = 670 * (1 + 0.002 * noise(n // 3))
     assert divergence(loss, 0) is None
+
+
+def test_the_edges_of_a_spike_are_no_change_of_level() -> None:
+    loss = 2.0 + 0.01 * np.random.default_rng(4).standard_t(3.0, 3000)
+    loss[1500:1503] += 0.5
+    assert Scan(np.log(loss), floor=1e-3).changes(P_LEVEL) == []
+
+
+def boundaries(moves: list[float]) -> Floats:
+    """Epochs of 20 rows, each so much above the one before it, on a descent of 0.05 in an epoch."""
+    level = np.repeat(np.cumsum([0.0, *moves]), 20)
+    return level - 0.0025 * np.arange(len(level)) + 0.005 * noise(len(level), 2)
+
+
+@pytest.mark.parametrize(
+    ("moves", "habit"),
+    [
+        ([0.0] * 5 + [0.3] + [0.0] * 6, False),  # one rise on a descent
+        ([-0.1] * 5 + [0.3] + [-0.1] * 6, False),  # and on stairs
+        ([0.2, -0.2, 0.25, -0.3, 0.2, 0.3, -0.3, 0.2, -0.2, 0.1, -0.3, 0.2], True),  # other data with every epoch
+        ([0.06, -0.06] * 2 + [0.0, 0.3] + [0.06, -0.06] * 3, True),  # five times what it usually does is not beyond it
+        ([0.3, -0.3] + [0.0] * 3 + [0.3, -0.3, 0.3, -0.3] + [0.3, 0.0, 0.0], True),  # its like has been there
+    ],
+)
+def test_a_rise_with_an_epoch_is_a_habit_where_the_loss_rises_so(moves: list[float], habit: bool) -> None:
+    curve = boundaries(moves)
+    assert is_habit(0.3, 6 * 20, curve, np.arange(0, len(curve), 20)) is habit
 
 
 def autoregressive(n: int, rho: float, seed: int) -> Floats:
