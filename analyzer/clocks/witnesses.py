@@ -34,6 +34,7 @@ def witnesses_at(
     """What loss, learning rate, epoch and every count did at the end of session ``number``."""
     found: dict[str, Witness] = {}
     training = {series.tag: place for place, series in enumerate(references)}
+    anew = bool(references) and _begins_anew(references[0], int(parts[references[0].tag][number + 1]))
     for series in sorted(view.series.values(), key=lambda one: training.get(one.tag, len(training))):
         if not len(series) or series.step[0] == NO_STEP:
             continue
@@ -43,6 +44,9 @@ def witnesses_at(
             continue
         before, after = slice(max(0, cut - ROWS_REMEMBERED), cut), slice(cut, end)
         name = role if role in STATE_ROLES else series.tag
+        if name == series.tag and anew and _goes_on_itself(series.step[before], int(series.step[cut])):
+            found[name] = "goes on"
+            continue
         if name in found or (role not in STATE_ROLES and not counts_evenly(series.value[before])):
             continue
         if np.array_equal(series.value[before], series.step[before]) or ROW_NUMBER.match(series.tag):
@@ -59,6 +63,18 @@ def witnesses_at(
         if unnamed is not None:
             found["loss"] = unnamed
     return found
+
+
+def _begins_anew(main: Series, cut: int) -> bool:
+    """Whether the step begins where it began at first: further on, another axis may go on beside a replay."""
+    return 0 < cut < len(main) and int(main.step[cut]) <= int(main.step[0]) + usual_cadence(main.step[:cut])
+
+
+def _goes_on_itself(before: Ints, following: int) -> bool:
+    """Whether a tag that is written over an axis of its own, one step after another, goes on where it was."""
+    rises = np.diff(before[-ROWS_OF_A_COUNT:])
+    even = len(rises) >= FEWEST_OF_A_COUNT and np.ptp(rises) == 0 and rises[0] > 0
+    return bool(even and following - before[-1] == rises[0])
 
 
 def _counts(value: Floats) -> bool:

@@ -20,6 +20,7 @@ from analyzer.discovery import discover
 from analyzer.model import NO_STEP, Run, Series, Source, View
 from analyzer.reconstruction import reconstruct
 from tests.clocks.made_runs import Loop, follow_on, table, timeline_of, write_events
+from tests.event_files import write_events as write_event_rows
 
 RULES = ("RES001", "RES002", "RES003", "RES008", "LOG003", "LOG004", "LOG005", "LOG007", "PRF")
 
@@ -277,6 +278,24 @@ def test_losses_by_other_names_bear_witness(goes_on: bool, codes: list[str], tmp
     (run,) = discover([tmp_path]).runs
     report = audit_run(run, merge((), run.facts), select=RULES)
     assert [one.code for one in report.findings if one.severity != "note"] == codes
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "codes"),
+    [(range(9, 20), ["RES001"]), (range(1, 12), [])],
+    ids=["evaluations count on", "and begin again: another run"],
+)
+def test_an_axis_of_its_own_that_goes_on_bears_witness(evaluations: range, codes: list[str], tmp_path: Path) -> None:
+    for start, counts in ((1_700_000_000.0, range(1, 9)), (1_700_010_000.0, evaluations)):
+        rows: list[tuple[int, dict[str, float]]] = []
+        for place, count in enumerate(counts):
+            fell = float(np.exp(-place / 3)) if start == 1_700_000_000.0 else 0.5
+            rows += [(100 * place + step, {"train/loss": 1 + fell + 0.2 * (step % 3)}) for step in range(10, 101, 10)]
+            rows.append((count, {"eval/score": 0.5 + fell}))
+        write_event_rows(tmp_path, rows, start=start, pid=int(start) % 1000)
+    (run,) = discover([tmp_path]).runs
+    found = audit_run(run, merge((), run.facts), select=("RES001",)).findings
+    assert [one.code for one in found if one.severity != "note"] == codes
 
 
 def test_a_first_row_as_at_the_start_is_no_witness_of_a_run_that_goes_on() -> None:
