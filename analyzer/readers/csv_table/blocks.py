@@ -22,7 +22,7 @@ from analyzer.readers.csv_table.number_cells import Numbers, columns_of_numbers
 from analyzer.readers.csv_table.shape import TableShape
 from analyzer.readers.csv_table.text_cells import Apart, column_apart
 
-_CR, _LF = b"\r\n"
+_LF = ord("\n")
 
 
 class CellBlock(Struct, frozen=True, kw_only=True, eq=False):
