@@ -14,9 +14,7 @@ from analyzer.timeline import Timeline
 BEFORE = 50  # rows of a column that tell its usual value
 RATE_FACTOR = 1.2  # a learning rate that moves by less within a row or two explains little
 GRADIENT_FACTOR = 3.0
-THROUGHPUT_FACTOR = 1.3
 USUAL_MOVES = 3.0  # times what nine of ten moves from row to row are below
-GEOMETRY = ("batch_size", "global_batch_size", "grad_accumulation", "world_size", "sequence_length", "seq_len")
 FEWEST_PER_EPOCH = 4  # rows: with fewer every second row is a boundary
 
 
@@ -25,8 +23,6 @@ class Moved(Struct, frozen=True, kw_only=True):
 
     learning_rate: float | None = None
     gradient_norm: float | None = None
-    throughput: float | None = None
-    geometry: str | None = None  # the column of the batch that changed
     resumed: bool = False
     epoch_starts: bool | None = None  # None: epochs are not known
 
@@ -34,13 +30,9 @@ class Moved(Struct, frozen=True, kw_only=True):
 def what_moved(timeline: Timeline, loss: LossBaseline, first: int, last: int) -> Moved:
     """Columns that moved at rows [first, last] of the judged curve."""
     low, high = loss.step(max(first - 1, 0)), loss.step(min(last, len(loss.rows) - 1))
-    norm, speed = timeline.roles.first("grad_norm"), timeline.roles.first("throughput")
-    geometry = (s for tag, s in timeline.view.series.items() if tag.lower().rsplit("/", 1)[-1] in GEOMETRY)
     return Moved(
         learning_rate=_step_of_rate(timeline.roles.first("learning_rate"), low, loss.step(min(first + 1, last))),
-        gradient_norm=_factor(norm, low, high, GRADIENT_FACTOR, rises=True),
-        throughput=_factor(speed, low, high, THROUGHPUT_FACTOR, rises=False),
-        geometry=next((s.tag for s in geometry if _changed(s, low, loss.step(first))), None),
+        gradient_norm=_height(timeline.roles.first("grad_norm"), low, high),
         resumed=any(-1 <= first - at <= 3 for at, _ in loss.joins),
         epoch_starts=starts_an_epoch(timeline, loss, first),
     )
@@ -76,22 +68,16 @@ def _step_of_rate(rate: Series | None, low: int, high: int) -> float | None:
     return ratio if abs(np.log(ratio)) > max(np.log(RATE_FACTOR), USUAL_MOVES * usual) else None
 
 
-def _factor(series: Series | None, low: int, high: int, least: float, *, rises: bool) -> float | None:
-    """The extreme of a column within the steps over its median before, where it goes so far and beyond its noise."""
-    if series is None:
+def _height(norm: Series | None, low: int, high: int) -> float | None:
+    """The highest norm within the steps over its median before, where it rises so far and beyond its noise."""
+    if norm is None:
         return None
-    ok = np.isfinite(series.value) & (series.value > 0)
-    before = np.log(series.value[ok & (series.step < low)][-BEFORE:])
-    inside = np.log(series.value[ok & (series.step >= low) & (series.step <= high)])
+    ok = np.isfinite(norm.value) & (norm.value > 0)
+    before = np.log(norm.value[ok & (norm.step < low)][-BEFORE:])
+    inside = np.log(norm.value[ok & (norm.step >= low) & (norm.step <= high)])
     if len(before) < 5 or not len(inside):
         return None
     level = float(np.median(before))
-    move = float(inside.max() if rises else np.median(inside)) - level
+    rise = float(inside.max()) - level
     scatter = MAD_TO_SIGMA * float(np.median(np.abs(before - level)))
-    far = move if rises else abs(move)
-    return float(np.exp(move)) if far > max(np.log(least), 3 * scatter) else None
-
-
-def _changed(series: Series, low: int, high: int) -> bool:
-    before, after = series.value[series.step <= low][-3:], series.value[series.step >= high][:3]
-    return bool(len(before) and len(after) and np.ptp(before) == 0 and np.ptp(after) == 0 and before[0] != after[0])
+    return float(np.exp(rise)) if rise > max(np.log(GRADIENT_FACTOR), 3 * scatter) else None

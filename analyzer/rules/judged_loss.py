@@ -51,10 +51,6 @@ def _words(moved: Moved) -> Iterable[str]:
         yield f"the learning rate jumps there, to {moved.learning_rate:.3g} times its value"
     if moved.gradient_norm is not None:
         yield f"the gradient norm is {moved.gradient_norm:.3g} times its level"
-    if moved.throughput is not None:
-        yield f"the throughput is {moved.throughput:.3g} times its level"
-    if moved.geometry is not None:
-        yield f"{moved.geometry} changes there"
     if moved.resumed:
         yield "the run was resumed there"
     if moved.epoch_starts:

@@ -1,8 +1,7 @@
 """The logged gradient norm stands at one value: the clipping threshold.
 
 What it checks
-    Whether at least nine in ten gradient norms are one and the same number, the largest of all; or, where the threshold
-    is logged, above it.
+    Whether at least nine in ten gradient norms are one and the same number, the largest of all.
 
 Why it matters
     The column shows the norm after clipping: it says nothing about the gradient, and explosions stay invisible. If
@@ -21,7 +20,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.model import Finding, Ints, Series
+from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
@@ -44,9 +43,6 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     top = float(value.max())
     at_top = value >= top * (1 - WITHIN)
     if top <= 0 or at_top.mean() < SHARE:
-        share = _clipped(timeline, series, rows)
-        if share is not None:
-            yield share
         return
     first = int(rows[int(at_top.argmax())])
     yield Finding(
@@ -60,29 +56,6 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         last_step=int(series.step[rows[-1]]),
         numbers={"value": top, "share": round(float(at_top.mean()), 3)},
         evidence=(timeline.row(series, first, "at the threshold"),),
-    )
-
-
-def _clipped(timeline: Timeline, series: Series, rows: Ints) -> Finding | None:
-    """Norms before clipping that a threshold in the log cuts in most updates."""
-    clip = timeline.roles.first("clip")
-    limits = clip.value[np.isfinite(clip.value)] if clip is not None else np.zeros(0)
-    if not len(limits) or np.ptp(limits) != 0 or limits[0] <= 0:
-        return None
-    above = rows[series.value[rows] > limits[0]]
-    if len(above) < SHARE * len(rows):
-        return None
-    return Finding(
-        severity="note",
-        message=(
-            f"{series.tag} is above the clipping threshold of {limits[0]:g} in {len(above)} of {len(rows)} rows:"
-            " the threshold sets the length of nearly every update"
-        ),
-        tag=series.tag,
-        first_step=int(series.step[above[0]]),
-        last_step=int(series.step[above[-1]]),
-        numbers={"value": float(limits[0]), "share": round(len(above) / len(rows), 3)},
-        evidence=(timeline.row(series, int(above[0]), "clipped"),),
     )
 
 
