@@ -30,6 +30,8 @@ APART = 1.5  # their least ratio: neighbours in the last printed digit are neare
 LEVEL_PRECISION = 0.02  # relative
 HIGHEST = 1e100  # no rate is; its square is still a number
 LONG_GAP = 5  # usual distances between rows, over which the process may have been another's
+OWN_COUNTS = ("sample", "token", "environment step", "episode")  # axes whose size in updates nobody may have declared
+OTHER_LENGTHS = ("warmup_steps", "warmup_epochs", "warmup_ratio", "epochs", "steps_per_epoch", "scheduler_params")
 SAMPLE_ROWS = 320  # rows on which hypotheses are tried before all rows are
 FEWEST_MOVES = 5  # of a rate, all at one batch of the windows of an update
 
@@ -165,7 +167,17 @@ def _updates_per_step(timeline: Timeline, rows: Observed) -> float | None:
     even = len(apart) > 0 and apart[0] > 0 and np.ptp(apart) == 0
     if axis.unit in ("sample", "token") and even and isinstance(every, int) and every >= 1:
         return every / float(apart[0])  # rows lie as many updates apart as is declared
-    return None
+    return 1.0 if axis.unit in OWN_COUNTS and _declared_in_its_unit(timeline, rows) else None
+
+
+def _declared_in_its_unit(timeline: Timeline, rows: Observed) -> bool:
+    """Whether the run ends right at the declared ``max_steps``, which then counts what the axis counts.
+
+    Any other length that is declared may be one in updates.
+    """
+    declared = timeline.declared
+    alone = not any(key in declared for key in OTHER_LENGTHS)
+    return alone and declared.get("max_steps") == int(rows.step.max())
 
 
 def _sessions(timeline: Timeline, series: Series, step: Ints) -> tuple[Ints, dict[int, int | None]]:
