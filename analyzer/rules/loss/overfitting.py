@@ -112,7 +112,7 @@ def _finding(timeline: Timeline, series: Series, best: int, last: int, errors: f
         message=(
             f"{series.tag} is lowest at step {int(series.step[best])} ({series.value[best]:.4g}) and ends at"
             f" {series.value[last]:.4g}, {above}, at step {int(series.step[last])}"
-            f" ({min(errors, 999):.0f} standard errors of its own noise)"
+            f" ({min(errors, 999):.0f} standard errors of its own noise){_stopping(timeline, series, best)}"
         ),
         tag=series.tag,
         first_step=int(series.step[best]),
@@ -120,6 +120,15 @@ def _finding(timeline: Timeline, series: Series, best: int, last: int, errors: f
         numbers={"lowest": float(series.value[best]), "end": float(series.value[last]), "ratio": round(1 + share, 4)},
         evidence=(timeline.row(series, best, "the minimum"), timeline.row(series, last, "the end")),
     )
+
+
+def _stopping(timeline: Timeline, series: Series, best: int) -> str:
+    """What a declared patience says of the evaluations behind the minimum."""
+    patience = timeline.declared.get("early_stopping")
+    later = int(np.sum(np.isfinite(series.value[best + 1 :])))
+    if isinstance(patience, int) and not isinstance(patience, bool) and patience > 0:
+        return f"; {later} evaluations follow the minimum, the declared patience is {patience}"
+    return f"; the best checkpoint is the one before {later} evaluations"
 
 
 def _log(rise: float) -> dict[str, str]:
