@@ -136,7 +136,9 @@ def _counts_epochs(steps: Ints, plan: Plan) -> bool:
     """Whether the steps are the declared epochs, one by one from 0 or 1 to the last."""
     first, last = int(steps.min()), int(steps.max())
     as_declared = plan.epochs is not None and first in (0, 1) and last - first + 1 == plan.epochs
-    return as_declared and last >= FEWEST_EPOCHS and not plan.total_steps and usual_cadence(steps) == 1
+    updates = (last, last + 1)  # one for each epoch
+    as_updates = any(total in updates for total in plan.total_steps)
+    return as_declared and last >= FEWEST_EPOCHS and not as_updates and usual_cadence(steps) == 1
 
 
 def _counts_samples(steps: Ints, plan: Plan, batch: int) -> bool:

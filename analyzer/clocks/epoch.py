@@ -73,7 +73,7 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
     if not crossings and len(runs) == 1:
         return _single_lap(labels)
     bounds = bounds_of_runs(runs, closing_steps(timeline.view, timeline.roles))
-    anchor = anchor_of(timeline.step_axis, labels)
+    anchor = anchor_of(timeline, labels)
     rooted = bounds if anchor is None else bounds.opened(anchor[0], anchor[2], high=anchor[1], at=0)
     first = measured_from(rooted, 0, opened=False)
     narrow = first is not None and first[1] is not None and first[1] <= MEASURED * first[0]

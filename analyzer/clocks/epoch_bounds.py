@@ -120,6 +120,8 @@ def bounds_of_runs(runs: LabelRuns, closings: Sequence[tuple[str, Ints]] = ()) -
         inside = int(behind[-1] - first[0])
         if np.all(behind - first == 1) and inside == r - 1 and first[0] == 0 and r > FEWEST_CLOSED:
             closing = steps[first]
+            if np.array_equal(closing, runs.last[:-1]) and np.all(runs.last > runs.first):
+                continue  # the step of the row above, which a row without one of its own was given
             low[1:-1:2] = np.maximum(low[1:-1:2], closing)
             high[2::2] = np.minimum(high[2::2], np.maximum(closing + 1, low[1:-1:2]))
     return Bounds(

@@ -14,10 +14,11 @@ from analyzer.clocks.epoch_clock import Break, BreakKind, Labels
 from analyzer.clocks.epoch_explanation import EpochExplanation
 from analyzer.clocks.epoch_search import EpochPiece
 from analyzer.clocks.session_map import Join
-from analyzer.clocks.step_axis import StepAxis
 from analyzer.model import Row
 from analyzer.planning import Plan
 from analyzer.timeline import Timeline
+
+LABELS_OF_DONE = ("chainer",)  # ``updater.epoch`` counts the epochs that are done when the row is written
 
 
 def breaks_between(timeline: Timeline, labels: Labels, found: EpochExplanation) -> list[Break]:
@@ -144,15 +145,17 @@ def rows_around(timeline: Timeline, labels: Labels, position: int) -> tuple[Row,
     return tuple(rows)
 
 
-def anchor_of(step_axis: StepAxis, labels: Labels) -> tuple[int, int, int] | None:
+def anchor_of(timeline: Timeline, labels: Labels) -> tuple[int, int, int] | None:
     """(lowest, highest, label): where the first epoch begins, when the log shows the beginning of the run.
 
     A first label of 1 may be the second epoch of a count from 0, unless the epoch is longer than what came before it.
     """
-    axis = step_axis
+    axis = timeline.step_axis
     if axis.unit not in ("update", "micro-batch") or int(labels.session[0]) != 0:
         return None
     low, high = (0, 1) if axis.base is None else (axis.base, axis.base)
+    if timeline.run.sources[int(labels.series.source[0])].framework in LABELS_OF_DONE and axis.base is not None:
+        low = high = axis.base - 1  # the last update of an epoch has the next label
     label, before = round(float(labels.value[0])), int(labels.step[0]) - low
     if label not in (0, 1) or before > max(axis.cadence, usual_cadence(labels.step)) + 1:
         return None
@@ -165,7 +168,7 @@ def anchor_of(step_axis: StepAxis, labels: Labels) -> tuple[int, int, int] | Non
 
 def shifted_origin(timeline: Timeline, labels: Labels, found: EpochExplanation) -> list[Break]:
     """The labels are sound among themselves, but their first boundary is not where the run began."""
-    anchor = anchor_of(timeline.step_axis, labels)
+    anchor = anchor_of(timeline, labels)
     piece = found.pieces[0]
     if anchor is None or not (math.isfinite(piece.low) and math.isfinite(piece.high)):
         return []

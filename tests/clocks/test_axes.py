@@ -186,3 +186,21 @@ def test_a_long_table_of_aim_is_a_series_a_metric_and_context(tmp_path: Path) ->
     tags = {tag: len(one) for view in run.views for tag, one in view.series.items()}
     assert (tags["train/loss"], tags["train/lr"], tags["val/loss"]) == (40, 40, 4)
     assert [one.code for one in audit_run(run, merge((), run.facts)).findings if one.severity != "note"] == []
+
+
+@pytest.mark.parametrize(
+    ("last", "digits", "told"),
+    [(2300, 6, False), (2300, 9, False), (2700, 9, True)],
+    ids=["to its end, rounded", "to its end", "past its end"],
+)
+def test_zeros_of_six_decimals_are_no_end_of_a_schedule(last: int, digits: int, told: bool, tmp_path: Path) -> None:
+    def rate(step: int) -> float:
+        return 2e-5 * min(step / 300, max(0.0, (2300 - step) / 2000))
+
+    rows = [f"{step},{rate(step):.{digits}f},{loss(step)}" for step in range(10, last + 1, 10)]
+    (tmp_path / "log.csv").write_text("step,lr,loss\n" + "\n".join(rows) + "\n")
+    (run,) = discover([tmp_path]).runs
+    facts = {"max_steps": last, "warmup_steps": 300, "base_lr": 2e-5, "scheduler": "linear"}
+    declared = merge([checked_fact(key, value, "test") for key, value in facts.items()], run.facts)
+    found = audit_run(run, declared, select=("SCH001", "SCH005")).findings
+    assert any(one.severity != "note" for one in found) == told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -204,3 +205,33 @@ def test_sparse_rows_of_a_change_inside_an_epoch_are_no_ramp(tmp_path: Path) -> 
     (only,) = clock.breaks
     assert only.kind == "geometry" and 65 <= only.step <= 95
     assert clock.low <= 34 <= clock.high and clock.laps[1][1] == 17
+
+
+@pytest.mark.parametrize(
+    ("names", "codes"),
+    [(("main/loss", "epoch", "iteration", "elapsed_time"), []), (("loss", "epoch", "step", "passed"), ["EPO002"])],
+    ids=["a writer whose labels count the epochs that are done", "any other"],
+)
+def test_labels_of_epochs_that_are_done(names: tuple[str, ...], codes: list[str], tmp_path: Path) -> None:
+    rows = [
+        dict(zip(names, (0.5 + 2 / (1 + step / 20), step // 50, step, 0.1 * step), strict=True))
+        for step in range(10, 501, 10)
+    ]
+    (tmp_path / "log").write_text(json.dumps(rows))
+    (run,) = discover([tmp_path]).runs
+    own = [checked_fact(key, value, "--declare") for key, value in {"steps_per_epoch": 50, "epochs": 10}.items()]
+    found = audit_run(run, merge(own, run.facts), select=RULES).findings
+    assert [one.code for one in found if one.severity != "note"] == codes
+
+
+def test_a_row_behind_the_last_printed_step_closes_no_epoch_there(tmp_path: Path) -> None:
+    lines = []
+    for epoch in range(5):
+        for step in range(1, 460, 10):
+            lines.append(f"Epoch: {epoch}: Step: {step}/460, loss={0.5 + 2 / (1 + 460 * epoch + step):.6f}")
+        lines.append(f"Av Loss per epoch={0.5 + 1 / (1 + epoch):.6f}")
+    (tmp_path / "train.log").write_text("\n".join(lines) + "\n")
+    (run,) = discover([tmp_path]).runs
+    own = [checked_fact(key, value, "--declare") for key, value in {"steps_per_epoch": 460, "epochs": 5}.items()]
+    report = audit_run(run, merge(own, run.facts), select=RULES)
+    assert not [one.code for one in report.findings if one.severity != "note"]

@@ -109,7 +109,7 @@ def _past_its_end(timeline: Timeline, rows: Observed, clock: SchedulerClock) -> 
     if any(one.severity != "note" or one.kind != "phase" for one in clock.deviations):
         return
     moved = sum(deviation.size for deviation in clock.deviations if deviation.kind == "phase")
-    end = clock.total_steps[0] - clock.offset - moved
+    end = clock.total_steps[1] - clock.offset - moved  # at the latest
     planned = own_plan(timeline) if not moved else ()
     for one in overrun(timeline, rows, end, clock.min_lr, planned=planned):
         yield replace(one, severity="error") if moved and own_plan(timeline) else one

@@ -167,9 +167,12 @@ def _by_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if done > epochs:
         beyond = int(np.argmax(series.step >= base + math.ceil(epochs)))
         row = timeline.row(series, beyond, "first epoch beyond the declared")
+        # An evaluation before training, or one epoch too many; a framework's logger writes epochs alone.
+        before = first == 0 and last == epochs and timeline.run.sources[int(series.source[0])].framework is None
         yield Finding(
-            severity="error",
-            message=f"{done} epochs are in the log, {amount(epochs)} are declared: epoch {last} is the last",
+            severity="note" if before else "error",
+            message=f"{done} epochs are in the log, {amount(epochs)} are declared: epoch {last} is the last"
+            + (", or 0 was logged before training" if before else ""),
             tag=series.tag, first_step=int(series.step[beyond]), last_step=last, numbers=numbers, evidence=(row, end),
         )
     elif not _may_be_short(timeline):
