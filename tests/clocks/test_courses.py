@@ -40,9 +40,11 @@ LEFT = [
     ("five times, and back", times(COSINE, 5, 200, 240), {"jump"}),
     ("a tenth to the end", times(COSINE, 0.1, 220), {"jump"}),
     ("an exponential doubled", times(EXPONENTIAL, 2, 150), {"jump"}),
+    ("drops, ten times for a stretch", times(DROPS, 10, 150, 190), {"jump"}),
     ("rows here and there", COSINE(STEPS) * np.where(np.isin(STEPS, (120, 230, 231, 300)), 10, 1.0), {"isolated"}),
     ("an inverse root of the step, halved", root(STEPS) * np.where(STEPS < 250, 1, 0.5), {"jump"}),
     ("a power, and three times it", power(STEPS) * np.where(STEPS < 250, 1, 3), {"jump"}),
+    ("a warmup that multiplies, and a stretch", shared(STEPS) * np.where(np.abs(STEPS - 200) < 20, 2, 1), {"jump"}),
 ]  # fmt: skip
 SOUND = [
     ("a warmup and drops, few digits", DROPS(STEPS)),

@@ -298,15 +298,17 @@ def _torch_plateau(patience: int) -> np.ndarray:
     [
         pytest.param(_torch_plateau(4), {"patience": 4, "factor": 0.5}, id="as declared"),
         pytest.param(_torch_plateau(4), {}, id="no patience declared"),
+        pytest.param(_torch_plateau(3), {"patience": 4, "factor": 0.5}, id="Keras counts one call less"),
     ],
 )
-def test_a_declared_plateau_schedule_falls_by_one_factor(rates: np.ndarray, params: dict[str, Any]) -> None:
+def test_a_plateau_schedule_is_run_again_on_its_metric(rates: np.ndarray, params: dict[str, Any]) -> None:
     declared = {"scheduler": "ReduceLROnPlateau", "scheduler_interval": "epoch", "base_lr": 0.1, "epochs": 60,
                 "scheduler_params": params}  # fmt: skip
     timeline = timeline_of(np.arange(60), rates, declared, digits=9, axis="epoch", cut=40, metric=METRIC)
     (clock,) = timeline.schedulers
     assert (clock.family, clock.deviations) == ("plateau", ())
-    assert clock.parameters["gamma"] == pytest.approx(0.5)
+    patience = (4, 5) if params.get("patience") != 4 or rates[16] != rates[15] else (3, 4, 5)
+    assert set(clock.parameters["bad_calls"]) & set(patience)  # type: ignore[arg-type]
 
 
 def _three_phases(count: int, straight: bool) -> np.ndarray:
@@ -338,20 +340,25 @@ def test_teeth_that_halve_are_cycles(shrink: float) -> None:
     assert clock.parameters.get("gamma", 1.0) == shrink
 
 
+ON_A_METRIC = ("a plateau schedule after 5 evaluations without improvement of val_loss",)
+
+
 @pytest.mark.parametrize(
-    ("rates", "declared", "aliases"),
+    ("rates", "declared", "metric", "aliases"),
     [
-        pytest.param(_shaped(warmup=0, total=101)[:60], {**LINEAR, "max_steps": 202, "warmup_steps": 0},
+        pytest.param(_shaped(warmup=0, total=101)[:60], {**LINEAR, "max_steps": 202, "warmup_steps": 0}, None,
                      ("stepped once per update, built for 101 steps",), id="twice over T, or once over half of it"),
-        pytest.param(_shaped(warmup=20, total=210)[:60], {}, ("linear to a floor of 0.0007947 at 60",),
+        pytest.param(_shaped(warmup=20, total=210)[:60], {}, None, ("linear to a floor of 0.0007947 at 60",),
                      id="a line that has not ended"),
-        pytest.param(_shaped(warmup=20, total=60)[:60], {}, (), id="a line that has ended"),
+        pytest.param(_shaped(warmup=20, total=60)[:60], {}, None, (), id="a line that has ended"),
+        pytest.param(_torch_plateau(4), {}, METRIC, ON_A_METRIC, id="drops on a metric"),
+        pytest.param(_drops(1, 12), {}, METRIC, (), id="drops that no metric explains"),
     ],
 )  # fmt: skip
 def test_what_a_log_cannot_tell_apart_is_told(
-    rates: np.ndarray, declared: dict[str, Any], aliases: tuple[str, ...]
+    rates: np.ndarray, declared: dict[str, Any], metric: np.ndarray | None, aliases: tuple[str, ...]
 ) -> None:
-    (clock,) = timeline_of(np.arange(1, 61), rates, declared, digits=9).schedulers
+    (clock,) = timeline_of(np.arange(1, 61), rates, declared, digits=9, metric=metric).schedulers
     assert clock.aliases == aliases
 
 

@@ -15,7 +15,7 @@ from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import agrees, identified, rising_again, through_all
 from analyzer.clocks.schedule_fit.fit import thinned
 from analyzer.clocks.scheduler.breaks import CounterChange
-from analyzer.clocks.scheduler.courses import RateCourse, course_of
+from analyzer.clocks.scheduler.courses import RateCourse, course_of, put_together
 from analyzer.clocks.scheduler.tied import Tied, stated
 from analyzer.model import Ints
 
@@ -77,11 +77,13 @@ def by_increments(claim: Claim, rows: Observed) -> Left | None:
 
 
 def read_off(claim: Claim, rows: Observed) -> Iterator[Tied]:
-    """Schedules read off the most rows from the first on that one explains."""
+    """Schedules read off the rows where these are one course once a break is undone; else off their beginning."""
     for axis in ("step", "epoch"):
         if axis not in rows.axes:
             continue
-        for one in _beginning(claim, course_of(rows, axis)[0]):
+        course, begins = course_of(rows, axis)
+        whole = list(put_together(course, begins))
+        for one in (*whole, *_beginning(claim, course)):
             told: Counter[str] = Counter()
             for fit in through_all(one.x, one.y, one.tolerance, _telling(one), **_likely(claim)):
                 if told[fit.family] < OF_A_FAMILY:

@@ -16,7 +16,7 @@ from analyzer.clocks.scheduler.every_epoch import at_every_epoch
 from analyzer.clocks.scheduler.explanations import Explanation
 from analyzer.clocks.scheduler.left import with_breaks
 from analyzer.clocks.scheduler.left_words import join_of
-from analyzer.clocks.scheduler.plateau import watching_a_metric
+from analyzer.clocks.scheduler.plateau import also_on_a_metric, watching_a_metric
 from analyzer.clocks.scheduler.rates import at_another_rate
 from analyzer.clocks.scheduler.rebuilt import built_anew
 from analyzer.clocks.scheduler.sound import overrun, own_plan, sound
@@ -65,7 +65,7 @@ def _explained(timeline: Timeline, claim: Claim, rows: Observed) -> SchedulerClo
         clock = _explained(timeline, claim, rows.rows(np.flatnonzero(rows.rate >= -rows.tolerance)))
         return replace(clock, deviations=(_below_zero(timeline, rows, below), *clock.deviations))
     sample = rows.sample()
-    watching = watching_a_metric(claim, rows)
+    watching = watching_a_metric(timeline, claim, rows, sample, True)
     if watching is not None:
         return watching
     found = as_declared(claim, sample, rows)
@@ -81,6 +81,8 @@ def _explained(timeline: Timeline, claim: Claim, rows: Observed) -> SchedulerClo
         return refuted(timeline, claim, rows, sample)
     explanations.sort(key=lambda one: one.price)
     clock = with_its_equals(explanations)
+    if claim.family is None and clock.family == "step":
+        clock = replace(clock, aliases=(*clock.aliases, *also_on_a_metric(timeline, claim, rows)))
     return replace(clock, deviations=(*clock.deviations, *_past_its_end(timeline, rows, clock)))
 
 
