@@ -19,7 +19,7 @@ from analyzer.clocks.epoch_explanation import EpochExplanation, explain
 from analyzer.clocks.epoch_search import MEASURED, candidate_lengths, measured_from
 from analyzer.clocks.fractions import along_a_line, bounds_of_stretches, slope_of, slopes_agree, stretches
 from analyzer.clocks.labels import read_labels, validation_labels_elsewhere
-from analyzer.clocks.planned_epochs import planned_lengths, read_planned
+from analyzer.clocks.planned_epochs import laps_of_places, planned_lengths, read_planned
 from analyzer.clocks.step_axis import StepAxis
 from analyzer.distinct import distinct
 from analyzer.model import Ints
@@ -72,7 +72,9 @@ def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
     crossings = int(np.count_nonzero((np.diff(runs.label) != 0) & (np.diff(runs.session) == 0)))
     if not crossings and len(runs) == 1:
         return _single_lap(labels)
-    bounds = bounds_of_runs(runs, closing_steps(timeline.view, timeline.roles))
+    placed = (*timeline.roles.all("batch_in_epoch"), *timeline.roles.all("step"))  # counts of the run show no laps
+    places = next((int(lap[0]) for series in placed if (lap := laps_of_places(series))), None)
+    bounds = bounds_of_runs(runs, closing_steps(timeline.view, timeline.roles), places=places)
     anchor = anchor_of(timeline, labels)
     rooted = bounds if anchor is None else bounds.opened(anchor[0], anchor[2], high=anchor[1], at=0)
     first = measured_from(rooted, 0, opened=False)

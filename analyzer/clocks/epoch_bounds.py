@@ -100,12 +100,15 @@ def label_runs(step: Ints, label: Ints, session: Ints) -> LabelRuns:
     )
 
 
-def bounds_of_runs(runs: LabelRuns, closings: Sequence[tuple[str, Ints]] = ()) -> Bounds:
+def bounds_of_runs(
+    runs: LabelRuns, closings: Sequence[tuple[str, Ints]] = (), *, places: int | None = None
+) -> Bounds:
     """Two bounds for each run: its first row (2 k) says that the epoch had begun, its last (2 k + 1) that it lasts.
 
     Args:
         closings: steps of rows that may close epochs, by tag. Those of a tag do where one of them stands between any
             two runs and none elsewhere: then the next epoch begins at that step, or at the one behind it.
+        places: of an epoch, where rows tell theirs (``step 451/460``).
     """
     r = len(runs)
     high, low = np.full(2 * r, np.inf), np.full(2 * r, -np.inf)
@@ -120,7 +123,7 @@ def bounds_of_runs(runs: LabelRuns, closings: Sequence[tuple[str, Ints]] = ()) -
         inside = int(behind[-1] - first[0])
         if np.all(behind - first == 1) and inside == r - 1 and first[0] == 0 and r > FEWEST_CLOSED:
             closing = steps[first]
-            if np.array_equal(closing, runs.last[:-1]) and np.all(runs.last > runs.first):
+            if places and np.array_equal(closing, runs.last[:-1]) and np.any(closing % places):
                 continue  # the step of the row above, which a row without one of its own was given
             low[1:-1:2] = np.maximum(low[1:-1:2], closing)
             high[2::2] = np.minimum(high[2::2], np.maximum(closing + 1, low[1:-1:2]))
