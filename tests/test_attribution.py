@@ -54,6 +54,8 @@ def finding(
         # what stays
         pytest.param([finding("LOG006", 10, tags=("loss",)), finding("SCH004", 20, tag="lr")], ["LOG006", "SCH004"],
                      id="the other tags stand where they are"),
+        pytest.param([finding("LOG006", 10, tags=("loss",)), finding("EPO007", 20, tag="loss")], ["LOG006", "EPO007"],
+                     id="a mean is held against its rows, whatever its axis"),
         pytest.param([finding("RES005", 100), finding("RES006", 400)], ["RES005", "RES006"], id="another resume"),
         pytest.param([finding("LOG002", 50), finding("LOG004", 12)], ["LOG002", "LOG004"], id="not the gap before it"),
         pytest.param([finding("LOG002", 10, 14), finding("LOG004", 300)], ["LOG002", "LOG004"], id="nor one behind"),
