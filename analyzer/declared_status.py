@@ -8,7 +8,7 @@ import numpy as np
 
 from analyzer.clocks.epoch_clock import EpochClock
 from analyzer.clocks.rate_within_epochs import within_epochs
-from analyzer.clocks.run_end import RunEnd, updates_done
+from analyzer.clocks.run_end import RunEnd, steps_ahead, updates_done
 from analyzer.clocks.scheduler_clock import SchedulerClock
 from analyzer.config.declared import Declared
 from analyzer.model import NO_STEP, Axis, FactStatus, Finding, Series
@@ -48,7 +48,7 @@ def facts_status(timeline: Timeline, findings: Collection[Finding]) -> dict[str,
     asked = set(OF_THE_RATE)
     tested = {
         **_sizes(timeline.declared, timeline.plan, timeline.step_axis, timeline.epoch),
-        **_lengths(timeline.declared, timeline.plan, updates_done(timeline)),
+        **_lengths(timeline.declared, timeline.plan, updates_done(timeline, ahead=steps_ahead(timeline))),
         **(
             _rates(timeline.declared, next(iter(timeline.schedulers), None))
             if asked & timeline.declared.facts.keys()

@@ -31,8 +31,12 @@ class RunEnd(Struct, frozen=True, kw_only=True):
         return self.low <= total and (self.high is None or total <= self.high)
 
 
-def updates_done(timeline: Timeline) -> RunEnd | None:
-    """Updates at the end of the log; None when the axis counts something whose size in updates is not known."""
+def updates_done(timeline: Timeline, *, ahead: int = 0) -> RunEnd | None:
+    """Updates at the end of the log; None when the axis counts something whose size in updates is not known.
+
+    Args:
+        ahead: steps at which the counter stood before the first update (``steps_ahead``).
+    """
     series, axis = main_series(timeline.view, timeline.roles), timeline.step_axis
     last = last_step(timeline)
     if series is None or last is None:
@@ -61,7 +65,6 @@ def updates_done(timeline: Timeline) -> RunEnd | None:
         return RunEnd(last_step=counted, low=counted, seen=counted, high=counted, evidence=evidence)
     earliest = end - 1 if closing and end - last > 1 else last
     base_low, base_high = (1, 0) if axis.base is None else (axis.base, axis.base)
-    ahead = steps_ahead(timeline)
     base_low, base_high = base_low + ahead, base_high + ahead
     seen = end - base_high + 1
     unseen = 0 if closed else last + spacing - 1 - end

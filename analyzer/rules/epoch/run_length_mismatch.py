@@ -33,7 +33,7 @@ from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.clocks.global_step import main_series
 from analyzer.clocks.planned_end import admitted_totals, rows_past_the_end
 from analyzer.clocks.planned_epochs import measured_totals, planned_steps_per_epoch
-from analyzer.clocks.run_end import RunEnd, updates_done
+from analyzer.clocks.run_end import RunEnd, steps_ahead, updates_done
 from analyzer.distinct import distinct
 from analyzer.model import Finding, Row, Severity
 from analyzer.rules import Example, Rule, Unchecked
@@ -54,7 +54,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             or "declare epochs with dataset_size and batch_size (or steps_per_epoch), or max_steps"
         )
         return
-    done = updates_done(timeline)
+    done = updates_done(timeline, ahead=steps_ahead(timeline))
     if done is None:
         yield Unchecked(reason=uncounted(timeline.step_axis))
         return

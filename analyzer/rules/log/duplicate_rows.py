@@ -196,7 +196,7 @@ RULE = Rule(
         Example(
             title="the last place of an epoch and the first of the next have one step",
             files=csv_log(EPOCHS, lambda: [
-                (40 * epoch + place, epoch, falling_loss(40 * epoch + place)) for epoch in range(4)
+                (40 * epoch + place, epoch, falling_loss(41 * epoch + place)) for epoch in range(4)
                 for place in range(41)]),
             why="their labels tell them apart",
         ),
