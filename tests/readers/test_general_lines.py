@@ -329,3 +329,9 @@ def test_a_step_of_minus_one_behind_others_is_none() -> None:
 )
 def test_a_label_that_steps_can_be_made_of(label: float, whole: bool) -> None:
     assert is_whole(label) is whole
+
+
+@pytest.mark.parametrize("labels", [[0], [0, 1], [0, 0]], ids=["a single headline", "two", "one twice"])
+def test_a_headline_that_counts_from_0_is_no_error(labels: list[int]) -> None:
+    text = "".join(f"Epoch {label}/1\nloss: 0.{9 - at}\n" for at, label in enumerate(labels))
+    assert all(fact.key in ("epochs", "max_steps") for fact in parse(text.encode(), "train.log").facts)

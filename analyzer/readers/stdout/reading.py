@@ -97,7 +97,7 @@ def _count_from_one(declared: dict[str, list[int]]) -> None:
     epochs = declared.get("epochs", [])
     if not epochs or 0 not in (*labels, *heads):
         return
-    if set(epochs) == {max(*labels, *heads)}:
+    if set(epochs) == {max([*labels, *heads])}:
         declared["epochs"] = [epochs[0] + 1]
     elif not labels:
         del declared["epochs"]
