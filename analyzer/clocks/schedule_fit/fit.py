@@ -61,6 +61,11 @@ class Fit(Struct, frozen=True, kw_only=True, eq=False):
     value: Callable[[Floats], Floats]
     held: int = 0  # rows on the plateau before the fall
 
+    @property
+    def rises_as_logged(self) -> bool:
+        """Whether the warmup has a form that is not known here, and was taken as it stands in the log."""
+        return self.rise is not None and self.rise.seen is not None
+
     def __call__(self, x: Floats) -> Floats:
         after = self.value(x)
         if self.rise is None:

@@ -14,7 +14,7 @@ from analyzer.model import Floats
 
 NEAR_THE_TOP = 0.9  # between two rows a height is met to a tenth
 ROWS_OF_A_SHARE = 3  # two make a line, the third lies on it to its last digit
-FEWEST_BEHIND = 8  # rows of a fall that tell a schedule by themselves, whatever warmup came before
+ROWS_OF_A_FALL = 8  # rows of a fall that tell a schedule by themselves, whatever warmup came before
 
 
 class Parts(Struct, frozen=True, kw_only=True, eq=False):
@@ -92,7 +92,7 @@ class Parts(Struct, frozen=True, kw_only=True, eq=False):
             found += self._curved_rises(x, y, tolerance, peak)
         if not found and len(x) >= ROWS_OF_A_SHARE:
             found.append(Rise(slope=0.0, zero=0.0, end=0.0, rows=len(x), form="times"))
-            if (np.diff(self.y[: self.top + 1]) > -tolerance.max()).all() and self.bottom - self.top >= FEWEST_BEHIND:
+            if (np.diff(self.y[: self.top + 1]) > -tolerance.max()).all() and self.bottom - self.top >= ROWS_OF_A_FALL:
                 seen = (self.x[: self.top + 1], self.y[: self.top + 1])
                 end = float(self.x[self.top])
                 found.append(Rise(slope=0.0, zero=float(x[0]), end=end, rows=len(x), form="logged", seen=seen))

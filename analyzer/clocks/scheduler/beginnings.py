@@ -64,7 +64,7 @@ def by_increments(claim: Claim, rows: Observed) -> Left | None:
     for fit in identified(
         thin.axes["step"], thin.rate, thin.tolerance, peaks=stated(claim.base_lr), floors=stated(claim.min_lr)
     ):
-        if fit.family == "step" or (fit.rise is not None and fit.rise.seen is not None):
+        if fit.family == "step" or fit.rises_as_logged:
             continue
         if agrees(fit, counted.axes["step"], y, tolerance).all():
             ends = np.append(odd[1:], len(y) - 1)

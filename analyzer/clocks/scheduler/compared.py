@@ -157,7 +157,7 @@ def mismatches(claim: Claim, rows: Observed, fit: Fit, axis: str) -> list[Mismat
                 numbers={"observed": fit.family, "declared": claim.family},
             )
         )
-    if fit.rise is not None and fit.rise.seen is not None:
+    if fit.rises_as_logged:
         found.append(Mismatch(kind="warmup", what="", numbers={}, price=prices.ANY_RISE, told=False))
     found += _peak(claim, rows, fit, axis)
     if not any(one.told for one in found) or claim.family is None:

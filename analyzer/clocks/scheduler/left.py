@@ -99,8 +99,8 @@ def _is_left(tied: Tied, x: Floats, found: list[CounterChange]) -> bool:
         return False
     if found[-1].how in ("shift", "level") and found[-1].rows < FEWEST_BEHIND and found[-1].place not in ends:
         return False
-    rise = getattr(tied.schedule, "rise", None)
-    if rise is not None and rise.seen is not None and np.count_nonzero(head >= rise.end) < FEWEST_BEFORE:
+    fit = tied.schedule
+    if isinstance(fit, Fit) and fit.rises_as_logged and np.count_nonzero(head >= fit.hand_over) < FEWEST_BEFORE:
         return False
     of_levels = tied.schedule.family in OF_LEVELS
     stays = [

@@ -184,7 +184,7 @@ def also_admitted(claim: Claim, rows: Observed, axis: str) -> tuple[float, ...]:
 def _warmup(
     claim: Claim, rows: Observed, fit: Fit, axis: str, read: Lengths, widths: tuple[float, ...]
 ) -> Mismatch | None:
-    if not claim.warmup_declared or claim.family == "one-cycle" or (fit.rise is not None and fit.rise.seen is not None):
+    if not claim.warmup_declared or claim.family == "one-cycle" or fit.rises_as_logged:
         return None
     x = rows.axes[axis]
     declared = max(widths, default=0.0)

@@ -169,7 +169,7 @@ def _back(timeline: Timeline, rows: Observed, place: int) -> Deviation:
         f"back to {here:.6g}, its {'first' if first else 'highest'} value, and moves so far nowhere else",
         evidence=(
             row_of(timeline, rows, 0 if first else int(rows.rate[:place].argmax()), "the rate at the start"),
-            row_of(timeline, rows, place - 1, "last row before the resume"),
+            row_of(timeline, rows, place - 1, f"last row before{' the resume' if resumed else ''}"),
             row_of(timeline, rows, place, "the rate at the start again"),
         ),
         numbers={"rate_before": before, "rate": here},
