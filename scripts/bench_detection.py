@@ -5,7 +5,7 @@
 Thousands of seeded runs (``simulate_runs.py``) go through the whole audit, all rules at once. Healthy ones give the
 false-alarm rate of every rule, with a 95 % interval, and how often their p-values are below a level; faulty ones the
 share that is found, by size. Then the spike detector and the scan of levels are compared with known ones on the same
-runs. ``--write`` makes docs/detection.md and its figure.
+runs. ``--write`` makes docs/detection.md and its figure; ``--only cost`` tells what judging a loss costs by its rows.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ from simulate_runs import SimulatedRun
 
 from analyzer.checking import audit_run
 from analyzer.clocks.loss import burn_in_of
-from analyzer.clocks.loss_events import P_LEVEL
+from analyzer.clocks.loss_events import P_LEVEL, read_loss
 from analyzer.clocks.loss_joins import P_JOIN, level_at
 from analyzer.clocks.loss_scan import Scan
 from analyzer.clocks.loss_spikes import P_VALUE, find_spikes
 from analyzer.config.declared import merge
 from analyzer.model import Run, Series, Source, View
+from analyzer.reconstruction import reconstruct
 
 SMOOTH = ("exponential", "power law", "cosine", "flat")  # shapes without a step of their own
 DOCS = Path(__file__).parent.parent / "docs"
@@ -283,6 +284,22 @@ LEVEL_DETECTORS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
 }
 
 
+def cost_of_rows(repeats: int = 5) -> Iterable[str]:
+    """Least processor time that judging one loss takes, by rows, over all kinds of noise."""
+    for rows in (10_000, 100_000, 1_000_000):
+        least = []
+        for seed, noise in enumerate(simulate.NOISES):
+            run = simulate.healthy_run(np.random.default_rng(seed), n=rows, noise=noise, shape="power law")
+            timeline = reconstruct(logged_run(run), merge(()))
+            times = []
+            for _ in range(repeats):
+                started = time.process_time()
+                read_loss(timeline)
+                times.append(time.process_time() - started)
+            least.append(min(times))
+        yield f"{rows:9d} rows: {min(least):.3f} to {max(least):.3f} s"
+
+
 def run_part(options: argparse.Namespace, part: tuple[str, range]) -> Results:
     """One part of the benchmark: healthy runs of these seeds, or faults of these numbers."""
     results, (name, which) = Results(), part
@@ -338,9 +355,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="first seed: others than those that thresholds were set on")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, runs of at most 5000 rows")
-    parser.add_argument("--only", choices=("healthy", "faulty", "detectors", "chances"), help="one part")
+    parser.add_argument("--only", choices=("healthy", "faulty", "detectors", "chances", "cost"), help="one part")
     parser.add_argument("--write", action="store_true", help="write docs/detection.md and its figure")
     options = parser.parse_args()
+    if options.only == "cost":
+        for line in cost_of_rows():
+            print(line, flush=True)
+        return 0
     if options.quick:
         options.runs, options.faulty, options.longest = options.runs // 10, options.faulty // 10, 5000
     options.rows = (300, 3000 if options.quick else 20_000)  # of faulty runs

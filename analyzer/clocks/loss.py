@@ -147,10 +147,11 @@ def burn_in_of(value: Floats) -> int:
         return longest
     end = int(below[0])
     while True:  # ringing: what rises again within twice the time so far belongs to it
-        again = above[(above > end) & (above <= max(min(2 * end, RINGING_ROWS), end) + SHORTEST_BURN_IN)]
-        if not len(again):
+        reach = max(min(2 * end, RINGING_ROWS), end) + SHORTEST_BURN_IN
+        last = int(np.searchsorted(above, reach, side="right")) - 1
+        if last < 0 or above[last] <= end:
             break
-        end = int(again[-1]) + 1
+        end = int(above[last]) + 1
     return min(max(min(end + end // 2, RINGING_ROWS), end, SHORTEST_BURN_IN), longest)
 
 

@@ -87,7 +87,9 @@ def steady_scale(residual: Floats, floor: float) -> Floats:
         error = float(np.median(np.abs(log[some] - np.median(others, axis=1))))
         if error < 0.99 * best:
             best, reach = error, side
-    return _per_row(np.exp(np.median(_around(log, reach), axis=1)), size, len(residual))
+    group = SHARED if chunks > DENSE and reach >= SHARED else 1
+    level = np.repeat(np.median(_around(log, reach)[::group], axis=1), group)[:chunks]
+    return _per_row(np.exp(level), size, len(residual))
 
 
 def _chunk_scales(residual: Floats, width: int) -> tuple[int, Floats]:

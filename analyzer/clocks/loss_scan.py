@@ -151,7 +151,7 @@ class Scan:
                 length = self.lengths[which]
                 stride = max(1, length // PHASES)
                 beside = -(-2 * length // stride)
-                rows = row + stride * np.arange(-beside, beside + 1)
+                rows = range(row - beside * stride, row + beside * stride + 1, stride)
                 if rows[0] < self.first + length or rows[-1] > self.n - length:
                     continue
                 size = self._sizes(self.total, rows, length, float(noise.error[which])) / self._noise(rows, length)
@@ -219,23 +219,26 @@ class Scan:
                 best = chance, int(rows[at]), k, float(z[at])
         return None if best is None else best[1:]
 
-    def _sizes(self, total: Floats, rows: Ints, length: int, error: float) -> Floats:
+    def _sizes(self, total: Floats, rows: range, length: int, error: float) -> Floats:
         """Size of the differences, each as far as a descent does not explain it: a loss is to fall.
 
         Of a fall it is what it is more than the larger of those beside it, of a rise what the smaller hides.
         Where a window has no neighbour, what a quarter of its rows shows of it tells a step from a line.
         """
         difference = self._differences(total, rows, length)
-        lag = -(-2 * length // max(1, length // PHASES))
-        beside = np.full((2, len(rows)), np.nan)
-        beside[0, lag:], beside[1, :-lag] = difference[:-lag], difference[lag:]
-        fall = np.minimum(beside.min(axis=0), 0.0) - difference
-        hidden = np.nan_to_num(beside.max(axis=0)) + DESCENT * error * self._noise(rows, length)
-        rise = difference - np.minimum(hidden, 0.0)
-        short = max(2, length // PHASES)
+        stride, n = max(1, length // PHASES), len(rows)
+        lag = -(-2 * length // stride)
+        low, high = np.zeros(n), np.zeros(n)  # of those beside it; of a rise without one nothing is hidden
+        inside = slice(lag, max(n - lag, lag))
+        low[inside] = np.minimum(difference[: -2 * lag], difference[2 * lag :])
+        high[inside] = np.maximum(difference[: -2 * lag], difference[2 * lag :])
+        rise = difference - np.minimum(high + DESCENT * error * self._noise(rows, length), 0.0)
+        fall = np.minimum(low, 0.0) - difference
+        ends = np.arange(n) if n <= 2 * lag else np.append(np.arange(lag), np.arange(n - lag, n))
+        short = max(2, stride)
         times = length / short  # what a straight line gives the longer windows more
-        bend = (difference - times * self._differences(total, rows, short)) / (times - 1)
-        fall = np.where(np.isnan(fall), bend * (times - 1) / times**1.5, fall)
+        near = self._differences(total, rows.start + rows.step * ends, short)
+        fall[ends] = (difference[ends] - times * near) / times**1.5
         return np.where(difference > 0, rise, np.maximum(fall, 0.0))
 
     def _looks(self, k: int) -> float:
@@ -250,17 +253,17 @@ class Scan:
         gain = np.clip((curve[low:high] - middle) * np.sign(after - before), -step, step)
         return low + int(np.argmin(np.concatenate([[0.0], np.cumsum(gain)])))
 
-    def _places(self, length: int, *, at_most: int = 0) -> Ints:
+    def _places(self, length: int, *, at_most: int = 0) -> range:
         stride = max(1, length // PHASES)
         if at_most:
             stride = max(stride, (self.n - self.first) // at_most)
-        return np.arange(self.first + length, self.n - length + 1, stride)
+        return range(self.first + length, self.n - length + 1, stride)
 
-    def _differences(self, total: Floats, rows: Ints, length: int) -> Floats:
-        return (total[rows + length] - 2 * total[rows] + total[rows - length]) / length
+    def _differences(self, total: Floats, rows: Ints | range, length: int) -> Floats:
+        return (_at(total, rows, length) - 2 * _at(total, rows, 0) + _at(total, rows, -length)) / length
 
-    def _noise(self, rows: Ints, length: int) -> Floats:
-        return (self.noise[rows + length] - self.noise[rows - length]) / (2 * length)
+    def _noise(self, rows: Ints | range, length: int) -> Floats:
+        return (_at(self.noise, rows, length) - _at(self.noise, rows, -length)) / (2 * length)
 
     def _noise_of(self, total: Floats) -> Noise:
         """What differences of windows of each length do by themselves."""
@@ -270,12 +273,20 @@ class Scan:
             if length > 1 and length > KNOWN_TO * judged:
                 break
             rows = self._places(length, at_most=ENOUGH)
-            rows = rows[rows + 3 * length <= self.n]
+            rows = range(rows.start, min(rows.stop, self.n - 3 * length + 1), rows.step)
             z = self._differences(total, rows, length) / self._noise(rows, length)
-            z = z - self._differences(total, rows + 2 * length, length) / self._noise(rows + 2 * length, length)
+            apart = range(rows.start + 2 * length, rows.stop + 2 * length, rows.step)
+            z = z - self._differences(total, apart, length) / self._noise(apart, length)
             seen.append(2 * math.log(max(MAD_TO_SIGMA * float(np.median(np.abs(z))), 1e-9) / math.sqrt(2)))
         known = (judged / np.array(self.lengths[: len(seen)]) - 4) / 4
         return Noise(self.lengths, np.array(seen), known)
+
+
+def _at(sums: Floats, rows: Ints | range, away: int) -> Floats:
+    """The sums so far from each of the rows, without a copy where the rows are evenly spaced."""
+    if isinstance(rows, range):
+        return sums[rows.start + away : max(rows.stop + away, 0) : rows.step]
+    return sums[rows + away]
 
 
 def summed(values: Floats) -> Floats:
