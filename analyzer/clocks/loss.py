@@ -46,7 +46,8 @@ def baseline_of(timeline: Timeline, series: Series) -> LossBaseline:
     value = np.ascontiguousarray(series.value[rows])
     session = timeline.session_map.of(series)[rows]
     precision = float(np.median(half_width(series)[rows])) if len(rows) else 0.0
-    undone = _batch_losses(timeline, series, rows)
+    starts = epoch_starts(timeline, series, rows)
+    undone = None if timeline.session_map.concurrent else _batch_losses(series, rows, starts)
     if undone is not None:
         value = np.maximum(undone.value, UNDONE_FLOOR * np.abs(value))  # rounding may leave a batch below zero
         precision *= 2 * float(np.max(undone.count))
@@ -63,6 +64,7 @@ def baseline_of(timeline: Timeline, series: Series) -> LossBaseline:
         session=session,
         joins=_join_positions(timeline, session),
         burn_in=burn_in,
+        starts=starts,
         floor=floor,
         log_floor=np.maximum(RELATIVE_FLOOR, 2 * precision / np.maximum(np.abs(value), 1e-300)),
         learning_rate_moves=_learning_rate_moves(timeline, series, rows),
@@ -102,11 +104,8 @@ def _place(series: Series) -> Ints:
     return (series.source.astype(np.int64) << 40) + series.row
 
 
-def _batch_losses(timeline: Timeline, series: Series, rows: Ints) -> Undone | None:
-    if len(rows) < 24 or timeline.session_map.concurrent:
-        return None
-    starts = epoch_starts(timeline, series, rows)
-    if starts is None or not 2 <= starts.sum() <= len(rows) / 4:
+def _batch_losses(series: Series, rows: Ints, starts: NDArray[np.bool_] | None) -> Undone | None:
+    if len(rows) < 24 or starts is None or not 2 <= starts.sum() <= len(rows) / 4:
         return None
     return undo_running_mean(series.value[rows], series.step[rows], starts)
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from msgspec import Struct, field
+from numpy.typing import NDArray
 
 from analyzer.clocks.loss_spikes import Spike
 from analyzer.model import Floats, Ints, Series
@@ -91,6 +92,7 @@ class LossBaseline(Struct, frozen=True, kw_only=True, eq=False):
     session: Ints
     joins: tuple[tuple[int, int], ...] = ()
     burn_in: int = 0  # position in `rows`
+    starts: NDArray[np.bool_] | None = None  # of the rows (m,): those that an epoch begins with; None without labels
     floor: float = 0.0  # smallest scale that counts
     log_floor: Floats = field(default_factory=lambda: np.zeros(0))  # that of the log-loss, shape (m,)
     learning_rate_moves: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # positions in `rows`

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from msgspec import Struct
 
-from analyzer.clocks.loss import epoch_starts
 from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.clocks.noise import MAD_TO_SIGMA
 from analyzer.model import Ints, Series
@@ -46,8 +45,7 @@ def starts_an_epoch(timeline: Timeline, loss: LossBaseline, position: int, reach
 
 def starts_of_epochs(timeline: Timeline, loss: LossBaseline) -> Ints | None:
     """Positions of the judged curve at which an epoch begins; None where epochs are unknown or hardly have rows."""
-    starts = epoch_starts(timeline, loss.series, loss.rows)
-    clock = timeline.epoch
+    starts, clock = loss.starts, timeline.epoch
     if starts is None and clock is not None and clock.origin is not None and clock.low > 0:
         lap = np.floor((loss.series.step[loss.rows] - clock.origin) / float(clock.low))
         starts = np.append(True, np.diff(lap) != 0)

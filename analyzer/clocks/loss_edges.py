@@ -54,8 +54,7 @@ class Edges:
     def __init__(self, value: Floats, rows: Blocks) -> None:
         self.value, self.rows = value, rows
         self.usual = float(np.median(rows.scale))
-        enough = [r for r in EDGE_ROWS if len(value) > FEWEST_EDGES * r]
-        self.errors = {r: _scatter(np.diff(block_medians(value, r))) for r in enough}
+        self.errors: dict[int, float] = {}
 
     def around(self, first: int, last: int, one: Blocks) -> bool:
         """Rows [first, last] stand out on either side by much of their height over the level of ``one``."""
@@ -117,12 +116,18 @@ class Edges:
     def _reach(self, first: int, length: int, rise: float) -> tuple[int, float]:
         """The fewest rows on either side of an edge that such a rise stands out on, and the error that they have."""
         local = float(self.rows.scale[np.clip(first - self.rows.start[0], 0, len(self.rows.start) - 1)]) / self.usual
-        reach, error = FEWEST_BESIDE, local * self.errors.get(FEWEST_BESIDE, 0.0)
-        if length > SHORT:
-            for rows, usual in self.errors.items():
-                if rows <= length and EDGE_ERRORS * error > rise:
-                    reach, error = rows, local * usual
+        reach, error = FEWEST_BESIDE, local * self._error(FEWEST_BESIDE)
+        for rows in EDGE_ROWS[1:] if length > SHORT else ():
+            if rows <= length and EDGE_ERRORS * error > rise and len(self.value) > FEWEST_EDGES * rows:
+                reach, error = rows, local * self._error(rows)
         return reach, error
+
+    def _error(self, rows: int) -> float:
+        """How far medians of so many rows differ from those beside them; 0 in a curve too short to tell."""
+        if rows not in self.errors:
+            enough = len(self.value) > FEWEST_EDGES * rows
+            self.errors[rows] = _scatter(np.diff(block_medians(self.value, rows))) if enough else 0.0
+        return self.errors[rows]
 
 
 def is_gradual(log: Floats, row: int, length: int) -> bool:

@@ -55,8 +55,7 @@ def closing_ratios(loss: LossBaseline, timeline: Timeline) -> Floats:
         if not len(rows) or len(rows) > LARGEST_SHARE * n:
             continue
         ratio[rows] = np.maximum(ratio[rows], np.maximum(declared, _seen_ratios(residual[rows])))
-    starts = epoch_starts(timeline, loss.series, loss.rows)
-    opening = np.flatnonzero(starts)[1:] if starts is not None else np.zeros(0, dtype=np.int64)
+    opening = np.flatnonzero(loss.starts)[1:] if loss.starts is not None else np.zeros(0, dtype=np.int64)
     if FEWEST_OPENING <= len(opening) <= LARGEST_SHARE * n:  # the mean at batch 0 is of one batch
         usual = float(np.median(residual[opening])) / MEDIAN_TO_SIGMA
         ratio[opening] = np.maximum(ratio[opening], usual if usual > 1.5 else 1.0)

@@ -64,8 +64,11 @@ def undo_running_mean(value: Floats, step: Ints, starts: NDArray[np.bool_]) -> U
             best = (rough, moved, Undone(value=batch, count=count))
     assert best is not None
     _, moved, undone = best
-    before, after = _slope(value, moved, undone.count), _slope(undone.value, moved, undone.count)
-    if before is None or after is None or before > STEEP or before + after > LEVEL:
+    before = _slope(value, moved, undone.count)
+    if before is None or before > STEEP:
+        return None
+    after = _slope(undone.value, moved, undone.count)
+    if after is None or before + after > LEVEL:
         return None
     if not _starts_anew(value, moved):
         return None
