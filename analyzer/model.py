@@ -87,8 +87,9 @@ class Source(Struct, frozen=True, kw_only=True):
     # what `Series.step` counts: "step" updates, "batch" those of the loader, "place" those in epochs whose length no
     # line tells, "redraw" the states of a progress bar
     step_axis: Literal[
-        "step", "batch", "place", "samples", "tokens", "environment", "epoch", "episode", "row", "call", "redraw"
-    ] = "step"
+        "step", "batch", "micro-batch", "place", "samples", "tokens", "environment", "epoch", "episode", "row", "call",
+        "redraw",
+    ] = "step"  # fmt: skip
     places: int | None = None  # of one epoch, by which steps were made of labels and places
     sampled: bool = False  # a down-sampled export
     unfinished: bool = False  # a state saved on the way: the run may have gone on behind it

@@ -95,6 +95,8 @@ NONE = [
     "params-norm",
     "episode_length",
     "model_blur",
+    "losses/explained_variance",
+    "losses/clipfrac",
     "explorer",
     "batch-size",
 ]

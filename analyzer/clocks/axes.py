@@ -13,7 +13,8 @@ from analyzer.planning import Plan
 
 ENVIRONMENT = re.compile(r"timesteps$|env_?steps?$|frames$", re.I)
 NAMED: dict[str, Unit] = {
-    "place": "place", "samples": "sample", "tokens": "token", "environment": "environment step", "epoch": "epoch",
+    "micro-batch": "micro-batch", "place": "place", "samples": "sample", "tokens": "token",
+    "environment": "environment step", "epoch": "epoch",
     "episode": "episode", "row": "row", "call": "call", "redraw": "redraw",
 }  # fmt: skip
 OF_EVENTS: dict[str | None, Unit] = {"stable-baselines3": "environment step", "ultralytics": "epoch"}

@@ -112,7 +112,7 @@ def identified(
         yield Fit(family="constant", peak=level, value=lambda at: np.full_like(at, level), parameters={})
         return
     parts = Parts.of(x, y, tolerance)
-    cuts = (parts, *parts.rising_to_the_top(peaks), *parts.first_top())
+    cuts = (parts, *parts.rising_to_the_top(peaks), *parts.first_top(), *parts.at_its_height())
     for family in wanted:
         fits = FAMILY_FITS.get(family)
         possible = (fit for cut in cuts for fit in fits(cut, peaks, floors, power)) if fits is not None else ()

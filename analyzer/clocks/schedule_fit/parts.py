@@ -42,6 +42,12 @@ class Parts(Struct, frozen=True, kw_only=True, eq=False):
         bottom = top + int(np.argmin(y[top:]))
         return cls(x=x, y=y, tolerance=tolerance, top=top, top_end=top_end, tail=tail, bottom=bottom)
 
+    def at_its_height(self) -> Iterator[Parts]:
+        """The same stretch cut at its highest number: rows a unit of the last digit lower are on the rise still."""
+        top = int(np.argmax(self.y))
+        if self.top < top <= self.top_end:
+            yield replace(self, top=top)
+
     def first_top(self) -> Iterator[Parts]:
         """The same stretch cut at its first height, where a later one that is no lower was met by a row."""
         falls = np.flatnonzero(np.diff(self.y) < -2 * self.tolerance[1:])

@@ -15,7 +15,9 @@ from msgspec import Struct, field
 
 from analyzer.model import Floats, Ints
 
-Counts = Literal["step", "batch", "place", "samples", "tokens", "environment", "epoch", "episode", "row", "call"]
+Counts = Literal[
+    "step", "batch", "micro-batch", "place", "samples", "tokens", "environment", "epoch", "episode", "row", "call"
+]
 
 
 class Column(Struct, frozen=True, kw_only=True, eq=False):

@@ -17,6 +17,7 @@ PLACES_AND_TOTALS = (
 MOSTLY = 0.8  # share of the rows in which two counters are equal, or one falls: others are of a restart
 ROWS_OF_A_MEASURE = 6
 OF_A_MEASURE = 0.2  # share of the rows in which a number falls that counts nothing; a place falls once an epoch
+EPOCHS_OF_TWO_LOOPS = 2  # in a single one the place may have begun again at a resume
 OF_ITS_OWN = 0.5  # share of an evaluation's rows whose place lies behind that of the training before
 
 
@@ -60,6 +61,30 @@ def without_measures(entries: Sequence[Entry]) -> None:
                 if name in entry:
                     entry[f"{name} value"] = entry.pop(name)
             return
+
+
+def second_loops(entries: Sequence[Entry]) -> None:
+    """Call rows those of a validation where the place begins again once inside every epoch: one function prints both.
+
+    Conv-TasNet's ``Epoch 1 | Iter 1 | Average Loss`` is printed of the training and, behind it, of the validation.
+    """
+    for place, _ in PLACES_AND_TOTALS:
+        rows = [entry for entry in entries if _is_number(entry.get(place)) and _is_number(entry.get("epoch"))]
+        epochs = [list(one) for _, one in itertools.groupby(rows, key=lambda entry: entry["epoch"])]
+        again = [_begins_again([entry[place] for entry in one]) for one in epochs]
+        whole = again[:-1] if again and again[-1] is None else again
+        if len(whole) < EPOCHS_OF_TWO_LOOPS or None in whole or len({one["epoch"] for one in rows}) < len(epochs):
+            continue
+        for at, epoch in zip(again, epochs, strict=True):
+            for entry in epoch[at:] if at else ():
+                results = [name for name in entry if name not in {*COUNTERS, *PLACES, "epoch", WALL}]
+                entry |= {f"val {name}": entry.pop(name) for name in results}
+
+
+def _begins_again(places: Sequence[float]) -> int | None:
+    """Where places go back to the first of them, where they do so once; else None."""
+    falls = [at for at in range(1, len(places)) if places[at] <= places[at - 1]]
+    return falls[0] if len(falls) == 1 and places[falls[0]] == places[0] else None
 
 
 def without_places_of_evaluations(entries: Sequence[Entry]) -> None:

@@ -17,6 +17,7 @@ from analyzer.readers.stdout.counting import (
     PLACES_AND_TOTALS,
     beside_a_count_of_the_run,
     one_name,
+    second_loops,
     without_measures,
     without_places_of_evaluations,
 )
@@ -53,6 +54,7 @@ def axis_of(found: list[Found]) -> tuple[list[Found], LapAxis]:
     entries = [entry for _, _, entry in found]
     one_name(entries)
     without_measures(entries)
+    second_loops(entries)
     without_places_of_evaluations(entries)
     beside_a_count_of_the_run(entries)
     headed = [HEADING in entry or pattern in BELOW for _, pattern, entry in found]
@@ -77,8 +79,9 @@ def axis_of(found: list[Found]) -> tuple[list[Found], LapAxis]:
     laps = with_steps(entries)
     if laps is not None:
         return found, LapAxis(column=STEP, counts=laps.counts)
-    if _laps_without_a_label(entries):
-        return found, LapAxis(column=STEP, counts="batch")
+    counts = _laps_without_a_label(entries)
+    if counts is not None:
+        return found, LapAxis(column=STEP, counts=counts)
     _call_places(entries)
     _epochs_without_a_word(found)
     return found, LapAxis(max_steps=total_of_the_run(entries))
@@ -180,25 +183,31 @@ def _epochs_without_a_word(found: Sequence[Found]) -> None:
             del entry["total"]
 
 
-def _laps_without_a_label(entries: Sequence[Entry]) -> bool:
+def _laps_without_a_label(entries: Sequence[Entry]) -> Counts | None:
     """Count the laps of a place whose total it reaches before it begins again, where no line has a label of epochs.
 
-    A place that begins again elsewhere is none that steps can be made of.
+    A place that begins again elsewhere is none that steps can be made of. One that is gone through inside every step
+    (`step 12 (3/8)`) counts the micro-batches of an update.
     """
     if any("epoch" in entry for entry in entries):
-        return False
-    return any(_whole_laps(entries, place, total) for place, total in PLACES_AND_TOTALS)
+        return None
+    return next((told for place, total in PLACES_AND_TOTALS if (told := _whole_laps(entries, place, total))), None)
 
 
-def _whole_laps(entries: Sequence[Entry], place: str, of: str) -> bool:
+def _whole_laps(entries: Sequence[Entry], place: str, of: str) -> Counts | None:
     rows = [entry for entry in entries if is_whole(entry.get(place)) and of in entry]
     if not rows or len({entry[of] for entry in rows}) > 1:
-        return False
+        return None
     total = rows[0][of]
     rises = [after[place] - one[place] for one, after in itertools.pairwise(rows)]
     falls = [at for at, rise in enumerate(rises) if rise < 0]
     if not falls:
-        return False
+        return None
+    inside = any(
+        all(name in entry for entry in rows)
+        and [after[name] - one[name] for one, after in itertools.pairwise(rows)] == [int(rise < 0) for rise in rises]
+        for name in COUNTERS - {place}
+    )
     most = max(rises)
     whole = all(rows[at][place] + most >= total - 1 and rows[at + 1][place] <= most for at in falls)
     lap = 0
@@ -208,7 +217,9 @@ def _whole_laps(entries: Sequence[Entry], place: str, of: str) -> bool:
             entry[STEP] = lap * total + entry[place]
         entry["batch_in_epoch"] = entry.pop(place)
         del entry[of]
-    return whole
+    if not whole:
+        return None
+    return "micro-batch" if inside else "batch"
 
 
 def _call_places(entries: Sequence[Entry]) -> None:

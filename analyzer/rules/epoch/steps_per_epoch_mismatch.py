@@ -26,6 +26,7 @@ from fractions import Fraction
 import numpy as np
 from msgspec.structs import replace
 
+from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.epoch_clock import EpochClock, Labels
 from analyzer.clocks.laps import divisor_is_wrong
 from analyzer.clocks.planned_epochs import planned_steps_per_epoch
@@ -106,8 +107,9 @@ def _ends_in_step(clock: EpochClock) -> bool:
 
 
 def _by_places(timeline: Timeline, clock: EpochClock) -> Iterator[Finding | Unchecked]:
-    """Places in the epoch, batches or updates, of which the last one printed is known and up to a cadence behind it."""
-    most = replace(clock, high=clock.low + timeline.step_axis.cadence - 1)
+    """Places in the epoch, batches or updates: the epoch ends up to a cadence before or behind the next one printed."""
+    apart = usual_cadence(clock.labels.step) - 1 if clock.labels is not None else timeline.step_axis.cadence - 1
+    most = replace(clock, low=clock.low - apart, high=clock.low + apart)
     lengths = {Fraction(one.batches_per_epoch) for one in timeline.plan.readings if one.batches_per_epoch}
     lengths.update(timeline.plan.steps_per_epoch)
     if not lengths:
@@ -126,7 +128,7 @@ def _by_places(timeline: Timeline, clock: EpochClock) -> Iterator[Finding | Unch
         first_step=rows[1].step if len(rows) > 1 else None,
         numbers={
             "batches_low": float(most.low),
-            "batches_high": float(clock.low + timeline.step_axis.cadence - 1),
+            "batches_high": float(clock.low + apart),
             "declared": list(map(float, lengths)),
         },
         evidence=tuple(rows),

@@ -25,7 +25,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from analyzer.clocks.loss import is_played
 from analyzer.clocks.noise import MAD_TO_SIGMA
-from analyzer.model import Finding, Floats, Series
+from analyzer.model import NO_STEP, Finding, Floats, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import table
 from analyzer.rules.judged_loss import series_of_every_account
@@ -110,16 +110,20 @@ def _finding(timeline: Timeline, series: Series, best: int, last: int, errors: f
     return Finding(
         severity="warning",
         message=(
-            f"{series.tag} is lowest at step {int(series.step[best])} ({series.value[best]:.4g}) and ends at"
-            f" {series.value[last]:.4g}, {above}, at step {int(series.step[last])}"
+            f"{series.tag} is lowest at {_place(series, best)} ({series.value[best]:.4g}) and ends at"
+            f" {series.value[last]:.4g}, {above}, at {_place(series, last)}"
             f" ({min(errors, 999):.0f} standard errors of its own noise){_stopping(timeline, series, best)}"
         ),
         tag=series.tag,
-        first_step=int(series.step[best]),
-        last_step=int(series.step[last]),
+        first_step=None if series.step[best] == NO_STEP else int(series.step[best]),
+        last_step=None if series.step[last] == NO_STEP else int(series.step[last]),
         numbers={"lowest": float(series.value[best]), "end": float(series.value[last]), "ratio": round(1 + share, 4)},
         evidence=(timeline.row(series, best, "the minimum"), timeline.row(series, last, "the end")),
     )
+
+
+def _place(series: Series, at: int) -> str:
+    return f"row {int(series.row[at])}" if series.step[at] == NO_STEP else f"step {int(series.step[at])}"
 
 
 def _stopping(timeline: Timeline, series: Series, best: int) -> str:
