@@ -15,6 +15,7 @@ from analyzer.renderers.escaping import visible
 from analyzer.spelling import counted
 
 UNBOUNDED = 1e15  # what a clock calls its upper end when nothing bounds it is far beyond any count in a log
+LARGEST_ACCUMULATION = 4_096  # batches of an update, by which a ratio is divided; more divide the bound of a decimal
 
 
 def number(value: Any) -> str:
@@ -23,6 +24,8 @@ def number(value: Any) -> str:
         return visible(value)
     if isinstance(value, bool) or value is None:
         return str(value)
+    if isinstance(value, Fraction) and value.denominator > LARGEST_ACCUMULATION:
+        value = float(f"{float(value):.6g}")
     if isinstance(value, Fraction):
         return str(value.numerator) if value.denominator == 1 else f"{value.numerator}/{value.denominator}"
     if isinstance(value, (int, np.integer)):

@@ -79,6 +79,54 @@ def test_a_table_without_a_header_is_read_by_its_numbers_where_its_name_says_wha
     assert {one.tag for one in read.series} == tags
 
 
+@pytest.mark.parametrize(
+    ("line", "column", "axis"),
+    [
+        ("step:{told} smpl:{told} ep:{i} epch:{share:.2f} loss:{x:.3f}", None, "row"),  # LeRobot
+        ("step {told} | loss {x:.3f} | lr 1e-4", None, "row"),
+        ("step:{step} ep:{i} epch:{share:.2f} loss:{x:.3f}", "step", "step"),
+        ("step {told} | iter {step} | loss {x:.3f}", "iter", "step"),
+    ],
+)
+def test_of_steps_told_in_thousands_the_order_is_known(line: str, column: str | None, axis: str) -> None:
+    steps = [50 * (i + 1) for i in range(len(LOSS))]
+    told = [f"{step / 1000:.0f}K" if step >= 1000 else str(step) for step in steps]
+    text = "".join(line.format(i=i, step=steps[i], told=told[i], share=i / 40, x=x) + "\n" for i, x in enumerate(LOSS))
+    reading = parse(text.encode(), "train.log")
+    assert (reading.source.step_column, reading.source.step_axis) == (column, axis)
+    assert next(len(series.value) for series in reading.series if series.tag == "loss") == len(LOSS)
+
+
+FALLING = [2.0 * 0.9**at + 0.2 + 0.02 * (at % 3) for at in range(30)]
+WITHOUT_A_HEADER = [
+    ("a sentence above, a phase in each row",  # EchoNet's log.csv
+     "Starting run from scratch\n" + "".join(f"{at},{phase},{loss},7460\n" for at, loss in enumerate(FALLING) for phase in ("train", "val")),
+     "epoch", [0, 1, 2], {"loss (figure 1)", "figure 2", "val figure 1", "val figure 2"}),
+    ("a loss that becomes zero",
+     "".join(f"{at},{phase},{0.0 if at > 20 else loss}\n" for at, loss in enumerate(FALLING) for phase in ("train", "val")),
+     "epoch", [0, 1, 2], {"loss (figure 1)", "val figure 1"}),
+    ("validated at other steps than trained",
+     "".join(f"{at},train,{loss}\n" + f"{at},val,{loss}\n" * (at % 2 == 0) for at, loss in enumerate(FALLING)),
+     "step", [0, 1, 2], {"loss (figure 1)", "val figure 1"}),
+    ("validated every 250 steps",
+     "".join(f"{250 * at},{phase},{loss}\n" for at, loss in enumerate(FALLING) for phase in ("train", "val")),
+     "step", [0, 250, 500], {"loss (figure 1)", "val figure 1"}),
+    ("sentences above, tabs",
+     "# run 7\nTraining a resnet on cuda:0\n" + "".join(f"{at}\t{loss}\t{0.1 * 0.9**at:.6f}\n" for at, loss in enumerate(FALLING)),
+     "step", [0, 1, 2], {"loss (figure 1)", "lr (figure 2)"}),
+    ("cells of three digits", "".join(f"{100 + at},{980 - 7 * at},{loss}\n" for at, loss in enumerate(FALLING)),
+     "step", [100, 101, 102], {"figure 1", "loss (figure 2)"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "column", "steps", "tags"), [case[1:] for case in WITHOUT_A_HEADER], ids=[case[0] for case in WITHOUT_A_HEADER])
+def test_what_the_columns_of_a_table_without_a_header_are(text: str, column: str, steps: list[int], tags: set[str]) -> None:
+    reading = parse_csv(text.encode(), "log.csv")
+    assert reading.source.step_column == column
+    assert {series.tag for series in reading.series} - {"epoch"} == tags
+    assert next(series for series in reading.series if "loss" in series.tag).step[:3].tolist() == steps
+
+
 def read_of(line: Callable[[int, float], str]) -> dict[str, tuple[int, list[int]]]:
     return {one.tag: (len(one), one.step[:2].tolist()) for one in parse(printed(line).encode(), "train.log").series}
 

@@ -7,6 +7,7 @@ numbers are read by blocks, and only odd lines by hand. Both give the same colum
 from __future__ import annotations
 
 import re
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,15 +73,19 @@ def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
             return reading
     reading = parse_text(decode(text), name, unpacked.problems)
     if not reading.series and _NAMED_AS_A_LOG.search(Path(name).name) and holds_numbers_from_its_start(text):
-        printed = parse_lines(data, name)  # what its columns are shows in how they behave
+        apart = text.replace(b",", b", ")  # 2,128 are two cells here
+        printed = parse_lines(apart, name)  # what its columns are shows in how they behave
         return printed if printed.series else reading
     return reading
 
 
 def holds_numbers_from_its_start(text: bytes) -> bool:
-    """Whether a table has no header."""
-    first = lines_of(decode(text[:HEAD])).lines[:1]
-    return bool(first) and holds_numbers(split_row(first[0], sniff_delimiter(first)))
+    """Whether a table has no header: the first line that is as wide as its rows holds numbers."""
+    lines = [line for line in lines_of(decode(text[:HEAD])).lines[:LINES_SNIFFED] if line.strip()]
+    delimiter = sniff_delimiter(lines[len(lines) // 2 :])  # above them may stand a sentence
+    rows = [split_row(line, delimiter) for line in lines]
+    width = statistics.mode(map(len, rows)) if rows else 0
+    return any(holds_numbers(row) for row in [row for row in rows if len(row) == width][:1])
 
 
 def why_no_log_by_its_header(text: bytes) -> str | None:

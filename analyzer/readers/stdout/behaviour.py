@@ -121,9 +121,9 @@ def _is_a_rate(entries: Sequence[Entry], name: str) -> bool:
 
 
 def _falls(value: Floats) -> bool:
-    """Whether figures, which are positive, end lower than they begin."""
+    """Whether figures, none of which is negative, end lower than they begin."""
     value = value[np.isfinite(value)]
-    if not len(value) or not (value > 0).all():
+    if not len(value) or (value < 0).any():
         return False
     quarter = max(1, len(value) // 4)
     return bool(np.median(value[-quarter:]) < FALLS_TO * np.median(value[:quarter]))

@@ -28,8 +28,8 @@ COUNTER_WORD = (
     r"global[ _-]?(?:steps?|iter(?:ation)?s?)|(?:training|train|total)[ _-](?:steps?|iter(?:ation)?s?)|steps?"
     r"|(?:actor|env|environment|agent)[ _]steps?"
     r"|iter(?:ation)?s?|itr|n_iter|(?:num_|n_?)updates|updates?"
-    r"|(?:total[ _])?timesteps|(?:mini[ _-]?)?batch(?:es)?(?:[ _](?:idx|index|id))?|epochs?|epoche|ep|episodes?|rounds?"
-    r"|data pass"
+    r"|(?:total[ _])?timesteps|(?:mini[ _-]?)?batch(?:es)?(?:[ _](?:idx|index|id))?|epochs?|epoche|epch|ep"
+    r"|episodes?|rounds?|data pass"
 )
 # a counter: its word, its place, and how many there are; ``Epoch [3][ 100/600]`` holds two
 _COUNTER = re.compile(
@@ -111,6 +111,7 @@ _TRIAL = re.compile(
 )
 _ENDS_OF_WORDS = ("tep/", "poch/", "ter/", "ion/")
 _OF_REWARDS = re.compile(r"rew|return|score|epsilon", re.I)  # in a line whose ``ep`` is an episode
+_AN_EPOCH = re.compile(r"\bepo?ch\b", re.I)
 _A_NUMBER = re.compile(r"(?<![A-Za-z])\d")
 _PROGRESS = re.compile(
     r"\b(?:(?:progress|epoch)\b\s{0,3}[:=]?\s{0,3}(?P<share>\d{1,3}(?:\.\d{1,9})?)\s?%"
@@ -151,11 +152,13 @@ def counters_of(text: str) -> tuple[Entry, str]:
     for match in _COUNTER.finditer(text):
         name = _counter_name(match["word"])
         if name == "ep":
-            name = "episode" if _OF_REWARDS.search(text) else "epoch"
+            name = "" if _AN_EPOCH.search(text) else "episode" if _OF_REWARDS.search(text) else "epoch"
         if name in found or (match["fraction"] and name != "epoch") or _is_a_setting(text, match):
             continue
         rest += [text[last : match.start()], " | "]
         last = match.end()
+        if not name:
+            continue  # ep:13 epch:0.27: so many episodes of the data were seen
         if match["rounded"]:
             rounded[name] = int(_whole(match["at"]) * MULTIPLE[match["rounded"].lower()])
             continue
@@ -167,7 +170,7 @@ def counters_of(text: str) -> tuple[Entry, str]:
                 "batch": int(match["batch"] or match["batch_"]), "batches": int(match["batches"] or match["batches_"])
             }  # fmt: skip
     if rounded and "batch" not in found and COUNTERS.isdisjoint(found):
-        found |= {"=rounded": 1, **rounded}
+        found |= {"=told in thousands": 1, **rounded}
     line = "".join((*rest, text[last:]))
     if found.keys() <= {"epoch", "epochs"}:
         found, line = _otherwise(found, line)
@@ -233,7 +236,7 @@ def _counter_name(word: str) -> str:
     name = re.sub(r"[ -]", "_", word.lower())
     if name.startswith(("batch", "mini")):
         return "batch"
-    if name.startswith(("epoch", "data_pass")):
+    if name.startswith(("epoch", "epch", "data_pass")):
         return "epoch"
     if name.startswith(("actor", "env", "agent")):
         return "env_step"

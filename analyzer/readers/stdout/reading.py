@@ -70,6 +70,8 @@ def parse(data: bytes, name: str) -> Reading:
     _count_from_one(declared)
     if not found:
         found = list(lists_of(lines.lines if lines.complete else lines.lines[:-1], name))
+    if declared.pop("told in thousands", None):  # of a step of 1K only the order of its rows is known
+        found = [(row, form, {key: entry[key] for key in entry if key not in COUNTERS}) for row, form, entry in found]
     patterns = Counter(pattern for _, pattern, _ in found)
     alone = len(patterns) == 1 and "object" not in patterns  # one dictionary is one of settings
     found = [one for one in found if one[1] not in GENERIC or patterns[one[1]] >= LINES_NEEDED or alone]

@@ -6,14 +6,16 @@ What counts is learnt from the lines of one template (``templates``). What has n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 from msgspec import Struct
 
 from analyzer.readers.stdout.behaviour import UNNAMED as UNNAMED_FIGURE
 from analyzer.readers.stdout.behaviour import called_losses
-from analyzer.readers.stdout.counters import COUNTERS, UNNAMED, Entry
+from analyzer.readers.stdout.counters import COUNTERS, PLACES, UNNAMED, Entry
 from analyzer.readers.stdout.general import OF_TRAINING, PHASE, phase_of_a_line, prefixed
+from analyzer.readers.stdout.patterns import WALL
 from analyzer.readers.stdout.places import HEADING
 from analyzer.readers.stdout.templates import (
     A_PHASE,
@@ -32,6 +34,7 @@ from analyzer.roles import MEASURED, role_of_tag
 
 MOST_SHAPES = 400  # of a file; a log has a few, prose as many as lines
 MOST_NUMBERS = 60  # of a line
+_NO_FIGURES = COUNTERS | PLACES | {WALL}
 
 
 class Uncounted(Struct, frozen=True, kw_only=True):
@@ -52,6 +55,10 @@ def rows_of_shapes(lines: Sequence[Uncounted]) -> Iterator[tuple[int, str, Entry
         key = template_of(line.text), line.rank, line.place is not None
         if key in shapes or len(shapes) < MOST_SHAPES:
             shapes.setdefault(key, []).append(line)
+    yield from _in_epochs(list(_rows_of_shapes(shapes)))
+
+
+def _rows_of_shapes(shapes: Mapping[tuple[str, int, bool], Sequence[Uncounted]]) -> Iterator[tuple[int, str, Entry]]:
     counts: set[str] = set()  # of the shapes with many rows; one of few may count by the same
     for (shape, _, placed), told in sorted(shapes.items(), key=lambda one: -len(one[1])):
         if not 1 <= shape.count(MARK) <= MOST_NUMBERS or (len(told) < FEWEST_ROWS and not counts):
@@ -100,7 +107,7 @@ def _figures(told: Sequence[Uncounted]) -> Iterator[tuple[int, str, Entry]]:
 
 
 def _entries(told: Sequence[Uncounted], counted: Counted) -> Iterator[tuple[int, str, Entry]]:
-    """What lines say beside what they count. Where each has a figure of validation, it counts epochs."""
+    """What lines say beside what they count."""
     unnamed = all(NO_WORDS.fullmatch(line.text) or A_PHASE.fullmatch(NUMBER.sub("", line.text)) for line in told)
     rows: list[tuple[Uncounted, Entry, Entry]] = []
     for line in told:
@@ -119,9 +126,6 @@ def _entries(told: Sequence[Uncounted], counted: Counted) -> Iterator[tuple[int,
     if not telling and called_losses([{**counters, **values} for _, counters, values in rows]):
         telling = rows
     rows = [(line, counters, _of_its_phase(line.text, counted.place, values)) for line, counters, values in telling]
-    labelled = counted.label is not None or any("epoch" in counters or HEADING in counters for _, counters, _ in rows)
-    if not labelled and all(len(set(map(of_validation, values))) == 2 for _, _, values in rows):
-        rows = [(line, _in_epochs(counters), values) for line, counters, values in rows]
     for line, counters, values in rows:
         prefix = f"rank{line.rank}/" if line.rank else ""
         yield line.row, "shape", {**counters, **{f"{prefix}{tag}": value for tag, value in values.items()}}
@@ -146,5 +150,17 @@ def _of_its_phase(text: str, place: int, values: dict[str, float]) -> dict[str, 
     return values if phase is None else prefixed(values, phase)
 
 
-def _in_epochs(counters: Entry) -> Entry:
-    return {{"step": "epoch", "total": "epochs"}.get(name, name): value for name, value in counters.items()}
+def _in_epochs(rows: Sequence[tuple[int, str, Entry]]) -> Iterator[tuple[int, str, Entry]]:
+    """Rows by their epoch, where what they count goes up by one and has figures of training and of validation."""
+    of_phase: dict[bool, list[int]] = {True: [], False: []}
+    for _, _, entry in rows:
+        for phase in {of_validation(name) for name in entry.keys() - _NO_FIGURES} if "step" in entry else ():
+            of_phase[phase].append(entry["step"])
+    labelled = any("epoch" in entry or HEADING in entry for _, _, entry in rows)
+    trained, validated = sorted(set(of_phase[False])), set(of_phase[True])
+    if labelled or not trained or set(np.diff(trained)) != {1} or set(trained) != validated:
+        yield from rows
+        return
+    called = {"step": "epoch", "total": "epochs"}
+    for row, pattern, entry in rows:
+        yield row, pattern, {called.get(name, name): value for name, value in entry.items()}
