@@ -20,6 +20,11 @@ def first_number(params: dict[str, Any], *names: str) -> float | None:
     return next((found for name in names if (found := finite_number(params.get(name))) is not None), None)
 
 
+def stated(*values: float | None) -> tuple[float, ...]:
+    """Those that are known."""
+    return tuple(value for value in values if value is not None)
+
+
 class Claim(Struct, frozen=True, kw_only=True):
     """What is declared about the learning rate, in the scheduler's own unit."""
 
@@ -31,6 +36,7 @@ class Claim(Struct, frozen=True, kw_only=True):
     params: dict[str, Any]
     totals: tuple[float, ...]  # T in updates, every reading
     epochs: float | None
+    epochs_asked: bool = False  # a person said how many; a framework's file tells what a run may have at most
     warmups: tuple[float, ...]  # W in updates, every reading; (0.0,) where none is declared
     warmup_declared: bool
     warmup_epochs: float | None

@@ -42,7 +42,7 @@ def read_claim(timeline: Timeline) -> Claim:
     if interval not in ("step", "epoch"):
         interval = params.get("interval")
     readings = followed_readings(timeline)
-    per_epoch = tuple(sorted({float(r.steps_per_epoch) for r in readings if r.steps_per_epoch}))
+    per_epoch = tuple(sorted({float(r.steps_per_epoch) for r in readings if r.steps_per_epoch})) or _measured(timeline)
     totals = tuple(sorted({float(r.total_steps) for r in readings if r.total_steps}))
     own_total = first_number(
         params, "num_training_steps", "total_steps", "lr_decay_iters", "T_max", "t_max", "t_initial", "total_iters",
@@ -86,6 +86,7 @@ def read_claim(timeline: Timeline) -> Claim:
         params=params,
         totals=totals or tuple(sorted({t for t, _ in pairs if t is not None})),
         epochs=finite_number(declared.get("epochs")),
+        epochs_asked="epochs" in declared and not _derived(declared, "epochs"),
         warmups=tuple(sorted({w for _, w in pairs})),
         warmup_declared=any(v is not None for v in (declared_warm, warmup_epochs, ratio, warm)),
         warmup_epochs=warmup_epochs if warmup_epochs is not None else (warm if interval == "epoch" else None),
@@ -100,15 +101,18 @@ def read_claim(timeline: Timeline) -> Claim:
     return behind_a_warmup(claim) if family == "sequential" else claim
 
 
+def _measured(timeline: Timeline) -> tuple[float, ...]:
+    """Updates that an epoch is seen to have, where exactly one number passes through the labels."""
+    clock, size = timeline.epoch, timeline.step_axis.per_update
+    return (float(clock.low) / size,) if clock is not None and clock.exact and size is not None else ()
+
+
 def _measured_total(timeline: Timeline) -> float | None:
     """Declared epochs times the updates that an epoch is seen to have."""
-    clock, epochs = timeline.epoch, finite_number(timeline.declared.get("epochs"))
-    size = timeline.step_axis.per_update
-    if clock is None or not clock.exact or not epochs or size is None:
-        return None
-    if _derived(timeline.declared, "epochs"):
+    per_epoch, epochs = _measured(timeline), finite_number(timeline.declared.get("epochs"))
+    if not per_epoch or not epochs or _derived(timeline.declared, "epochs"):
         return None  # what a framework was told to run at most is no length of a schedule
-    return float(clock.low * epochs) / size
+    return per_epoch[0] * epochs
 
 
 def behind_a_warmup(claim: Claim) -> Claim:

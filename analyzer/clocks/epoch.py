@@ -14,21 +14,24 @@ from analyzer.clocks.epoch_bounds import Bounds, bounds_of_runs, label_runs, mea
 from analyzer.clocks.epoch_breaks import anchor_of, breaks_between, rows_around, shifted_origin
 from analyzer.clocks.epoch_clock import Break, EpochClock, Labels, Slope
 from analyzer.clocks.epoch_ends import from_closing_rows, from_rows_at_ends
-from analyzer.clocks.epoch_evidence import borne_out, laps_of, one_way_only
+from analyzer.clocks.epoch_evidence import borne_out
 from analyzer.clocks.epoch_explanation import EpochExplanation, explain
+from analyzer.clocks.epoch_ramps import along_ramp, as_ramp
 from analyzer.clocks.epoch_search import MEASURED, candidate_lengths, measured_from
-from analyzer.clocks.fractions import along_a_line, bounds_of_stretches, slope_of, slopes_agree, stretches
+from analyzer.clocks.fractions import (
+    along_a_line,
+    bounds_of_stretches,
+    lasting_changes,
+    slope_of,
+    slopes_agree,
+    stretches,
+)
 from analyzer.clocks.labels import read_labels, validation_labels_elsewhere
 from analyzer.clocks.planned_epochs import laps_of_places, planned_lengths, read_planned
-from analyzer.clocks.step_axis import StepAxis
 from analyzer.distinct import distinct
 from analyzer.model import Ints
-from analyzer.planning import Plan
 from analyzer.timeline import Timeline
 
-RAMP_LAPS = 2
-"""Complete epochs of one length that show a stretch of a ramp: a single one may be an epoch in which something went
-wrong."""
 MADE_EACH_TIME = 3
 """Epochs' ends at which a label goes up by the same more than one: two may be two slips."""
 BARELY = Fraction(1, 4)
@@ -62,7 +65,7 @@ def _clock_of(timeline: Timeline, labels: Labels) -> EpochClock | None:
 
 def _from_labels(timeline: Timeline, labels: Labels) -> EpochClock | None:
     whole = np.round(labels.value).astype(np.int64)
-    ramped = _along_ramp(timeline.plan, timeline.step_axis, labels)
+    ramped = along_ramp(timeline.plan, timeline.step_axis, labels)
     if ramped is not None:
         return ramped
     by = _counted_by(labels, whole)
@@ -127,32 +130,50 @@ def _from_fractions(timeline: Timeline, labels: Labels) -> EpochClock | None:
     if slope is None:
         return None
     change, slopes = slopes_agree(labels, found, slope)
-    bounds = bounds_of_stretches(labels, found, slopes)
-    if change is None:
-        return _explained_fractions(timeline, labels, bounds, slope, crossings)
-    parts = (bounds.part(0, change), bounds.part(change))
-    ends = (slopes[change - 1], slopes[change])
-    before, after = (
-        _solve_fractions(timeline, part, end, len(part) - 1) for part, end in zip(parts, ends, strict=True)
-    )
-    if before is None or after is None:
+    if change is not None:
+        return _of_parts(timeline, labels, bounds_of_stretches(labels, found, slopes), [change], slopes, crossings)
+    within = lasting_changes(labels, found)
+    if within is not None:
+        cut, changes, parts = within
+        which = np.searchsorted(changes, np.arange(len(cut)), side="right").tolist()
+        slopes = [parts[k] for k in which]
+        return _of_parts(timeline, labels, bounds_of_stretches(labels, cut, slopes), changes, slopes, crossings)
+    return _explained_fractions(timeline, labels, bounds_of_stretches(labels, found, slopes), slope, crossings)
+
+
+def _of_parts(
+    timeline: Timeline, labels: Labels, bounds: Bounds, changes: list[int], slopes: list[Slope], crossings: int
+) -> EpochClock | None:
+    """The clock of labels whose slope changes at some bounds: a clock for each part, a change of length between two."""
+    begins, ends = [0, *changes], [*changes, len(bounds)]
+    parts = [bounds.part(*span) for span in zip(begins, ends, strict=True)]
+    solved = [
+        _solve_fractions(timeline, part, slopes[begin], len(part) - 1)
+        for part, begin in zip(parts, begins, strict=True)
+    ]
+    if any(one is None for one in solved):
         return None
-    clock = _clock(timeline, labels, before, ends[0], crossings)
-    position = int(bounds.start[change])
-    session, step = int(labels.session[position]), int(labels.step[position])
-    joined = session != int(labels.session[position - 1])
-    changed = Break(
-        kind="geometry",
-        step=step,
-        low=float(before.low),
-        high=float(after.pieces[0].S),
-        position=position,
-        join=next((join.index for join in timeline.joins if joined and join.after == session), None),
-        evidence=rows_around(timeline, labels, position),
-    )
-    breaks = (*clock.breaks, changed, *breaks_between(timeline, labels, after))
-    laps = ((int(labels.step[0]), before.pieces[0].S), (step, after.pieces[0].S))
-    return replace(clock, breaks=tuple(sorted(breaks, key=lambda one: one.position)), laps=laps)
+    first, *later = [one for one in solved if one is not None]
+    clock = _clock(timeline, labels, first, slopes[0], crossings)
+    breaks, laps, before = list(clock.breaks), [(int(labels.step[0]), first.pieces[0].S)], float(first.low)
+    for change, after in zip(changes, later, strict=True):
+        position = int(bounds.start[change])
+        session, length = int(labels.session[position]), after.pieces[0].S
+        joined = session != int(labels.session[position - 1])
+        falls = labels.value[position] < labels.value[position - 1]
+        changed = Break(
+            kind="geometry" if joined or falls else "ramp",
+            step=int(labels.step[position]),
+            low=before if joined or falls else float(length),
+            high=float(length),
+            position=position,
+            join=next((join.index for join in timeline.joins if joined and join.after == session), None),
+            evidence=rows_around(timeline, labels, position),
+        )
+        breaks += [changed, *breaks_between(timeline, labels, after)]
+        laps.append((changed.step, length))
+        before = float(length)
+    return replace(clock, breaks=tuple(sorted(breaks, key=lambda one: one.position)), laps=tuple(laps))
 
 
 def _explained_fractions(
@@ -188,7 +209,7 @@ def _clock(
     breaks = breaks_between(timeline, labels, found)
     if found.elsewhere:
         breaks = [*shifted_origin(timeline, labels, found), *breaks]
-    breaks = _as_ramp(found, breaks)
+    breaks = as_ramp(found, breaks)
     origin = None
     if math.isfinite(pieces[0].low) and not (found.anchored and len(pieces) > 1):
         first = pieces[0].low if slope is None else (pieces[0].low + pieces[0].high) / 2 - 0.5
@@ -215,27 +236,6 @@ def _clock(
     )
 
 
-def _as_ramp(found: EpochExplanation, breaks: list[Break]) -> list[Break]:
-    """Lengths that change where epochs end, in one direction and for two epochs or more each, are a ramp.
-
-    Nothing that goes wrong with labels or data leaves that: a label that is skipped or given twice, or data that begin
-    again, are followed by epochs of the old length.
-    """
-    changes = [one for one in breaks if one.kind == "geometry"]
-    if not changes or len(changes) < len(breaks) or any(one.join is not None for one in changes):
-        return breaks
-    starts = [int(found.bounds.start[piece.bound]) for piece in found.pieces[1:]]
-    befores = [int(found.bounds.start[piece.bound - 1]) for piece in found.pieces[1:]]
-    lengths = [piece.S for piece in found.pieces]
-    at_boundaries = all(start != before for start, before in zip(starts, befores, strict=True))
-    one_way = one_way_only(lengths)
-    laps = [laps_of(found, k) for k in range(len(lengths))]
-    lasting = all(one >= RAMP_LAPS for one in (laps if len(laps) == 2 else laps[:-1]))
-    if not (at_boundaries and one_way and lasting):
-        return breaks
-    return [replace(one, kind="ramp", low=one.high) for one in changes]
-
-
 def _single_lap(labels: Labels) -> EpochClock:
     """One label throughout: an epoch is at least as long as the log."""
     span = Fraction(int(labels.step.max() - labels.step.min()) + 1)
@@ -249,33 +249,3 @@ def _single_lap(labels: Labels) -> EpochClock:
         labels=labels,
         too_sparse=True,
     )
-
-
-def _along_ramp(plan: Plan, step_axis: StepAxis, labels: Labels) -> EpochClock | None:
-    """A clock whose epochs have the lengths that a declared batch-size ramp gives, if the labels agree with it."""
-    whole = np.round(labels.value).astype(np.int64)
-    base = step_axis.base
-    for reading in plan.readings:
-        if not reading.laps or not reading.laps[-1]:
-            continue
-        ends = np.cumsum(reading.laps)
-        for start in (0, 1) if base is None else (base,):
-            lap = np.searchsorted(ends, labels.step - start, side="right")
-            lap += np.maximum(labels.step - start - ends[-1], 0) // reading.laps[-1]  # the last length goes on
-            for first in (0, 1):
-                if np.array_equal(lap + first, whole):
-                    starts = np.concatenate([[0], ends[:-1]]) + start
-                    changed = [0, *(k for k in range(1, len(ends)) if reading.laps[k] != reading.laps[k - 1])]
-                    low, high = Fraction(min(reading.laps)), Fraction(max(reading.laps))
-                    return EpochClock(
-                        source="labels",
-                        low=low,
-                        high=high,
-                        origin=start,
-                        base=first,
-                        tag=labels.series.tag,
-                        labels=labels,
-                        laps=tuple((int(starts[k]), Fraction(reading.laps[k])) for k in changed),
-                        crossings=len(distinct(whole)) - 1,
-                    )
-    return None

@@ -7,6 +7,7 @@ a label divided by the wrong number has a slope that no lap agrees with.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from analyzer.clocks.epoch_bounds import Bounds, feasible_lengths
 from analyzer.clocks.epoch_clock import Labels, Slope
+from analyzer.clocks.epoch_search import DIFFERENT_SHARE, DIFFERENT_STEPS, FEWEST_LAPS
 
 MOST_PARTS = 64
 """Places at which a slope may change: a label that falls more often is no measure of another slope."""
@@ -98,6 +100,67 @@ def slopes_agree(labels: Labels, found: Stretches, slope: Slope) -> tuple[int | 
             change = begins[number]
             return change, [before] * change + [after] * (len(found) - change)
     return None, [slope] * len(found)
+
+
+def lasting_changes(labels: Labels, found: Stretches) -> tuple[Stretches, list[int], list[Slope]] | None:
+    """Stretches from which on the slope is another one though nothing falls, as where the batch changes.
+
+    Two laps or more have to bear out each slope. The lap in which it changes has neither: it is cut at the first row
+    beside the line of those before.
+
+    Returns:
+        The stretches, one more for each lap that was cut; the first of every later slope; the slope of every part.
+    """
+    first, last = found.start, found.stop - 1
+    steps = (labels.step[last] - labels.step[first]).astype(np.float64)
+    rise, blur = labels.value[last] - labels.value[first], labels.half[last] + labels.half[first]
+    rises = np.flatnonzero((steps > 0) & (rise > blur))
+    own = [Slope(low=float(steps[k] / (rise[k] + blur[k])), high=float(steps[k] / (rise[k] - blur[k]))) for k in rises]
+    parts: list[Slope] = []
+    cuts: list[tuple[int, bool]] = []
+    begun, stretches_before = 0, len(found)
+    while begun < len(own):
+        part, after = own[begun], begun + 1
+        while after < len(own) and _overlap(part, own[after]):
+            low, high = max(part.low, own[after].low), min(part.high, own[after].high)
+            part, after = Slope(low=min(low, high), high=max(low, high)), after + 1
+        parts.append(part)
+        if after - begun < FEWEST_LAPS or len(parts) > MOST_PARTS:
+            return None
+        following = own[after + 1 : after + 1 + FEWEST_LAPS]
+        mixed = len(following) > 0 and not _overlap(own[after], following[0])
+        if after < len(own):
+            cuts.append((int(rises[after]), mixed))
+        begun = after + mixed
+    if len(parts) < 2 or any(_near(one, other) for one, other in itertools.pairwise(parts)):
+        return None
+    changes: list[int] = []
+    for number, (k, mixed) in enumerate(cuts):
+        k += len(found) - stretches_before
+        if mixed:
+            found = _cut(labels, found, k, parts[number])
+        changes.append(k + mixed)
+    return found, changes, parts
+
+
+def _cut(labels: Labels, found: Stretches, k: int, slope: Slope) -> Stretches:
+    """Stretch k in two, at its first row beside the line that begins at its first row."""
+    start, stop = int(found.start[k]), int(found.stop[k])
+    passed = (labels.step[start:stop] - labels.step[start]).astype(np.float64)
+    risen, blur = labels.value[start:stop] - labels.value[start], labels.half[start:stop] + labels.half[start]
+    beside = (risen > passed / slope.low + blur) | (risen < passed / slope.high - blur)
+    at = start + int(np.argmax(beside))
+    return Stretches(
+        lap=np.insert(found.lap, k, found.lap[k]),
+        start=np.insert(found.start, k + 1, at),
+        stop=np.insert(found.stop, k, at),
+        session=np.insert(found.session, k, found.session[k]),
+    )
+
+
+def _near(one: Slope, other: Slope) -> bool:
+    gap = max(one.low - other.high, other.low - one.high)
+    return gap < max(DIFFERENT_STEPS, DIFFERENT_SHARE * min(one.low, other.low))
 
 
 def _overlap(one: Slope, other: Slope) -> bool:

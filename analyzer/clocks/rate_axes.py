@@ -17,10 +17,13 @@ counts micro-batches      ``micro-batch``, ``micro-batch, next``
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 from msgspec import Struct
 
 from analyzer.clocks.cadence import is_rounded_share
+from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Series
 from analyzer.timeline import Timeline
 
@@ -128,11 +131,22 @@ def _of_epochs(timeline: Timeline, epoch: Floats) -> dict[str, Floats]:
     if len(epoch) > 2 and (np.diff(epoch) > 0).all() and np.ptp(np.diff(epoch)) > 0:
         axes["epoch row"] = np.arange(len(epoch), dtype=np.float64)  # labels that leave one out
     planned = {reading.steps_per_epoch for reading in timeline.plan.readings if reading.steps_per_epoch}
+    if not planned:
+        planned = _steps_beside(timeline, epoch)
     if len(planned) == 1:
         per_epoch, base = float(planned.pop()), min(float(epoch.min()), 1.0)
         axes["epoch end"] = (epoch - base + 1) * per_epoch
         axes["epoch start"] = (epoch - base) * per_epoch
     return axes
+
+
+def _steps_beside(timeline: Timeline, epoch: Floats) -> set[Fraction]:
+    """Updates of an epoch where the loss was logged at every one of them, and whole epochs of them at that."""
+    loss, laps = timeline.roles.first("loss"), len(distinct(epoch))
+    if loss is None or timeline.step_axis.unit != "update" or timeline.step_axis.cadence != 1 or not laps:
+        return set()
+    each, over = divmod(len(distinct(loss.step)), laps)
+    return {Fraction(each)} if each > 1 and over == 0 else set()
 
 
 def _rounded_share(timeline: Timeline, step: Ints) -> int | None:

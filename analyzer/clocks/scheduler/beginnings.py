@@ -10,13 +10,13 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.clocks.claim import Claim
+from analyzer.clocks.claim import Claim, stated
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import agrees, identified, rising_again, through_all
 from analyzer.clocks.schedule_fit.fit import thinned
 from analyzer.clocks.scheduler.breaks import CounterChange
 from analyzer.clocks.scheduler.courses import RateCourse, course_of, put_together
-from analyzer.clocks.scheduler.tied import Tied, stated
+from analyzer.clocks.scheduler.tied import Tied
 from analyzer.model import Ints
 
 FEWEST_BEFORE = 8  # rows that a schedule nobody declared must explain before it is left

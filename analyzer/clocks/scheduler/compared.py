@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer.clocks import prices
-from analyzer.clocks.claim import Claim, finite_number, first_number
+from analyzer.clocks.claim import Claim, finite_number, first_number, stated
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_families.conventions import USUAL_FLOORS
 from analyzer.clocks.schedule_fit import Fit, agrees, identified, through_all
@@ -27,7 +27,7 @@ from analyzer.clocks.scheduler.mismatch import (
     height_is_seen,
     still_rising,
 )
-from analyzer.clocks.scheduler.tied import evidence_against, references, row_of, stated
+from analyzer.clocks.scheduler.tied import evidence_against, references, row_of
 from analyzer.clocks.scheduler_clock import Deviation
 from analyzer.distinct import distinct
 from analyzer.model import Row, Severity

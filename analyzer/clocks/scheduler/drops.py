@@ -142,7 +142,8 @@ def _places(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Misma
         return
     x = rows.axes[axis]
     spacing = float(np.median(np.diff(distinct(x)))) if len(x) > 1 else 1.0
-    scales = [1.0] if claim.unit == axis else list(claim.per_epoch) if claim.unit else [1.0, *claim.per_epoch]
+    other = [each if axis == "step" else 1 / each for each in claim.per_epoch]
+    scales = [1.0] if claim.unit == axis else other if claim.unit else [1.0, *other]
     one_each = len(distinct(x)) == len(x)  # several rows in an epoch leave no phase open
     late = 1 if "boundaries" in claim.params else 0  # Keras keeps the old value at the boundary itself
     wanted: tuple[float, ...] = ()

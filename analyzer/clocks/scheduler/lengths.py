@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.clocks import prices
-from analyzer.clocks.claim import Claim
+from analyzer.clocks.claim import Claim, stated
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_families.conventions import USUAL_FLOORS
 from analyzer.clocks.schedule_fit import Fit
@@ -23,7 +24,8 @@ from analyzer.clocks.scheduler.mismatch import (
     height_is_seen,
     still_rising,
 )
-from analyzer.clocks.scheduler.tied import stated
+from analyzer.clocks.scheduler.own_lengths import epochs_in_steps
+from analyzer.model import Floats
 
 NOT_REACHED = 0.02  # relative
 CURVED = 0.05  # the end of a logarithm lies as far off as its rounded rates let it
@@ -67,6 +69,9 @@ def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Itera
     """Horizon and warmup; both by one factor are a rate."""
     read = read_lengths(rows, fit, axis)
     planned = claim.totals if axis == "step" else stated(claim.epochs)
+    about = epochs_in_steps(claim, rows) if axis == "step" else None
+    if about is not None:
+        planned, read = (about.total,), replace(read, slack=read.slack + about.unsure)
     widths = claim.warmups if axis == "step" else _in_epochs(claim)
     if claim.ratio and math.isfinite(read.end):
         widths = (*widths, float(math.floor(claim.ratio * read.end)), float(math.ceil(claim.ratio * read.end)))
@@ -143,7 +148,7 @@ def _horizon(
         note=(claim.family is None and min(abs(k - round(k)) for k in (ratio, 1 / ratio)) > EXACTLY)  # may be meant so
         or (claim.family in (None, "restarts") and ratio < 1 and x[-1] < fit.end),  # may be the first of several cycles
         what=f"the schedule was built for {whole(read.end):.6g} {'epochs' if axis == 'epoch' else 'steps'}, "
-        f"{near:.6g} are planned (ratio {ratio:.4g})",
+        f"{'' if near in claim.totals or axis == 'epoch' else 'about '}{near:.6g} are planned (ratio {ratio:.4g})",
         numbers={"schedule_steps": read.end, "planned_steps": near, "ratio": ratio},
     )
 
@@ -210,7 +215,9 @@ def _warmup(
     if fit.rise is not None and not height_is_seen(rows, fit, axis, fit.peak) and (
         claim.base_lr is None or abs(fit.peak / claim.base_lr - 1) > OTHER_PEAK
     ):
-        return None
+        widths = tuple(width for width in widths if _ends_elsewhere(rows, fit, x, width + fit.rise.end - read.width))
+        if len(widths) < len(slack):
+            return None
     near = min(widths, key=lambda width: abs(read.width - width))
     return Mismatch(
         kind="warmup",
@@ -218,6 +225,16 @@ def _warmup(
         + (f" (ratio {read.width / near:.4g})" if near > 0 else ""),
         numbers={"warmup_steps": read.width, "declared": near},
     )
+
+
+def _ends_elsewhere(rows: Observed, fit: Fit, x: Floats, end: float) -> bool:
+    """Whether rows refute that a warmup line ended at a step, however high: they still rise behind it, or fall before.
+    """
+    rise = fit.rise
+    if rise is None or rise.form != "line" or rise.rows < FEWEST_FALLING:
+        return False
+    fallen = x[int(np.argmax(rows.rate)) + 1 :]
+    return bool(x[x <= rise.end].max() > end + CONVENTION or (len(fallen) > 1 and fallen[0] < end - CONVENTION))
 
 
 def _peak_is_passed_by(claim: Claim, rows: Observed, fit: Fit, axis: str) -> bool:

@@ -204,7 +204,7 @@ def _told(
     reference = replace(tied, axis=plain, rate=1.0, offset=0.0) if plain in rows.axes else None
     reference = reference or next(iter(references(claim, sample, 1)), None)
     first, evidence = evidence_against(timeline, rows, reference)
-    why = cause(claim, k, line.axis, candidate.unit)
+    why = cause(claim, k, line.axis, candidate.unit if claim.unit else counts(line.axis))
     also = other_rate(candidate.schedule, k) if line.axis == "step" and candidate.unit == "step" else None
     in_windows = line.stepped and abs(k * claim.accumulation - 1) < 1e-9 and _are_few(rows, claim.accumulation)
     deviation = Deviation(

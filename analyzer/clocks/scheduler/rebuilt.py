@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.clocks import prices
-from analyzer.clocks.claim import Claim
+from analyzer.clocks.claim import Claim, stated
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import FAMILY_FITS, Fit, agrees, identified, identify, through_all
 from analyzer.clocks.schedule_fit.fit import thinned
@@ -21,7 +21,7 @@ from analyzer.clocks.scheduler.counters import course_through, tabled
 from analyzer.clocks.scheduler.courses import breaks_of, course_of
 from analyzer.clocks.scheduler.explanations import Explanation, clock_of
 from analyzer.clocks.scheduler.left_words import begins_session, geometry_changed, join_of
-from analyzer.clocks.scheduler.tied import Tied, as_declared, references, row_of, stated
+from analyzer.clocks.scheduler.tied import Tied, as_declared, references, row_of
 from analyzer.clocks.scheduler_clock import Deviation
 from analyzer.clocks.schedules import Schedule, ending
 from analyzer.timeline import Timeline

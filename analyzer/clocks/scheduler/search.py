@@ -31,7 +31,7 @@ from analyzer.clocks.scheduler.tied import (
 )
 from analyzer.clocks.scheduler_clock import Deviation, SchedulerClock
 from analyzer.clocks.schedules import ending
-from analyzer.model import Ints
+from analyzer.model import Ints, Severity
 from analyzer.timeline import Timeline
 
 MOST_SESSIONS = 40  # steps that fall more often are out of order, and no counter is followed through them
@@ -83,7 +83,9 @@ def _explained(timeline: Timeline, claim: Claim, rows: Observed) -> SchedulerClo
     clock = with_its_equals(explanations)
     if claim.family is None and clock.family == "step":
         clock = replace(clock, aliases=(*clock.aliases, *also_on_a_metric(timeline, claim, rows)))
-    return replace(clock, deviations=(*clock.deviations, *_past_its_end(timeline, rows, clock)))
+    past = tuple(_past_its_end(timeline, rows, clock))
+    kept = [one for one in clock.deviations if not past or one.kind != "horizon"]  # what came of it says more
+    return replace(clock, deviations=(*kept, *past))
 
 
 def _below_zero(timeline: Timeline, rows: Observed, below: Ints) -> Deviation:
@@ -108,13 +110,15 @@ def _past_its_end(timeline: Timeline, rows: Observed, clock: SchedulerClock) -> 
     """Rows past the end of a schedule that nothing else is said of."""
     if clock.total_steps is None or clock.unit != "step" or "step" not in rows.axes:
         return
-    if any(one.severity != "note" or one.kind != "phase" for one in clock.deviations):
+    if any(one.severity != "note" or one.kind not in ("phase", "horizon") for one in clock.deviations):
         return
     moved = sum(deviation.size for deviation in clock.deviations if deviation.kind == "phase")
     end = clock.total_steps[1] - clock.offset - moved  # at the latest
     planned = own_plan(timeline) if not moved else ()
+    meant = any(deviation.kind == "horizon" for deviation in clock.deviations)  # another length, which may be
     for one in overrun(timeline, rows, end, clock.min_lr, planned=planned):
-        yield replace(one, severity="error") if moved and own_plan(timeline) else one
+        severity: Severity = "warning" if meant else "error" if moved and own_plan(timeline) else one.severity
+        yield replace(one, severity=severity)
 
 
 def with_its_equals(explanations: list[Explanation]) -> SchedulerClock:

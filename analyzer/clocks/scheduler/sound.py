@@ -121,6 +121,9 @@ def overrun(
         )
     elif floor == 0 and (np.abs(y[after]) <= rows.tolerance[after]).all():
         place = int(after[0])
+        others = (series for series in rates_of(timeline) if series.tag != rows.series.tag)
+        if any((series.value[series.step >= rows.step[place]] > 0).any() for series in others):
+            return  # one group is frozen from there on, the others train
         what = (
             f"the rate is 0 from step {rows.step[place]} to the end ({len(after)} of {len(rows)} rows): "
             f"the schedule was over at {end:.6g}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,7 +13,7 @@ from analyzer.clocks.declared_shapes import Candidate, candidates
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.rate_axes import counts
 from analyzer.clocks.schedule_families.conventions import Extras
-from analyzer.clocks.schedule_fit import Fit, identify, line_through
+from analyzer.clocks.schedule_fit import Fit, line_through
 from analyzer.clocks.scheduler.counters import course_through, tabled
 from analyzer.clocks.scheduler.heights import (
     BEYOND,
@@ -27,6 +26,7 @@ from analyzer.clocks.scheduler.heights import (
     peaks_of,
     roundest,
 )  # fmt: skip
+from analyzer.clocks.scheduler.own_lengths import own_totals
 from analyzer.clocks.schedules import Schedule, at_height, ending
 from analyzer.distinct import distinct
 from analyzer.model import Floats, Row
@@ -34,8 +34,6 @@ from analyzer.timeline import Timeline
 
 OFFSETS = (0, -1, 1)  # rate used or next, steps counted from 0 or 1
 LATE = -2  # steps counted from 1, and a scheduler that lags one update: DeepSpeed's warmup schedules
-NEVER = 1e12  # an end beyond any log, for a decay that has not begun
-FALLS_AS = {"wsd": ("linear", "cosine", "1-sqrt"), "one-cycle": ("cosine", "linear")}
 FEW = 12  # rows on which a hypothesis is tried first
 MOST_REFERENCES = 60  # schedules whose counters are looked at row by row
 OF_AN_AXIS = 2  # that count the same events, before others have their turn
@@ -180,28 +178,6 @@ def matches(tied: Tied, rows: Observed) -> Mask:
     slack = ESTIMATED * rows.tolerance if estimated else rows.tolerance
     result: Mask = np.abs(tied.on(rows) - rows.rate) <= slack
     return result
-
-
-def own_totals(claim: Claim, rows: Observed) -> tuple[float, ...]:
-    """Ends read off the log, for a schedule whose length nobody declares."""
-    axis = rows.axes.get("step")
-    if claim.totals or claim.family not in ending() or axis is None:
-        return ()
-    falls = FALLS_AS.get(claim.family, (claim.family,))
-    seen = slice(int(np.argmax(rows.rate)) if claim.family == "one-cycle" else 0, None)  # its rise is its own
-    fit = identify(
-        axis[seen], rows.rate[seen], rows.tolerance[seen], families=falls, peaks=stated(claim.base_lr),
-        floors=stated(claim.min_lr),
-    )  # fmt: skip
-    found = [] if fit is None or not math.isfinite(fit.end) else [float(round(fit.end)) + k for k in (0, -1, 1)]
-    if claim.family == "wsd":
-        found.append(NEVER)
-    return (*found, float(axis[-1]), float(axis[-1]) + 1)
-
-
-def stated(*values: float | None) -> tuple[float, ...]:
-    """Those that are known."""
-    return tuple(value for value in values if value is not None)
 
 
 def references(claim: Claim, sample: Observed, wanted: int) -> list[Tied]:

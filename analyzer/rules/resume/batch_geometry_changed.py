@@ -3,8 +3,9 @@
 What it checks
     No single number of steps per epoch makes all labels true, one before a join and another behind it does, or a
     lasting change inside a session. The finding names both. Lengths that change where epochs end, in one direction
-    and for two epochs or more each, are a ramp: a note where they get shorter (a batch that grows by design), a
-    warning where they get longer, an error where the declaration gives one length throughout.
+    and for two epochs or more each, and slopes of fractional labels that change while the label goes on, are a ramp: a
+    note where epochs get shorter (a batch that grows by design), a warning where they get longer, an error where the
+    declaration gives one length throughout.
 
 Why it matters
     Another batch size, device count or accumulation after a resume changes the number of updates, the schedule's
@@ -86,7 +87,8 @@ def _by_stretches(timeline: Timeline, account: EpochClock, ramp: list[Break]) ->
     longer = later[-1][1] > first  # a batch that shrinks is nobody's design
     return Finding(
         severity="error" if planned else "warning" if longer else "note",
-        message=f"{amount(first)} steps per epoch, {lengths}: the lengths change where an epoch ends, as "
+        message=f"{amount(first)} steps per epoch, {lengths}: the lengths change "
+        + ("where an epoch ends, as " if account.source == "labels" else "and nothing else, as ")
         + ("a smaller batch or more data make them" if longer else "a batch size that grows by design makes them")
         + (f"; the declaration gives {either(planned)} throughout" if planned else ""),
         tag=account.tag,

@@ -13,7 +13,7 @@ When it is silent
     When no total is declared; when end and total differ by one step (a convention); when the total is counted behind
     the warmup; when a floor that somebody would choose explains a straight fall as well; when the horizon changes with
     the batch geometry at a resume (that finding carries it); in a log of samples or of steps of an environment, unless
-    it ends right at ``max_steps``.
+    it ends right at ``max_steps`` or its labels count the declared epochs.
 
 What to do
     Build the schedule from the number of optimizer updates of the whole run: updates per epoch times epochs, after

@@ -9,8 +9,9 @@ Why it matters
     when they had settled, and a checkpoint from the end is worse than one from the schedule's end.
 
 When it is silent
-    When the end is not the declared one (schedule-horizon-mismatch tells that); when the run itself is longer than
-    declared (run-length-mismatch); when the rate stays at a floor above zero, which many schedules intend.
+    When the end is not that of the declared schedule (schedule-horizon-mismatch tells that); when the run itself is
+    longer than declared (run-length-mismatch); when the rate stays at a floor above zero, which many schedules intend,
+    or at zero while another parameter group is trained.
 
 What to do
     Give the schedule the run's full length, or stop at its end; use a schedule that stays at its floor.

@@ -3,7 +3,8 @@
 What it checks
     Where the rising line of the learning rate meets the peak, against every declared reading of the warmup: steps,
     epochs, or a share of the run, under the usual off-by-one conventions. In sparse logs one row on the rise, or none,
-    is enough where the decay shows its own beginning.
+    is enough where the decay shows its own beginning; where no row shows the top, the last row on the line and the
+    first that falls bound the warmup's end.
 
 Why it matters
     A warmup that is too short lets early updates destroy an initialisation; one that is too long wastes the run's
