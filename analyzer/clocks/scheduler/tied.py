@@ -37,6 +37,7 @@ LATE = -2  # steps counted from 1, and a scheduler that lags one update: DeepSpe
 FEW = 12  # rows on which a hypothesis is tried first
 MOST_REFERENCES = 60  # schedules whose counters are looked at row by row
 OF_AN_AXIS = 2  # that count the same events, before others have their turn
+SAME_VALUE = 1e-6  # of the peak: in the seven digits of a float32
 FEWEST_FOLLOWED = 3  # rows in a row, before which a reference is taken by how plain it is
 
 
@@ -136,6 +137,7 @@ def as_declared(claim: Claim, sample: Observed, rows: Observed) -> Tied | None:
         unit: Grid(phases=grid.phases, counters=grid.counters[:, np.searchsorted(sample.index, few.index)])
         for unit, grid in grids(sample).items()
     }
+    stands = np.ptp(rows.rate) == 0 and claim.base_lr is not None
     for guess in (extras, replace(extras, usual_floors=True)):
         for peak in peaks_of(claim, rows):
             free = peak != claim.base_lr  # the top itself may not be logged
@@ -146,7 +148,9 @@ def as_declared(claim: Claim, sample: Observed, rows: Observed) -> Tied | None:
                     good |= np.isfinite(heights(candidate.schedule, grid.counters, few))
                 for tied in (grid.tied(candidate, number) for number in np.flatnonzero(good).tolist()):
                     fitted = at_its_height(tied, sample, declared=claim.base_lr is not None) if free else tied
-                    if fitted is not None and matches(fitted, rows).all():
+                    if fitted is None or (free and stands and np.ptp(fitted.on(rows)) > SAME_VALUE * peak):
+                        continue  # one value throughout is no other height of a schedule that moves
+                    if matches(fitted, rows).all():
                         return fitted
         if claim.min_lr is not None or claim.family not in ending():
             break
