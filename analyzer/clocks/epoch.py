@@ -16,7 +16,7 @@ from analyzer.clocks.epoch_clock import Break, EpochClock, Labels, Slope
 from analyzer.clocks.epoch_ends import from_closing_rows, from_rows_at_ends
 from analyzer.clocks.epoch_evidence import borne_out
 from analyzer.clocks.epoch_explanation import EpochExplanation, explain
-from analyzer.clocks.epoch_ramps import along_ramp, as_ramp
+from analyzer.clocks.epoch_ramps import along_ramp, as_ramp, is_declared
 from analyzer.clocks.epoch_search import MEASURED, candidate_lengths, measured_from
 from analyzer.clocks.fractions import (
     along_a_line,
@@ -155,25 +155,28 @@ def _of_parts(
         return None
     first, *later = [one for one in solved if one is not None]
     clock = _clock(timeline, labels, first, slopes[0], crossings)
-    breaks, laps, before = list(clock.breaks), [(int(labels.step[0]), first.pieces[0].S)], float(first.low)
-    for change, after in zip(changes, later, strict=True):
-        position = int(bounds.start[change])
-        session, length = int(labels.session[position]), after.pieces[0].S
+    positions = [0, *(int(bounds.start[change]) for change in changes)]
+    lengths = [first.pieces[0].S, *(after.pieces[0].S for after in later)]
+    clock = replace(clock, laps=tuple(zip(labels.step[positions].tolist(), lengths, strict=True)))
+    if is_declared(timeline.plan, list(zip([0.0, *labels.value[positions[1:]].tolist()], lengths, strict=True))):
+        return replace(clock, low=min(lengths), high=max(lengths))
+    breaks = list(clock.breaks)
+    for number, (position, after) in enumerate(zip(positions[1:], later, strict=True)):
+        before = clock.low if number == 0 else lengths[number]
+        session, length = int(labels.session[position]), lengths[number + 1]
         joined = session != int(labels.session[position - 1])
-        falls = labels.value[position] < labels.value[position - 1]
+        by_itself = not joined and labels.value[position] >= labels.value[position - 1]
         changed = Break(
-            kind="geometry" if joined or falls else "ramp",
+            kind="ramp" if by_itself else "geometry",
             step=int(labels.step[position]),
-            low=before if joined or falls else float(length),
+            low=float(length if by_itself else before),
             high=float(length),
             position=position,
             join=next((join.index for join in timeline.joins if joined and join.after == session), None),
             evidence=rows_around(timeline, labels, position),
         )
         breaks += [changed, *breaks_between(timeline, labels, after)]
-        laps.append((changed.step, length))
-        before = float(length)
-    return replace(clock, breaks=tuple(sorted(breaks, key=lambda one: one.position)), laps=tuple(laps))
+    return replace(clock, breaks=tuple(sorted(breaks, key=lambda one: one.position)))
 
 
 def _explained_fractions(

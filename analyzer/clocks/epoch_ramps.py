@@ -68,3 +68,15 @@ def as_ramp(found: EpochExplanation, breaks: list[Break]) -> list[Break]:
     if not (at_boundaries and one_way and lasting):
         return breaks
     return [replace(one, kind="ramp", low=one.high) for one in changes]
+
+
+def is_declared(plan: Plan, laps: list[tuple[float, Fraction]]) -> bool:
+    """Whether a declared batch-size ramp gives the lengths of epochs, each from the fractional label on that it has."""
+    for reading in plan.readings:
+        starts = [k for k, length in enumerate(reading.laps) if k == 0 or length != reading.laps[k - 1]]
+        if len(starts) == len(laps) and all(
+            abs(label - start) < 1 and abs(length - reading.laps[start]) <= 1
+            for start, (label, length) in zip(starts, laps, strict=True)
+        ):
+            return True
+    return False

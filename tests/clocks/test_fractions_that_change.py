@@ -44,6 +44,18 @@ def test_a_batch_that_shrinks_is_told(
         pytest.param([(1, 400), (1701, 200)], (), [("RES009", "note")], id="a batch that grows, once"),
         pytest.param([(1, 400), (1301, 200), (2501, 100)], (), [("RES009", "note")], id="and again"),
         pytest.param([(1, 400), (1701, 200)], ("steps_per_epoch=400",), [("RES009", "error")], id="not as declared"),
+        pytest.param(
+            [(1, 200), (1201, 100)],
+            ("dataset_size=1600", "batch_size=8", "batch_size_ramp=[[0, 8], [6, 16]]", "drop_last=true"),
+            [],
+            id="a batch that grows as declared",
+        ),
+        pytest.param(
+            [(1, 200), (1201, 100)],
+            ("dataset_size=1600", "batch_size=8", "batch_size_ramp=[[0, 8], [9, 16]]", "drop_last=true"),
+            [("RES009", "error")],
+            id="a batch that grows earlier than declared",
+        ),
         pytest.param([(1, 200), (3801, 400)], (), [], id="no two laps of the new length"),
         pytest.param([(1, 200)], (), [], id="one length"),
         pytest.param([(1, 200.5)], (), [], id="a ratio"),
