@@ -51,7 +51,11 @@ def finding(
                      id="a tag on another axis"),
         pytest.param([finding("LOG004", 12), finding("RES003", 10, join=0, rows=(10, 12))], ["RES003"],
                      id="rows that a resume left out"),
+        pytest.param([finding("EPO005", 100, rows=(9, 10)), finding("PRF002", 90, severity="warning", rows=(9, 10))],
+                     ["EPO005"], id="a process that began again paused there"),
         # what stays
+        pytest.param([finding("EPO005", 100, rows=(9, 10)), finding("PRF002", 300, severity="warning", rows=(30,))],
+                     ["EPO005", "PRF002"], id="a pause further on"),
         pytest.param([finding("LOG006", 10, tags=("loss",)), finding("SCH004", 20, tag="lr")], ["LOG006", "SCH004"],
                      id="the other tags stand where they are"),
         pytest.param([finding("LOG006", 10, tags=("loss",)), finding("EPO007", 20, tag="loss")], ["LOG006", "EPO007"],

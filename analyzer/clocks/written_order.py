@@ -18,6 +18,9 @@ NAMED_BY_AXIS = re.compile(
     r"^(?P<measure>.+)[/_ .](?:(?:by|per|vs|over)[/_ ])?"
     r"(?P<axis>iter|step|frame|epoch|time|sample|token|update|episode)s?$"
 )
+_PHASE = re.compile(r"^(?:train(?:ing)?|(?P<evaluated>e?val(?:uat(?:e|ion)|id(?:ation)?)?|test(?:ing)?|dev))$", re.I)
+_WORD = re.compile(r"[^\W_]+")
+_AXES = frozenset({"epoch", "step", "iter", "iteration", "batch"})
 
 
 class BesideTraining(Struct, frozen=True, kw_only=True, eq=False):
@@ -41,6 +44,21 @@ def named_by_axis(view: View) -> set[str]:
     axes = {(one["measure"], one["axis"]) for one in named}
     several = {measure for measure, _ in axes if len([1 for other, _ in axes if other == measure]) > 1}
     return {one.string for one in named if one["measure"] in several}
+
+
+def measured_alone(series: Series, view: View) -> bool:
+    """Whether a tag is of an evaluation and tells what no training does: its axis may be its own (a PSNR by epochs)."""
+    phases, measure = _phases_and_measure(series.tag)
+    others = (_phases_and_measure(tag) for tag in view.series if tag != series.tag)
+    return True in phases and not any(True not in phase and other == measure for phase, other in others)
+
+
+def _phases_and_measure(tag: str) -> tuple[set[bool], tuple[str, ...]]:
+    """Whether words of a tag name an evaluation, or a training, and the words that name neither that nor an axis."""
+    words = _WORD.findall(tag.lower())
+    phases = [(word, _PHASE.match(word)) for word in words]
+    named = {bool(phase["evaluated"]) for _, phase in phases if phase}
+    return named, tuple(word for word, phase in phases if not phase and word not in _AXES)
 
 
 def training_rows(timeline: Timeline, view: View) -> Series | None:

@@ -83,6 +83,26 @@ def test_validation_counts_from_another_base(rows: list[tuple[object, ...]], cod
 
 
 @pytest.mark.parametrize(
+    ("tags", "codes"),
+    [
+        pytest.param(("train/loss", "train/lr", "evaluate/psnr"), ["log006"], id="what an evaluation alone tells"),
+        pytest.param(("loss", "lr", "test_bleu"), ["log006"], id="the same, no word for the training"),
+        pytest.param(("Loss/train", "lr", "Loss/val_epoch"), [], id="named by its epoch"),
+        pytest.param(("train/loss", "train/lr", "val/loss"), ["LOG006"], id="one measure over two axes"),
+        pytest.param(("train_loss", "train_acc", "val_acc"), ["LOG006"], id="an accuracy over two axes"),
+        pytest.param(("train/loss", "val/psnr", "train/lr"), ["LOG006"], id="a rate of the training"),
+    ],
+)
+def test_tags_by_the_epoch(tags: tuple[str, str, str], codes: list[str], tmp_path: Path) -> None:
+    rows: list[tuple[object, ...]] = []
+    for step in range(1, 401):
+        rows.append((step, falling_loss(step), 0.001, None))
+        if step % 40 == 0:
+            rows.append((step // 40 - (step > 200), None, None, falling_loss(step)))  # one is written again at a resume
+    assert said(tmp_path, ("step", *tags), rows) == codes
+
+
+@pytest.mark.parametrize(
     ("facts", "codes"),
     [
         pytest.param({}, ["log006"], id="nothing declared: a note"),

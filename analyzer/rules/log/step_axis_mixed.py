@@ -12,7 +12,8 @@ Why it matters
     tools that keep the last value of a step drop the others.
 
 When it is silent
-    For a measure that is written over several axes, each named in a tag (`rewards/step`, `rewards/iter`).
+    For a measure that is written over several axes, each named in a tag (`rewards/step`, `rewards/iter`). A note where
+    an evaluation alone has the measure (a PSNR by epochs): no curve of the training is drawn beside it.
     For documented conventions: Keras `epoch_*` tags, tags named by the epoch over its number, `*_vs_iterations`,
     Megatron's `vs samples` twins, mmengine's validation rows, DeepSpeed's samples; for gradient accumulation that
     explains the ratio (a second counter is a note where no accumulation and no length is declared); for one resume.
@@ -31,7 +32,14 @@ import numpy as np
 
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.global_step import main_series
-from analyzer.clocks.written_order import BesideTraining, beside_training, named_by_axis, sources_of, training_rows
+from analyzer.clocks.written_order import (
+    BesideTraining,
+    beside_training,
+    measured_alone,
+    named_by_axis,
+    sources_of,
+    training_rows,
+)
 from analyzer.model import Finding, Row, Series, View
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import amount
@@ -74,7 +82,7 @@ def _other_unit(timeline: Timeline, view: View) -> Finding | None:
     for tag, series in view.series.items():
         if len(series) < 3 or tag in told or (CONVENTION.search(tag) and not _breaks_convention(timeline, series)):
             continue
-        if NAMED_BY_EPOCH.search(tag) and bool(np.all(np.diff(series.step) == 1)) and int(series.step[0]) in (0, 1):
+        if NAMED_BY_EPOCH.search(tag) and usual_cadence(series.step) == 1:
             continue  # one row per epoch over the epoch's number, as its name says
         if frameworks & set(FRAMEWORKS) and not CONVENTION.search(tag):
             continue
@@ -87,17 +95,17 @@ def _other_unit(timeline: Timeline, view: View) -> Finding | None:
             found.append((beside, ratio))
     if not found:
         return None
-    found.sort(key=lambda one: (timeline.roles.why.get(one[0].series.tag) is None, one[0].series.tag))
+    of_its_own = {one.series.tag: measured_alone(one.series, view) for one, _ in found}
+    why = timeline.roles.why
+    found.sort(key=lambda one: (of_its_own[one[0].series.tag], why.get(one[0].series.tag) is None, one[0].series.tag))
     beside, ratio = found[0]
     tags = tuple(one.series.tag for one, _ in found)
-    unit = _unit_of(timeline, ratio)
     at = int(np.argmax(beside.off_axis(slack)))
     row = timeline.row(beside.series, int(beside.index[at]), "its own step")
     return Finding(
-        severity="warning",
-        message=f"{_list(tags)} count{'s' if len(tags) == 1 else ''} {unit}, {main.tag} counts updates: step "
-        f"{int(beside.step[at])} of "
-        f"{tags[0]} was written at step {int(beside.before[at])} of {main.tag}",
+        severity="note" if all(of_its_own.values()) else "warning",
+        message=f"{_list(tags)} count{'s' if len(tags) == 1 else ''} {_unit_of(timeline, ratio)}, {main.tag} counts "
+        f"updates: step {int(beside.step[at])} of {tags[0]} was written at step {int(beside.before[at])} of {main.tag}",
         first_step=int(beside.step.min()),
         last_step=int(beside.step.max()),
         tag=tags[0],
