@@ -33,6 +33,7 @@ def witnesses_at(
 ) -> dict[str, Witness]:
     """What loss, learning rate, epoch and every count did at the end of session ``number``."""
     found: dict[str, Witness] = {}
+    losses: set[Witness] = set()
     training = {series.tag: place for place, series in enumerate(references)}
     anew = bool(references) and _begins_anew(references[0], int(parts[references[0].tag][number + 1]))
     for series in sorted(view.series.values(), key=lambda one: training.get(one.tag, len(training))):
@@ -47,7 +48,7 @@ def witnesses_at(
         if name == series.tag and anew and _goes_on_itself(series.step[before], int(series.step[cut])):
             found[name] = "goes on"
             continue
-        if name in found or (role not in STATE_ROLES and not counts_evenly(series.value[before])):
+        if (name in found and role != "loss") or (role not in STATE_ROLES and not counts_evenly(series.value[before])):
             continue
         if np.array_equal(series.value[before], series.step[before]) or ROW_NUMBER.match(series.tag):
             continue  # the axis itself, or the number of the row: no second clock
@@ -58,6 +59,9 @@ def witnesses_at(
         if role == "elapsed":
             continue  # seconds of the process start over with it, which tells nothing of the run
         found[name] = said
+        losses |= {said} if role == "loss" else set()
+    if len(known := losses - {"unknown"}):  # one of several losses may lie where it lay all along
+        found["loss"] = known.pop() if len(known) == 1 else "unknown"
     if "loss" not in found:
         unnamed = _losses_by_other_names(references, parts, number)
         if unnamed is not None:

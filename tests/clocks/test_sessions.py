@@ -281,6 +281,35 @@ def test_losses_by_other_names_bear_witness(goes_on: bool, codes: list[str], tmp
 
 
 @pytest.mark.parametrize(
+    ("goes_on", "total", "codes"),
+    [
+        (True, "total_timesteps", ["warning RES001"]),
+        (True, "queue", ["note RES001"]),
+        (False, "total_timesteps", ["note RES001"]),
+        (None, "total_timesteps", ["note RES001"]),
+    ],
+    ids=["all counters began anew", "a count of batches perhaps", "the loss too: another run", "losses disagree"],
+)
+def test_losses_of_a_game_bear_witness(
+    goes_on: bool | None, total: str, codes: list[str], tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(6).normal(size=(3, 420))
+    rows = []
+    for n, step in enumerate((*range(1, 261), *range(1, 161))):
+        age = n if goes_on is not False else step
+        other = step if goes_on is None else age
+        kl, entropy = 0.004 + 0.001 * noise[0, n], 0.5 + 1.2 * np.exp(-other / 200) + 0.002 * noise[1, n]
+        value = 0.02 + 0.5 * np.exp(-age / 60) * (1 + 0.1 * noise[2, n])
+        rows.append(f"{kl:.5f},{entropy:.5f},{value:.5f},{step},{1024 * step}")
+    (tmp_path / "progress.csv").write_text(
+        f"loss/approxkl,loss/policy_entropy,loss/value_loss,misc/nupdates,misc/{total}\n" + "\n".join(rows) + "\n"
+    )
+    (run,) = discover([tmp_path]).runs
+    found = audit_run(run, merge((), run.facts), select=("RES001",)).findings
+    assert [f"{one.severity} {one.code}" for one in found] == codes
+
+
+@pytest.mark.parametrize(
     ("evaluations", "codes"),
     [(range(9, 20), ["RES001"]), (range(1, 12), [])],
     ids=["evaluations count on", "and begin again: another run"],

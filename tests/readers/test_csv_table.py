@@ -84,6 +84,8 @@ AXES = [
     ("epoch,step,loss", "0,0,3\n0,1,2\n1,0,2\n1,1,2\n2,0,1\n2,1,1\n", "place in the epoch", "batch"),
     ("epoch,loss", "0,3\n0,2\n0,2\n1,1\n1,1\n1,1\n", None, "row"),  # a label, several rows an epoch
     ("epoch,loss", "0.1,3\n0.2,2\n0.3,1\n", None, "row"),
+    ("round_num,train/loss,training_secs", "0,3,6.5\n1,2,6.8\n2,1,6.6\n", "round_num", "epoch"),  # TensorFlow Federated
+    ("rounds_per_sec,train/loss", "1,3\n2,2\n3,1\n", None, "row"),
     ("val_loss,loss", "3,3\n2,2\n1,1\n", None, "row"),
 ]
 

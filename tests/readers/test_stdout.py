@@ -77,6 +77,9 @@ Epoch 2/2
     ("mlperf logging", ''':::MLLOG {"namespace": "", "time_ms": 1700000000000, "event_type": "POINT_IN_TIME", "key": "eval_accuracy", "value": 0.5, "metadata": {"epoch_num": 3}}
 :::MLLOG {"namespace": "", "time_ms": 1700000009000, "event_type": "POINT_IN_TIME", "key": "eval_accuracy", "value": 0.6, "metadata": {"epoch_num": 4}}
 ''', "mlperf", {"eval_accuracy": [(3, 0.5, 1), (4, 0.6, 2)]}),
+    ("mlperf training", ''':::MLLOG {"namespace": "", "time_ms": 1700000000000, "event_type": "POINT_IN_TIME", "key": "train_loss", "value": 10.5, "metadata": {"samples_count": 128, "lr": 0.0001}}
+:::MLLOG {"namespace": "", "time_ms": 1700000009000, "event_type": "POINT_IN_TIME", "key": "train_loss", "value": 9.5, "metadata": {"samples_count": 256, "lr": 0.0002}}
+''', "mlperf", {"train_loss": [(128, 10.5, 1), (256, 9.5, 2)], "lr": [(128, 0.0001, 1), (256, 0.0002, 2)]}),
     ("logging module", "2023-05-15 22:50:17,398 INFO:Epoch 1: Train Loss=0.0717, Val Loss=0.0766\n"
      "2023-05-15 22:50:21,707 INFO:Epoch 2: Train Loss=0.0578, Val Loss=0.0507\n", None,
      {"Train Loss": [(1, 0.0717, 1), (2, 0.0578, 2)], "Val Loss": [(1, 0.0766, 1), (2, 0.0507, 2)]}),

@@ -69,7 +69,7 @@ _AXES: tuple[tuple[Counts, str, bool], ...] = (
     ),
     ("call", r"^_step$", False),
     ("epoch", _PREFIX + r"(?:(?:current|curr|cur)_?)?epochs?(?:_?(?:num|idx|index|no|number|id))?$", False),
-    ("epoch", r"^(?:round|cycle|generation|pass|epoch_id)$", True),
+    ("epoch", r"^(?:round|cycle|generation|pass)(?:_?(?:num|idx|index|no|number|id))?$", True),
     ("episode", _PREFIX + r"(?:(?:n|num|total)_)?episodes?(?:_?(?:num|idx|index|no|number|id))?$", True),
     ("episode", r"^ep$", True),
 )

@@ -85,6 +85,10 @@ _MLPERF_FACTS = {
     "preproc_num_train_examples": "dataset_size",
     "train_samples": "dataset_size",
 }
+_MLPERF_METADATA = (
+    ("epoch", "epoch"), ("epoch_num", "epoch"), ("iteration", "iteration"), ("step_num", "step"),
+    ("samples_count", "consumed_samples"), ("lr", "lr"),
+)  # fmt: skip
 
 
 def mlperf(found: re.Match[str], line: str) -> Entry | None:
@@ -107,7 +111,7 @@ def mlperf(found: re.Match[str], line: str) -> Entry | None:
         return {f"={_MLPERF_FACTS[key]}": value}
     if not key or not _MLPERF_METRIC.fullmatch(key) or isinstance(value, bool):
         return None
-    for name, known in (("epoch", "epoch"), ("epoch_num", "epoch"), ("iteration", "iteration"), ("step_num", "step")):
+    for name, known in _MLPERF_METADATA:
         if isinstance(metadata.get(name), int | float) and not isinstance(metadata.get(name), bool):
             entry[known] = metadata[name]
     if key == "train_epoch":

@@ -24,6 +24,7 @@ What to do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from analyzer.clocks.labels import made_of_labels
@@ -33,13 +34,14 @@ from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
+OF_THE_RUN = re.compile(r"total|global|^samples$|^tokens$", re.I)
 OWN_FOLDER = "give every run a directory of its own"
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     for join in timeline.joins:
         if join.step == "reset" and not made_of_labels(timeline):
-            yield _reset(join, bare=_only_a_fall(timeline, join))
+            yield _reset(join, bare=_only_a_fall(timeline, join), all_anew=_totals_start_over(join))
     for account in timeline.accounts:
         copied = [copies.join for copies in account.copies]
         others = [join for join in account.other_runs if join not in copied]
@@ -81,13 +83,19 @@ def _only_a_fall(timeline: Timeline, join: Join) -> bool:
     return again and lives[join.after].last_step <= join.last_step_before
 
 
-def _reset(join: Join, *, bare: bool) -> Finding:
+def _totals_start_over(join: Join) -> bool:
+    """Whether counts of the whole run fell too: no count of batches was meant, but all that counts began anew."""
+    return any(said == "starts over" and OF_THE_RUN.search(name) for name, said in join.witnesses.items())
+
+
+def _reset(join: Join, *, bare: bool, all_anew: bool) -> Finding:
+    otherwise = "another run began with these weights" if all_anew else "the step counts the batches of an epoch"
     goes_on = [role.replace("_", " ") for role, said in join.witnesses.items() if said == "goes on"]
     return Finding(
-        severity="note" if bare else "error",
+        severity="error" if not bare else "warning" if all_anew else "note",
         message=f"step goes back from {join.last_step_before} to {join.first_step_after} ({join.how_known}) while "
         f"{_listed(goes_on, 'goes', 'go')} on from where the session before ended: {join.overlap} rows carry steps "
-        f"that were already used" + ("; or the step counts the batches of an epoch" if bare else ""),
+        f"that were already used" + (f"; or {otherwise}" if bare else ""),
         tag=join.tag,
         first_step=join.first_step_after,
         numbers={"steps": join.last_step_before + join.cadence - join.first_step_after, "rows": join.overlap,
