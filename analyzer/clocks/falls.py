@@ -208,8 +208,8 @@ def _in_streams(count: Ints, cadence: int) -> _Streams | None:
     returns = near = 0
     for first, last, fell in zip(firsts, lasts, falls, strict=True):
         before = of_run[-1] if of_run else None
-        waiting = standing.get(first - cadence)
-        exact = bool(waiting)
+        waiting = standing.get(first - cadence) or (standing.get(first - 1) if first == last else None)
+        exact = bool(waiting)  # rows that stand alone may count epochs one by one
         for lag in () if exact else range(2, NEARLY + 1):
             waiting = standing.get(first - lag * cadence)
             if waiting:
@@ -256,6 +256,8 @@ def _told_apart(count: Ints, stream: Ints, returns: int, near: int) -> _Streams 
     main = int(np.argmax(rows))
     others = np.delete(np.arange(len(number)), main)
     even = bool(np.all(rows[others] >= SHARE_OF_A_WRITER * span[others])) and returns >= RETURNS_OF_WRITERS
+    cadences = {smallest_cadence(count[stream == one]) for one in range(len(number))}
+    even = even and len(cadences) == 1  # processes that run one program log as seldom
     order = np.argsort(first) if even else np.concatenate([[main], others])
     misfits = near
     if not even:  # rows that count on as the main ones do are no other unit

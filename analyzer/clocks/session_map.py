@@ -141,4 +141,5 @@ class Simultaneous(Struct, frozen=True, kw_only=True):
     rows: int  # rows of ``tag`` that the other writer wrote meanwhile
     equal_values: bool  # at equal steps the values are equal to the last bit
     as_likely: str | None = None  # what else explains the rows, where only names would tell
+    other_counts: bool = False  # whether the other rows go up by one distance, in one file
     alone: tuple[int, int] | None = None  # the other wrote many steps below or above these, and they stay in the view

@@ -58,10 +58,10 @@ def witnesses_at(
         said = judge(series.step[before], series.value[before], series.step[after], series.value[after])
         if role == "elapsed":
             continue  # seconds of the process start over with it, which tells nothing of the run
-        found[name] = said
+        found.setdefault(name, said)
         losses |= {said} if role == "loss" else set()
-    if len(known := losses - {"unknown"}):  # one of several losses may lie where it lay all along
-        found["loss"] = known.pop() if len(known) == 1 else "unknown"
+    if found.get("loss") == "unknown" and losses == {"unknown", "goes on"}:
+        found["loss"] = "goes on"  # the first of several losses may lie where it lay all along
     if "loss" not in found:
         unnamed = _losses_by_other_names(references, parts, number)
         if unnamed is not None:

@@ -187,7 +187,10 @@ def _within_a_file(view: View, run: Run, source: int, devices: int | None) -> Si
         one, two = mine[found.stream == 0], mine[found.stream == 1]
         _, at_one, at_two = np.intersect1d(series.step[one], series.step[two], return_indices=True)
         equal = bool(np.all(series.value[one[at_one]] == series.value[two[at_two]]))
+        rises = np.diff(series.step[mine[found.stream != 0]])
+        counts = len(rises) >= ROWS_WITHIN and rises[0] > 0 and np.ptp(rises) == 0
         return Simultaneous(kind="units" if found.cause == "another unit" else "processes", kept=source, other=source,
+                            other_counts=bool(counts),
                             tag=series.tag, first_kept=int(one[0]), first_other=int(two[0]),
                             rows=int(np.count_nonzero(found.stream)), equal_values=equal, as_likely=found.as_likely)
     return None

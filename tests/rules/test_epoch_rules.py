@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,29 @@ def test_tags_by_the_epoch(tags: tuple[str, str, str], codes: list[str], tmp_pat
         if step % 40 == 0:
             rows.append((step // 40 - (step > 200), None, None, falling_loss(step)))  # one is written again at a resume
     assert said(tmp_path, ("step", *tags), rows) == codes
+
+
+def with_epoch_means(every: int, epochs: int, *, at: Callable[[int], int]) -> list[tuple[object, ...]]:
+    """A loss every so many steps of epochs of 40, and the mean of each epoch under the same name."""
+    rows: list[tuple[object, ...]] = []
+    for epoch in range(epochs):
+        rows += [(step, falling_loss(step + 1)) for step in range(40 * epoch, 40 * epoch + 40, every)]
+        rows.append((at(epoch), falling_loss(40 * epoch + 20)))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "codes"),
+    [
+        pytest.param(with_epoch_means(10, 20, at=lambda epoch: epoch), ["LOG006"], id="at the epoch's number"),
+        pytest.param(with_epoch_means(10, 90, at=lambda epoch: epoch + 1), ["LOG006"], id="from 1, many of them"),
+        pytest.param(with_epoch_means(1, 20, at=lambda epoch: epoch), ["LOG006"], id="beside a row for every step"),
+        pytest.param(with_epoch_means(10, 20, at=lambda epoch: 40 * epoch + 39), [], id="at the epoch's last step"),
+        pytest.param(with_epoch_means(10, 1, at=lambda epoch: 0), [], id="once, at its end"),
+    ],
+)
+def test_two_axes_in_one_tag(rows: list[tuple[object, ...]], codes: list[str], tmp_path: Path) -> None:
+    assert [code for code in said(tmp_path, ("step", "loss"), rows) if code.isupper()] == codes
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def counters_apart(timeline: Timeline, main: Series) -> Iterator[Finding]:
     """Findings of severity warning or note, one for each pair of counters at most; ``main`` has the axis' steps."""
     yield from _starts_again(timeline, main)
     yield from _stands_still(timeline, main)
+    yield from _two_units_in_one_tag(timeline)
     yield from _second_counter(timeline)
     yield from _second_log(timeline)
 
@@ -69,6 +70,23 @@ def _starts_again(timeline: Timeline, main: Series) -> Iterator[Finding]:
             timeline.row(main, int(usable[first]), "starts again"),
         ),
     )
+
+
+def _two_units_in_one_tag(timeline: Timeline) -> Iterator[Finding]:
+    """Rows among those of a tag that count something else, and go up as evenly."""
+    for view, pairs in zip(timeline.run.views, timeline.writers, strict=True):
+        for pair in pairs:
+            if pair.kind != "units" or not pair.other_counts:
+                continue
+            series = view.series[pair.tag]
+            at = pair.first_other
+            yield Finding(
+                severity="warning",
+                message=f"{pair.rows} rows of {pair.tag} stand over another axis, from step {series.step[at]} behind "
+                f"step {series.step[at - 1]} on: two things are written under one name",
+                tag=pair.tag, first_step=int(series.step[at]), numbers={"rows": pair.rows, "tags": [pair.tag]},
+                evidence=(timeline.row(series, at - 1, "row before it"), timeline.row(series, at, "on another axis")),
+            )
 
 
 def _stands_still(timeline: Timeline, main: Series) -> Iterator[Finding]:
