@@ -222,7 +222,7 @@ def _is_factor(
     if not (shift.sharp and is_integer_like(shift) and same_noise(shift)) or is_ramp(log, shift, loss.burn_in):
         return False
     if shift.down:
-        inside = starts_an_epoch(timeline, loss, shift.row, reach=FARTHEST_START) is False
+        inside = starts_an_epoch(timeline, loss, shift.row, reach=_blurred(shift)) is False
         unsure = RATIO_ERROR_INSIDE if inside else RATIO_ERROR_OF_FALL
         if shift.error > unsure * max(1.0, shift.factor / LEAST_FACTOR_AT_JOIN):
             return False
@@ -249,7 +249,12 @@ def _explains(shift: LevelShift, loss: LossBaseline, timeline: Timeline) -> bool
         return True
     if not shift.down:
         return False
-    blurred = (4 * max(shift.noise_before, shift.noise_after) / abs(math.log(shift.ratio))) ** 2  # rows, four errors
-    again = starts_an_epoch(timeline, loss, shift.row, reach=min(1 + int(blurred), FARTHEST_START))
+    again = starts_an_epoch(timeline, loss, shift.row, reach=_blurred(shift))
     by_chance = shift.factor < LEAST_DOWN_UNKNOWN and shift.error > ERROR_OF_EXACT_FALL
     return again is True or (again is None and by_chance)
+
+
+def _blurred(shift: LevelShift) -> int:
+    """By how many rows noise may misplace a change, at four errors."""
+    rows = (4 * max(shift.noise_before, shift.noise_after) / abs(math.log(shift.ratio))) ** 2
+    return min(1 + int(rows), FARTHEST_START)
