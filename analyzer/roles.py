@@ -205,6 +205,7 @@ def assign_roles(view: View, sources: Sequence[Source], overrides: Mapping[str, 
         found.sort(key=lambda one: (chosen.get(one.tag) != role, *preference(role, one)))
     if "loss" not in chosen.values():
         _means_of_rows(series)
+        _means_of_epochs(series)
     return Roles(series={role: tuple(found) for role, found in series.items()}, why=why)
 
 
@@ -232,6 +233,20 @@ def _means_of_rows(series: dict[str, list[Series]]) -> None:
             series["loss"] = [one, *parts]
             series["epoch_loss"] = [other for other in series["epoch_loss"] if other is not one]
             return
+
+
+def _means_of_epochs(series: dict[str, list[Series]]) -> None:
+    """Take the loss of the rows for the loss where the one of the plainer name counts epochs beside it."""
+    losses = series.get("loss", [])
+    while len(losses) > 1 and any(counts_epochs_beside(losses[0], other) for other in losses[1:]):
+        series["epoch_loss"] = [losses.pop(0), *series.get("epoch_loss", [])]
+
+
+def counts_epochs_beside(one: Series, other: Series) -> bool:
+    """Whether a series has a row for each number of its axis and another several rows for each, over as many steps."""
+    times = len(other) / max(len(one), 1)
+    ahead = int(other.step.max()) / max(int(one.step.max()), 1)
+    return len(one) > 1 and times >= 2 and ahead >= times / 2 and bool(np.all(np.diff(one.step) == 1))
 
 
 def _may_play(role: str, series: Series) -> bool:

@@ -134,6 +134,18 @@ def test_the_plain_loss_comes_before_its_parts_and_the_denser_before_the_sparser
     assert [one.tag for one in roles.all("loss")] == ["train/step_loss", "train/loss"]
 
 
+@pytest.mark.parametrize(
+    ("lengths", "first"),
+    [
+        pytest.param({"Train/Loss": 30, "Train/RunningLoss": 1200}, "Train/RunningLoss", id="a mean of epochs"),
+        pytest.param({"Train/Loss": 30, "Train/AuxLoss": 30}, "Train/Loss", id="a part"),
+        pytest.param({"Train/Loss": 30, "Train/AuxLoss": 40}, "Train/Loss", id="a part that was logged for longer"),
+    ],
+)
+def test_a_loss_by_epochs_is_the_mean_of_one_by_steps(lengths: dict[str, int], first: str) -> None:
+    assert assign_roles(view(**lengths), ()).all("loss")[0].tag == first
+
+
 def test_the_twin_over_another_axis_plays_no_part() -> None:
     roles = assign_roles(view(**{"lm loss": 100, "lm loss vs samples": 100}), ())
     assert [one.tag for one in roles.all("loss")] == ["lm loss"]

@@ -10,7 +10,7 @@ from analyzer.clocks.axes import axis_of
 from analyzer.clocks.cadence import distinct_steps, is_rounded_share, usual_cadence
 from analyzer.clocks.step_axis import KnownBy, StepAxis
 from analyzer.model import NO_STEP, Ints, Series, View
-from analyzer.roles import Roles
+from analyzer.roles import Roles, counts_epochs_beside
 from analyzer.timeline import Timeline
 
 ZERO_BASED = ("pytorch-lightning", "lightning", "detectron2")  # loggers that write the first update as step 0
@@ -66,11 +66,15 @@ def second_counters(view: View) -> list[Series]:
 
 
 def main_series(view: View, roles: Roles) -> Series | None:
-    """The series that the step axis is read from: the training loss, else the learning rate, else the longest."""
-    for role in ("loss", "learning_rate", "epoch"):
-        found = roles.first(role)
-        if found is not None and np.any(found.step != NO_STEP):
-            return found
+    """The series that the step axis is read from: the training loss, else the learning rate, else the longest.
+
+    A loss by epochs beside a rate by steps leaves it to the rate.
+    """
+    named = [one for role in ("loss", "learning_rate", "epoch") if (one := roles.first(role)) is not None]
+    stepped = [one for one in named if np.any(one.step != NO_STEP)]
+    for series in stepped:
+        if not any(counts_epochs_beside(series, other) for other in stepped):
+            return series
     stepped = [series for series in view.series.values() if np.any(series.step != NO_STEP)]
     return max(stepped, key=len, default=None)
 

@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.global_step import main_series
 from analyzer.clocks.session_map import SessionMap
 from analyzer.model import NO_STEP, Floats, Ints, Series, View
@@ -51,6 +52,12 @@ def measured_alone(series: Series, view: View) -> bool:
     phases, measure = _phases_and_measure(series.tag)
     others = (_phases_and_measure(tag) for tag in view.series if tag != series.tag)
     return True in phases and not any(True not in phase and other == measure for phase, other in others)
+
+
+def keeps_epochs(off_axis: list[Series]) -> bool:
+    """Whether a loss of the training is among the tags of another axis, once a number: what is compared shares it."""
+    losses = [series for series in off_axis if role_of_tag(series.tag) in ("loss", "epoch_loss")]
+    return any(usual_cadence(series.step) == 1 for series in losses)
 
 
 def _phases_and_measure(tag: str) -> tuple[set[bool], tuple[str, ...]]:

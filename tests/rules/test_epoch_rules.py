@@ -103,6 +103,35 @@ def test_tags_by_the_epoch(tags: tuple[str, str, str], codes: list[str], tmp_pat
     assert said(tmp_path, ("step", *tags), rows) == codes
 
 
+def by_epochs(*, mean: bool, times: int = 40) -> list[tuple[object, ...]]:
+    """Running loss and rate by steps; once in so many of them a validation by its number, a mean too if asked."""
+    rows: list[tuple[object, ...]] = []
+    for step in range(1, 801):
+        rows.append((step, falling_loss(step), 0.001, None, None))
+        if step % times == 0:
+            rows.append((step // times, None, None, falling_loss(step) if mean else None, falling_loss(step) + 0.1))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("tags", "rows", "codes"),
+    [
+        pytest.param(
+            ("Train/RunningLoss", "lr", "Train/Loss", "Test/Loss"), by_epochs(mean=True), ["log006"], id="means"
+        ),
+        pytest.param(
+            ("iter_loss", "lr", "ep_loss", "ep_vloss"), by_epochs(mean=True, times=100), ["log006"], id="others"
+        ),
+        pytest.param(("Train/Loss", "lr", "Train/Mean", "Test/Loss"), by_epochs(mean=False), ["LOG006"], id="none"),
+        pytest.param(("Train/RunningLoss", "aux", "lr", "Test/Loss"), by_epochs(mean=True), ["LOG006"], id="a rate"),
+    ],
+)
+def test_means_and_validations_share_the_axis_of_epochs(
+    tags: tuple[str, ...], rows: list[tuple[object, ...]], codes: list[str], tmp_path: Path
+) -> None:
+    assert [code for code in said(tmp_path, ("step", *tags), rows) if code.lower() == "log006"] == codes
+
+
 def with_epoch_means(every: int, epochs: int, *, at: Callable[[int], int]) -> list[tuple[object, ...]]:
     """A loss every so many steps of epochs of 40, and the mean of each epoch under the same name."""
     rows: list[tuple[object, ...]] = []

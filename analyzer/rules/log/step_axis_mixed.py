@@ -12,8 +12,8 @@ Why it matters
     tools that keep the last value of a step drop the others.
 
 When it is silent
-    For a measure that is written over several axes, each named in a tag (`rewards/step`, `rewards/iter`). A note where
-    an evaluation alone has the measure (a PSNR by epochs): no curve of the training is drawn beside it.
+    For a measure written over several axes, each named in a tag (`rewards/step`, `rewards/iter`). A note where an
+    evaluation alone has the measure (a PSNR by epochs) or a training loss is by epochs too: they share an axis.
     For documented conventions: Keras `epoch_*` tags, tags named by the epoch over its number, `*_vs_iterations`,
     Megatron's `vs samples` twins, mmengine's validation rows, DeepSpeed's samples; for gradient accumulation that
     explains the ratio (a second counter is a note where no accumulation and no length is declared); for one resume.
@@ -35,6 +35,7 @@ from analyzer.clocks.global_step import main_series
 from analyzer.clocks.written_order import (
     BesideTraining,
     beside_training,
+    keeps_epochs,
     measured_alone,
     named_by_axis,
     sources_of,
@@ -86,8 +87,7 @@ def _other_unit(timeline: Timeline, view: View) -> Finding | None:
             continue  # one row per epoch over the epoch's number, as its name says
         if frameworks & set(FRAMEWORKS) and not CONVENTION.search(tag):
             continue
-        beside = beside_training(timeline.session_map, main, series)
-        if beside is None:
+        if (beside := beside_training(timeline.session_map, main, series)) is None:
             continue
         off = beside.off_axis(slack)
         ratio = _ratio(beside)
@@ -95,6 +95,7 @@ def _other_unit(timeline: Timeline, view: View) -> Finding | None:
             found.append((beside, ratio))
     if not found:
         return None
+    on_purpose = all(ratio < 1 for _, ratio in found) and keeps_epochs([one.series for one, _ in found])
     of_its_own = {one.series.tag: measured_alone(one.series, view) for one, _ in found}
     why = timeline.roles.why
     found.sort(key=lambda one: (of_its_own[one[0].series.tag], why.get(one[0].series.tag) is None, one[0].series.tag))
@@ -103,7 +104,7 @@ def _other_unit(timeline: Timeline, view: View) -> Finding | None:
     at = int(np.argmax(beside.off_axis(slack)))
     row = timeline.row(beside.series, int(beside.index[at]), "its own step")
     return Finding(
-        severity="note" if all(of_its_own.values()) else "warning",
+        severity="note" if all(of_its_own.values()) or on_purpose else "warning",
         message=f"{_list(tags)} count{'s' if len(tags) == 1 else ''} {_unit_of(timeline, ratio)}, {main.tag} counts "
         f"updates: step {int(beside.step[at])} of {tags[0]} was written at step {int(beside.before[at])} of {main.tag}",
         first_step=int(beside.step.min()),
