@@ -50,6 +50,19 @@ def test_a_value_that_one_of_two_logs_altered(tmp_path: Path) -> None:
     assert (finding.code, finding.first_step) == ("LOG002", 200)
 
 
+@pytest.mark.parametrize(("header", "said"), [
+    ("epoch,step,train_loss,lr-AdamW", "warning"),  # Lightning's table, which the resumed process emptied
+    ("epoch,global_step,loss", "note"),  # what came before may lie in another file
+    ("global_step,loss", "note"),
+])
+def test_a_log_that_starts_late(header: str, said: str, tmp_path: Path) -> None:
+    values = {"epoch": lambda s: s // 60, "train_loss": falling_loss, "loss": falling_loss, "lr-AdamW": lambda s: 0.001}
+    names = header.split(",")
+    rows = [",".join(str(values.get(name, int)(step)) for name in names) for step in range(2119, 3000, 20)]
+    (tmp_path / "metrics.csv").write_text("\n".join([header, *rows]) + "\n")
+    assert [(one.severity, one.code) for one in findings(tmp_path)] == [(said, "LOG004")]
+
+
 def test_two_logs_that_agree_to_their_precision(tmp_path: Path) -> None:
     points = Loop().points(0, 400)
     write_events(tmp_path / "tb", points)

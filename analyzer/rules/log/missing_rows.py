@@ -12,9 +12,11 @@ Why it matters
 When it is silent
     When the other clocks did not move, the counter jumped (`steps-skipped-at-resume`). An irregular cadence, a
     cadence that changes for good and long steps at equal distances are habits of the logger. In a down-sampled
-    export rows are missing by design. Rows that a killed process had not written yet, between its last row and the
-    checkpoint that the next one resumed from, are a note; so are single rows (a loss that was not finite, say), but
-    where each epoch leaves one row and nothing at all is left of one.
+    export rows are missing by design. A log that starts late is a note, for what came before may lie in another file,
+    but where its writer empties the table of the run that it resumes (Lightning's, Keras' and fastai's). Rows that a
+    killed process had not written yet, between its last row and the checkpoint that the next one resumed from, are a
+    note; so are single rows (a loss that was not finite, say), but where each epoch leaves one row and nothing at all
+    is left of one.
 
 What to do
     Look for the rows in another file (a rotated log, the folder of an earlier session), and at log calls that are
@@ -40,6 +42,7 @@ from analyzer.timeline import Timeline
 
 LATE_ROWS = 3  # a log starts late when more than this many rows of its cadence would have come before its first
 LATE_EPOCH = 2.0  # and its first epoch label says that whole epochs came before, whether they count from 0 or from 1
+OPENED_ANEW = ("pytorch-lightning", "keras", "fastai")  # a process that resumes empties its table (CSVLogger)
 GAPS_TOLD = 3
 ROWS_OF_ONE_TAG = 3  # fewer may have been values that were not written because they were not finite
 
@@ -200,13 +203,14 @@ def _starts_late(timeline: Timeline) -> Iterator[Finding]:
     rows = first // found[0] - 1
     epoch = timeline.roles.first("epoch")
     later_epoch = epoch is not None and len(epoch) > 0 and float(epoch.value[0]) >= LATE_EPOCH
+    written_over = timeline.run.sources[int(main.source[0])].framework in OPENED_ANEW
     evidence = [timeline.row(main, 0, "first row of the log")]
     in_epoch = ""
     if epoch is not None and later_epoch:
         in_epoch = f" in epoch {epoch.value[0]:g}"
         evidence.append(timeline.row(epoch, 0, "epoch of the first row"))
     yield Finding(
-        severity="warning" if later_epoch else "note",
+        severity="warning" if later_epoch and written_over else "note",
         message=f"the log starts at step {first}{in_epoch} though it is written every {found[0]} steps: "
         f"about {rows} rows before it are missing",
         tag=main.tag, first_step=first % found[0], last_step=first - found[0],
