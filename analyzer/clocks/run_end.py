@@ -48,6 +48,7 @@ def updates_done(timeline: Timeline, *, ahead: int = 0) -> RunEnd | None:
         return None
     if axis.unit != "update":
         done, unseen = round(last / axis.per_update), math.ceil(axis.cadence / axis.per_update) - 1
+        unseen += int(series.step.min()) == 0  # what came before the first update is counted, or comes before a row's
         return RunEnd(last_step=last, low=done, seen=done, high=done + unseen, evidence=_row_at(timeline, last))
     distinct = distinct_steps(series.step)
     spacing = max(1, axis.cadence, *np.diff(distinct[-2:]).tolist())

@@ -108,7 +108,7 @@ def shifts_told(
     once = sizes.tolist() == [-1.0] and updates and not has_scaler(timeline.view)  # a loss scaler does so as well
     if once:
         what += ": a call that was missed, or an update that was skipped"
-    leapt = len(sizes) == 1 and bool(abs(sizes[0]) > MOST_CALLS * passed[0]) and not cycles
+    leapt = bool((abs(sizes) > MOST_CALLS * passed).any()) and not cycles
     if leapt:
         what = f"the scheduler's counter goes from {now - sizes[0]:.6g} to {now:.6g} at step {step}"
     if len(sizes) > 1:
