@@ -62,7 +62,8 @@ def shifts_told(
     if not len(shifts):
         return
     lapsed = at_lap_ends(rows, [change.place for change in shifts])
-    since = [change.place if change.since is None else change.since for change in shifts]  # where it may have begun
+    stood = {change.place + change.rows: change.place for change in waits if change.how == "level"}
+    since = [stood.get(c.place, c.place if c.since is None else c.since) for c in shifts]  # where it may have begun
     passed = np.array([x[c.place] - x[row - 1] if row else np.inf for c, row in zip(shifts, since, strict=True)])
     goes_back = bool((-sizes > passed).any())  # no update that was skipped takes back one that was made
     same = len(set(sizes.tolist())) == 1
@@ -79,12 +80,13 @@ def shifts_told(
         return
     updates = left.tied.axis == "step"
     scaled = scale_fell(timeline.view, rows.step[[change.place for change in shifts]])
-    usual = not goes_back and (len(sizes) >= 2 or (at_the_start and -sizes[0] <= MOST_AT_THE_START))
+    standing = not goes_back and any(change.place in stood for change in shifts)
+    usual = not goes_back and (standing or len(sizes) >= 2 or (at_the_start and -sizes[0] <= MOST_AT_THE_START))
     if updates and (sizes < 0).all() and (usual or scaled):
         count = int(-sizes.sum())
         share = count / max(float(x[-1] - x[0]), 1.0)
         # Even waits may be a longer schedule, and two waits one call that was missed.
-        few = len(sizes) < FEWEST_WAITS and not at_the_start
+        few = len(sizes) < FEWEST_WAITS and not at_the_start and not standing
         base = prices.BREAK + prices.CONVENTION * even if (even or few) and not scaled else prices.SKIPPED
         yield base + prices.ONCE_MORE * min(len(sizes), 50), Deviation(
             kind="skipped", step=step, last_step=int(rows.step[places[-1]]), size=float(-count), evidence=evidence,

@@ -240,6 +240,12 @@ RULE = Rule(
             why="the last row is step 196; up to six updates behind it were not logged",
         ),
         Example(
+            title="samples before each batch, every fifth",
+            files=csv_log(("samples", "loss"), lambda: [(80 * row, falling_loss(row)) for row in range(40)]),
+            declared=DECLARED,
+            why="the last row is before update 196; four more were not logged",
+        ),
+        Example(
             title="as many epochs as declared",
             files=epochs_log(range(1, 201), 50),
             declared={"epochs": 4},

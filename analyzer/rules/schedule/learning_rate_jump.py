@@ -60,6 +60,19 @@ RULE = Rule(
             ),
             declared={},
         ),
+        Example(
+            title="at its peak again for one of the levels of a decay",
+            files=rate_log(
+                lambda p: np.where(p // 40 == 5, 1e-3, Schedule(family="step", peak=1e-3, gamma=0.8, step_size=40)(p)),
+                400,
+            ),
+            declared={
+                "scheduler": "StepLR",
+                "scheduler_params": {"step_size": 40, "gamma": 0.8},
+                "scheduler_interval": "step",
+                "base_lr": 1e-3,
+            },
+        ),
     ),
     good=(
         Example(

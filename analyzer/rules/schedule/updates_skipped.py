@@ -68,6 +68,11 @@ RULE = Rule(
             files=rate_log(lambda p: LINEAR(p - _skipping(0.05)), 400),
             declared=DECLARED,
         ),
+        Example(
+            title="sixty updates in a row: the rate stands still as long",
+            files=rate_log(lambda p: LINEAR(p - np.clip(p - 150, 0, 60)), 400),
+            declared=DECLARED,
+        ),
     ),
     good=(
         Example(
