@@ -52,7 +52,7 @@ _AXES: tuple[tuple[Counts, str, bool], ...] = (
         "samples",
         _PREFIX
         + r"(?:total_timesteps|timesteps_total|num_env_steps_sampled(?:_lifetime)?|num_timesteps"
-        + r"|total_?env_?steps|env_steps?|frames|total_frames|timesteps|total/steps)$",
+        + r"|total_?env_?steps|env_steps?|frames|total_frames|timesteps?|total/steps)$",
         True,
     ),
     ("step", r"^(?:batch|batch_idx|batch_index|batch_num|minibatch|mini_batch|i)$", True),
@@ -99,16 +99,16 @@ def choose_axis(columns: Sequence[Column], rows: int, dialect: Dialect) -> Colum
     by_name = {column.name: column for column in columns}
     for name in dialect.step_columns:
         found = by_name.get(name)
-        if found is not None and _counts_up(found, rows, strict=False):
+        if found is not None and _counts_up(found, columns, rows, strict=False):
             return ColumnAxis(column=name, counts=dialect.counts or _counts_of(name) or "step")
     named = [(column, normal(column.name)) for column in columns if names_an_axis(column.name)]
     named.sort(key=lambda one: "/" in one[1])  # a name in a folder is what is left
     epochs = [one for one in columns if len(one.value) and role_of_tag(one.name) == "epoch"][:2] if named else []
     for counts, pattern, strict in _COMPILED_AXES:
         for column, spelled in named:
-            if not pattern.search(spelled) or not _counts_up(column, rows, strict=strict):
+            if not pattern.search(spelled) or not _counts_up(column, columns, rows, strict=strict):
                 continue
-            timeless = [one for one in columns if one.name != dialect.wall_column]
+            timeless = [one for one in columns if one.name != dialect.wall_column and not _is_a_stopwatch(one)]
             if counts == "epoch" and _repeats_in_a_series(column, timeless, rows):
                 continue
             if counts != "epoch" and _laps_with_epoch(column, epochs, columns, rows):
@@ -152,8 +152,15 @@ def names_an_axis(name: str) -> bool:
     return rank_of_axis(name) is not None
 
 
-def _counts_up(column: Column, rows: int, *, strict: bool) -> bool:
-    """Whether the column holds whole numbers that change; a name that means little must also rise nearly always."""
+def _is_a_stopwatch(column: Column) -> bool:
+    return role_of_tag(column.name) == "elapsed"
+
+
+def _counts_up(column: Column, columns: Sequence[Column], rows: int, *, strict: bool) -> bool:
+    """Whether the column holds whole numbers that change; a name that means little must also rise nearly always.
+
+    It may stand still over many rows where each of them tells of something else.
+    """
     value = column.value
     if not len(value) or len(column.text) > len(value):
         return False
@@ -163,7 +170,9 @@ def _counts_up(column: Column, rows: int, *, strict: bool) -> bool:
         return False
     falls, rises = (int(np.count_nonzero(found)) for found in (value[1:] < value[:-1], value[1:] > value[:-1]))
     if strict:
-        return falls <= len(value) // 10 and LINES_OF_A_COUNT * (rises + 1) >= len(value)
+        if falls > len(value) // 10 or LINES_OF_A_COUNT * (rises + 1) >= len(value):
+            return falls <= len(value) // 10
+        return not _repeats_in_a_series(column, [one for one in columns if not names_an_axis(one.name)], rows)
     return not _wanders(value)
 
 

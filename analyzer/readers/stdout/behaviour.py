@@ -45,9 +45,11 @@ _OF_THE_LINE = COUNTERS | PLACES | {FOLD, WALL}
 def called_losses(entries: Sequence[Entry]) -> bool:
     """Call the figures losses that behave so, where nothing else is called a loss; whether there are any."""
     names = dict.fromkeys(name for entry in entries for name in entry)
-    if any(role_of_tag(name) in LOSSES or is_an_error(name) or _OF_REWARDS.search(name) for name in names):
+    pair = pair_of(names)
+    whole = [name for name in names if pair is None or "/" not in name]  # beside a pair what has a folder is a part
+    if any(role_of_tag(name) in LOSSES or is_an_error(name) or _OF_REWARDS.search(name) for name in whole):
         return False
-    if (pair := pair_of(names)) is not None:
+    if pair is not None:
         rows = [entry for entry in entries if entry.keys() >= set(pair)]
         if len(rows) < FEWEST_ROWS or not _falls(_column(rows, pair[0])):
             return False

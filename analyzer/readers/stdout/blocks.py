@@ -19,6 +19,7 @@ _PHASE_ALONE = re.compile(
     r"(?: (?:error|results?|metrics|set|set results?|performance))?\W{0,12}",
     re.I,
 )
+_SO_FAR = re.compile(r"\W{0,8}\w{1,20}s\s?[:=]?\s{0,9}\d[\d,]{0,15}\W{0,8}")  # episodes 11, below another count
 # batches of a phase of its own: Test: [ 10/196]
 _PLACE_OF_ANOTHER = re.compile(r"\[\s{0,6}\d{1,9}/\d{1,9}\s{0,2}[\](]|%\|")
 
@@ -37,6 +38,11 @@ class OpenBlock:
         self.counted = False  # whether a line had one
         self.heading: Any = None  # the label of an epoch that stood alone, until a line of numbers has another
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a counter stands not too far above."""
+        return bool(self.counters) and self.lines <= LINES_OF_A_BLOCK
+
     def open(self, counters: Entry, *, alone: bool = True, closes: bool = False) -> None:
         """Begin below another counter; a step that stands alone stays inside the epoch that stood above it."""
         self.phase = ""
@@ -54,7 +60,9 @@ class OpenBlock:
         """What a line without a counter says; None where it says nothing, or no counter stands above it."""
         counters, rest = counters_of(text)
         if counters and not any(map(tells, values_of(rest))):
-            if _stands_alone(rest):
+            if self.counters and self.counters.keys().isdisjoint(counters) and _SO_FAR.fullmatch(text):
+                self.counters = {**self.counters, **counters}
+            elif _stands_alone(rest):
                 self.open(counters, closes=_CLOSES.search(text) is not None)
             if counters.keys() <= {"epoch", "epochs", "round", "total"}:
                 self.sentence, self.lines = counters, 0

@@ -28,7 +28,7 @@ COUNTER_WORD = (
     r"global[ _-]?(?:steps?|iter(?:ation)?s?)|(?:training|train|total)[ _-](?:steps?|iter(?:ation)?s?)|steps?"
     r"|(?:actor|env|environment|agent)[ _]steps?"
     r"|iter(?:ation)?s?|itr|n_iter|(?:num_|n_?)updates|updates?"
-    r"|(?:total[ _])?timesteps|(?:mini[ _-]?)?batch(?:es)?(?:[ _](?:idx|index|id))?|epochs?|epoche|epch|ep"
+    r"|(?:total[ _])?timesteps?|(?:mini[ _-]?)?batch(?:es)?(?:[ _](?:idx|index|id))?|epochs?|epoche|epch|ep"
     r"|episodes?|rounds?|data pass"
 )
 # a counter: its word, its place, and how many there are; ``Epoch [3][ 100/600]`` holds two
@@ -64,8 +64,10 @@ _IN_ONE_BRACKET = re.compile(  # [3: 35/38] loss, [train: 1, 50 / 2600]
 # a bar of tqdm: what stands before it, the place and the total
 # and as notebooks keep it: 100% 1330/1330 [14:55<00:00
 _BAR = re.compile(r"\d{1,3}%(?:\|[^|]{0,400}\|\s{0,8}|\s{1,2})(?P<at>\d{1,15})/(?P<of>\d{1,15})\s\[")
-# of signs, with its place typed over them: [=====>  20/98 ........]
-_OF_SIGNS = re.compile(r"\[[=>.#\s-]{2,400}\s(?P<at>\d{1,15})/(?P<of>\d{1,15})\s[=>.#\s-]{0,400}\]")
+# of signs, with its place typed over them, or behind them: [=====>  20/98 ........], [####----] 250/6250
+_OF_SIGNS = re.compile(
+    r"\[[=>.#\s-]{2,400}(?:\s|\]\s{0,3})(?P<at>\d{1,15})/(?P<of>\d{1,15})(?![\d./])(?:\s[=>.#\s-]{0,400}\])?"
+)
 # a place in the epoch behind its label, in examples where a share follows it
 _SAMPLES = re.compile(
     r"\bTrain Epoch: (?P<epoch>\d{1,9})\s{0,3}\[\s{0,9}(?P<samples>\d{1,15})/(?P<of>\d{1,15})\s{0,2}"
@@ -91,7 +93,7 @@ _SHAPES = (
 )  # fmt: skip
 # 8/210 (epoch 0.190), train_loss = 3.85; a date is none
 _AT_THE_START = re.compile(
-    r"^\s{0,8}[\[(]?\s{0,6}(?P<step>\d{1,15})\s?/\s?(?P<total>\d{1,15})[\])]?(?=[\s:,|;])(?!\s\d{1,2}:\d\d)"
+    r"^[\s|]{0,8}[\[(]?\s{0,6}(?P<step>\d{1,15})\s?/\s?(?P<total>\d{1,15})[\])]?(?=[\s:,|;])(?!\s\d{1,2}:\d\d)"
 )
 # | 100/ 663 batches |
 _BEFORE_ITS_PLURAL = re.compile(
@@ -247,7 +249,9 @@ def _counter_name(word: str) -> str:
 
 def may_hold_a_bar(text: str) -> bool:
     """Whether a line has the signs of a progress bar; most lines have none."""
-    return "%|" in text or ("/" in text and ("[=" in text or "[>" in text or ("% " in text and "[" in text)))
+    return "%|" in text or (
+        "/" in text and (any(sign in text for sign in ("[=", "[>", "[#")) or ("% " in text and "[" in text))
+    )
 
 
 def bar_of(raw: str) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
+from analyzer.readers.stdout.below import LinesBelow
 from analyzer.readers.stdout.blocks import OpenBlock
 from analyzer.readers.stdout.counters import (
     COUNTERS,
@@ -35,6 +36,7 @@ from analyzer.readers.stdout.records import (
     SIGNS_OF_A_DICTIONARY,
     Records,
     box_at,
+    of_named_dictionaries,
     olmo_at,
     two_phases_at,
 )
@@ -82,6 +84,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     complete = lines.lines if lines.complete else lines.lines[:-1]
     records = Records(complete)
     clock = Clock()
+    below = LinesBelow()
     dictionary: tuple[str, Entry] = ("", {})  # the last one that was printed over several lines, and what counted it
     alone: Entry = {}  # the counters of a line that tells nothing else, which count for a dictionary below it
     alone_at = -2
@@ -183,6 +186,8 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             above = counters if counters or block.heading is None else {HEADING: block.heading}
             known = told is not None
             uncounted.append(Uncounted(row=begins + 1, text=rest, above=above, rank=rank or 0, told=known))
+            if not (known or rank or counters.keys() - {FOLD}) and block.is_open:
+                below.see(begins + 1, rest, {**({} if fold is None else {FOLD: fold}), **block.counters})
         if told is not None and name in GENERIC and "epoch" not in told and (place := _place_below_a_total(told)):
             rest = counters_of(text)[1]
             uncounted.append(Uncounted(row=begins + 1, text=rest, above={}, rank=rank or 0, place=place[0]))
@@ -194,7 +199,10 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             told = {key if _of_all_ranks(key) else f"rank{rank}/{key}": value for key, value in told.items()}
         if fold is not None:
             told[FOLD] = fold
+        if block.counters:
+            below.count({**({} if fold is None else {FOLD: fold}), **block.counters})
         yield begins + 1, name, clock.at(at_the_time(told, stamp), line)
+    yield from below.rows()
     yield from rows_of_shapes(uncounted)
 
 
@@ -253,10 +261,10 @@ def _told(patterns: Patterns, block: OpenBlock, text: str) -> tuple[str, Entry |
             found[1][HEADING] = block.heading
         return found
     if not may_tell(text):
-        return "general", None
+        return "block", block.entry_of(text) if block.is_open and not counters_of(text)[0] else None
     text = without_logger(text)
     if "': " in text:  # a dictionary of figures that no pattern knows
-        text = SIGNS_OF_A_DICTIONARY.sub("", text)
+        text = SIGNS_OF_A_DICTIONARY.sub("", of_named_dictionaries(text))
     entry = entry_of(text)
     if entry is None:
         return "block", block.entry_of(text)

@@ -160,7 +160,7 @@ def phase_of_a_line(text: str) -> str | None:
 
 def phase_of_a_bar(text: str) -> str | None:
     """The phase other than training that stands before a bar: ``Validating:  40%|``, ``Epoch 3 [val]: 100%|``."""
-    found = _PHASE_OF_A_BAR.search(text, 0, max(text.find("%|"), text.find("% "), text.find("[=")))
+    found = _PHASE_OF_A_BAR.search(text, 0, max(text.find("%|"), text.find("% "), text.find("[="), text.find("[#")))
     return found[1] if found else None
 
 

@@ -216,7 +216,7 @@ def _in_order(told: Iterable[tuple[int, str, Entry]]) -> list[tuple[int, str, En
     told = [(row, pattern, {**entry, **labels.get(row, {})}) for row, pattern, entry in told if pattern != "label"]
     counted = {row for row, pattern, _ in told if pattern == "shape"}
     if not counted:
-        return told
+        return sorted(told, key=lambda one: one[0])
     above = {row: {key: entry[key] for key in _OF_THE_LINE if key in entry} for row, _, entry in told if row in counted}
     kept = [
         (row, pattern, {**above[row], **entry} if pattern == "shape" else entry)

@@ -40,6 +40,23 @@ _OF_TWO_PHASES = re.compile(r"(?:^|\s)([\w/@-]{1,80})\s{1,80}\|\s{1,9}(\S{1,40})
 _OLMO_VALUE = re.compile(r"^\s{2,}+([\w./-]++(?: [\w./-]++)*+)=([-+\w.,]++)\s*+$")
 
 
+# train_comp: {'mse': 0.5, ...}, val_comp={'mse': 0.6}
+_NAMED_DICTIONARY = re.compile(
+    r"(?P<name>(?<![\w./-])\w{0,20}(?:train|val|test|eval|dev)\w{0,20})\s?[:=]\s?\{(?P<said>'[^{}]{1,2000})\}", re.I
+)
+_KEY = re.compile(r"'([\w./ @-]{1,60})'(?=: )")
+
+
+def of_named_dictionaries(text: str) -> str:
+    """A line whose dictionaries have the name of a phase, with that in front of each name; counters keep theirs."""
+    return _NAMED_DICTIONARY.sub(
+        lambda found: _KEY.sub(
+            lambda key: key[0] if names_an_axis(key[1]) else f"'{found['name']}/{key[1]}'", found["said"]
+        ),
+        text,
+    )
+
+
 class Record(Struct, frozen=True, kw_only=True):
     """A record of several lines: its numbers, or the one line that it would have been."""
 

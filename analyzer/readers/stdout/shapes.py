@@ -134,7 +134,7 @@ def _entries(told: Sequence[Uncounted], counted: Counted) -> Iterator[tuple[int,
 def _counters(counted: Counted, written: Sequence[str]) -> Entry:
     """What a line counts, by the names that the grammar's counters have."""
     place = int(number_in(written[counted.place]))
-    total = int(written[counted.place + 1]) if counted.total else 0
+    total = int(number_in(written[counted.place + 1])) if counted.total else 0
     if counted.label is not None:
         return {"epoch": int(written[counted.label]), "batch": place, **({"batches": total} if total else {})}
     return {counted.name: place, **({"total": total, UNNAMED: 1} if total else {})}

@@ -24,6 +24,8 @@ _CELLS = re.compile(
     r"(?:\s++|$)){3,}+$",
     re.I,
 )
+_SIGNS = ("|", "\t", ",")
+_NAMES_BY_COMMAS = re.compile(r"\s*+[A-Za-z#][\w./%()# -]{0,60}(?:,\s?[A-Za-z#][\w./%()# -]{0,60}){2,60}\s*+$")
 _NUMBER = re.compile(r"(?<![\w:.])[+-]?(?:\d[\d.]*+(?:e[+-]?\d++)?|\.\d++(?:e[+-]?\d++)?|nan\b|inf\b)(?!\w\d|:)", re.I)
 _A_NAME_FIRST = re.compile(r"[\s|]*+[A-Za-z#(]")
 _BEGINS_A_NUMBER = re.compile(r"[+-]?\.?\d")
@@ -45,8 +47,9 @@ class Tables:
     def entry_of(self, line: str) -> Entry | None:
         """The numbers of a line by the names above it; None where it is no row of a table."""
         line = _LABEL.sub("", line)
-        if "|" in line or "\t" in line:
-            return self._parted_by_a_sign(line, "|" if "|" in line else "\t")
+        sign = next((sign for sign in _SIGNS if sign in line), None)
+        if sign is not None and (sign != "," or self._parted == "," or _NAMES_BY_COMMAS.match(line)):
+            return self._parted_by_a_sign(line, sign)
         if len(line) <= MOST_SIGNS and _NAMES.match(line):
             ways = {tuple(_WIDE.split(text)) for text in _uncommented(line)} | {
                 tuple(text.split()) for text in _uncommented(line)
@@ -59,7 +62,7 @@ class Tables:
         return self._row(_LISTED.findall(line))
 
     def _parted_by_a_sign(self, line: str, sign: str) -> Entry | None:
-        names = len(line) <= MOST_SIGNS and _A_NAME_FIRST.match(line) is not None
+        names = len(line) <= MOST_SIGNS and (_NAMES_BY_COMMAS if sign == "," else _A_NAME_FIRST).match(line) is not None
         if not names and self._parted != sign:
             return None
         cells = tuple(cell.strip() for cell in line.strip().strip("|" if sign == "|" else "").split(sign))
@@ -82,7 +85,7 @@ class Tables:
             len(way) == len(self._above)
         )]  # fmt: skip
         found = tuple(way for way in (*joined, *ways) if _is_of_a_log(way))
-        if found or self._parted != parted:
+        if found or self._parted != parted != ",":
             self._names, self._parted = found, parted
         self._above = max(ways, key=len, default=())
 

@@ -129,7 +129,8 @@ def label_beside(shape: str, cells: Sequence[Sequence[str]], place: Sequence[flo
 def number_in(written: str) -> float:
     """A number as a template holds it: with a comma before every three digits, or told in thousands."""
     times = MULTIPLE.get(written[-1:].lower(), 0.0)
-    return float((written[:-1] if times else written).replace(",", "")) * (times or 1)
+    number = float((written[:-1] if times else written).replace(",", ""))
+    return round(number * times, 3) if times else number  # 0.29M
 
 
 def _label_and_place(template: Template) -> Counted | None:
@@ -175,7 +176,7 @@ def _unit_of(written: str) -> float:
 
 
 def _is_a_total(written: Sequence[str]) -> bool:
-    return len(set(written)) == 1 and _WHOLE.fullmatch(written[0]) is not None
+    return len(set(written)) == 1 and (_WHOLE.fullmatch(written[0]) is not None or _unit_of(written[0]) > 0)
 
 
 def _word_of(between: Sequence[str], place: int) -> str:

@@ -28,7 +28,7 @@ _NAME = (  # no name goes on behind a sentence's end, or over a value: loss nan 
     rf"(?<![\w./])(?:\|{{1,2}}[^\s|\d][^\s|]{{0,12}}\|{{1,2}}(?=\s?[=:])"  # |g|
     rf"|{_FIRST}[\w@/.%^-]*+(?:\[[^\W\d]\w{{0,20}}\])?)"
     r"(?:(?<![A-Za-z]{4}\.) (?!(?:is|nan|inf|infinity|none)\b)[A-Za-z@][\w@/.-]*+){0,3}"
-    r"\+?(?: ?\([A-Za-z%/_-][\w%/ +-]{0,39}\))?"
+    r"\+?(?: ?\((?:\d{1,6} )?[A-Za-z%/_-][\w%/ +-]{0,39}\))?"
 )
 _PAIR = re.compile(
     rf"(?P<name>{_NAME})['\"]?"
@@ -43,6 +43,12 @@ _PAIRS_OF_A_LINE = re.compile(
     rf"\s{{0,8}}(?:[A-Za-z][\w /.-]{{0,40}}(?P<sign>[;,|\t])\s?{_PLAIN}\s?)"
     rf"(?:(?P=sign)\s?[A-Za-z][\w /.-]{{0,40}}(?P=sign)\s?{_PLAIN}\s?){{1,60}}(?P=sign)?\s{{0,8}}"
 )
+# the same with nothing but blanks between them: epoch 13 success rate 0.5 loss 0.12: exploration 0.9
+_WORD = r"[A-Za-z][\w@/.%-]*+"
+NAME_OF_WORDS = rf"{_WORD}(?: {_WORD}){{0,3}}"
+_SPOKEN_PAIR = rf"(?P<name>{NAME_OF_WORDS})\s?[:=]?\s{{1,4}}(?P<number>{_PLAIN})(?:[,:;|]?(?:\s++|$))"
+_ONE_SPOKEN = re.compile(_SPOKEN_PAIR)
+_SPOKEN_PAIRS = re.compile(rf"\s{{0,8}}(?:{re.sub('P<.*?>', ':', _SPOKEN_PAIR)}){{3,60}}")
 # train, round, loss, acc ===> 000, 0.95, 0.50; loss/acc: 0.5/0.8
 _LISTED = re.compile(
     r"(?P<names>(?<![\w./])[A-Za-z_]\w*+(?P<sign>[,/|])\s?[A-Za-z_]\w*+(?:(?P=sign)\s?[A-Za-z_]\w*+){0,11})"
@@ -62,12 +68,12 @@ _NEVER_IN_A_NAME = frozenset({
 })  # fmt: skip
 _BEFORE_SPOKEN = frozenset(",;|:-[({>\t")
 _BEHIND_SPOKEN = re.compile(r"\s{0,2}(?:[a-zA-Z%/]{1,9}\s{0,2})?(?:$|[,;|\])}\t(-]|\s{2,})")
-_NO_VALUES = frozenset({
+NO_VALUES = frozenset({
     "eta", "time", "data", "epoch", "epochs", "step", "iter", "iteration", "info", "rank", "pid", "gpu", "memory",
     "max_mem", "max", "mem", "port", "seed", "version", "line", "world_size", "it", "batch", "steps",
 })  # fmt: skip
 _NAMES_WITHOUT_A_ROLE = re.compile(
-    r"acc|ppl|perplexity|\br2\b|psnr|ssim|norm|dt|mfu|reward|return|score|f1|dice|iou|bleu|wer|cer|auc|map"
+    r"acc|ppl|perplexity|\br2\b|psnr|ssim|norm|dt|mfu|rew(?:ard|(?![a-z]))|return|score|f1|dice|iou|bleu|wer|cer|auc|map"
     r"|\berr(?:or)?\b",
     re.I,
 )
@@ -75,8 +81,9 @@ _NAMES_WITHOUT_A_ROLE = re.compile(
 
 _TELLING = ("loss", "validation_loss", "epoch_loss", "learning_rate")
 _OF_RESULTS = re.compile(
-    r"acc|reward|episod\w{0,9} ?_?return|\berr(?:or)?s?\b|(?-i:(?<=[a-z])Err(?:or)?s?)\b|elbo\b|likelihood"
-    r"|perplexity|(?<![a-z])ppl\b|\b(?:avg|mean|average)[ _]score\b|\b(?:f1|auc|mAP|dice|iou|bleu|psnr|ssim)\b",
+    r"acc|rew(?:ard|(?![a-z]))|episod\w{0,9} ?_?return|\berr(?:or)?s?\b|(?-i:(?<=[a-z])Err(?:or)?s?)\b|elbo\b"
+    r"|likelihood|perplexity|(?<![a-z])ppl\b|\b(?:avg|mean|average)[ _]score\b"
+    r"|\b(?:f1|auc|mAP|dice|iou|bleu|psnr|ssim)\b",
     re.I,
 )
 _TRAINING_ALONE = re.compile(r"tr(?:n|ain(?:ing)?)?", re.I)
@@ -99,7 +106,7 @@ def values_of(text: str, *, sure: bool = False) -> dict[str, float]:
     values: dict[str, float] = {}
     for name, number, assigned in _pairs(text):
         name = "Total" if name == "total" else name  # which is how the number of all steps is called
-        if name.lower() not in _NO_VALUES and name not in values and not name.endswith(".py"):
+        if name.lower() not in NO_VALUES and name not in values and not name.endswith(".py"):
             values[name] = number
             sure = sure or assigned or tells(name)
     return values if sure or pair_of(values) else {}
@@ -110,6 +117,10 @@ def each_named(text: str) -> str:
     if turns := _PAIRS_OF_A_LINE.fullmatch(text) if _NAME_AND_SIGN.match(text) else None:
         cells = [cell.strip() for cell in text.strip().strip(turns["sign"]).split(turns["sign"])]
         return ", ".join(f"{name}: {number}" for name, number in zip(cells[::2], cells[1::2], strict=True))
+    if _SPOKEN_PAIRS.fullmatch(text):
+        spoken = [(one["name"], one["number"]) for one in _ONE_SPOKEN.finditer(text)]
+        if _NEVER_IN_A_NAME.isdisjoint(word.lower() for name, _ in spoken for word in name.split()):
+            return ", ".join(f"{name}: {number}" for name, number in spoken)
     found = _LISTED.search(text) if _NUMBERS_IN_A_ROW.search(text) else None
     if found is None:
         return text
