@@ -20,6 +20,7 @@ from analyzer.joining.accounts import (
     split_of,
 )
 from analyzer.joining.lives import goes_on_from
+from analyzer.joining.numbered import one_after_another
 from analyzer.readers import readers_by_name
 from analyzer.roles import role_of_tag
 
@@ -44,7 +45,7 @@ def table_kinds(pieces: Sequence[Piece]) -> list[list[Account]]:
             kind = _Kind(accounts=[])
             kinds.append(kind)
         _add_to_kind(kind, account)
-    return _with_their_splits([kind.accounts for kind in kinds])
+    return _with_their_splits([one_after_another(kind.accounts) for kind in kinds])
 
 
 def _with_their_splits(kinds: list[list[Account]]) -> list[list[Account]]:

@@ -101,3 +101,19 @@ def test_places_behind_a_label_become_steps(text: str, counts: str) -> None:
 def test_a_time_of_a_day_before_each_line_does_not_make_rows_of_epochs() -> None:
     lines = [f"10:00:{e:02d}  |  Epoch {e}  |  {phase} loss 0.{9 - e}" for e in ROWS for phase in ("Training", "Validation")]
     assert read(lines).source.step_axis == "epoch"
+
+
+def test_laps_without_a_label_below_the_lines_that_close_epochs() -> None:
+    lines = [
+        line for e in range(1, 4)
+        for line in (*(f"step {i}/40  loss={9 / (40 * e + i):.4f}" for i in (10, 20, 30, 40)), f"[epoch {e}/3]  val_loss=0.{9 - e}")
+    ]  # fmt: skip
+    reading = read(lines)
+    steps = {series.tag: series.step.tolist() for series in reading.series}
+    assert steps["loss"] == list(range(10, 121, 10))
+    assert steps["val_loss"] == [40, 80, 120]
+
+
+def test_a_total_of_updates_is_none_of_the_steps_beside_them() -> None:
+    reading = read([f"Update: {u}/8 | Steps: {2048 * u} | Ret: 0.{u} | v_loss: {1 / u:.3f}" for u in ROWS])
+    assert (reading.source.step_axis, reading.source.step_column) == ("environment", "step")

@@ -80,7 +80,7 @@ _PLACES = re.compile(
     r"^(?:(?:mini_?)?batch(?:es|_idx|_index|_num|_in_epoch|_id)?|i|(?:inner_)?(?:step|iter|iteration|it|itr)s?(?:_in_epoch)?)$"
 )
 _OF_PLAY = re.compile(r"^(?:.*[/_])?(?:global_|total_|num_|env_)?(?:step|steps|timesteps?)$")
-_EPISODES = re.compile(r"(?:^|[/_])(?:episodes?|ep|epsilon|ep_?(?:rew|len|ret)\w*)(?:[/_]|$)")
+_EPISODES = re.compile(r"(?:^|[/_])(?:episodes?|ep|epsilon|returns?|ret|ep_?(?:rew|len|ret)\w*)(?:[/_]|$)")
 _PLACES_BY_NAME = re.compile(r"batch|inner|_in_epoch")
 
 

@@ -64,7 +64,7 @@ def called_losses(entries: Sequence[Entry]) -> bool:
     else:
         return False
     for entry in entries:
-        for name in called.keys() & entry.keys():
+        for name in [name for name in called if name in entry]:
             entry[called[name]] = entry.pop(name)
     return True
 

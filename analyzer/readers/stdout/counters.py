@@ -19,6 +19,7 @@ COUNTERS = frozenset({
     "training_step", "train_step", "train_iter", "it", "total_step", "timestep", "timesteps", "total_timesteps",
     "episode", "round", "env_step",
 })  # fmt: skip
+_WITH_PLACES = frozenset({"step", "iter", "iteration"})  # that may be places in an epoch, where a total says so
 FOLD = "fold"  # of a cross-validation: a run of its own
 UNNAMED = "unnamed"  # beside a step whose line has no word for it
 PROGRESS = "progress"  # the share of a run that is done, in percent: a place that nobody can count with
@@ -135,6 +136,7 @@ def counters_of(text: str) -> tuple[Entry, str]:
     its name, and its total is ``total``.
     """
     found: Entry = {}
+    counted_of = ""  # the counter that the total was printed with
     bar = (_BAR.search(text) or _OF_SIGNS.search(text)) if may_hold_a_bar(text) else None
     if bar:
         text = f"{text[: bar.start()]} | {text[bar.end() :]}"
@@ -167,6 +169,7 @@ def counters_of(text: str) -> tuple[Entry, str]:
         found[name] = float(f"{_whole(match['at'])}{match['fraction']}") if match["fraction"] else _whole(match["at"])
         if match["of"]:
             found[{"epoch": "epochs", "batch": "batches"}.get(name, "total")] = _whole(match["of"])
+            counted_of = name
         if match["batch"] or match["batch_"]:
             found |= {
                 "batch": int(match["batch"] or match["batch_"]), "batches": int(match["batches"] or match["batches_"])
@@ -176,6 +179,8 @@ def counters_of(text: str) -> tuple[Entry, str]:
     line = "".join((*rest, text[last:]))
     if found.keys() <= {"epoch", "epochs"}:
         found, line = _otherwise(found, line)
+    if counted_of in COUNTERS - _WITH_PLACES and not _WITH_PLACES.isdisjoint(found):
+        del found["total"]  # of updates, where the steps beside them are those of an environment
     if {"step", "total", "global_step"} <= found.keys():  # 25/275 beside a global step is a place
         found |= {"batch": found.pop("step"), "batches": found.pop("total")}
     return found, line

@@ -184,19 +184,18 @@ def _epochs_without_a_word(found: Sequence[Found]) -> None:
 
 
 def _laps_without_a_label(entries: Sequence[Entry]) -> Counts | None:
-    """Count the laps of a place whose total it reaches before it begins again, where no line has a label of epochs.
+    """Count the laps of a place whose total it reaches before it begins again, where no line with a place has a label.
 
     A place that begins again elsewhere is none that steps can be made of. One that is gone through inside every step
-    (`step 12 (3/8)`) counts the micro-batches of an update.
+    (`step 12 (3/8)`) counts the micro-batches of an update. A line without a place, as one that closes an epoch, stands
+    at the step that was printed before it.
     """
-    if any("epoch" in entry for entry in entries):
-        return None
     return next((told for place, total in PLACES_AND_TOTALS if (told := _whole_laps(entries, place, total))), None)
 
 
 def _whole_laps(entries: Sequence[Entry], place: str, of: str) -> Counts | None:
     rows = [entry for entry in entries if is_whole(entry.get(place)) and of in entry]
-    if not rows or len({entry[of] for entry in rows}) > 1:
+    if not rows or len({entry[of] for entry in rows}) > 1 or any("epoch" in entry for entry in rows):
         return None
     total = rows[0][of]
     rises = [after[place] - one[place] for one, after in itertools.pairwise(rows)]
@@ -219,6 +218,11 @@ def _whole_laps(entries: Sequence[Entry], place: str, of: str) -> Counts | None:
         del entry[of]
     if not whole:
         return None
+    at = None
+    for entry in entries:
+        at = entry.get(STEP, at)
+        if at is not None and COUNTERS.isdisjoint(entry) and "batch" not in entry:
+            entry.setdefault(STEP, at)
     return "micro-batch" if inside else "batch"
 
 

@@ -25,7 +25,7 @@ _CELLS = re.compile(
     re.I,
 )
 _SIGNS = ("|", "\t", ",")
-_NAMES_BY_COMMAS = re.compile(r"\s*+[A-Za-z#][\w./%()# -]{0,60}(?:,\s?[A-Za-z#][\w./%()# -]{0,60}){2,60}\s*+$")
+_NAMES_BY_COMMAS = re.compile(r"^\s*+[A-Za-z#][\w./%()# -]{0,60}(?:,\s?[A-Za-z#][\w./%()# -]{0,60}){2,60}\s*+$")
 _NUMBER = re.compile(r"(?<![\w:.])[+-]?(?:\d[\d.]*+(?:e[+-]?\d++)?|\.\d++(?:e[+-]?\d++)?|nan\b|inf\b)(?!\w\d|:)", re.I)
 _A_NAME_FIRST = re.compile(r"[\s|]*+[A-Za-z#(]")
 _BEGINS_A_NUMBER = re.compile(r"[+-]?\.?\d")

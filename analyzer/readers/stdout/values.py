@@ -45,7 +45,7 @@ _PAIRS_OF_A_LINE = re.compile(
 )
 # the same with nothing but blanks between them: epoch 13 success rate 0.5 loss 0.12: exploration 0.9
 _WORD = r"[A-Za-z][\w@/.%-]*+"
-NAME_OF_WORDS = rf"{_WORD}(?: {_WORD}){{0,3}}"
+NAME_OF_WORDS = rf"(?<![\w@/.%-]){_WORD}(?: {_WORD}){{0,3}}"
 _SPOKEN_PAIR = rf"(?P<name>{NAME_OF_WORDS})\s?[:=]?\s{{1,4}}(?P<number>{_PLAIN})(?:[,:;|]?(?:\s++|$))"
 _ONE_SPOKEN = re.compile(_SPOKEN_PAIR)
 _SPOKEN_PAIRS = re.compile(rf"\s{{0,8}}(?:{re.sub('P<.*?>', ':', _SPOKEN_PAIR)}){{3,60}}")
