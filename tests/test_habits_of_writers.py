@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import analyzer
+from tests.clocks.made_runs import write_events
 
 
 def _loss(share: float, at: int) -> float:
@@ -35,7 +38,60 @@ def _micro_batches(parts: int, steps: int, drops: tuple[int, ...] = ()) -> Itera
             yield f"[step {step}{place}]: loss={_loss(step / steps, step + part):.5f} (lr={rate:.1e})"
 
 
-BOTH, MICRO = _same_lines_for_both, _micro_batches
+def _in_thousands(step: int) -> str:
+    return f"{step / 1000:.2f}K" if step >= 1000 else str(step)
+
+
+def _rounded_steps(last: int, every: int) -> Iterator[str]:
+    for step in range(every, last + 1, every):
+        yield f"step {_in_thousands(step)} | loss {_loss(step / last, step):.3f} | lr {3e-4 * (1 - step / last):.2e}"
+
+
+def _twelve_hours(first: int, rows: int, half: bool = True) -> Iterator[str]:
+    """DrQA's: ``%I:%M:%S %p`` and a colon, a row a minute; without the half of the day the clock falls back."""
+    for at in range(rows):
+        hour, minute = divmod(first * 60 + at, 60)
+        time = f"10/{28 + hour // 24:02d}/2021 {(hour - 1) % 12 + 1:02d}:{minute:02d}:19"
+        part = (" PM" if hour % 24 >= 12 else " AM") if half else ""
+        yield f"{time}{part}: [ train: Epoch = 0 | iter = {25 * at}/9000 | loss = {_loss(at / rows, at):.2f} ]"
+
+
+def _objects(rate: Callable[[int], float], rows: int, between: dict[int, str] | None = None) -> Iterator[str]:
+    """JSON lines; ``between``: what else stands in front of a row."""
+    for step in range(rows):
+        if between and step in between:
+            yield between[step]
+        yield json.dumps({"epoch": step // 43, "step": step, "lr": rate(step), "loss": _loss(step / rows, step)})
+
+
+def _clipped(held: float) -> Callable[[int], float]:
+    """minGPT's: a rise, and a cosine that is not let below a share of its height."""
+    return lambda step: 6e-4 * min((step + 1) / 20, max(held, 0.5 + 0.5 * float(np.cos(np.pi * (step - 19) / 380))))
+
+
+def _rise_into_a_decay(warmup: int, total: int = 500) -> Callable[[int], float]:
+    """SlowFast's: a line from 0.01 to where the cosine, which runs from the first step on, has come by then."""
+
+    def rate(step: int) -> float:
+        fallen, met = (0.2 * (1 + float(np.cos(np.pi * at / total))) for at in (step, warmup))
+        return round(fallen if step >= warmup else 0.01 + (met - 0.01) * step / warmup, 5)
+
+    return rate
+
+
+def _restarts(step: int) -> float:
+    return 0.05 * 0.5 * (1 + float(np.cos(np.pi * (step % 86) / 86)))
+
+
+def _every_fifth(lines: Iterator[str]) -> Iterator[str]:
+    yield from (line for at, line in enumerate(lines) if at % 5 == 0)
+
+
+BOTH, MICRO, ROUNDED, OBJECTS = _same_lines_for_both, _micro_batches, _rounded_steps, _objects
+BANNER = {0: "main.py --batch-size 2048", 120: "main.py --batch-size 2048"}
+SGDR = {"scheduler": "CosineAnnealingWarmRestarts", "scheduler_interval": "epoch", "base_lr": 0.05,
+        "scheduler_params": {"T_0": 2, "T_mult": 1}}  # fmt: skip
+WARM = {"scheduler": "cosine", "base_lr": 0.4, "max_steps": 500}
 LOGS: list[Any] = [
     pytest.param(BOTH(344), {"epochs": 6, "steps_per_epoch": 344}, set(), id="one function prints both"),
     pytest.param(BOTH(344), {"epochs": 6, "steps_per_epoch": 341}, set(), id="ends at the last place"),
@@ -45,6 +101,16 @@ LOGS: list[Any] = [
     pytest.param(MICRO(4, 150), {"max_steps": 100, "grad_accumulation": 4}, {"EPO004"}, id="longer than declared"),
     pytest.param(MICRO(1, 400, (127, 276, 360)), {}, set(), id="levels behind a rise of two digits"),
     pytest.param(MICRO(1, 400, (197, 310)), {"warmup_steps": 100, "base_lr": 0.03}, set(), id="a rise declared"),
+    pytest.param(ROUNDED(3000, 50), {"max_steps": 3000, "base_lr": 3e-4}, set(), id="steps in thousands"),
+    pytest.param(ROUNDED(1500, 50), {"max_steps": 1000}, {"EPO004"}, id="too many steps, in thousands"),
+    pytest.param(_twelve_hours(22, 200), {}, set(), id="over midnight and one at night"),
+    pytest.param(_twelve_hours(10, 200), {}, set(), id="over noon and one in the afternoon"),
+    pytest.param(OBJECTS(lambda _: 0.1, 300, BANNER), {}, set(), id="the command above the objects of each life"),
+    pytest.param(OBJECTS(lambda _: 0.1, 300, {120: '{"epoch": 2, "lo'}), {}, {"LOG002"}, id="a part of an object"),
+    pytest.param(OBJECTS(_clipped(0.1), 400), {"base_lr": 6e-4}, set(), id="a cosine held at a tenth"),
+    pytest.param(OBJECTS(_rise_into_a_decay(140), 500), {**WARM, "warmup_steps": 140}, set(), id="rises into a decay"),
+    pytest.param(OBJECTS(_rise_into_a_decay(140), 500), {**WARM, "warmup_steps": 70}, {"SCH003"}, id="twice as long"),
+    pytest.param(_every_fifth(OBJECTS(_restarts, 430)), SGDR, set(), id="restarts in epochs of unknown length"),
 ]
 
 
@@ -52,7 +118,34 @@ LOGS: list[Any] = [
 def test_what_a_habit_is_told_as(
     lines: Iterator[str], declared: dict[str, Any], told: set[str], tmp_path: Path
 ) -> None:
-    (tmp_path / "train.log").write_text("".join(f"{line}\n" for line in lines))
+    text = "".join(f"{line}\n" for line in lines)
+    (tmp_path / ("train.jsonl" if '{"epoch"' in text else "train.log")).write_text(text)
     (run,) = analyzer.read(tmp_path)
     (report,) = analyzer.audit(run, declared=declared).runs
     assert {one.code for one in report.findings if one.severity != "note"} == told
+
+
+def test_an_axis_that_its_own_counter_names(tmp_path: Path) -> None:
+    """Tianshou writes losses over the updates, rewards over the steps of play, and each counter over itself."""
+    points = []
+    for epoch in range(1, 21):
+        for part in range(1, 5):
+            update, played = 40 * (4 * (epoch - 1) + part), 500 * (4 * (epoch - 1) + part)
+            wall = 60.0 * update
+            points += [("update/loss", update, 50.0 / update, wall), ("train/reward", played, played / 9, wall)]
+        points += [("save/env_step", played, played, wall), ("save/epoch", epoch, epoch, wall)]
+    write_events(tmp_path / "log", points)
+    (run,) = analyzer.read(tmp_path)
+    (report,) = analyzer.audit(run, declared={"epochs": 20}).runs
+    assert [one.code for one in report.findings if one.severity != "note"] == []
+
+
+def test_steps_that_may_be_epochs(tmp_path: Path) -> None:
+    declared = {"scheduler": "CosineAnnealingLR", "scheduler_params": {"T_max": 60}, "scheduler_interval": "epoch"}
+    rates = [0.05 * (1 + float(np.cos(np.pi * epoch / 60))) for epoch in range(61)]
+    points = [(tag, epoch, value, 60.0 * epoch) for epoch in range(1, 61)
+              for tag, value in (("train/loss", _loss(epoch / 60, epoch)), ("train/lr", rates[epoch - 1]))]
+    write_events(tmp_path / "log", points)
+    (run,) = analyzer.read(tmp_path)
+    (report,) = analyzer.audit(run, declared={**declared, "base_lr": 0.1}).runs
+    assert [one.code for one in report.findings if one.severity != "note"] == []

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from analyzer.clocks.epoch_clock import Labels
 from analyzer.clocks.session_map import SessionMap
+from analyzer.clocks.written_order import counts_its_own_axis
 from analyzer.model import NO_STEP, Floats, Ints, Series, View
 from analyzer.precision import half_width
 from analyzer.roles import Roles
@@ -40,7 +41,7 @@ def read_labels(timeline: Timeline) -> tuple[Labels, ...]:
         if VALIDATION_EPOCH.match(tag):
             found += _labels(timeline.session_map, series, np.ones(len(series), dtype=bool))
     for series in timeline.roles.all("epoch"):
-        if VALIDATION_EPOCH.match(series.tag):
+        if VALIDATION_EPOCH.match(series.tag) or counts_its_own_axis(series, timeline.roles.first("loss")):
             continue
         found += _by_kind(timeline, _labels(timeline.session_map, series, rows_of_validation(timeline, series)))
     for tag, series in timeline.view.series.items():

@@ -80,7 +80,7 @@ def axes_of(timeline: Timeline, series: Series, step: Ints, per_step: float) -> 
     if first is not None:
         axes["epoch"] = first - (clock.base if (clock := timeline.epoch) is not None and by_label is not None else 0)
     else:
-        axes |= _planned_laps(timeline, step)
+        axes |= _planned_laps(timeline, step) or _epochs_of_any_size(timeline, at)
     if by_label is not None and by_count is not None and (axes["epoch"] != by_count).any():
         axes["lap"] = by_count
     axes |= _shares(timeline, step)
@@ -147,6 +147,14 @@ def _steps_beside(timeline: Timeline, epoch: Floats) -> set[Fraction]:
         return set()
     each, over = divmod(len(distinct(loss.step)), laps)
     return {Fraction(each)} if each > 1 and over == 0 else set()
+
+
+def _epochs_of_any_size(timeline: Timeline, at: Floats) -> dict[str, Floats]:
+    """Steps as epochs, where the schedule is declared in epochs and nothing tells how many steps one has."""
+    known = timeline.epoch is not None or any(reading.steps_per_epoch for reading in timeline.plan.readings)
+    if known or timeline.declared.get("scheduler_interval") != "epoch":
+        return {}
+    return {"epoch": at}
 
 
 def _rounded_share(timeline: Timeline, step: Ints) -> int | None:

@@ -15,6 +15,8 @@ from analyzer.model import NO_STEP, Floats, Ints, Series, View
 from analyzer.roles import role_of_tag
 from analyzer.timeline import Timeline
 
+FEWEST_OVER_ITSELF = 3  # rows
+SAME_AXIS = 1.35  # between the ratios of two tags that count the same; episodes end at any step
 NAMED_BY_AXIS = re.compile(
     r"^(?P<measure>.+)[/_ .](?:(?:by|per|vs|over)[/_ ])?"
     r"(?P<axis>iter|step|frame|epoch|time|sample|token|update|episode)s?$"
@@ -66,6 +68,24 @@ def _phases_and_measure(tag: str) -> tuple[set[bool], tuple[str, ...]]:
     phases = [(word, _PHASE.match(word)) for word in words]
     named = {bool(phase["evaluated"]) for _, phase in phases if phase}
     return named, tuple(word for word, phase in phases if not phase and word not in _AXES)
+
+
+def counts_its_own_axis(series: Series, training: Series | None) -> bool:
+    """Whether a counter is written over itself while the training counts further (Tianshou's ``save/epoch``).
+
+    It names what its steps count and says nothing of the training's.
+    """
+    if training is None or len(series) < FEWEST_OVER_ITSELF or not len(training):
+        return False
+    return np.array_equal(series.value, series.step) and int(training.step.max()) != int(series.step.max())
+
+
+def on_no_named_axis(
+    found: list[tuple[BesideTraining, float]], training: Series
+) -> list[tuple[BesideTraining, float]]:
+    """Tags, each with its steps per training step, that count like no counter that is written over itself."""
+    named = [ratio for one, ratio in found if counts_its_own_axis(one.series, training)]
+    return [one for one in found if not any(max(one[1], by) < SAME_AXIS * min(one[1], by) for by in named)]
 
 
 def training_rows(timeline: Timeline, view: View) -> Series | None:

@@ -137,6 +137,8 @@ def _entry_of_line(text: str) -> tuple[Mapping[str, Any] | None, str]:
         entry = loads_json(text)
     except (ValueError, RecursionError):
         entry = _object_after_garbage(text)
+        if entry is None and not any(sign in text for sign in _SIGNS_OF_A_RECORD):
+            return None, "text"
         return entry, "invalid" if entry is None else "half"
     return (entry, "") if isinstance(entry, dict) else (None, "no object")
 
@@ -159,7 +161,9 @@ def _object_after_garbage(text: str) -> Mapping[str, Any] | None:
     return None
 
 
+_SIGNS_OF_A_RECORD = '{}[]":,'  # one of them is in every part of an object but a number
 _MESSAGES = {
+    "text": "{lines} of text between the objects, first {first!r}: left out",
     "invalid": "{lines} that {are} no valid JSON, first {first!r}: what is not complete is left out",
     "half": "{lines} with half an object before a whole one, first {first!r}: that write is lost",
     "no object": "{lines} that {are} JSON but no object, first {first!r}: left out",
@@ -174,7 +178,7 @@ def _problems(odd: _Odd, name: str, cut: int) -> list[Problem]:
         here = [one for one in places if what != "invalid" or one[0] != cut]
         if not here:
             continue
-        row, first = here[0]
+        row, first = here[0][0] if what != "text" else None, here[0][1]  # text is no row that was lost
         count = len(here)
         message = _MESSAGES[what].format(
             lines=f"{count} line{'s' if count > 1 else ''}", are="are" if count > 1 else "is", first=first

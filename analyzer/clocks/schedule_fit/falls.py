@@ -73,7 +73,9 @@ def one_fall(
             if (low, top) in seen or top <= low or low > observed_low + tolerance[parts.bottom]:
                 continue
             seen.add((low, top))
-            yield from _with_ends(parts, rise, family, power, top, low, rows)
+            held = _held_at(parts, top, low)
+            for fit in _with_ends(parts, rise, family, power, top, low, rows):
+                yield fit if held is None else _not_below(fit, held)
     if family == "linear":
         return
     if family == "cosine" and not ended:
@@ -90,6 +92,21 @@ def one_fall(
                 again = _refined(parts, family, power, chosen, bottom, rows, ("start", "end"))
                 if again is not None:
                     yield from _ended(parts, rise, family, power, again)
+
+
+def _held_at(parts: Parts, top: float, low: float) -> float | None:
+    """The level of the tail, where it is a usual share of the top above the floor of the fall: ``max(share, cosine)``.
+
+    Another level may be that of a scheduler that was no longer called.
+    """
+    if parts.tail >= len(parts.y) or low >= parts.y[parts.tail] - 2 * parts.tolerance[parts.tail]:
+        return None
+    usual = (share * top for share in USUAL_FLOORS)
+    return next((one for one in usual if abs(one - parts.y[parts.tail]) <= parts.tolerance[parts.tail]), None)
+
+
+def _not_below(fit: Fit, held: float) -> Fit:
+    return replace(fit, floor=held, value=lambda at: np.maximum(fit.value(at), held))
 
 
 def _from_its_beginning(parts: Parts, rise: Rise | None, rows: NDArray[np.int64]) -> Iterator[Fit]:

@@ -14,6 +14,7 @@ from analyzer.model import Floats
 
 NEAR_THE_TOP = 0.9  # between two rows a height is met to a tenth
 ROWS_OF_A_SHARE = 3  # two make a line, the third lies on it to its last digit
+HALVINGS = 50  # of an interval: beyond the digits of a float
 ROWS_OF_A_FALL = 8  # rows of a fall that tell a schedule by themselves, whatever warmup came before
 
 
@@ -147,6 +148,8 @@ def joined(
         rise, hand_over = rise_to(parts, peak, start), start
     elif rise is not None and rise.form in ("line", "held line"):
         rise = replace(rise, end=rise.zero + peak / rise.slope)  # the top itself may not be logged
+        if start < parts.x[parts.top - 1]:  # the decay runs below the warmup, which ends where the two meet
+            rise = replace(rise, end=meeting(rise, fields["value"], float(parts.x[parts.top - 1])))  # type: ignore[arg-type]
     return Fit(
         rise=rise,
         hand_over=hand_over,
@@ -156,6 +159,16 @@ def joined(
         start=start,
         **fields,  # type: ignore[arg-type]
     )
+
+
+def meeting(rise: Rise, value: Callable[[Floats], Floats], low: float) -> float:
+    """Where a warmup line that lies below a decay at ``low`` and above it at its own end meets it."""
+    high = rise.end
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        below = rise.slope * (middle - rise.zero) < float(value(np.array([middle]))[0])
+        low, high = (middle, high) if below else (low, middle)
+    return high
 
 
 def share_of(parts: Parts, rise: Rise, value: Callable[[Floats], Floats]) -> Rise:

@@ -209,7 +209,10 @@ def _warmup(
             what=f"the warmup ends at {rows.rate.max():.6g}, before the declared peak {claim.base_lr:.6g} is reached",
             numbers={"warmup_steps": read.width, "declared": declared},
         )
-    slack = [-1.0 if width == 0 and fit.rise is not None else read.slack + curved * read.width for width in widths]
+    top = int(np.argmax(rows.rate))
+    rounded = 2 * float(rows.tolerance[top] / rows.rate[top])  # the line's last rate and the height it meets
+    known_to = read.slack + (curved + rounded) * read.width
+    slack = [-1.0 if width == 0 and fit.rise is not None else known_to for width in widths]
     if any(abs(read.width - width) <= by for width, by in zip(widths, slack, strict=True)):
         return None
     if fit.rise is not None and not height_is_seen(rows, fit, axis, fit.peak) and (

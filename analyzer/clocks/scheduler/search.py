@@ -34,6 +34,7 @@ from analyzer.clocks.schedules import ending
 from analyzer.model import Ints, Severity
 from analyzer.timeline import Timeline
 
+BEGIN_AGAIN = ("warm-restarts", "cyclic")  # families whose rates are met again in one session
 MOST_SESSIONS = 40  # steps that fall more often are out of order, and no counter is followed through them
 FEWEST_INNER = 3  # values between top and floor, below which nothing is refuted
 SAME = 0.1  # prices this near are one: both explanations are told
@@ -181,9 +182,18 @@ def _back(timeline: Timeline, rows: Observed, place: int) -> Deviation:
     )
 
 
-def _every_length_is_told(claim: Claim) -> bool:
-    """Whether the declaration is one schedule: an end that nobody tells may lie anywhere."""
+def _every_length_is_told(claim: Claim, rows: Observed) -> bool:
+    """Whether the declaration is one schedule: an end that nobody tells may lie anywhere.
+
+    Nor are calls with a share of an epoch tabled where the steps of one are not known to the last.
+    """
+    if claim.unit == "epoch" and "step" in rows.axes and "share" not in rows.axes:
+        return False
     return claim.family not in (None, "plateau", *(() if claim.totals or claim.epochs else ending()))
+
+
+def inside_a_session(rows: Observed, place: int) -> bool:
+    return bool(rows.session[place] == rows.session[place - 1])
 
 
 def refuted(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) -> SchedulerClock:
@@ -195,12 +205,15 @@ def refuted(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) 
     judged = rows.sized and len(session_spans(rows)) <= MOST_SESSIONS
     again = begun_again(rows) if judged else None
     back = back_where_it_began(rows) if judged and again is None else None
+    if claim.family in BEGIN_AGAIN:  # as declared, but for a resume
+        again = None if again is None or inside_a_session(rows, again.place) else again
+        back = None if back is None or inside_a_session(rows, back) else back
     reference = None
     if again is not None:
         deviations = (_restarted(timeline, rows, again, declared=claim.family is not None),)
     elif back is not None:
         deviations = (_back(timeline, rows, back),)
-    elif judged and _every_length_is_told(claim) and inner_values(rows) >= FEWEST_INNER:
+    elif judged and _every_length_is_told(claim, rows) and inner_values(rows) >= FEWEST_INNER:
         reference = next(iter(references(claim, sample, 1)), None)
     if reference is not None:
         first, evidence = evidence_against(timeline, rows, reference)

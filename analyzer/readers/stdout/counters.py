@@ -157,14 +157,16 @@ def counters_of(text: str) -> tuple[Entry, str]:
         name = _counter_name(match["word"])
         if name == "ep":
             name = "" if _AN_EPOCH.search(text) else "episode" if _OF_REWARDS.search(text) else "epoch"
-        if name in found or (match["fraction"] and name != "epoch") or _is_a_setting(text, match):
+        whole = name == "epoch" or match["rounded"] or not match["fraction"]
+        if name in found or not whole or _is_a_setting(text, match):
             continue
         rest += [text[last : match.start()], " | "]
         last = match.end()
         if not name:
             continue  # ep:13 epch:0.27: so many episodes of the data were seen
         if match["rounded"]:
-            rounded[name] = int(_whole(match["at"]) * MULTIPLE[match["rounded"].lower()])
+            number = float(f"{_whole(match['at'])}{match['fraction'] or ''}")
+            rounded[name] = round(number * MULTIPLE[match["rounded"].lower()])
             continue
         found[name] = float(f"{_whole(match['at'])}{match['fraction']}") if match["fraction"] else _whole(match["at"])
         if match["of"]:

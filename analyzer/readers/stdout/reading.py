@@ -44,6 +44,7 @@ _NUMBERS = re.compile(r"\d[\d.,:+-]*+(?:e[+-]?\d++)?+")
 SHAPES_COMPARED = 20  # of the last rows, and the last of each kind: a cut line begins like one of them
 SHORTEST_BEGINNING = 8  # signs; fewer begin lines of any kind
 LINES_NEEDED = 3  # fewer lines that look like a step of training are chance
+EVENLY = 0.8  # of the distances between rows; the rest are lines of evaluations, or lost
 LINES_OF_PLACES = 5  # lines that name an epoch and a place in it are of a training, whatever else they call
 LINES_OF_A_PROGRAM = 2  # lines of a shape that one program prints
 
@@ -70,7 +71,7 @@ def parse(data: bytes, name: str) -> Reading:
     _count_from_one(declared)
     if not found:
         found = list(lists_of(lines.lines if lines.complete else lines.lines[:-1], name))
-    if declared.pop("told in thousands", None):  # of a step of 1K only the order of its rows is known
+    if declared.pop("told in thousands", None) and not _rise_evenly(found):
         found = [(row, form, {key: entry[key] for key in entry if key not in COUNTERS}) for row, form, entry in found]
     patterns = Counter(pattern for _, pattern, _ in found)
     alone = len(patterns) == 1 and "object" not in patterns  # one dictionary is one of settings
@@ -88,6 +89,16 @@ def parse(data: bytes, name: str) -> Reading:
         return _reading_of(found, lines, writer, declared, problems, source)
     readings = [_reading_of(own, lines, writer, declared, (), replace(source, view=fold)) for fold, own in runs.items()]
     return Reading(source=replace(source, records=len(found)), problems=tuple(problems), runs=tuple(readings))
+
+
+def _rise_evenly(found: Sequence[Found]) -> bool:
+    """Whether steps that are told in thousands lie as far apart as the others: nothing was lost of them.
+
+    Otherwise, of a step of 1K, only the order of its rows is known.
+    """
+    counts = [next((float(entry[name]) for name in entry if name in COUNTERS), None) for _, _, entry in found]
+    rises = np.diff([count for count in counts if count is not None])
+    return len(rises) > 0 and bool((rises > 0).all()) and float(np.mean(rises == np.median(rises))) >= EVENLY
 
 
 def _count_from_one(declared: dict[str, list[int]]) -> None:

@@ -12,8 +12,8 @@ Why it matters
     tools that keep the last value of a step drop the others.
 
 When it is silent
-    For a measure written over several axes, each named in a tag (`rewards/step`, `rewards/iter`). A note where an
-    evaluation alone has the measure (a PSNR by epochs) or a training loss is by epochs too: they share an axis.
+    For axes named in a measure's tags (`rewards/step`, `rewards/iter`) or by a counter over itself (`save/env_step`).
+    A note where an evaluation alone has the measure (a PSNR by epochs) or a training loss is by epochs too.
     For documented conventions: Keras `epoch_*` tags, tags named by the epoch over its number, `*_vs_iterations`,
     Megatron's `vs samples` twins, mmengine's validation rows, DeepSpeed's samples; for gradient accumulation that
     explains the ratio (a second counter is a note where no accumulation and no length is declared); for one resume.
@@ -38,6 +38,7 @@ from analyzer.clocks.written_order import (
     keeps_epochs,
     measured_alone,
     named_by_axis,
+    on_no_named_axis,
     sources_of,
     training_rows,
 )
@@ -68,8 +69,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
     counts = timeline.step_axis.unit not in ("unknown", "redraw")  # what it counts itself tells what others count
     units = (_other_unit(timeline, view) for view in (timeline.view, *timeline.views) if view.series and counts)
-    found = itertools.chain((one for one in units if one is not None), counters_apart(timeline, main))
-    yield from itertools.islice(found, 1)
+    yield from itertools.islice(itertools.chain(filter(None, units), counters_apart(timeline, main)), 1)
 
 
 def _other_unit(timeline: Timeline, view: View) -> Finding | None:
@@ -89,10 +89,10 @@ def _other_unit(timeline: Timeline, view: View) -> Finding | None:
             continue
         if (beside := beside_training(timeline.session_map, main, series)) is None:
             continue
-        off = beside.off_axis(slack)
         ratio = _ratio(beside)
-        if np.mean(off) >= OFF_AXIS and ratio is not None and (ratio <= 0.67 or ratio >= 1.5):
+        if np.mean(beside.off_axis(slack)) >= OFF_AXIS and ratio is not None and (ratio <= 0.67 or ratio >= 1.5):
             found.append((beside, ratio))
+    found = on_no_named_axis(found, main)
     if not found:
         return None
     on_purpose = all(ratio < 1 for _, ratio in found) and keeps_epochs([one.series for one, _ in found])

@@ -10,7 +10,8 @@ Why it matters
 
 When it is silent
     Descent, steps at epochs, divergence and ringing in the first descent are no spikes. A run whose noise has a heavy
-    tail needs a higher peak. What happens at a resume is told as loss-jump-at-resume.
+    tail needs a higher peak. What happens at a resume is told as loss-jump-at-resume, and a loss rises where a schedule
+    of warm restarts raises the rate.
 
 What to do
     Look at the batches of these rows and at the gradient norm. If it comes back: clip gradients, lower the learning
@@ -21,14 +22,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.clocks.loss_spikes import Spike
-from analyzer.model import Finding, Row
+from analyzer.model import Finding, Ints, Row
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import EPOCHS, csv_log, epochs, falling_loss, wobble
 from analyzer.rules.judged_loss import chance, company, judged_loss, spoken
 from analyzer.timeline import Timeline
 
+AT_A_RESTART = 1  # rows between a raised rate and the loss that it raises
 SHOWN = 3  # spikes with evidence rows of their own
 
 
@@ -37,7 +41,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if isinstance(loss, Unchecked):
         yield loss
         return
-    spikes = loss.events.spikes
+    restarts = _restarts(timeline, loss)
+    spikes = tuple(one for one in loss.events.spikes if not (np.abs(restarts - one.first) <= AT_A_RESTART).any())
     if not spikes:
         return
     highest = max(spikes, key=lambda spike: spike.row_units)
@@ -59,6 +64,12 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         },
         evidence=tuple(evidence),
     )
+
+
+def _restarts(timeline: Timeline, loss: LossBaseline) -> Ints:
+    """Positions at which the rate is raised again by a schedule of warm restarts that is kept."""
+    kept = any(clock.family == "warm-restarts" and not clock.deviations for clock in timeline.schedulers)
+    return loss.learning_rate_moves if kept else loss.learning_rate_moves[:0]
 
 
 def _message(loss: LossBaseline, spikes: tuple[Spike, ...], highest: Spike) -> str:
