@@ -117,18 +117,19 @@ def test_not_finite_in_both_spellings() -> None:
 
 
 ODD_LINES = [
-    ("garbage", "hello there", "row", [1, 3]),
-    ("a number", "17", "row", [1, 3]),
-    ("a half line that the next process wrote on", '{"step": 2, "lo{"step": 2, "loss": 5}', "corrupt", [1, 2, 3]),
-    ("a half line with a nested object", '{"step": 2, "x": {"a": 1}', "row", [1, 3]),
-    ("NUL bytes", '\0\0\0{"step": 2, "loss": 5}', "corrupt", [1, 3]),
+    ("text", "hello there", "row", None, [1, 3]),  # no row was lost
+    ("a number", "17", "row", 2, [1, 3]),
+    ("a half line that the next process wrote on", '{"step": 2, "lo{"step": 2, "loss": 5}', "corrupt", 2, [1, 2, 3]),
+    ("a half line with a nested object", '{"step": 2, "x": {"a": 1}', "row", 2, [1, 3]),
+    ("NUL bytes", '\0\0\0{"step": 2, "loss": 5}', "corrupt", 2, [1, 3]),
 ]
 
 
-@pytest.mark.parametrize(("line", "kind", "steps"), [one[1:] for one in ODD_LINES], ids=[one[0] for one in ODD_LINES])
-def test_odd_lines_are_named_and_cost_themselves(line: str, kind: str, steps: list[int]) -> None:
+@pytest.mark.parametrize("odd", ODD_LINES, ids=[one[0] for one in ODD_LINES])
+def test_odd_lines_are_named_and_cost_themselves(odd: tuple[str, str, str, int | None, list[int]]) -> None:
+    _, line, kind, row, steps = odd
     reading = lines(f'{{"step": 1, "loss": 9}}\n{line}\n{{"step": 3, "loss": 1}}\n')
-    assert [(problem.kind, problem.row) for problem in reading.problems] == [(kind, 2)]
+    assert [(problem.kind, problem.row) for problem in reading.problems] == [(kind, row)]
     assert [step for step, _, _ in points(reading, "loss")] == steps
 
 
