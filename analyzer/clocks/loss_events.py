@@ -12,6 +12,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from analyzer.clocks.change_points import (
+    MEDIAN_ERROR,
     is_integer_like,
     is_ramp,
     row_noise,
@@ -48,6 +49,7 @@ LEAST_FACTOR_AT_JOIN = 3  # a lost state may well double the loss for a while
 LEAST_DOWN_UNKNOWN = 4  # where epochs are unknown a smaller fall may be samples seen again
 ERROR_OF_EXACT_FALL = 0.01  # of the ratio: a fall by chance lies so near to an integer once in twenty
 FARTHEST_START = 10  # rows of a fall, whose place noise blurs, from the start of the epoch that explains it
+THIRDS, SHARE_OF_A_FALL = (10, 20), 0.5  # of rows behind a rise; what a state has lost is learnt again, a factor stays
 SHORTEST_HUMP = 50  # rows; on fewer a rise and its way are told apart by no noise
 SHARE_OF_NEW = 0.5  # of its height that a peak in replayed steps adds to what stood there before
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
@@ -117,7 +119,7 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
         for shift in shifts
         if scale is None and divergence is None and shift.lasting and shift.sharp and shift.steady
         if shift.ratio > 1 or shift.ratio < LARGEST_FALL
-        if is_new(shift.row, shift.row) and not _explains(shift, loss, timeline)
+        if is_new(shift.row, shift.row) and not _explains(shift, loss, timeline) and not _falls_back(shift, log)
         if not (shift.down and any(spike.first < shift.row <= spike.last + 1 for spike in spikes))
     )
     return LossEvents(
@@ -221,6 +223,8 @@ def _is_factor(
         return False
     if not (shift.sharp and is_integer_like(shift) and same_noise(shift)) or is_ramp(log, shift, loss.burn_in):
         return False
+    if _falls_back(shift, log):
+        return False
     if shift.down:
         inside = starts_an_epoch(timeline, loss, shift.row, reach=_blurred(shift)) is False
         unsure = RATIO_ERROR_INSIDE if inside else RATIO_ERROR_OF_FALL
@@ -237,6 +241,21 @@ def _is_factor(
     if shift.error > RATIO_ERROR_AT_JOIN and join_near(loss, shift.row) is not None:
         return False
     return shift.factor >= LEAST_FACTOR_AT_JOIN or not _explained(shift.row, joins)
+
+
+def _falls_back(shift: LevelShift, log: Floats) -> bool:
+    """Behind a rise the curve falls by much of it, and did not so before it: what is multiplied keeps its course."""
+    if shift.down:
+        return False
+    for third in THIRDS:
+        before, behind = log[: shift.row][-3 * third :], log[shift.row :][: 3 * third]
+        if min(len(before), len(behind)) < 3 * third:
+            break
+        fell = [float(np.median(part[:third]) - np.median(part[-third:])) for part in (before, behind)]
+        error = max(shift.noise_before, shift.noise_after) * MEDIAN_ERROR * math.sqrt(4 / third)
+        if fell[1] - max(fell[0], 0.0) > SHARE_OF_A_FALL * math.log(shift.ratio) + 2 * error:
+            return True
+    return False
 
 
 def _explains(shift: LevelShift, loss: LossBaseline, timeline: Timeline) -> bool:

@@ -3,13 +3,15 @@
 What it checks
     Whether the loss leaves its lowest level and stays above it to the end, by a factor of at least 1.3. The levels
     are those between changes that one scan over all rows and windows finds and chance does not explain, with the
-    run's own noise and its serial correlation; and the rise is twice as large as any before.
+    run's own noise and its serial correlation; and the rise is twice as large as any before. In reinforcement learning
+    a loss that rises to twice all that came before it, to the end, where returns lose half of what had been gained.
 
 Why it matters
     Everything after the onset is lost compute, and the last checkpoint is not the best.
 
 When it is silent
-    Losses that are not positive (policy gradients, likelihoods of densities), rises that return, changes at a resume
+    Losses that are not positive (policy gradients, likelihoods of densities), losses of players whose returns do not
+    fall, rises that return, changes at a resume
     (loss-jump-at-resume) and clean factors (loss-scale-jump).
 
 What to do
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from analyzer.clocks.play_collapse import Collapse, collapse_of
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss, wobble
@@ -30,7 +33,8 @@ from analyzer.timeline import Timeline
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     loss = judged_loss(timeline)
     if isinstance(loss, Unchecked):
-        yield loss
+        collapse = collapse_of(timeline)
+        yield loss if collapse is None else _of_a_player(timeline, collapse)
         return
     found = loss.events.divergence
     if found is None:
@@ -53,6 +57,25 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             timeline.row(loss.series, int(loss.rows[found.lowest_row]), "at its lowest level"),
             timeline.row(loss.series, int(loss.rows[found.onset]), "leaves it for good"),
             timeline.row(loss.series, int(loss.rows[-1]), "the end"),
+        ),
+    )
+
+
+def _of_a_player(timeline: Timeline, found: Collapse) -> Finding:
+    step = int(found.loss.step[found.onset])
+    return Finding(
+        severity="warning",
+        message=f"{found.loss.tag} rises from about {found.before:.4g} to {found.after:.4g} from step {step} on, above "
+        f"all that came before, and {found.returns.tag} falls from {found.best:.4g} to {found.final:.4g}: neither "
+        "comes back",
+        tag=found.loss.tag,
+        first_step=step,
+        last_step=int(found.loss.step[-1]),
+        numbers={"lowest": found.before, "final": found.after, "ratio": round(found.after / found.before, 3)},
+        evidence=(
+            timeline.row(found.loss, found.onset, "leaves its level for good"),
+            timeline.row(found.loss, len(found.loss) - 1, "the end"),
+            timeline.row(found.returns, found.last, "what is earned at the end"),
         ),
     )
 
