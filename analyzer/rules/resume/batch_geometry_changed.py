@@ -5,7 +5,8 @@ What it checks
     lasting change inside a session. The finding names both. Lengths that change where epochs end, in one direction
     and for two epochs or more each, and slopes of fractional labels that change while the label goes on, are a ramp: a
     note where epochs get shorter (a batch that grows by design), a warning where they get longer, an error where the
-    declaration gives one length throughout.
+    declaration gives one length throughout. A count of samples, tokens or environment steps that rises by one exact
+    number per step up to some row and by another one behind it says the same without epochs.
 
 Why it matters
     Another batch size, device count or accumulation after a resume changes the number of updates, the schedule's
@@ -26,6 +27,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from analyzer.clocks.data_rate import counts_of_data, rate_change
 from analyzer.clocks.epoch_clock import Break, EpochClock, Labels
 from analyzer.clocks.planned_epochs import planned_steps_per_epoch
 from analyzer.model import Finding, Row
@@ -35,13 +37,19 @@ from analyzer.rules.examples import EPOCHS, epochs, falling_loss, lives, table
 from analyzer.timeline import Timeline
 
 UNSIZED = ("row", "call", "redraw")  # axes whose units may hold any number of batches, and another one later
+STEADY = ("update", "micro-batch", "epoch")  # axes of which every unit takes one batch, or one pass
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     """Yield a finding where a second number of steps per epoch holds from some step on."""
     clock = timeline.epoch
+    by_count = next(_by_a_count_of_data(timeline), None)
+    if by_count is not None:
+        yield by_count
+        return
     if clock is None or clock.labels is None:
-        yield Unchecked(reason="no epoch labels with steps in the log")
+        if timeline.step_axis.unit not in STEADY or not counts_of_data(list(timeline.view.series.values())):
+            yield Unchecked(reason="no epoch labels with steps in the log, and no count of samples or tokens")
         return
     if timeline.step_axis.unit in UNSIZED and timeline.step_axis.per_update is None:
         yield Unchecked(reason=f"this log counts {timeline.step_axis.unit}s: they tell nothing of a batch")
@@ -71,6 +79,39 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             join=changed.join,
         )
         return
+
+
+def _by_a_count_of_data(timeline: Timeline) -> Iterator[Finding]:
+    """Samples, tokens or environment steps that rise by one number per step up to a row, and by another behind it.
+
+    An error where the declared batch gives one of the two. A rate that grows in one session may be meant so: a note.
+    """
+    if timeline.step_axis.unit not in STEADY or "batch_size_ramp" in timeline.declared:
+        return
+    declared = timeline.plan.samples_per_update if timeline.step_axis.unit == "update" else None
+    for series in counts_of_data(list(timeline.view.series.values())):
+        found = rate_change(series)
+        if found is None:
+            continue
+        session = timeline.session_map.of(series)
+        opened = int(session[found.first])
+        joined = opened != int(session[max(found.last - 1, 0)])
+        join = next((one.index for one in timeline.joins if joined and one.after == opened), None)
+        contradicted = declared is not None and declared in (found.before, found.after)
+        grows = found.after > found.before and join is None and not contradicted
+        step, first = int(series.step[found.last]), int(series.step[found.first])
+        places = ((found.last, "last row at the first rate"), (found.first, "first row at the second"))
+        yield Finding(
+            severity="error" if contradicted else "note" if grows else "warning",
+            message=f"{series.tag} rises by {amount(found.before)} for each {timeline.step_axis.unit} up to step "
+            f"{step} and by {amount(found.after)} from step {first} on: the batch (size, devices or accumulation) "
+            "changed" + (f"; the declaration gives {declared} throughout" if contradicted else ""),
+            tag=series.tag,
+            first_step=first,
+            numbers={"before": found.before, "after": found.after},
+            evidence=tuple(timeline.row(series, at, why) for at, why in places),
+            join=join,
+        )
 
 
 def _grows(account: EpochClock) -> bool:
@@ -120,6 +161,13 @@ def _of_lengths(*lengths: int, every: int = 1) -> dict[str, str]:
     return {"log.csv": table(EPOCHS, rows)}
 
 
+def _counted(after: int, ragged: int = 0) -> dict[str, str]:
+    """64 samples per step up to step 200, `after` behind it; `ragged`: each fortieth batch is so much smaller."""
+    seen = [64 * min(step, 200) + after * max(0, step - 200) - ragged * (step // 40) for step in range(10, 401, 10)]
+    rows = [(step, falling_loss(step), count) for step, count in zip(range(10, 401, 10), seen, strict=True)]
+    return {"log.csv": table(("step", "loss", "samples_seen"), rows)}
+
+
 COMPOUNDING = (1000, 830, 690, 570, 480, 400, 330, 270, 230, 190, *[170] * 24)
 
 RULE = Rule(
@@ -138,8 +186,25 @@ RULE = Rule(
             files=lambda: _resumed(20, first=-2),
         ),
         Example(title="epochs of twice the length from the fourth on", files=lambda: _of_lengths(*[40] * 3, *[80] * 3)),
+        Example(title="half the samples per step from a step on", files=lambda: _counted(32)),
+        Example(
+            title="twice the samples per step, and another batch declared",
+            files=lambda: _counted(128),
+            declared={"batch_size": 64},
+        ),
     ),
     good=(
+        Example(title="samples in step", files=lambda: _counted(64), why="64 samples in every step"),
+        Example(
+            title="a smaller last batch",
+            files=lambda: _counted(64, ragged=24),
+            why="the odd rows come back at every end",
+        ),
+        Example(
+            title="a batch that doubles once, nothing declared",
+            files=lambda: _counted(128),
+            why="a batch size that grows in a running process is meant so: a note",
+        ),
         Example(
             title="the same batch",
             files=lambda: _resumed(40),
