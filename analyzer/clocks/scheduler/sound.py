@@ -30,9 +30,13 @@ def sound(timeline: Timeline, claim: Claim, rows: Observed, tied: Tied) -> Sched
     if not deviations:
         deviations = [*first_value_twice(timeline, claim, rows, tied)] or [*phase_note(timeline, rows, tied)]
     schedule = tied.schedule
-    if tied.axis == "step" and isinstance(schedule, Schedule):
+    if isinstance(schedule, Schedule):
         end = schedule.total if schedule.span != "T" else schedule.total + schedule.warmup
-        deviations += overrun(timeline, rows, end / tied.rate - tied.offset, schedule.floor, planned=own_plan(timeline))
+        end = end / tied.rate - tied.offset
+        planned = own_plan(timeline, tied.axis)
+        past = overrun(timeline, rows, end, schedule.floor, planned=planned, axis=tied.axis)
+        # PyTorch documents the way up again: where its length is declared it may be meant
+        deviations += (replace(one, severity="warning") if one.numbers["risen"] else one for one in past)
     return clock_of(rows, tied, tuple(deviations))
 
 
@@ -94,16 +98,18 @@ def other_peak(timeline: Timeline, claim: Claim, rows: Observed, tied: Tied) -> 
     )
 
 
-def own_plan(timeline: Timeline) -> tuple[int, ...]:
-    """Totals of the plan itself, without a scheduler's own parameters."""
-    return timeline.plan.total_steps
+def own_plan(timeline: Timeline, axis: str = "step") -> tuple[float, ...]:
+    """Totals of the plan itself on an axis of the rate, without a scheduler's own parameters."""
+    if counts(axis) == "step":
+        return timeline.plan.total_steps
+    return () if timeline.plan.epochs is None else (float(timeline.plan.epochs),)
 
 
 def overrun(
-    timeline: Timeline, rows: Observed, end: float, floor: float, *, planned: tuple[int, ...]
+    timeline: Timeline, rows: Observed, end: float, floor: float, *, planned: tuple[float, ...], axis: str = "step"
 ) -> Iterator[Deviation]:
     """Rows past the end of a schedule whose rate rises again, or is zero."""
-    x, y = rows.axes["step"], rows.rate
+    x, y = rows.axes[axis], rows.rate
     after = np.flatnonzero(x > end + CONVENTION)
     if (
         not math.isfinite(end)
@@ -114,7 +120,8 @@ def overrun(
     risen = after[y[after] > floor + 4 * rows.tolerance[after] + 1e-9]
     if len(risen) >= FEWEST_PAST_END:
         place, top = int(risen[0]), int(risen[np.argmax(y[risen])])
-        what = f"the schedule ends at {end:.6g}, and the rate rises again to {y[top]:.6g} at step {rows.step[top]}"
+        unit = "" if counts(axis) == "step" else f"{counts(axis)} "
+        what = f"the schedule ends at {unit}{end:.6g}, and the rate rises again to {y[top]:.6g} at step {rows.step[top]}"
         evidence = (
             row_of(timeline, rows, place, "rises again"),
             row_of(timeline, rows, top, "the highest after the end"),
@@ -137,7 +144,7 @@ def overrun(
         last_step=int(rows.step[-1]),
         what=what,
         evidence=evidence,
-        numbers={"end": end, "rows_after": len(after)},
+        numbers={"end": end, "rows_after": len(after), "risen": len(risen)},
         severity="error" if planned else "warning",
     )
 

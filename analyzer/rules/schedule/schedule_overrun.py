@@ -2,7 +2,8 @@
 
 What it checks
     The step at which the identified schedule ends, and the rows after it: a rate that rises again (a cosine that is not
-    clamped), or one that is exactly zero to the end.
+    clamped; a warning where its length is declared, as PyTorch documents the way up), or one that is exactly zero to
+    the end. In steps and in epochs.
 
 Why it matters
     Updates at a rate of zero cost compute and teach nothing. A cosine past its end heats the weights up again just
@@ -21,9 +22,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from analyzer.clocks.schedules import Schedule
 from analyzer.model import Finding
 from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.rules.schedule.deviations import rate_log, told
 from analyzer.timeline import Timeline
 
@@ -46,6 +50,20 @@ RULE = Rule(
         Example(
             title="a cosine rises again",
             files=rate_log(Schedule(family="cosine", peak=1e-3, total=100, clamp=False), 150),
+        ),
+        Example(
+            title="a cosine of fifty epochs in a run of eighty, both declared",
+            files=csv_log(
+                ("epoch", "loss", "lr"),
+                lambda: [(e, falling_loss(e), f"{1e-3 * (1 + np.cos(np.pi * e / 50)) / 2:.6g}") for e in range(80)],
+            ),
+            declared={
+                "scheduler": "CosineAnnealingLR",
+                "scheduler_params": {"T_max": 50},
+                "scheduler_interval": "epoch",
+                "base_lr": 1e-3,
+                "epochs": 80,
+            },
         ),
         Example(
             title="zero to the end", files=rate_log(Schedule(family="linear", peak=1e-3, warmup=10, total=100), 150)
