@@ -109,6 +109,7 @@ _NOT_LEARNING_RATE = re.compile(
     r"|lr_(?:min|max)|weight|momentum|betas?|[_ =-](?:\d*\.\d+|\d+(?:\.\d+)?e-\d+)$",  # a rate in a run's name
     re.I,
 )
+_BOUND_OF_RATES = re.compile(r"(?:^|[/_. -])(?:lr[_-](?:min|max)|(?:min|max)[_-]lr)(?:$|/)", re.I)
 _LOSS = re.compile(
     r"loss|(?:^|[/_ ])nll(?:[/_ ]|$)|^(?:(?:train(?:ing)?|val(?:id(?:ation)?)?|test)[/_ ])?cost$|cross[_ -]?entropy"
     r"|ce-mean-words|(?:^|[/_])xent|(?:^|[/_])mse$|objective$|(?:^|[/_ ])ce$|deviance$",
@@ -201,6 +202,11 @@ def assign_roles(view: View, sources: Sequence[Source], overrides: Mapping[str, 
         if errors:
             series["loss"] = errors
             why |= {one.tag: "an error, where nothing is called a loss" for one in errors}
+    if "learning_rate" not in series:
+        moving = [one for tag, one in view.series.items() if tag not in why and is_a_bound_of_rates(tag) and moves(one)]
+        if moving:
+            series["learning_rate"] = moving
+            why |= {one.tag: "the lowest or highest of several rates, where no other is logged" for one in moving}
     for role, found in series.items():
         found.sort(key=lambda one: (chosen.get(one.tag) != role, *preference(role, one)))
     if "loss" not in chosen.values():
@@ -212,6 +218,17 @@ def assign_roles(view: View, sources: Sequence[Source], overrides: Mapping[str, 
 def is_an_error(tag: str) -> bool:
     """Whether a tag is called an error, as some programs call their loss."""
     return _ERROR.match(tag.strip()) is not None
+
+
+def is_a_bound_of_rates(tag: str) -> bool:
+    """Whether a tag is called ``lr_min`` or ``lr_max``: a setting, or the bounds of the rates of several groups."""
+    return _BOUND_OF_RATES.search(tag) is not None
+
+
+def moves(series: Series) -> bool:
+    """Whether a series has another value after its first rows: a setting has one throughout."""
+    value = series.value[np.isfinite(series.value)]
+    return len(value) > 1 and bool(np.any(value != value[0]))
 
 
 def _means_of_rows(series: dict[str, list[Series]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from analyzer.model import Series, View
 from analyzer.roles import assign_roles, role_of_tag
@@ -144,6 +145,21 @@ def test_the_plain_loss_comes_before_its_parts_and_the_denser_before_the_sparser
 )
 def test_a_loss_by_epochs_is_the_mean_of_one_by_steps(lengths: dict[str, int], first: str) -> None:
     assert assign_roles(view(**lengths), ()).all("loss")[0].tag == first
+
+
+@pytest.mark.parametrize(
+    ("tags", "rate"),
+    [
+        pytest.param({"opt_lr/lr_max/x": True, "opt_lr/lr_min/x": True}, "opt_lr/lr_max/x", id="bounds of groups"),
+        pytest.param({"min_lr": False, "loss": True}, None, id="a setting"),
+        pytest.param({"lr": True, "lr_max": True}, "lr", id="beside the rate"),
+    ],
+)
+def test_bounds_of_rates_that_move_are_rates(tags: dict[str, bool], rate: str | None) -> None:
+    of = view(**dict.fromkeys(tags, 20))
+    series = {tag: replace(one, value=np.arange(20.0) * tags[tag] + 1) for tag, one in of.series.items()}
+    found = assign_roles(replace(of, series=series), ()).first("learning_rate")
+    assert (None if found is None else found.tag) == rate
 
 
 def test_the_twin_over_another_axis_plays_no_part() -> None:

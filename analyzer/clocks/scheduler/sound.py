@@ -121,7 +121,8 @@ def overrun(
     if len(risen) >= FEWEST_PAST_END:
         place, top = int(risen[0]), int(risen[np.argmax(y[risen])])
         unit = "" if counts(axis) == "step" else f"{counts(axis)} "
-        what = f"the schedule ends at {unit}{end:.6g}, and the rate rises again to {y[top]:.6g} at step {rows.step[top]}"
+        again = f"the rate rises again to {y[top]:.6g} at step {rows.step[top]}"
+        what = f"the schedule ends at {unit}{end:.6g}, and {again}"
         evidence = (
             row_of(timeline, rows, place, "rises again"),
             row_of(timeline, rows, top, "the highest after the end"),
