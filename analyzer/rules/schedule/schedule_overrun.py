@@ -20,7 +20,7 @@ What to do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -35,6 +35,14 @@ from analyzer.timeline import Timeline
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     yield from told(timeline, "overrun")
 
+
+def _by_epochs(length: int) -> Callable[[], Mapping[str, str]]:
+    """Eighty epochs of a cosine of so many."""
+    rows = [(e, falling_loss(e), f"{5e-4 * (1 + np.cos(np.pi * e / length)):.6g}") for e in range(80)]
+    return csv_log(("epoch", "loss", "lr"), lambda: rows)
+
+
+BY_EPOCHS = {"scheduler": "CosineAnnealingLR", "scheduler_interval": "epoch", "base_lr": 1e-3, "epochs": 80}
 
 RULE = Rule(
     code="SCH005",
@@ -53,23 +61,20 @@ RULE = Rule(
         ),
         Example(
             title="a cosine of fifty epochs in a run of eighty, both declared",
-            files=csv_log(
-                ("epoch", "loss", "lr"),
-                lambda: [(e, falling_loss(e), f"{1e-3 * (1 + np.cos(np.pi * e / 50)) / 2:.6g}") for e in range(80)],
-            ),
-            declared={
-                "scheduler": "CosineAnnealingLR",
-                "scheduler_params": {"T_max": 50},
-                "scheduler_interval": "epoch",
-                "base_lr": 1e-3,
-                "epochs": 80,
-            },
+            files=_by_epochs(50),
+            declared=BY_EPOCHS | {"scheduler_params": {"T_max": 50}},
         ),
         Example(
             title="zero to the end", files=rate_log(Schedule(family="linear", peak=1e-3, warmup=10, total=100), 150)
         ),
     ),
     good=(
+        Example(
+            title="a cosine of eighty epochs in a run of eighty",
+            files=_by_epochs(80),
+            declared=BY_EPOCHS | {"scheduler_params": {"T_max": 80}},
+            why="its end is the run's",
+        ),
         Example(
             title="ends with the run",
             files=rate_log(Schedule(family="cosine", peak=1e-3, total=150), 150),
