@@ -21,7 +21,7 @@ FACTS = {
     ("drops", "severity"),
     [
         pytest.param((10, 20), None, id="as declared"),
-        pytest.param((9, 19), "note", id="an epoch early, as labels from 1 are handed on"),
+        pytest.param((9, 19), "error", id="an epoch early, by steps"),
         pytest.param((6, 16), "error", id="four epochs early"),
     ],
 )
