@@ -14,6 +14,7 @@ from analyzer.roles import role_of_tag
 # resumed lives with a reset counter lie below 0.04, fresh ones above 0.94.
 FRESH_POSITION = 0.6
 ROWS_TO_JUDGE = 8  # loss rows that a life needs before its begin and end can be told apart
+LIVES_LOOKED_AT = 8  # the last ones of a long chain, behind its first: they tell where it is, and how it began
 
 
 def goes_on_from(before: Sequence[Piece], after: Piece) -> bool:
@@ -24,6 +25,8 @@ def goes_on_from(before: Sequence[Piece], after: Piece) -> bool:
     a seam: a loss that does start over there is the resume's. With another configuration beside it only a log without a
     seam goes on.
     """
+    if len(before) > LIVES_LOOKED_AT + 1:
+        before = (before[0], *before[-LIVES_LOOKED_AT:])
     first, later = steps_of(before), steps_of([after])
     if not len(first) or not len(later):
         return False

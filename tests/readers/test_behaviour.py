@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from analyzer.readers.stdout import parse, recognises
+from analyzer.readers.stdout.behaviour import called_losses
 from analyzer.readers.stdout.counters import bar_of, counters_of
 from analyzer.readers.stdout.terminal import shown
 from analyzer.readers.stdout.values import each_named, values_of
@@ -207,3 +208,9 @@ def test_of_two_counts_the_one_between_the_rows_is_the_step(row: str, steps: tup
     text = "".join(row.format(i=i, k=1000 * i, j=7 + i % 5, loss=loss) for i, loss in enumerate(LOSS, start=1))
     found = taken(text)
     assert next(iter(found.values()))[2:] == steps
+
+
+def test_names_of_few_rows_are_not_looked_for_in_every_row() -> None:
+    """As many names as rows: each is looked at by its own rows, so that the time is that of the lines."""
+    rows = [{"step": at, f"name {at}": 0.5} for at in range(20_000)]
+    assert not called_losses(rows)

@@ -8,7 +8,6 @@ called a loss where lines name one, or a reward.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -72,10 +71,13 @@ def called_losses(entries: Sequence[Entry]) -> bool:
 def _main(entries: Sequence[Entry], names: Iterable[str]) -> str | None:
     """The figure of training that falls as a loss does: one that is called a total, else the first."""
     counted = [entry for entry in entries if not _OF_THE_LINE.isdisjoint(entry)]
-    rows = Counter(name for entry in counted for name in entry)
+    rows: dict[str, list[float]] = {}
+    for entry in counted:
+        for name, value in entry.items():
+            rows.setdefault(name, []).append(value)
     able = [name for name in names if _may_be_one(name) and not _is_a_rate(entries, name)]
-    most = max((rows[name] for name in able), default=0)
-    found = [name for name in able if 2 * rows[name] >= most and _behaves_as_one(counted, name)]
+    most = max((len(rows.get(name, ())) for name in able), default=0)
+    found = [name for name in able if 2 * len(rows.get(name, ())) >= most and _behaves_as_one(rows.get(name, ()), name)]
     return next((name for name in found if "total" in name.lower()), found[0] if found else None)
 
 
@@ -94,11 +96,10 @@ def _phase_of(name: str) -> str:
     return (found["other"] or "").lower() if found else ""
 
 
-def _behaves_as_one(entries: Sequence[Entry], name: str) -> bool:
-    rows = [entry for entry in entries if name in entry]
+def _behaves_as_one(rows: Sequence[float], name: str) -> bool:
     if len(rows) < ROWS_OF_A_NAME:
         return False
-    value = _column(rows, name)
+    value = np.array(rows, dtype=np.float64)
     value = value[np.isfinite(value)]
     quarter = len(value) // 4
     if quarter < ROWS_OF_A_NAME // 4:
