@@ -90,7 +90,7 @@ def _base(timeline: Timeline, series: Series, steps: Ints, cadence: int) -> tupl
     if zero_based and float(np.mean(steps % cadence == cadence - 1)) > 0.5:
         name = framework if framework in ZERO_BASED else "Lightning"
         return 0, "framework", f"{name} writes the first update as step 0"
-    if framework in ONE_BASED:
+    if framework in ONE_BASED and first != 0:
         return 1, "framework", f"{framework} counts updates from 1"
     if first == 0 and (cadence == 1 or (second is not None and second % cadence == cadence - 1)):
         return 0, "rows", "the first row is step 0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -15,6 +16,9 @@ from analyzer.timeline import Timeline
 
 FEWEST_ROWS = 3
 """Training rows that show how often rows are written; fewer say nothing about what came behind the last."""
+CALLED_STEPS = re.compile(r"(?:^|[/_ ])steps?$", re.I)
+EVENLY = 0.5
+"""Share of the rows at one distance that makes it their cadence: of others the widest gap may come again."""
 
 
 class RunEnd(Struct, frozen=True, kw_only=True):
@@ -51,7 +55,9 @@ def updates_done(timeline: Timeline, *, ahead: int = 0) -> RunEnd | None:
         unseen += int(series.step.min()) == 0  # what came before the first update is counted, or comes before a row's
         return RunEnd(last_step=last, low=done, seen=done, high=done + unseen, evidence=_row_at(timeline, last))
     distinct = distinct_steps(series.step)
-    spacing = max(1, axis.cadence, *np.diff(distinct[-2:]).tolist())
+    apart = np.diff(distinct)
+    even = np.mean(apart == axis.cadence) >= EVENLY if len(apart) else True
+    spacing = max(1, axis.cadence, *(apart[-1:] if even else apart).tolist())
     enough = len(distinct) >= FEWEST_ROWS
     closing = [
         int(one.step.max())
@@ -76,6 +82,22 @@ def updates_done(timeline: Timeline, *, ahead: int = 0) -> RunEnd | None:
         high=seen + max(0, unseen) if closed or enough else None,
         evidence=_row_at(timeline, end),
     )
+
+
+def ends_by_another_counter(timeline: Timeline, totals: Sequence[int]) -> bool:
+    """Whether a column of steps beside the axis ends at one of these totals, as near as its rows are apart.
+
+    ``max_steps`` means those steps where another column, as ``n_updates``, is the axis.
+    """
+    for series in timeline.roles.all("step"):
+        if not CALLED_STEPS.search(series.tag):
+            continue
+        value = distinct_steps(series.value[np.isfinite(series.value)].astype(np.int64))
+        if len(value) >= FEWEST_ROWS:
+            last, apart = int(value[-1]), int(np.max(np.diff(value)))
+            if any(last - apart <= total <= last + apart for total in totals):
+                return True
+    return False
 
 
 def steps_ahead(timeline: Timeline) -> int:

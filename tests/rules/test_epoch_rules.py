@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from analyzer.auditing import audit_run
@@ -130,6 +131,27 @@ def test_means_and_validations_share_the_axis_of_epochs(
     tags: tuple[str, ...], rows: list[tuple[object, ...]], codes: list[str], tmp_path: Path
 ) -> None:
     assert [code for code in said(tmp_path, ("step", *tags), rows) if code.lower() == "log006"] == codes
+
+
+KEPT = [2, *(int(step) for step in np.cumsum(np.random.default_rng(3).integers(1, 9, 700)) + 2 if step < 2647), 2647]
+PLAYED = [(640 * row, 5000 * row + 7 * (row % 5), falling_loss(row)) for row in range(1, 61)]
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "facts", "codes"),
+    [
+        pytest.param(("step", "loss"), [(step, falling_loss(step)) for step in KEPT], {"max_steps": 2652}, [],
+                     id="rows left out at random: five more steps may be among them"),
+        pytest.param(("step", "loss"), [(step, falling_loss(step)) for step in KEPT], {"max_steps": 2750}, ["EPO004"],
+                     id="a hundred steps are missing"),
+        pytest.param(("n_updates", "steps", "loss"), PLAYED, {"max_steps": 300_000}, [], id="max_steps means steps"),
+        pytest.param(("n_updates", "steps", "loss"), PLAYED, {"max_steps": 900_000}, ["EPO004"], id="neither counter"),
+    ],
+)  # fmt: skip
+def test_where_a_run_ends(
+    header: tuple[str, ...], rows: list[tuple[object, ...]], facts: dict[str, Any], codes: list[str], tmp_path: Path
+) -> None:
+    assert [code for code in said(tmp_path, header, rows, **facts) if code == "EPO004"] == codes
 
 
 def with_epoch_means(every: int, epochs: int, *, at: Callable[[int], int]) -> list[tuple[object, ...]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from analyzer.readers.columns.entries import flatten
 from analyzer.readers.columns.step_axis import LARGEST_STEP, names_an_axis
-from analyzer.readers.stdout.patterns import WALL, Entry, number_of
+from analyzer.readers.stdout.patterns import PLACE, WALL, Entry, number_of, place_of
 from analyzer.readers.stdout.values import tells
 from analyzer.written_numbers import loads_json
 
@@ -44,10 +44,8 @@ def json_in_a_line(found: re.Match[str], line: str) -> Entry | None:
         value = {**value, "step": None, **dict(zip(("epoch", "batch", "validation_batch"), place, strict=False))}
     entry: Entry = {}
     for key, cell in flatten(value).items():
-        place = _PLACE.fullmatch(cell) if isinstance(cell, str) else None
-        if place:  # "epoch": "5/10", "iter": "230/235"
-            total = {"epoch": "epochs", "batch": "batches"}.get(key, "total")
-            entry |= {key: int(place[1]), total: int(place[2])} if names_an_axis(key) else {}
+        if isinstance(cell, str) and (place := PLACE.fullmatch(cell)):  # "epoch": "5/10", "iter": "230/235"
+            entry |= place_of(key, *place.groups())
         elif (number := _cell(cell)) is not None:
             entry[key] = number
     return entry if any(tells(key) for key in entry if not names_an_axis(key)) else None
@@ -66,7 +64,6 @@ def nested_in_a_line(found: re.Match[str], line: str) -> Entry | None:
 
 _AS_JSON = {"None": "null", "True": "true", "False": "false", "nan": "NaN", "inf": "Infinity"}
 _CONSTANTS = re.compile(r"(?<=: )(?:None|True|False|nan|inf)(?=[,}])")
-_PLACE = re.compile(r"(\d{1,15})\s?/\s?(\d{1,15})")
 
 
 def _cell(value: Any) -> float | int | None:

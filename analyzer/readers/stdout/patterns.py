@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from analyzer.readers.columns.step_axis import LARGEST_STEP
+from analyzer.readers.columns.step_axis import LARGEST_STEP, names_an_axis
 from analyzer.written_numbers import DECIMAL, number_written
 
 GENERIC = ("general", "block", "json", "table", "shape", "object", "record", "columns", "dictionary", "list")
@@ -28,6 +28,8 @@ _NAME = rf"{_WORD}(?:[ ](?!(?i:nan|inf|infinity|none)\b)[A-Za-z@(][\w@/.)-]*+){{
 # A word that no number follows is passed over whole: the second alternative, whose groups are empty.
 ASSIGNED = re.compile(rf"(?<![\w./])(?:({_NAME})\s*+[:=]\s*+\[?({NUMBER}){_END}|{_WORD})")  # loss: 0.5, Val Loss=0.5
 SPOKEN = re.compile(rf"(?<![\w./])(?:({_NAME})[ \t:=]++({NUMBER}){_END}|{_WORD})")  # loss 0.5, Loss 6.9e+00 (7.0e+00)
+PLACE = re.compile(r"\[?(\d{1,15})\s?/\s?(\d{1,15})\]?")
+_QUOTED_PLACE = re.compile(rf"'([\w/]{{1,80}})': '{PLACE.pattern}'")
 QUOTED = re.compile(rf"['\"]([^'\"]+)['\"]:\s*+['\"]?({NUMBER})['\"]?\s*+[,}}]")  # {'loss': 0.5, 'lr': '1e-05'}
 _NO_TAGS = {
     "eta",
@@ -98,7 +100,15 @@ def pairs_of(pattern: re.Pattern[str], text: str, renamed: Mapping[str, str]) ->
         number = number_of(written)
         if number is not None:
             values[name] = number if quoted else float(number)
+    for name, *place in _QUOTED_PLACE.findall(text) if quoted else ():
+        values |= place_of(name, *place)
     return values
+
+
+def place_of(name: str, place: str, total: str) -> Entry:
+    """A counter with its total, as ``230/235`` or ``[230/235]`` behind its name; nothing behind another name."""
+    of = {"epoch": "epochs", "batch": "batches"}.get(name, "total")
+    return {name: int(place), of: int(total)} if names_an_axis(name) else {}
 
 
 def number_of(text: str) -> int | float | None:

@@ -33,7 +33,7 @@ from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.clocks.global_step import main_series
 from analyzer.clocks.planned_end import admitted_totals, rows_past_the_end
 from analyzer.clocks.planned_epochs import measured_totals, planned_steps_per_epoch
-from analyzer.clocks.run_end import RunEnd, steps_ahead, updates_done
+from analyzer.clocks.run_end import RunEnd, ends_by_another_counter, steps_ahead, updates_done
 from analyzer.distinct import distinct
 from analyzer.model import Finding, Row, Severity
 from analyzer.rules import Example, Rule, Unchecked
@@ -57,6 +57,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     done = updates_done(timeline, ahead=steps_ahead(timeline))
     if done is None:
         yield Unchecked(reason=uncounted(timeline.step_axis))
+        return
+    if not any(done.holds(total) for total in totals) and ends_by_another_counter(timeline, totals):
         return
     longest = max(totals) + rows_past_the_end(timeline)
     if any(done.holds(total) for total in totals) or max(totals) < done.low <= longest:
