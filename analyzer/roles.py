@@ -57,7 +57,7 @@ _FOLDER = r"(?:(?!e?val|test|dev|[^/]*loss)[^/]+/)?"  # in a folder of losses no
 _PATTERNS: tuple[tuple[Role, str], ...] = (
     (
         "learning_rate",
-        r"(?:^|[/_. -])(?:lr|lrate|learning[_ -]?rate|opt_learning_rate)(?:[/_. \[-]|$|\d|abs)|^lr[-/ ]",
+        r"(?:^|[/_. -])(?:[a-z]{0,2}lr|lrate|learn(?:ing)?[_ -]?rate|opt_learning_rate)(?:[/_. \[-]|$|\d|abs)|^lr[-/ ]",
     ),
     (
         "clip",

@@ -1,4 +1,5 @@
-"""Logs with one row per epoch: the step axis is the epoch, and the only second witness is how many rows there are."""
+"""Logs with one row per epoch: the step axis is the epoch, and the second witness is how many rows there are, or a
+scheduler that counts epochs."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import numpy as np
 from msgspec import Struct
 
 from analyzer.clocks.global_step import main_series
+from analyzer.clocks.scheduler_clock import deviations_of
 from analyzer.model import NO_STEP, Finding, Row
 from analyzer.timeline import Timeline
 
@@ -18,19 +20,19 @@ class RelabelledEpochs(Struct, frozen=True, kw_only=True):
 
 
 def relabelled_epochs(timeline: Timeline) -> RelabelledEpochs | None:
-    """The epoch at which the labels leave the rows, when there is a row for every declared epoch.
+    """The epoch at which the labels leave the rows, by a row for every declared epoch or by the declared schedule.
 
     As many rows as epochs and a label missing: the counter skipped it, no row was lost. A label twice: it was trained
-    twice under one name, nothing was replayed.
+    twice under one name, nothing was replayed; so where the declared schedule goes on over it.
     """
     series, epochs = main_series(timeline.view, timeline.roles), timeline.plan.epochs
-    if series is None or epochs is None or epochs.denominator != 1:
+    if series is None:
         return None
     usable = np.nonzero(series.step != NO_STEP)[0]
     step = series.step[usable]
     rise = np.diff(step)
     odd = np.nonzero(rise != 1)[0]
-    if len(step) != int(epochs) or len(odd) != 1 or int(step[-1]) - int(step[0]) + 1 == len(step):
+    if len(odd) != 1:
         return None
     at, size = int(odd[0]) + 1, int(rise[odd[0]])
     if size < 0 and -size >= len(step) // 2:
@@ -38,20 +40,33 @@ def relabelled_epochs(timeline: Timeline) -> RelabelledEpochs | None:
     session = timeline.session_map.of(series)[usable]
     crossed = session[at] != session[at - 1]
     join = next((one for one in timeline.joins if one.after == int(session[at])), None) if crossed else None
+    counted = [
+        (clock, one)
+        for clock, one in deviations_of(timeline.schedulers, "relabelled")
+        if join is not None and one.join == join.index
+    ]
+    all_there = epochs == len(step) and int(step[-1]) - int(step[0]) + 1 != len(step)
+    if not all_there and not counted:
+        return None
     what = (
         f"epoch {int(step[at - 1])} is followed by {int(step[at])}"
         if size > 1
         else f"epoch {int(step[at])} is in the log twice"
     )
+    why = (
+        f"though the log has a row for each of the {len(step)} declared epochs"
+        if all_there
+        else f"and {counted[0][0].series.tag} counts both: {counted[0][1].what}"
+    )
     rows: tuple[Row, ...] = (
         timeline.row(series, int(usable[at - 1]), "row before"),
         timeline.row(series, int(usable[at]), "row behind it"),
+        *(() if all_there else counted[0][1].evidence),
     )
     return RelabelledEpochs(
         finding=Finding(
-            severity="error",
-            message=f"{what}, though the log has a row for each of the {int(epochs)} declared epochs: the label "
-            "moved by "
+            severity="error" if all_there else "warning",
+            message=f"{what}, {why}; the label moved by "
             f"{abs(size - 1)}{' at the resume' if join is not None else ''}, no row is missing or replayed",
             tag=series.tag,
             first_step=int(step[at]),

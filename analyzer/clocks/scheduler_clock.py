@@ -25,6 +25,7 @@ Kind = Literal[
     "per-epoch",  # gains or loses at every epoch's end
     "skipped",  # falls behind by one at scattered rows
     "phase",  # one constant step off: a convention
+    "relabelled",  # at a join: it goes on, and the labels of epochs come again
     "overrun",  # goes on past its end
     "refuted",  # no reading of the declaration explains the rows
 ]

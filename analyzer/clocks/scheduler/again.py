@@ -18,6 +18,7 @@ FEWEST_LEVELS = 3  # different rates among them; two, each held, where a schedul
 NEAR_THE_BEGINNING = 0.05  # of the first life: further on it did not begin again but went back
 FAR_BACK = 0.5  # of the way that the rate has gone so far
 NO_PERIOD = 1.2  # first lives that the second goes on for: a cycle would have begun a third time
+HELD_AROUND = 3  # times as long as the stretch between them, that a level is held on either side
 MOST_FALLS = 8  # of the rate that are tried
 
 
@@ -74,6 +75,24 @@ def back_where_it_began(rows: Observed) -> int | None:
     elsewhere = np.delete(moved, found[0] - 1)
     size = moved[found[0] - 1]
     return None if (elsewhere * np.sign(size) >= abs(size)).any() else found[0]
+
+
+def excursion(rows: Observed) -> tuple[int, int] | None:
+    """The one stretch in which the rate stands on another level than the long one around it: first row, one after.
+
+    A rate that leaves its level twice is one of cycles; one that is 0 in between was logged while nothing was trained.
+    """
+    y = rows.rate
+    edges = np.flatnonzero(np.abs(np.diff(y)) > rows.tolerance[1:] + rows.tolerance[:-1]) + 1
+    bounds = np.array([0, *edges.tolist(), len(y)])
+    found = []
+    for k in range(1, len(bounds) - 2):
+        first, after = int(bounds[k]), int(bounds[k + 1])
+        before, behind = first - bounds[k - 1], bounds[k + 2] - after
+        same = abs(y[after] - y[first - 1]) <= rows.tolerance[after] + rows.tolerance[first - 1]
+        if same and y[first] > 0 and after - first >= 2 and min(before, behind) >= HELD_AROUND * (after - first):
+            found.append((first, after))
+    return found[0] if len(found) == 1 else None
 
 
 def _fell_by_levels(rate: Floats) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from analyzer.clocks.claim import Claim, finite_number, first_number
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.schedule_fit import Fit
+from analyzer.clocks.schedule_fit.fit import Mask
 from analyzer.clocks.scheduler.explanations import whole
 from analyzer.clocks.scheduler.mismatch import (
     CONVENTION,
@@ -17,6 +18,7 @@ from analyzer.clocks.scheduler.mismatch import (
     Mismatch,
 )
 from analyzer.distinct import distinct
+from analyzer.model import Floats
 
 MILESTONE = 1.5  # rows by which a drop may lie beside its milestone
 OF_BOTH = 3  # relative half widths: of both levels of a drop, as far as a fit may miss them
@@ -159,7 +161,8 @@ def _places(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Misma
             return
         beside = np.array(places)[None, :] - due[:, None]
         met = (beside >= -1) & (beside <= spacing + late) if one_each else beside == 0  # in the first row behind it
-        if met.any(axis=0).all() and met[seen].any(axis=1).all():
+        of_one_phase = not one_each or not _of_two_phases(beside, met, spacing)
+        if met.any(axis=0).all() and met[seen].any(axis=1).all() and of_one_phase:
             return
         if claim.unit == "epoch" and len(places) == np.count_nonzero(seen) > 1:
             early = due[seen] - np.array(places)
@@ -173,3 +176,11 @@ def _places(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Misma
         numbers={"observed": list(places), "declared": list(wanted)},
         note=by_label,
     )
+
+
+def _of_two_phases(beside: Floats, met: Mask, spacing: float) -> bool:
+    """Whether drops lie beside their places by distances that no one phase gives, where every place has one drop."""
+    if not (met.sum(axis=0) == 1).all():
+        return False
+    by = np.where(met, beside, 0.0).sum(axis=0)
+    return bool(np.ptp(by) >= spacing)

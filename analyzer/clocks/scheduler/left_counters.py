@@ -27,6 +27,7 @@ FEWEST_WAITS = 3
 EVEN_FROM = 5  # waits
 STILL_AT_LEAST = 3  # rows
 NEAR_THE_BEGINNING = 0.05  # of the course so far: a cycle may begin with a few rows left out
+WITHOUT_AN_END = ("exponential", "inverse-sqrt", "inverse-time")
 BROKEN_OFF = 0.1  # of the height above the floor: the last row of a cycle lies lower
 
 
@@ -131,10 +132,13 @@ def _near_the_beginning(x: Floats, shifts: list[CounterChange], cadence: float) 
 
 
 def broken_off(tied: Tied, last: float) -> bool:
-    """Whether a schedule that comes to an end was left in its course: no framework begins a cycle there."""
+    """Whether a schedule was left in its course, by its end or as one that has none: no framework begins a cycle there.
+    """
     fit = tied.schedule
-    if fit.family not in ending() or not isinstance(fit, Fit):
+    if not isinstance(fit, Fit) or fit.family not in (*ending(), *WITHOUT_AN_END):
         return False
+    if fit.family in WITHOUT_AN_END:
+        return True
     return float(tied.at(np.array([last]))[0]) > fit.floor + BROKEN_OFF * (fit.peak - fit.floor)
 
 

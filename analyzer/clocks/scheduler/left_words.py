@@ -9,6 +9,7 @@ import numpy as np
 from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
+from analyzer.clocks.rate_axes import counts
 from analyzer.clocks.schedule_fit import Fit
 from analyzer.clocks.scheduler.beginnings import Left
 from analyzer.clocks.scheduler.breaks import CounterChange
@@ -106,6 +107,9 @@ def join_told(
     step, last = int(rows.step[place]), int(rows.step[place + change.rows - 1])
     evidence = evidence_of(timeline, rows, left, [place])
     numbers: dict[str, float] = {}
+    relabelled = _relabelled(timeline, rows, left, change, before) if change.how == "shift" else None
+    if relabelled is not None:
+        return prices.CONVENTION, relabelled
     if change.how == "shift":
         was, now, due = (
             float(tied.counter(x[k : k + 1] + by)[0])
@@ -124,6 +128,23 @@ def join_told(
     return prices.AT_JOIN, Deviation(
         kind="restart", step=step, last_step=last, join=join, what=what, evidence=evidence, numbers=numbers,
         size=change.size, shown_by=None if change.how == "level" else len(evidence) - 1,
+    )  # fmt: skip
+
+
+def _relabelled(
+    timeline: Timeline, rows: Observed, left: Left, change: CounterChange, before: float
+) -> Deviation | None:
+    """Epochs whose labels come again at a join, and which a scheduler that counts epochs counts as further ones."""
+    at, x = join_at(rows, change), rows.axes[left.tied.axis]
+    if not at or not left.declared or counts(left.tied.axis) != "epoch":
+        return None
+    again = float(x[at - 1] - x[at]) + 1
+    if again < 1 or change.size - before != again:
+        return None
+    return Deviation(
+        kind="relabelled", step=int(rows.step[at]), size=again, join=join_of(rows, at),
+        what=f"the schedule goes on at step {rows.step[change.place]} as if no label had come again",
+        evidence=evidence_of(timeline, rows, left, [change.place]), severity="warning",
     )  # fmt: skip
 
 

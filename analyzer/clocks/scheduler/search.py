@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from analyzer.clocks import prices
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
-from analyzer.clocks.scheduler.again import FEWEST_ROWS, BegunAgain, back_where_it_began, begun_again
+from analyzer.clocks.scheduler.again import FEWEST_ROWS, BegunAgain, back_where_it_began, begun_again, excursion
 from analyzer.clocks.scheduler.compared import with_own_parameters
 from analyzer.clocks.scheduler.every_epoch import at_every_epoch
 from analyzer.clocks.scheduler.explanations import Explanation
@@ -182,6 +182,25 @@ def _back(timeline: Timeline, rows: Observed, place: int) -> Deviation:
     )
 
 
+def _left_its_level(timeline: Timeline, rows: Observed, first: int, after: int) -> Deviation:
+    """A level that is left for some rows and taken again."""
+    level, other = float(rows.rate[first - 1]), float(rows.rate[first])
+    return Deviation(
+        kind="jump",
+        step=int(rows.step[first]),
+        last_step=int(rows.step[after - 1]),
+        what=f"the rate is {other:.6g} from step {rows.step[first]} to {rows.step[after - 1]} ({after - first} rows), "
+        f"{other / level:.4g} times the {level:.6g} that it is before and behind",
+        evidence=(
+            row_of(timeline, rows, first - 1, "last row before"),
+            row_of(timeline, rows, first, "another rate"),
+            row_of(timeline, rows, after, "the rate from before again"),
+        ),
+        numbers={"observed": other, "expected": level, "factor": other / level},
+        severity="warning",
+    )
+
+
 def _every_length_is_told(claim: Claim, rows: Observed) -> bool:
     """Whether the declaration is one schedule: an end that nobody tells may lie anywhere.
 
@@ -213,6 +232,8 @@ def refuted(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) 
         deviations = (_restarted(timeline, rows, again, declared=claim.family is not None),)
     elif back is not None:
         deviations = (_back(timeline, rows, back),)
+    elif claim.family is None and (left := excursion(rows)) is not None:
+        deviations = (_left_its_level(timeline, rows, *left),)
     elif judged and _every_length_is_told(claim, rows) and inner_values(rows) >= FEWEST_INNER:
         reference = next(iter(references(claim, sample, 1)), None)
     if reference is not None:

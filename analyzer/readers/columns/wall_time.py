@@ -16,6 +16,9 @@ from analyzer.readers.columns.step_axis import normal
 from analyzer.readers.columns.texts import PackedText
 
 ABSOLUTE_SECONDS = (978_307_200.0, 4_102_444_800.0)  # 2001-01-01 .. 2100-01-01, in seconds since 1970
+DAY = 86_400.0  # seconds
+FEWEST_DAY_TIMES = 8  # fewer durations may go up by chance
+_DAY_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)")
 _WALL = re.compile(
     r"^(?:.*/)?_?(?:timestamps?|time_?stamps?|wall[_ ]?(?:time|clock)s?|walltime|date[_ ]?time|date|time|ts|"
     r"created(?:_at)?|logged_at|asctime|local_?time|utc(?:_?time)?|unix_?time|end_time)(?:_?(?:ms|s|utc|unix))?$",
@@ -48,6 +51,22 @@ def seconds_of_text(cells: Sequence[str]) -> Floats | None:
             return None
         failed += 1
     return seconds if len(cells) else None
+
+
+def seconds_of_day_times(cells: Sequence[str]) -> Floats | None:
+    """Times of day (``09:23:23``) as seconds from an unknown day on; None where they are durations.
+
+    They go forward, but for midnight. What they cannot tell is how many whole days lie between two rows.
+    """
+    found = [_DAY_TIME.fullmatch(cell.strip()) for cell in cells]
+    if len(found) < FEWEST_DAY_TIMES or None in found:
+        return None
+    parts = [match.groups() for match in found if match is not None]
+    of_day = np.array([int(hour) * 3600 + int(minute) * 60 + float(second) for hour, minute, second in parts])
+    back = np.diff(of_day) < 0
+    if (np.diff(of_day)[back] > -DAY / 2).any() or not (np.diff(of_day) != 0).any():
+        return None
+    return ABSOLUTE_SECONDS[0] + of_day + DAY * np.append(0, np.cumsum(back))
 
 
 def seconds_of_stamp(cell: str) -> float | None:
@@ -85,6 +104,7 @@ def wall_times(columns: Sequence[Column], rows: int, dialect: Dialect) -> tuple[
             at: Any = column.positions(rows)
         else:
             seconds = seconds_of_text(column.text)
+            seconds = seconds_of_day_times(column.text) if seconds is None else seconds
             if seconds is None:
                 continue
             at = np.asarray(column.text_at, dtype=np.int64)

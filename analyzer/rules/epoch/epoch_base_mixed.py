@@ -2,8 +2,9 @@
 
 What it checks
     The label of every validation row is compared with the training rows of the lap that it closes: the row beside it
-    and the bulk of the lap. A constant difference means that the two number epochs from different bases. Two logs of
-    one run that give the same values under epoch numbers shifted by one are named in a note.
+    and the bulk of the lap. A constant difference means that the two number epochs from different bases. In a log of
+    one row for each epoch, validations that begin and end one label behind the training rows are (a warning). Two logs
+    of one run that give the same values under epoch numbers shifted by one are named in a note.
 
 Why it matters
     "Best at epoch 7" then names two different epochs, and the checkpoint that is loaded is not the one that was
@@ -29,6 +30,7 @@ from analyzer.clocks.epoch_clock import EpochClock, Labels
 from analyzer.distinct import distinct
 from analyzer.model import Finding, Run, Series
 from analyzer.rules import Example, Rule, Unchecked
+from analyzer.rules.epoch.one_row_each import bases_of_rows
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
@@ -57,6 +59,10 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         if found is not None and found.message not in told:
             told.add(found.message)
             yield found
+    if timeline.step_axis.unit == "epoch":
+        by_row = [*bases_of_rows(timeline)]
+        looked |= timeline.roles.first("validation_loss") is not None
+        yield from by_row[:1]
     for note in _views(timeline):
         looked = True
         yield note
@@ -218,6 +224,16 @@ def _with_means() -> list[tuple[object, ...]]:
     return rows
 
 
+def _by_epoch(shift: int, every: int = 1, first: bool = False) -> list[tuple[object, ...]]:
+    """A row of the training for each of 12 epochs, and one of the validation for every few of them."""
+    rows: list[tuple[object, ...]] = [(0, None, 2.3)] if first else []
+    for epoch in range(12):
+        rows.append((epoch, falling_loss(epoch), None))
+        if (epoch + 1) % every == 0:
+            rows.append((epoch + shift, None, falling_loss(epoch)))
+    return rows
+
+
 def _printed(before: bool) -> dict[str, str]:
     """Validations that count the epochs done, or stand before each epoch and behind the last."""
     lines = []
@@ -243,6 +259,14 @@ RULE = Rule(
             files=csv_log((*HEADER, "loss_epoch"), _with_means),
         ),
         Example(title="printed validations count the epochs done", files=lambda: _printed(before=False)),
+        Example(
+            title="a row for each epoch, the validation's one higher",
+            files=csv_log(("epoch", "loss", "val_loss"), lambda: _by_epoch(1)),
+        ),
+        Example(
+            title="the same, every third epoch",
+            files=csv_log(("epoch", "loss", "val_loss"), lambda: _by_epoch(1, every=3)),
+        ),
     ),
     good=(
         Example(title="validation carries the epoch it closes", files=csv_log(HEADER, lambda: _log(0)), why="one base"),
@@ -250,6 +274,16 @@ RULE = Rule(
             title="validated before each epoch and behind the last",
             files=lambda: _printed(before=True),
             why="the first validation stands before training",
+        ),
+        Example(
+            title="a row for each epoch",
+            files=csv_log(("epoch", "loss", "val_loss"), lambda: _by_epoch(0)),
+            why="both count from 0",
+        ),
+        Example(
+            title="validated before the first epoch as well",
+            files=csv_log(("epoch", "loss", "val_loss"), lambda: _by_epoch(1, first=True)),
+            why="a validation counts the epochs that are done, and one of them is none",
         ),
         Example(
             title="training rows every two steps",

@@ -4,7 +4,8 @@ What it checks
     The labels of the session after a join are laid over the epoch clock of the session before it. A shift that is a
     whole number of epochs, while the steps go on, means that the counter of epochs was restored wrongly. Steps that
     both sessions logged under different labels are reported too, and so are labels that begin again in a log whose
-    steps are made of them.
+    steps are made of them. In a log of one row for each epoch the number of rows tells it, or a declared schedule in
+    epochs that goes on where labels come again (a warning).
 
 Why it matters
     Loading `epoch + 1` from a checkpoint inside an epoch skips the rest of it, or renames it; loading `epoch` from a

@@ -2,7 +2,9 @@
 
 What it checks
     The position that the learning rate has on its schedule on both sides of every join. It may follow the step counter
-    or go on from where it stood; it must not start again, double, freeze, or belong to a schedule with another end.
+    or go on from where it stood; it must not start again, double, freeze, or belong to a schedule with another end. A
+    schedule that starts again inside a session is a cycle where it had come to its end (a note), and none where it was
+    broken off or has no end.
 
 Why it matters
     A resumed run that repeats its warmup, stands still, or decays to another end is another experiment than the one

@@ -2,7 +2,8 @@
 
 What it checks
     The schedule that explains the rows before, as declared or read off the log, and the first row that leaves it while
-    no resume is known there: multiplied by a factor, set to a value, or off in single rows.
+    no resume is known there: multiplied by a factor, set to a value, or off in single rows. Where no schedule is known:
+    a level that the rate leaves once and takes again.
 
 Why it matters
     A rate that was changed by hand, by a callback or by a bug is the commonest reason why a run cannot be repeated.
@@ -10,7 +11,7 @@ Why it matters
 
 When it is silent
     At resumes (scheduler-not-restored); at drops that the schedule itself has; when no schedule explains the rows
-    before.
+    before and the rate leaves its level for good, twice, or for zero.
 
 What to do
     Look for what changed the optimizer's rate at this step: a callback, a manual edit, a second scheduler. Single rows
