@@ -79,6 +79,23 @@ def _rise_into_a_decay(warmup: int, total: int = 500) -> Callable[[int], float]:
     return rate
 
 
+def _with_comments(rows: int) -> Iterator[str]:
+    yield "epoch,batch,loss,acc"
+    for at in range(rows):
+        yield f"{at // 40},{at % 40},{_loss(at / rows, at):.4f},0.5"
+        if at % 40 == 39:
+            yield f"# epoch {at // 40} done, val loss {_loss(at / rows, at):.3f}"
+
+
+def _over_tokens(rows: int) -> Iterator[str]:
+    """A cosine over the tokens, of which a step takes twice as many from a quarter on."""
+    tokens, total = 0, 2**15 * (2 * rows - rows // 4)
+    for step in range(1, rows + 1):
+        tokens += 2**15 * (1 if step <= rows // 4 else 2)
+        rate = 6e-4 * min(50 * tokens / total, 0.5 + 0.5 * float(np.cos(np.pi * tokens / total)))
+        yield json.dumps({"epoch": 0, "step": step, "tokens": tokens, "lr": rate, "loss": _loss(step / rows, step)})
+
+
 def _restarts(step: int) -> float:
     return 0.05 * 0.5 * (1 + float(np.cos(np.pi * (step % 86) / 86)))
 
@@ -110,6 +127,8 @@ LOGS: list[Any] = [
     pytest.param(OBJECTS(_clipped(0.1), 400), {"base_lr": 6e-4}, set(), id="a cosine held at a tenth"),
     pytest.param(OBJECTS(_rise_into_a_decay(140), 500), {**WARM, "warmup_steps": 140}, set(), id="rises into a decay"),
     pytest.param(OBJECTS(_rise_into_a_decay(140), 500), {**WARM, "warmup_steps": 70}, {"SCH003"}, id="twice as long"),
+    pytest.param(_with_comments(200), {"steps_per_epoch": 40, "epochs": 5}, set(), id="comments between the rows"),
+    pytest.param(_over_tokens(400), {"scheduler": "cosine", "max_steps": 400}, set(), id="a schedule over tokens"),
     pytest.param(_every_fifth(OBJECTS(_restarts, 430)), SGDR, set(), id="restarts in epochs of unknown length"),
 ]
 
@@ -119,7 +138,8 @@ def test_what_a_habit_is_told_as(
     lines: Iterator[str], declared: dict[str, Any], told: set[str], tmp_path: Path
 ) -> None:
     text = "".join(f"{line}\n" for line in lines)
-    (tmp_path / ("train.jsonl" if '{"epoch"' in text else "train.log")).write_text(text)
+    name = "train.jsonl" if '{"epoch"' in text else "train.csv" if text.startswith("epoch,") else "train.log"
+    (tmp_path / name).write_text(text)
     (run,) = analyzer.read(tmp_path)
     (report,) = analyzer.audit(run, declared=declared).runs
     assert {one.code for one in report.findings if one.severity != "note"} == told
@@ -137,6 +157,17 @@ def test_an_axis_that_its_own_counter_names(tmp_path: Path) -> None:
     write_events(tmp_path / "log", points)
     (run,) = analyzer.read(tmp_path)
     (report,) = analyzer.audit(run, declared={"epochs": 20}).runs
+    assert [one.code for one in report.findings if one.severity != "note"] == []
+
+
+def test_an_epoch_whose_length_nothing_tells(tmp_path: Path) -> None:
+    rates = [0.1 * 0.1 ** sum(step // 58 >= drop for drop in (6, 9)) for step in range(696)]
+    points = [("loss", step, _loss(step / 696, step), float(step)) for step in range(696)]
+    points += [("lr", step, rate, float(step)) for step, rate in enumerate(rates)]
+    write_events(tmp_path / "log", points)
+    (run,) = analyzer.read(tmp_path)
+    declared = {"scheduler": "MultiStepLR", "scheduler_params": {"milestones": [6, 9], "gamma": 0.1}, "base_lr": 0.1}
+    (report,) = analyzer.audit(run, declared={**declared, "scheduler_interval": "epoch"}).runs
     assert [one.code for one in report.findings if one.severity != "note"] == []
 
 

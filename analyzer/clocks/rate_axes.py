@@ -150,11 +150,12 @@ def _steps_beside(timeline: Timeline, epoch: Floats) -> set[Fraction]:
 
 
 def _epochs_of_any_size(timeline: Timeline, at: Floats) -> dict[str, Floats]:
-    """Steps as epochs, where the schedule is declared in epochs and nothing tells how many steps one has."""
-    known = timeline.epoch is not None or any(reading.steps_per_epoch for reading in timeline.plan.readings)
-    if known or timeline.declared.get("scheduler_interval") != "epoch":
-        return {}
-    return {"epoch": at}
+    """Steps as epochs, where the schedule is declared in as many of them and nothing tells how many steps one has."""
+    plan, params = timeline.plan, timeline.declared.get("scheduler_params")
+    known = timeline.roles.first("epoch") is not None or any(reading.steps_per_epoch for reading in plan.readings)
+    end = plan.epochs or (params.get("T_max") if isinstance(params, dict) else None)
+    within = isinstance(end, int | float) and at.max() <= end + 1
+    return {"epoch": at} if within and not known and timeline.declared.get("scheduler_interval") == "epoch" else {}
 
 
 def _rounded_share(timeline: Timeline, step: Ints) -> int | None:

@@ -152,6 +152,8 @@ def _on_axis(claim: Claim, candidate: Candidate, rows: Observed, axis: str, cour
         return None
     if not own and candidate.unit == "epoch" and counts(axis) != "step":
         return None
+    if claim.unit == "epoch" and counts(axis) == "step" and _may_be_epochs(claim, rows, low, high):
+        return None
     chosen = next((float(k) for k in counts_of(claim) if low <= k <= high), None)
     if chosen is None:
         if high - low > KNOWN_TO * high:
@@ -169,6 +171,13 @@ def _on_axis(claim: Claim, candidate: Candidate, rows: Observed, axis: str, cour
             return None
         origins.append(origin)
     return RateLine(axis=axis, rate=chosen, origins=tuple(origins))
+
+
+def _may_be_epochs(claim: Claim, rows: Observed, low: float, high: float) -> bool:
+    """Whether one call in so many updates may be one an epoch, whose length nothing tells."""
+    step = rows.axes["step"]
+    unknown = not claim.per_epoch and "share" not in rows.axes and np.array_equal(rows.axes.get("epoch", step), step)
+    return unknown and high < 1 and np.floor(1 / low) >= np.ceil(1 / high)
 
 
 def _origin(

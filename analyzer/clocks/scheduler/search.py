@@ -31,9 +31,10 @@ from analyzer.clocks.scheduler.tied import (
 )
 from analyzer.clocks.scheduler_clock import Deviation, SchedulerClock
 from analyzer.clocks.schedules import ending
-from analyzer.model import Ints, Severity
+from analyzer.model import Ints, Series, Severity
 from analyzer.timeline import Timeline
 
+OTHER_PACE = 0.4  # of the usual amount: a batch size is raised by half at least
 BEGIN_AGAIN = ("warm-restarts", "cyclic")  # families whose rates are met again in one session
 MOST_SESSIONS = 40  # steps that fall more often are out of order, and no counter is followed through them
 FEWEST_INNER = 3  # values between top and floor, below which nothing is refuted
@@ -201,14 +202,23 @@ def _left_its_level(timeline: Timeline, rows: Observed, first: int, after: int) 
     )
 
 
-def _every_length_is_told(claim: Claim, rows: Observed) -> bool:
+def _every_length_is_told(timeline: Timeline, claim: Claim, rows: Observed) -> bool:
     """Whether the declaration is one schedule: an end that nobody tells may lie anywhere.
 
-    Nor are calls with a share of an epoch tabled where the steps of one are not known to the last.
+    Nor are calls with a share of an epoch tabled where the steps of one are not known to the last, nor a schedule over
+    tokens or samples whose number in a step changes.
     """
+    if any(_changes_its_pace(one) for role in ("tokens", "samples") for one in timeline.roles.all(role)):
+        return False
     if claim.unit == "epoch" and "step" in rows.axes and "share" not in rows.axes:
         return False
     return claim.family not in (None, "plateau", *(() if claim.totals or claim.epochs else ending()))
+
+
+def _changes_its_pace(count: Series) -> bool:
+    """Whether a count of what was seen goes up by another amount a step, from some place on."""
+    each = np.diff(count.value) / np.maximum(np.diff(count.step), 1)
+    return len(each) > 1 and bool(np.ptp(each) > OTHER_PACE * np.median(each) > 0)
 
 
 def inside_a_session(rows: Observed, place: int) -> bool:
@@ -234,7 +244,7 @@ def refuted(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) 
         deviations = (_back(timeline, rows, back),)
     elif claim.family is None and (left := excursion(rows)) is not None:
         deviations = (_left_its_level(timeline, rows, *left),)
-    elif judged and _every_length_is_told(claim, rows) and inner_values(rows) >= FEWEST_INNER:
+    elif judged and _every_length_is_told(timeline, claim, rows) and inner_values(rows) >= FEWEST_INNER:
         reference = next(iter(references(claim, sample, 1)), None)
     if reference is not None:
         first, evidence = evidence_against(timeline, rows, reference)

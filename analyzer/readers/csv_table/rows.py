@@ -100,6 +100,8 @@ def collect(
             table.set_header(names)
             if not behind:
                 continue
+        if line.startswith("#") and len(cells) not in table.headers:
+            continue  # a comment between the rows
         if cut:
             _read_cut_row(table, line_number, cells)
             continue
