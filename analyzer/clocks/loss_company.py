@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from msgspec import Struct
 
 from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.clocks.noise import MAD_TO_SIGMA
+from analyzer.clocks.witnesses import counts_evenly
 from analyzer.model import Ints, Series
 from analyzer.timeline import Timeline
 
 BEFORE = 50  # rows of a column that tell its usual value
 RATE_FACTOR = 1.2  # a learning rate that moves by less within a row or two explains little
 GRADIENT_FACTOR = 3.0
+OF_THE_DATA = re.compile(
+    r"(?:^|[/_])n?(?:tokens|(?:seq|sequence|prompt|response|completion)s?_?len(?:gths?)?)(?:$|[/_]mean$)", re.I
+)
+DATA_FACTOR, DATA_SCATTERS = 1.2, 3.0  # other data hold a fifth more or less, and few rows of one reach the other's
 USUAL_MOVES = 3.0  # times what nine of ten moves from row to row are below
 FEWEST_PER_EPOCH = 4  # rows: with fewer every second row is a boundary
 
@@ -22,6 +29,7 @@ class Moved(Struct, frozen=True, kw_only=True):
 
     learning_rate: float | None = None
     gradient_norm: float | None = None
+    data: tuple[str, float] | None = None  # tag and ratio of a column of what a row was trained on: tokens, lengths
     resumed: bool = False
     epoch_starts: bool | None = None  # None: epochs are not known
 
@@ -32,6 +40,7 @@ def what_moved(timeline: Timeline, loss: LossBaseline, first: int, last: int) ->
     return Moved(
         learning_rate=_step_of_rate(timeline.roles.first("learning_rate"), low, loss.step(min(first + 1, last))),
         gradient_norm=_height(timeline.roles.first("grad_norm"), low, high),
+        data=_other_data(timeline, low, loss.step(first)),
         resumed=any(-1 <= first - at <= 3 for at, _ in loss.joins),
         epoch_starts=starts_an_epoch(timeline, loss, first),
     )
@@ -64,6 +73,23 @@ def _step_of_rate(rate: Series | None, low: int, high: int) -> float | None:
     ratio = float(rate.value[after[0]] / rate.value[before[-1]])
     usual = float(np.quantile(np.abs(np.diff(np.log(rate.value[before]))), 0.9))
     return ratio if abs(np.log(ratio)) > max(np.log(RATE_FACTOR), USUAL_MOVES * usual) else None
+
+
+def _other_data(timeline: Timeline, low: int, high: int) -> tuple[str, float] | None:
+    """A column of the data of each row whose level is another from a step on, beyond its scatter."""
+    for tag, series in timeline.view.series.items():
+        if not OF_THE_DATA.search(tag) or counts_evenly(series.value):
+            continue  # a count of the run goes up
+        ok = np.isfinite(series.value) & (series.value > 0)
+        sides = [np.log(series.value[ok & where]) for where in (series.step <= low, series.step >= high)]
+        before, behind = sides[0][-BEFORE:], sides[1][:BEFORE]
+        if min(len(before), len(behind)) < BEFORE // 2:
+            continue
+        rise = float(np.median(behind) - np.median(before))
+        scatter = MAD_TO_SIGMA * max(float(np.median(np.abs(side - np.median(side)))) for side in (before, behind))
+        if abs(rise) > max(np.log(DATA_FACTOR), DATA_SCATTERS * scatter):
+            return tag, float(np.exp(rise))
+    return None
 
 
 def _height(norm: Series | None, low: int, high: int) -> float | None:

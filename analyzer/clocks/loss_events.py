@@ -50,6 +50,7 @@ LEAST_DOWN_UNKNOWN = 4  # where epochs are unknown a smaller fall may be samples
 ERROR_OF_EXACT_FALL = 0.01  # of the ratio: a fall by chance lies so near to an integer once in twenty
 FARTHEST_START = 10  # rows of a fall, whose place noise blurs, from the start of the epoch that explains it
 THIRDS, SHARE_OF_A_FALL = (10, 20), 0.5  # of rows behind a rise; what a state has lost is learnt again, a factor stays
+SAME_FACTOR = 0.05  # in logs: by as much a column and a loss differ that are multiplied together
 SHORTEST_HUMP = 50  # rows; on fewer a rise and its way are told apart by no noise
 SHARE_OF_NEW = 0.5  # of its height that a peak in replayed steps adds to what stood there before
 NEAR_JOIN_ROWS = 3  # a change that begins so close to a join belongs to it
@@ -92,6 +93,8 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
         joins = tuple(change for change in joins if abs(change.position - scale.row) > NEAR_JOIN_ROWS)
     if divergence is not None and _is_transient(divergence, log):
         divergence = None
+    if divergence is not None and what_moved(timeline, loss, divergence.onset, divergence.onset).data is not None:
+        divergence = None  # harder data
     if divergence is not None and any(0 <= divergence.onset - at <= NEAR_JOIN_ROWS for at in anew):
         divergence = None
     end = len(log) if divergence is None else divergence.onset - NEAR_JOIN_ROWS
@@ -105,6 +108,7 @@ def name_events(loss: LossBaseline, timeline: Timeline) -> LossEvents:
         spike
         for spike in without_recurring(spikes_of(loss, without_closing_noise(loss, timeline)), loss, timeline)
         if is_new(spike.first, spike.last) and not _is_replay(spike, loss) and not _is_hump(spike, log)
+        if what_moved(timeline, loss, spike.first, spike.first).data is None
         if not is_habit(math.log1p(spike.height / spike.level), spike.first, log, starts)
     ]
     stretches = [
@@ -266,6 +270,9 @@ def _explains(shift: LevelShift, loss: LossBaseline, timeline: Timeline) -> bool
     moved = what_moved(timeline, loss, shift.row, shift.row)
     if moved.learning_rate is not None and (shift.down or moved.learning_rate > 1):
         return True
+    factor = 1 / shift.factor if shift.down else shift.factor
+    if moved.data is not None and abs(math.log(moved.data[1] / factor)) > SAME_FACTOR:
+        return True  # other data; where they are as many times as much, the loss may be their sum
     if not shift.down:
         return False
     again = starts_an_epoch(timeline, loss, shift.row, reach=_blurred(shift))

@@ -51,6 +51,8 @@ def _words(moved: Moved) -> Iterable[str]:
         yield f"the learning rate jumps there, to {moved.learning_rate:.3g} times its value"
     if moved.gradient_norm is not None:
         yield f"the gradient norm is {moved.gradient_norm:.3g} times its level"
+    if moved.data is not None:
+        yield f"{moved.data[0]} is {moved.data[1]:.3g} times its level from there on"
     if moved.resumed:
         yield "the run was resumed there"
     if moved.epoch_starts:

@@ -154,6 +154,26 @@ def test_where_a_run_ends(
     assert [code for code in said(tmp_path, header, rows, **facts) if code == "EPO004"] == codes
 
 
+def goes_on_at(step: int, by: int, *, was: int = 1) -> list[tuple[object, ...]]:
+    """A loss up to step 700, and 300 rows from another one on."""
+    steps = [*range(was, 701, was), *range(step, step + 300 * by, by)]
+    return [(step, falling_loss(row)) for row, step in enumerate(steps, 1)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "codes"),
+    [
+        pytest.param(goes_on_at(2804, 4), ["LOG006"], id="micro-batches, four to an update"),
+        pytest.param(goes_on_at(22464, 64, was=2), ["LOG006"], id="samples, 32 to an update"),
+        pytest.param(goes_on_at(710, 10), [], id="logged more seldom"),
+        pytest.param(goes_on_at(2804, 1), [], id="a jump, whatever made it"),
+        pytest.param(goes_on_at(1400, 7), [], id="no multiple of where it was"),
+    ],
+)
+def test_a_step_that_goes_on_in_another_unit(rows: list[tuple[object, ...]], codes: list[str], tmp_path: Path) -> None:
+    assert [code for code in said(tmp_path, ("step", "loss"), rows) if code.startswith("LOG")] == codes
+
+
 def with_epoch_means(every: int, epochs: int, *, at: Callable[[int], int]) -> list[tuple[object, ...]]:
     """A loss every so many steps of epochs of 40, and the mean of each epoch under the same name."""
     rows: list[tuple[object, ...]] = []

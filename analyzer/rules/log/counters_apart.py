@@ -22,6 +22,8 @@ from analyzer.timeline import Timeline
 
 PLAIN = ("step", "global_step", "iteration", "iter")  # the names of the run's own counter
 ROWS_THAT_STAND_STILL = 10  # of one tag, with values that differ
+JUMPS_LOOKED_AT = 20  # of a step; one that jumps oftener has no one place behind which it counts otherwise
+EVENLY = 0.8  # of the rises on either side that are equal
 SAWTEETH = 3  # falls of the step to one start in one session
 BATCHES_OF_THE_EPOCH = ("mmcv", "mmengine")  # write the batch of the epoch as their step
 
@@ -30,6 +32,7 @@ def counters_apart(timeline: Timeline, main: Series) -> Iterator[Finding]:
     """Findings of severity warning or note, one for each pair of counters at most; ``main`` has the axis' steps."""
     yield from _starts_again(timeline, main)
     yield from _stands_still(timeline, main)
+    yield from _goes_on_in_another_unit(timeline, main)
     yield from _two_units_in_one_tag(timeline)
     yield from _second_counter(timeline)
     yield from _second_log(timeline)
@@ -70,6 +73,35 @@ def _starts_again(timeline: Timeline, main: Series) -> Iterator[Finding]:
             timeline.row(main, int(usable[first]), "starts again"),
         ),
     )
+
+
+def _goes_on_in_another_unit(timeline: Timeline, main: Series) -> Iterator[Finding]:
+    """The step jumps to a whole multiple of where it was to go on, and from there rises by as many times as much."""
+    usable = np.flatnonzero(main.step != NO_STEP)
+    step = main.step[usable]
+    spacing = usual_cadence(step)
+    for at in np.flatnonzero(np.diff(step) > spacing)[:JUMPS_LOOKED_AT].tolist():
+        before, behind = np.diff(step[: at + 1]), np.diff(step[at + 1 :])
+        if min(len(before), len(behind)) < ROWS_THAT_STAND_STILL or np.median(before) <= 0:
+            continue
+        was, now = int(np.median(before)), int(np.median(behind))
+        times, rest = divmod(now, was)
+        along = times * (int(step[at]) + was)
+        evenly = min(float(np.mean(before == was)), float(np.mean(behind == now))) >= EVENLY
+        if rest or times < 2 or not evenly or abs(int(step[at + 1]) - along) >= now:
+            continue
+        yield Finding(
+            severity="error",
+            message=f"{main.tag} goes on from step {step[at]} at step {step[at + 1]}, about {times} times "
+            f"{step[at] + was}, and rises by {now} where it rose by {was}: from there on the step counts {times} for "
+            "each one before",
+            tag=main.tag, first_step=int(step[at + 1]), last_step=int(step[-1]), numbers={"ratio": times},
+            evidence=(
+                timeline.row(main, int(usable[at]), "last row before"),
+                timeline.row(main, int(usable[at + 1]), "first row in another unit"),
+            ),
+        )
+        return
 
 
 def _two_units_in_one_tag(timeline: Timeline) -> Iterator[Finding]:

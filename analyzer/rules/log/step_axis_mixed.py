@@ -3,8 +3,8 @@
 What it checks
     Rows of one file are written in order, so every point of a tag stands between two training rows. Where its own step
     lies far outside theirs, all the way and in a constant ratio, the tag counts something else: epochs, examples, calls
-    of the optimizer. A step that starts again with every epoch, one that is never raised, a second counter that runs at
-    a whole multiple of the first or leaves it at some places, and a second log with the same losses at other steps are
+    of the optimizer. A step that starts again with every epoch, is never raised or goes on in another unit, rows of two
+    axes in one tag, a second counter at a multiple of the first, and a second log with the same losses elsewhere are
     found the same way.
 
 Why it matters

@@ -11,8 +11,9 @@ Why it matters
     devices or the logging interval is missing. If the gradient is scaled with it, so is the learning rate.
 
 When it is silent
-    When the learning rate moves at the same row, when the change comes gradually, when a fall lies where an epoch
-    begins and samples are seen again, and when the noise is too large to tell the factor.
+    When the learning rate moves at the same row, or a column of tokens or lengths by another factor (other data), when
+    the change comes gradually or a rise is taken back, when a fall lies where an epoch begins and samples are seen
+    again, and when the noise is too large to tell the factor.
 
 What to do
     Compare what the code divides by before and after this step: gradient accumulation, world size, logging interval.
