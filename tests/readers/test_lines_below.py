@@ -31,6 +31,11 @@ SHOWN: list[tuple[str, list[str], str, list[float]]] = [
         "smape", [40.25 - e for e in ROWS],
     ),
     (
+        "several figures of another phase that nobody knows",
+        [line for e in ROWS for line in (f"Epoch: {e}, loss: {9 / e:.4f}", f"Eval | MRR: 0.{e}1 | Hits@1: 0.{e}2 | Hits@10: 0.{e}3")],
+        "Eval Hits@10", [e / 10 + 0.03 for e in ROWS],
+    ),
+    (
         "a name with how many it is a mean of",
         [line for k in ROWS for line in (f"Timestep {k}000", f"mean reward (100 episodes) -{20 - k}.5")],
         "mean reward (100 episodes)", [k - 20.5 for k in ROWS],

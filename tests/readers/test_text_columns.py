@@ -85,3 +85,21 @@ def test_packed_stamps_are_what_strings_are(stamps: list[str]) -> None:
 @pytest.mark.parametrize("stamp", ["0024-01-01 00:00:16", "3916-01-01 00:00:16", "1815-12-10 00:00:00"])
 def test_a_year_in_which_nobody_trains_is_a_damaged_one(stamp: str) -> None:
     assert seconds_of_stamp(stamp) is None
+
+
+DATED: list[tuple[str, list[str], float]] = [
+    ("month before day, as the second row tells", ["05/01/2024 10:00:00", "05/13/2024 10:00:00"], 12 * 86_400.0),
+    ("day before month, as the second row tells", ["01/05/2024 10:00:00", "13/05/2024 10:00:00"], 12 * 86_400.0),
+    ("either order: the one by which less time passed", ["05/01/2024 10:00:00", "05/02/2024 10:00:00"], 86_400.0),
+    ("halves of the day", ["05/01/2024 11:59:00 AM", "05/01/2024 12:01:00 PM"], 120.0),
+    ("a month by its name", ["01-May-2024 10:00:00", "01-May-2024 10:01:23"], 83.0),
+    ("dots", ["31.12.2023 23:59:59", "01.01.2024 00:00:01"], 2.0),
+    ("asctime", ["Wed May  1 10:00:00 2024", "Wed May  1 10:01:01 2024"], 61.0),
+]
+
+
+@pytest.mark.parametrize(("cells", "passed"), [row[1:] for row in DATED], ids=[row[0] for row in DATED])
+def test_dates_of_other_forms(cells: list[str], passed: float) -> None:
+    seconds = seconds_of_text(cells)
+    assert seconds is not None
+    assert seconds[-1] - seconds[0] == passed

@@ -25,6 +25,14 @@ _WALL = re.compile(
     re.I,
 )
 
+_IN_EITHER_ORDER = ("%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%d/%m/%Y %I:%M:%S %p")
+_FORMS: tuple[str | None, ...] = (
+    None, "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S.%f", *_IN_EITHER_ORDER, "%d.%m.%Y %H:%M:%S", "%d-%b-%Y %H:%M:%S",
+    "%d %b %Y %H:%M:%S", "%a %b %d %H:%M:%S %Y",
+)  # fmt: skip
+_EITHER_ORDER = re.compile(r"\d{1,2}/\d{1,2}/\d{4} ")
+_OF_ASCTIME = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d ")
+
 
 def seconds_since_1970(value: Floats) -> Floats | None:
     """Times in s, ms, us or ns since 1970 as seconds; None when they are no absolute times."""
@@ -41,9 +49,11 @@ def seconds_since_1970(value: Floats) -> Floats | None:
 def seconds_of_text(cells: Sequence[str]) -> Floats | None:
     """ISO 8601 and the usual log timestamps as seconds since 1970 (UTC where no zone is written), or None."""
     seconds = seconds_of_stamps(cells.cells) if isinstance(cells, PackedText) else np.full(len(cells), np.nan)
+    left = np.flatnonzero(np.isnan(seconds)).tolist()
+    forms = _forms_of([cells[index] for index in left]) if left else _FORMS
     failed = 0
-    for index in np.flatnonzero(np.isnan(seconds)).tolist():
-        parsed = seconds_of_stamp(cells[index])
+    for index in left:
+        parsed = seconds_of_stamp(cells[index], forms)
         if parsed is not None:
             seconds[index] = parsed
             continue
@@ -69,12 +79,28 @@ def seconds_of_day_times(cells: Sequence[str]) -> Floats | None:
     return ABSOLUTE_SECONDS[0] + of_day + DAY * np.append(0, np.cumsum(back))
 
 
-def seconds_of_stamp(cell: str) -> float | None:
+def _forms_of(cells: Sequence[str]) -> Sequence[str | None]:
+    """The forms of a column's dates: where day and month may stand in either order, that by which least time passed.
+
+    ``05/01/2024`` above ``05/13/2024`` is the first of May, whatever it could be alone.
+    """
+    ends = cells[0].strip()
+    if _EITHER_ORDER.match(ends) is None:
+        return _FORMS
+    spans = []
+    for form in _IN_EITHER_ORDER:
+        told = [seconds_of_stamp(cell, (form,)) for cell in cells]
+        known = [one for one in told if one is not None]
+        spans.append((len(told) - len(known), max(known, default=0.0) - min(known, default=0.0)))
+    return (_IN_EITHER_ORDER[spans.index(min(spans))], *_FORMS)
+
+
+def seconds_of_stamp(cell: str, forms: Sequence[str | None] = ()) -> float | None:
     """One timestamp as seconds since 1970, or None."""
     stamp = cell.strip().strip("[]").replace(",", ".", 1)
-    if len(stamp) < 10 or not stamp[0].isdigit():
+    if len(stamp) < 10 or not (stamp[0].isdigit() or _OF_ASCTIME.match(stamp)):
         return None
-    for pattern in (None, "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S.%f", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S"):
+    for pattern in forms or _FORMS:
         try:
             moment = datetime.fromisoformat(stamp) if pattern is None else datetime.strptime(stamp, pattern)
         except ValueError:
