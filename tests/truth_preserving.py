@@ -212,6 +212,8 @@ def _base_moved(files: Files, facts: dict[str, Any], table: Table) -> Changed:
     cadence = int(steps[1]) - int(steps[0])
     first = int(steps[0])
     by = 1 if first == 0 or (cadence > 1 and first % cadence == cadence - 1) else -1
+    if by < 0 and first == cadence > 1:
+        return None  # multiples of the cadence count from either: where the labels tell, the base is no other
     if first + by < 0 or "batch" in " ".join(table.columns):
         return None
     if any("tfevents" in path for path in files):

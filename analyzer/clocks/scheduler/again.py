@@ -84,15 +84,12 @@ def excursion(rows: Observed) -> tuple[int, int] | None:
     """
     y = rows.rate
     edges = np.flatnonzero(np.abs(np.diff(y)) > rows.tolerance[1:] + rows.tolerance[:-1]) + 1
-    bounds = np.array([0, *edges.tolist(), len(y)])
-    found = []
-    for k in range(1, len(bounds) - 2):
-        first, after = int(bounds[k]), int(bounds[k + 1])
-        before, behind = first - bounds[k - 1], bounds[k + 2] - after
-        same = abs(y[after] - y[first - 1]) <= rows.tolerance[after] + rows.tolerance[first - 1]
-        if same and y[first] > 0 and after - first >= 2 and min(before, behind) >= HELD_AROUND * (after - first):
-            found.append((first, after))
-    return found[0] if len(found) == 1 else None
+    held = np.diff(np.concatenate([[0], edges, [len(y)]]))  # rows of each level
+    first, after = edges[:-1], edges[1:]
+    same = np.abs(y[after] - y[first - 1]) <= rows.tolerance[after] + rows.tolerance[first - 1]
+    around = np.minimum(held[:-2], held[2:]) >= HELD_AROUND * held[1:-1]
+    found = np.flatnonzero(same & around & (y[first] > 0) & (held[1:-1] >= 2))
+    return (int(first[found[0]]), int(after[found[0]])) if len(found) == 1 else None
 
 
 def _fell_by_levels(rate: Floats) -> bool:

@@ -38,7 +38,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
 
 def _by_epochs(length: int) -> Callable[[], Mapping[str, str]]:
     """Eighty epochs of a cosine of so many."""
-    rows = [(e, falling_loss(e), f"{5e-4 * (1 + np.cos(np.pi * e / length)):.6g}") for e in range(80)]
+    rows = [(e, falling_loss(e), f"{5e-4 * (1 + np.cos(np.pi * e / length)):.12g}") for e in range(80)]
     return csv_log(("epoch", "loss", "lr"), lambda: rows)
 
 
