@@ -87,8 +87,12 @@ def updates_done(timeline: Timeline, *, ahead: int = 0) -> RunEnd | None:
 def ends_by_another_counter(timeline: Timeline, totals: Sequence[int]) -> bool:
     """Whether a column of steps beside the axis ends at one of these totals, as near as its rows are apart.
 
-    ``max_steps`` means those steps where another column, as ``n_updates``, is the axis.
+    ``max_steps`` means those steps where another column, as ``n_updates``, is the axis; and steps of an epoch mean its
+    batches where the axis counts them.
     """
+    axis, last = timeline.step_axis, last_step(timeline) or 0
+    if axis.unit == "micro-batch" and any(0 <= total - last <= axis.cadence for total in totals):
+        return True
     for series in timeline.roles.all("step"):
         if not CALLED_STEPS.search(series.tag):
             continue

@@ -21,6 +21,7 @@ NAMED_BY_AXIS = re.compile(
     r"^(?P<measure>.+)[/_ .](?:(?:by|per|vs|over)[/_ ])?"
     r"(?P<axis>iter|step|frame|epoch|time|sample|token|update|episode)s?$"
 )
+OWN_BATCHES = 0.5  # of its rows: of an evaluation that is logged once each time it is none
 _PHASE = re.compile(r"^(?:train(?:ing)?|(?P<evaluated>e?val(?:uat(?:e|ion)|id(?:ation)?)?|test(?:ing)?|dev))$", re.I)
 _WORD = re.compile(r"[^\W_]+")
 _AXES = frozenset({"epoch", "step", "iter", "iteration", "batch"})
@@ -54,6 +55,12 @@ def measured_alone(series: Series, view: View) -> bool:
     phases, measure = _phases_and_measure(series.tag)
     others = (_phases_and_measure(tag) for tag in view.series if tag != series.tag)
     return True in phases and not any(True not in phase and other == measure for phase, other in others)
+
+
+def counts_batches(beside: BesideTraining) -> bool:
+    """Whether most rows of an evaluation follow one another between the same training rows: its batches are counted."""
+    evaluated = True in _phases_and_measure(beside.series.tag)[0]
+    return evaluated and bool(np.mean(np.diff(beside.before) == 0) > OWN_BATCHES)
 
 
 def keeps_epochs(off_axis: list[Series]) -> bool:

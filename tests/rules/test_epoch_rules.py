@@ -133,6 +133,33 @@ def test_means_and_validations_share_the_axis_of_epochs(
     assert [code for code in said(tmp_path, ("step", *tags), rows) if code.lower() == "log006"] == codes
 
 
+def with_batches(of_validation: int) -> list[tuple[object, ...]]:
+    """Training by steps; behind each epoch of 40 an error for each of so many batches of the validation."""
+    rows: list[tuple[object, ...]] = []
+    for step in range(1, 401):
+        rows.append((step, falling_loss(step), falling_loss(step) + 1, None))
+        if step % 40 == 0:
+            first = of_validation * (step // 40 - 1)
+            rows += [(first + k, None, None, falling_loss(step)) for k in range(of_validation)]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("batches", "codes"),
+    [
+        pytest.param(10, ["log006"], id="a validation that counts its batches"),
+        pytest.param(3, ["log006"], id="a few"),
+        pytest.param(1, ["LOG006"], id="a validation by epochs"),
+    ],
+)
+def test_validations_that_count_their_batches(batches: int, codes: list[str], tmp_path: Path) -> None:
+    header = ("step", "Train/loss", "Train/err", "Val/err")
+    assert [code for code in said(tmp_path, header, with_batches(batches)) if code.lower() == "log006"] == codes
+
+
+STANDING = [(step, falling_loss(step), round(1e-3 * (1 - step // 2 / 200), 8)) for step in range(400)]
+LR = ("step", "loss", "lr")
+BATCHES = {"steps_per_epoch": 40, "grad_accumulation": 2}
 KEPT = [2, *(int(step) for step in np.cumsum(np.random.default_rng(3).integers(1, 9, 700)) + 2 if step < 2647), 2647]
 PLAYED = [(640 * row, 5000 * row + 7 * (row % 5), falling_loss(row)) for row in range(1, 61)]
 
@@ -146,6 +173,8 @@ PLAYED = [(640 * row, 5000 * row + 7 * (row % 5), falling_loss(row)) for row in 
                      id="a hundred steps are missing"),
         pytest.param(("n_updates", "steps", "loss"), PLAYED, {"max_steps": 300_000}, [], id="max_steps means steps"),
         pytest.param(("n_updates", "steps", "loss"), PLAYED, {"max_steps": 900_000}, ["EPO004"], id="neither counter"),
+        pytest.param(LR, STANDING, BATCHES | {"epochs": 10}, [], id="batches of an epoch"),
+        pytest.param(LR, STANDING, BATCHES | {"epochs": 12}, ["EPO004"], id="neither"),
     ],
 )  # fmt: skip
 def test_where_a_run_ends(

@@ -164,7 +164,7 @@ def mismatches(claim: Claim, rows: Observed, fit: Fit, axis: str) -> list[Mismat
         found += _floor(claim, rows, fit, axis)
         found += lengths_compared(claim, rows, fit, axis)
         found += drops_compared(claim, rows, fit, axis)
-        found += held_first(rows, fit, axis)
+        found += held_first(claim, rows, fit, axis)
     return found
 
 

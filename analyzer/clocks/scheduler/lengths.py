@@ -25,6 +25,7 @@ from analyzer.clocks.scheduler.mismatch import (
     still_rising,
 )
 from analyzer.clocks.scheduler.own_lengths import epochs_in_steps
+from analyzer.distinct import distinct
 from analyzer.model import Floats
 
 NOT_REACHED = 0.02  # relative
@@ -100,17 +101,23 @@ def _in_epochs(claim: Claim) -> tuple[float, ...]:
     return tuple(width / each for width in claim.warmups for each in claim.per_epoch)
 
 
-def held_first(rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatch]:
-    """A warmup whose first rate is used more than once: calls that came late, or one that came early."""
+def held_first(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Iterator[Mismatch]:
+    """A warmup whose first rate is used more than once: calls that came late, or one that came early.
+
+    A loop that hands its epochs to the scheduler behind each of them uses it for two: a note where none is declared.
+    """
     if fit.rise is None or fit.rise.form != "held line":
         return
     held = int(np.argmax(np.append(rows.rate - rows.rate[0] > rows.tolerance[0], True)))
-    unit = "epoch" if axis == "epoch" else "step"
+    by_epoch = axis == "epoch"
+    last = rows.axes[axis][held - 1] if by_epoch else rows.step[held - 1]
+    since = f"{axis if by_epoch else 'step'} {last:.6g}"
+    times = f"for {len(distinct(rows.axes[axis][:held]))} epochs" if by_epoch else f"{held} times"
     yield Mismatch(
-        kind="lag" if axis == "epoch" else "phase", note=axis != "epoch",
-        price=prices.LATE_FROM_THE_START if axis == "epoch" else prices.CONVENTION,
-        what=f"the first rate, {rows.rate[0]:.6g}, is used {held} times: from {unit} {rows.step[held - 1]} on the "
-        "scheduler is late, or was early before",
+        kind="lag" if by_epoch else "phase", note=not by_epoch or claim.family is None,
+        price=prices.LATE_FROM_THE_START if by_epoch else prices.CONVENTION,
+        what=f"the first rate, {rows.rate[0]:.6g}, is used {times}: from {since} on the scheduler is late, "
+        "or was early before",
         numbers={"steps": 1 - held},
     )  # fmt: skip
 

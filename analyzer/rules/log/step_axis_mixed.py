@@ -13,7 +13,7 @@ Why it matters
 
 When it is silent
     For axes named in a measure's tags (`rewards/step`, `rewards/iter`) or by a counter over itself (`save/env_step`).
-    A note where an evaluation alone has the measure (a PSNR by epochs) or a training loss is by epochs too.
+    A note where an evaluation alone has the measure (a PSNR by epochs) or counts its batches, or a training loss is so.
     For documented conventions: Keras `epoch_*` tags, tags named by the epoch over its number, `*_vs_iterations`,
     Megatron's `vs samples` twins, mmengine's validation rows, DeepSpeed's samples; for gradient accumulation that
     explains the ratio (a second counter is a note where no accumulation and no length is declared); for one resume.
@@ -35,6 +35,7 @@ from analyzer.clocks.global_step import main_series
 from analyzer.clocks.written_order import (
     BesideTraining,
     beside_training,
+    counts_batches,
     keeps_epochs,
     measured_alone,
     named_by_axis,
@@ -78,8 +79,7 @@ def _other_unit(timeline: Timeline, view: View) -> Finding | None:
         return None
     frameworks = {timeline.run.sources[int(index)].framework for index in sources_of(main)}
     found: list[tuple[BesideTraining, float]] = []
-    slack = usual_cadence(main.step)
-    told = named_by_axis(view)
+    slack, told = usual_cadence(main.step), named_by_axis(view)
     for tag, series in view.series.items():
         if len(series) < 3 or tag in told or (CONVENTION.search(tag) and not _breaks_convention(timeline, series)):
             continue
@@ -96,7 +96,7 @@ def _other_unit(timeline: Timeline, view: View) -> Finding | None:
     if not found:
         return None
     on_purpose = all(ratio < 1 for _, ratio in found) and keeps_epochs([one.series for one, _ in found])
-    of_its_own = {one.series.tag: measured_alone(one.series, view) for one, _ in found}
+    of_its_own = {one.series.tag: measured_alone(one.series, view) or counts_batches(one) for one, _ in found}
     why = timeline.roles.why
     found.sort(key=lambda one: (of_its_own[one[0].series.tag], why.get(one[0].series.tag) is None, one[0].series.tag))
     beside, ratio = found[0]
