@@ -272,7 +272,7 @@ def _may_play(role: str, series: Series) -> bool:
     values = series.value[np.isfinite(series.value)]
     if role == "step":
         return bool(np.all(values == np.floor(values)))
-    return role not in ("samples", "tokens") or len(values) < 2 or bool(np.any(values != values[0]))
+    return role not in ("samples", "tokens") or len(values) < 2 or moves(series)
 
 
 def preference(role: str, series: Series) -> tuple[int, int, str]:

@@ -58,10 +58,11 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if done is None:
         yield Unchecked(reason=uncounted(timeline.step_axis))
         return
-    if not any(done.holds(total) for total in totals) and ends_by_another_counter(timeline, totals):
+    held = any(done.holds(total) for total in totals)
+    if not held and ends_by_another_counter(timeline, totals):
         return
     longest = max(totals) + rows_past_the_end(timeline)
-    if any(done.holds(total) for total in totals) or max(totals) < done.low <= longest:
+    if held or max(totals) < done.low <= longest:
         yield from _sized_by_whole_updates(timeline, done)
         return
     if done.low > longest:

@@ -30,7 +30,7 @@ import numpy as np
 from analyzer.clocks.data_rate import counts_of_data, rate_change
 from analyzer.clocks.epoch_clock import Break, EpochClock, Labels
 from analyzer.clocks.planned_epochs import planned_steps_per_epoch
-from analyzer.model import Finding, Row
+from analyzer.model import Finding, Row, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.epoch.wording import amount, either, interval
 from analyzer.rules.examples import EPOCHS, epochs, falling_loss, lives, table
@@ -48,7 +48,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         yield by_count
         return
     if clock is None or clock.labels is None:
-        if timeline.step_axis.unit not in STEADY or not counts_of_data(list(timeline.view.series.values())):
+        if not _counts(timeline):
             yield Unchecked(reason="no epoch labels with steps in the log, and no count of samples or tokens")
         return
     if timeline.step_axis.unit in UNSIZED and timeline.step_axis.per_update is None:
@@ -81,15 +81,20 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         return
 
 
+def _counts(timeline: Timeline) -> list[Series]:
+    """The counts of data that a batch can be read off: none where a unit of the axis may hold any number of batches."""
+    return counts_of_data(list(timeline.view.series.values())) if timeline.step_axis.unit in STEADY else []
+
+
 def _by_a_count_of_data(timeline: Timeline) -> Iterator[Finding]:
     """Samples, tokens or environment steps that rise by one number per step up to a row, and by another behind it.
 
     An error where the declared batch gives one of the two. A rate that grows in one session may be meant so: a note.
     """
-    if timeline.step_axis.unit not in STEADY or "batch_size_ramp" in timeline.declared:
+    if "batch_size_ramp" in timeline.declared:
         return
     declared = timeline.plan.samples_per_update if timeline.step_axis.unit == "update" else None
-    for series in counts_of_data(list(timeline.view.series.values())):
+    for series in _counts(timeline):
         found = rate_change(series)
         if found is None:
             continue
