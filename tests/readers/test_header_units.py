@@ -39,6 +39,25 @@ def test_a_unit_of_the_header(header: str, cells: str, tag: str, value: float) -
     np.testing.assert_allclose(series.value, [value] * 3, rtol=1e-15)
 
 
+SCALED = [
+    # title, unit, cells, values: each by its own digits, whatever stands in other rows
+    ("beside a huge one", "ms", ["1500.0", "1.7e308", "18446744073709551616"], [1.5, 1.7e305, 1.8446744073709552e16]),
+    ("beside tiny ones", "ms", ["1500.0", "5e-324", "2.5"], [1.5, 0.0, 0.0025]),
+    ("of many digits", "ms", ["1234.5", "1234.567890123456", "0.1"], [1.2345, 1.234567890123456, 0.0001]),
+    ("beside no numbers", "ms", ["nan", "250.5", "inf"], [np.nan, 0.2505, np.inf]),
+    ("below zero", "ns", ["-250", "5.5", "0"], [-2.5e-7, 5.5e-9, 0.0]),
+    ("made larger", "min", ["0.1", "1e300", "2.55"], [6.0, 6e301, 153.0]),
+]
+
+
+@pytest.mark.parametrize(("unit", "cells", "values"), [one[1:] for one in SCALED], ids=[one[0] for one in SCALED])
+def test_each_number_of_a_unit_is_scaled_by_itself(unit: str, cells: list[str], values: list[float]) -> None:
+    rows = (f"{25 * (at + 1)},1.5,{cell}" for at, cell in enumerate(cells))
+    series = csv_table.parse(table(f"step,loss,time ({unit})", *rows), "log.csv").series
+    told = next(one for one in series if one.tag == "time").value
+    np.testing.assert_allclose(told, values, rtol=2.3e-16)  # one unit of a double's last digit
+
+
 def test_times_left_are_no_clock() -> None:
     reading = csv_table.parse(table("step,loss,remaining_time", "1,0.5,1:00:00", "2,0.4,0:59:00"), "log.csv")
     assert [one.tag for one in reading.series] == ["loss"]

@@ -25,6 +25,7 @@ def points(reading: Reading, tag: str) -> list[tuple[int, float, int]]:
 
 
 # program, lines as printed, framework, then for some tags the points (step, value, line)
+INFINITE = float("inf")
 PROGRAMS = [
     ("nanogpt", """step 0: train loss 10.9888, val loss 10.9902
 iter 0: loss 10.9777, time 93930.24ms, mfu -100.00%
@@ -43,7 +44,12 @@ step:125/1480 val_loss:4.3812 train_time:18478ms step_avg:160.68ms
  validation loss at iteration 200 | lm loss value: 7.400000E+00 | lm loss PPL: 1.634E+03 |
 """, "megatron", {"lm loss": [(100, 8.516121, 1), (200, 7.516121, 2)], "learning-rate": [(100, 1.5e-4, 1), (200, 1.4e-4, 2)],
                   "consumed_samples": [(100, 25600, 1), (200, 51200, 2)], "lm loss validation": [(200, 7.4, 4)],
-                  "number of skipped iterations": [(100, 0, 1), (200, 1, 2)]}),
+                  "number of skipped iterations": [(100, 0, 1), (200, 1, 2)],
+                  "number of nan iterations": [(100, 0, 1), (200, 0, 2)]}),
+    ("megatron whose loss is no number", """ iteration      100/    1000 | lm loss: inf | grad norm: 1.5 | number of nan iterations:   1 |
+ iteration      200/    1000 | lm loss inf | grad norm 1.5 | number of nan iterations:   2 |
+""", "megatron", {"lm loss": [(100, INFINITE, 1), (200, INFINITE, 2)], "grad-norm": [(100, 1.5, 1), (200, 1.5, 2)],
+                  "number of nan iterations": [(100, 1, 1), (200, 2, 2)]}),
     ("trainer", """{'loss': 2.5, 'grad_norm': 1.25, 'learning_rate': 5e-05, 'epoch': 0.5}
  10%|#         | 10/100 [00:10<01:30,  1.0s/it]{'loss': nan, 'grad_norm': nan, 'learning_rate': 4e-05, 'epoch': 1.0}
 {'eval_loss': '2.25', 'eval_runtime': '1.5', 'epoch': '1'}

@@ -28,7 +28,9 @@ _SPEED = re.compile(r"[a-z]{1,9}/s(?:ec)?")
 _POWER = re.compile(r"(?:x\s?|\*\s?|×\s?)?(?:1e|10\^)(?P<power>[-+]?\d{1,2})")
 _THOUSANDS = {"k": 1e3, "m": 1e6}  # of a count
 _COUNTED = re.compile(r"(?:samples|tokens|steps|frames|images)(?:[ _]seen)?$", re.I)
-DIGITS = 15  # of a double; what a scaled decimal has beyond them is noise
+DIGITS = 15  # of a double; what a scaled decimal has beyond them is noise, as long as it is
+ULPS = 2  # of the product: a half for the number read, for the factor and for the product itself, and one for rounding
+SMALLEST = 1e-8  # up to 22 digits behind the point: ten to their power is a double
 _CLOCK = re.compile(r"(?m)^(?:(\d{1,6}) days?,? )?(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2}(?:[.,]\d{1,9})?)$")
 _OF_TIME = re.compile(r"(?:^|[/_ .-])(?:time|elapsed|duration|runtime|wall|clock)(?:[/_ .-]|$)", re.I)
 _LEFT = re.compile(r"eta\b|remaining|left", re.I)
@@ -66,12 +68,21 @@ def _named(name: str) -> tuple[str, float]:
 
 
 def _scaled(value: Floats, times: float) -> Floats:
-    """Numbers times a factor, without the noise of a product in the last digits of a double."""
-    product = value * times
-    largest = float(np.max(np.abs(product[np.isfinite(product)]), initial=0.0))
-    if not largest:
-        return product
-    return np.asarray(np.round(product, max(0, DIGITS - 1 - int(np.floor(np.log10(largest))))))
+    """Numbers times a factor, each without the noise of a product in the last digits of a double.
+
+    Each by its own size: beside a row of 1e19 the others are not rounded away.
+    """
+    product = value * times if times > 1 else value / round(1 / times)  # 1e-3 is no double, 1000 is one
+    size = np.abs(product)
+    known = np.isfinite(size) & (size >= SMALLEST)
+    behind_the_point = np.full(len(size), -1)
+    behind_the_point[known] = DIGITS - 1 - np.floor(np.log10(size[known])).astype(np.int64)
+    for digits in np.unique(behind_the_point[behind_the_point >= 0]).tolist():
+        of_it = behind_the_point == digits
+        rounded = np.round(product[of_it], digits)
+        noise = np.abs(rounded - product[of_it]) <= ULPS * np.spacing(size[of_it])
+        product[of_it] = np.where(noise, rounded, product[of_it])
+    return product
 
 
 def _seconds_of_clock(column: Column) -> Column:

@@ -24,7 +24,9 @@ Entry = dict[str, Any]
 NUMBER = rf"(?:{DECIMAL}|[+-]?(?:nan|inf|NaN|Inf|infinity|Infinity)\b)"
 _END = r"(?!\d|\.\d|[eE][+-]?\d|:\d|,\d{3}\b)"  # a number ends where no more of it follows; a duration is none
 _WORD = r"[A-Za-z][\w@/.%^-]*+"
-_NAME = rf"{_WORD}(?:[ ](?!(?i:nan|inf|infinity|none)\b)[A-Za-z@(][\w@/.)-]*+){{0,3}}"
+# no number, or a word spelled like one: number of nan iterations: 0
+_NO_NUMBER = r"(?!(?i:nan|inf|infinity|none)\b(?![ ][A-Za-z]\w*+:))"
+_NAME = rf"{_WORD}(?:[ ]{_NO_NUMBER}[A-Za-z@(][\w@/.)-]*+){{0,3}}"
 # A word that no number follows is passed over whole: the second alternative, whose groups are empty.
 ASSIGNED = re.compile(rf"(?<![\w./])(?:({_NAME})\s*+[:=]\s*+\[?({NUMBER}){_END}|{_WORD})")  # loss: 0.5, Val Loss=0.5
 SPOKEN = re.compile(rf"(?<![\w./])(?:({_NAME})[ \t:=]++({NUMBER}){_END}|{_WORD})")  # loss 0.5, Loss 6.9e+00 (7.0e+00)
