@@ -62,7 +62,7 @@ class SchedulerClock(Struct, frozen=True, kw_only=True, eq=False):
     unit: str = "step"  # what the scheduler counts: "step" or "epoch"
     convention: str = ""
     aliases: tuple[str, ...] = ()  # descriptions that this log cannot tell apart
-    position: Floats | None = None  # the scheduler's counter at every row, NaN where it cannot be told
+    position: Floats | None = None  # where the scheduler's counter is due at every row, NaN where that cannot be told
     expected: Floats | None = None  # learning rate that the identified schedule gives at every row
     explained: float = 0.0  # share of rows within their written precision
     deviations: tuple[Deviation, ...] = ()

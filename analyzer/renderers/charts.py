@@ -12,6 +12,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from analyzer.clocks.loss_spikes import ROW_UNITS
+from analyzer.clocks.scheduler.read_back import read_back
 from analyzer.clocks.scheduler.reference import declared_rates
 from analyzer.model import Finding, Floats, RunReport, Series
 from analyzer.renderers.chart_axes import axes_of, times_of
@@ -198,14 +199,13 @@ def _declared(report: RunReport) -> list[Line]:
 
 def _position(report: RunReport) -> Chart | None:
     clock = report.timeline.schedulers[0] if report.timeline.schedulers else None
-    if clock is None or clock.position is None or np.isfinite(clock.position).sum() < 3:
+    position = None if clock is None else read_back(clock)
+    if clock is None or position is None or np.isfinite(position).sum() < 3:
         return None
-    if not np.nanmax(clock.series.value) > np.nanmin(clock.series.value):
-        return None  # a rate that never changes tells no position
-    lines = [line_of(report, clock.series, name="scheduler's own counter", y=clock.position, tag=clock.series.tag)]
+    lines = [line_of(report, clock.series, name="scheduler's own counter", y=position, tag=clock.series.tag)]
     if clock.unit == "step":
-        first = int(np.flatnonzero(np.isfinite(clock.position))[0])
-        sound = lines[0].x["step"] - lines[0].x["step"][first] + clock.position[first]
+        first = int(np.flatnonzero(np.isfinite(position))[0])
+        sound = lines[0].x["step"] - lines[0].x["step"][first] + position[first]
         lines.append(line_of(report, clock.series, name="one step per update", y=sound, style="expected"))
     return _chart(
         report,
