@@ -30,6 +30,7 @@ PLAIN_KEYS = frozenset({
     "training_history", "train_history", "stats", "curves", "losses",
 })  # fmt: skip
 _THE_VALUES = re.compile(r"^(?:values?|y|scalars?|data|metric)$", re.I)
+_PHASE = re.compile(r"train(?:ing)?|val(?:id(?:ation)?)?|dev|test|eval", re.I)  # a key above the entries of a phase
 _NUMBERED = re.compile(
     r"^(?:(?P<name>epochs?|ep|episodes?|steps?|iter(?:ation)?s?|rounds?)[ _:-]*+)?(?P<number>\d{1,15})$", re.I
 )
@@ -241,4 +242,5 @@ def _is_of_a_log(keys: Iterable[str], path: Sequence[str]) -> bool:
     """Whether the keys of an entry are those of a log: below unknown keys it needs both a counter and a figure."""
     counts = any(map(names_an_axis, keys))
     tells = any(role_of_tag(one) in (*LOSSES, "learning_rate") for one in keys)
-    return (counts and tells) or ((counts or tells) and all(one.lower() in PLAIN_KEYS for one in path))
+    plain = all(one.lower() in PLAIN_KEYS or _PHASE.fullmatch(one) for one in path)
+    return (counts and tells) or ((counts or tells) and plain)

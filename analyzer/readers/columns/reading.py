@@ -20,7 +20,7 @@ from analyzer.readers.columns.places import PLACE, may_be_a_place, places_of
 from analyzer.readers.columns.places_of_totals import with_totals_apart
 from analyzer.readers.columns.step_axis import choose_axis, gaps_look_random, names_an_axis, whole_steps
 from analyzer.readers.columns.units import in_plain_units
-from analyzer.readers.columns.wall_time import wall_times
+from analyzer.readers.columns.wall_time import wall_times, with_dates_joined
 from analyzer.roles import role_of_tag
 
 NO_LOG = "not a training log: no column counts steps or epochs, and none is a loss or a learning rate"
@@ -61,7 +61,7 @@ def interpret(
     rows = len(row_numbers)
     columns, left = _few_enough(columns)
     left_aside += left
-    columns, of_totals = with_totals_apart(in_plain_units(columns), source.path)
+    columns, of_totals = with_totals_apart(in_plain_units(with_dates_joined(columns)), source.path)
     facts = (*facts, *of_totals)
     if is_newest_first(columns, rows):
         columns, row_numbers = [reversed_rows(one, rows) for one in columns], row_numbers[::-1]

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from analyzer.model import Floats
 from analyzer.readers.columns import Column
+from analyzer.readers.columns.wall_time import tells_the_day_time
 
 _UNIT = re.compile(r"(?P<name>.*?\S)\s*+(?:\[(?P<square>[^\[\]]{1,12})\]|\((?P<round>[^()]{1,12})\))")
 _SECONDS = {
@@ -86,11 +87,12 @@ def _scaled(value: Floats, times: float) -> Floats:
 
 
 def _seconds_of_clock(column: Column) -> Column:
-    """A column of ``1:02:03`` under a name of time as seconds; times that are left are no clock."""
+    """A column of ``1:02:03`` under a name of time as seconds; times that are left are no clock, and
+    those of a day are one on the wall."""
     if len(column.value) or not len(column.text) or not _OF_TIME.search(column.name) or _LEFT.search(column.name):
         return column
     parts = _CLOCK.findall("\n".join(column.text))
-    if len(parts) != len(column.text):
+    if len(parts) != len(column.text) or tells_the_day_time(column):
         return column
     of_each = np.array([part.replace(",", ".") or "0" for cell in parts for part in cell], dtype=np.float64)
     seconds = of_each.reshape(-1, 4) @ np.array([86400.0, 3600.0, 60.0, 1.0])

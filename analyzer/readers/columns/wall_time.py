@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from analyzer.model import Floats
 from analyzer.readers.columns import Column, Dialect
@@ -19,6 +20,7 @@ ABSOLUTE_SECONDS = (978_307_200.0, 4_102_444_800.0)  # 2001-01-01 .. 2100-01-01,
 DAY = 86_400.0  # seconds
 FEWEST_DAY_TIMES = 8  # fewer durations may go up by chance
 _DAY_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)")
+_DATE = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{4}|\d{1,2}-[A-Z][a-z]{2}-\d{4}")
 _WALL = re.compile(
     r"^(?:.*/)?_?(?:timestamps?|time_?stamps?|wall[_ ]?(?:time|clock)s?|walltime|date[_ ]?time|date|time|ts|"
     r"created(?:_at)?|logged_at|asctime|local_?time|utc(?:_?time)?|unix_?time|end_time)(?:_?(?:ms|s|utc|unix))?$",
@@ -77,6 +79,30 @@ def seconds_of_day_times(cells: Sequence[str]) -> Floats | None:
     if (np.diff(of_day)[back] > -DAY / 2).any() or not (np.diff(of_day) != 0).any():
         return None
     return ABSOLUTE_SECONDS[0] + of_day + DAY * np.append(0, np.cumsum(back))
+
+
+def tells_the_day_time(column: Column) -> bool:
+    """Whether a column of ``22:05:01`` is a clock on the wall: it passes midnight, or began later than it went on.
+
+    A duration begins near 0; one that does not tells the same distances as a clock.
+    """
+    seconds = seconds_of_day_times(column.text) if names_a_time(column.name) else None
+    if seconds is None:
+        return False
+    begins = float(seconds[0]) - ABSOLUTE_SECONDS[0]
+    return begins > float(seconds[-1] - seconds[0]) or float(seconds[-1]) >= ABSOLUTE_SECONDS[0] + DAY
+
+
+def with_dates_joined(columns: list[Column]) -> list[Column]:
+    """The columns, one of dates alone and one of times of day made one: ``2024-05-03`` beside ``22:05:01``."""
+    rows = {one.name: one for one in columns if len(one.text) and not len(one.value) and names_a_time(one.name)}
+    dates = next((one for one in rows.values() if all(map(_DATE.fullmatch, one.text))), None)
+    times = next((one for one in rows.values() if all(map(_DAY_TIME.fullmatch, one.text))), None)
+    if dates is None or times is None or list(dates.text_at) != list(times.text_at):
+        return columns
+    stamps = [f"{date} {time}" for date, time in zip(dates.text, times.text, strict=True)]
+    joined = replace(dates, text=stamps)
+    return [joined if one is dates else one for one in columns if one is not times]
 
 
 def _forms_of(cells: Sequence[str]) -> Sequence[str | None]:

@@ -46,6 +46,7 @@ from analyzer.regular_files import content_of, opened
 from analyzer.roles import role_of_tag
 
 _NAMED_AS_A_LOG = re.compile(r"loss|log|train|metric|histor|result|progress", re.I)
+ROWS_WITHOUT_A_COUNTER = 8  # of figures; fewer are results of several models
 FAST_FROM = 1 << 20  # bytes; below it the import of a fast parser costs more than it saves
 
 
@@ -144,11 +145,12 @@ def looks_like_a_log_table(lines: Sequence[str]) -> bool:
     losses = sum(role_of_tag(name) in ("loss", "validation_loss", "epoch_loss") for name in header)
     if len(header) < 2 or not looks_like_header([name for name in header if name]):
         return False
-    if not any(map(names_an_axis, header)) and 2 * losses < len(header):
-        return False  # without a counter it must be a table of losses
     rows = [split_row(line, delimiter) for line in lines[1:-1]]
     even = [cells for cells in rows if len(cells) == len(header)]
     numeric = sum(number_of(cell) is not None for cells in even for cell in cells)
+    of_numbers = losses and numeric == len(header) * len(rows) and len(rows) >= ROWS_WITHOUT_A_COUNTER
+    if not any(map(names_an_axis, header)) and 2 * losses < len(header) and not of_numbers:
+        return False  # without a counter it must be a table of losses, or of nothing but figures
     return (
         len(even) >= 0.8 * len(rows)
         and numeric >= 0.4 * sum(map(len, even))

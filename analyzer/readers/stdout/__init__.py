@@ -56,7 +56,7 @@ def recognises(path: Path, head: bytes) -> bool:
 
     if tells_of_training(lines_of(in_english(decode(start))), path.name):
         return True
-    if len(head) < 4096 or suffix not in (".log", ".txt", ".out", ".stdout"):
+    if len(head) < 4096 or suffix not in SUFFIXES[:-1]:
         return False
     try:
         with opened(path) as stream:

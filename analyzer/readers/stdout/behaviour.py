@@ -18,7 +18,7 @@ from analyzer.readers.stdout.counters import COUNTERS, FOLD, PLACES
 from analyzer.readers.stdout.laps import TOTALS
 from analyzer.readers.stdout.patterns import WALL
 from analyzer.readers.stdout.places import HEADING
-from analyzer.readers.stdout.values import pair_of, tells
+from analyzer.readers.stdout.values import of_validation, pair_of, tells
 from analyzer.roles import is_an_error, role_of_tag
 
 Entry = dict[str, Any]
@@ -46,8 +46,11 @@ def called_losses(entries: Sequence[Entry]) -> bool:
     names = dict.fromkeys(name for entry in entries for name in entry)
     pair = pair_of(names)
     whole = [name for name in names if pair is None or "/" not in name]  # beside a pair what has a folder is a part
-    if any(role_of_tag(name) in LOSSES or is_an_error(name) or _OF_REWARDS.search(name) for name in whole):
+    told = [name for name in whole if role_of_tag(name) in LOSSES or is_an_error(name) or _OF_REWARDS.search(name)]
+    if told and (pair is not None or not all(map(of_validation, told))):
         return False
+    if told:  # beside a loss of validation that of training may go without a name
+        names = {name: None for name in names if name.startswith(UNNAMED)}
     if pair is not None:
         rows = [entry for entry in entries if entry.keys() >= set(pair)]
         if len(rows) < FEWEST_ROWS or not _falls(_column(rows, pair[0])):

@@ -69,6 +69,9 @@ _BAR = re.compile(r"\d{1,3}%(?:\|[^|]{0,400}\|\s{0,8}|\s{1,2})(?P<at>\d{1,15})/(
 _OF_SIGNS = re.compile(
     r"\[[=>.#\s-]{2,400}(?:\s|\]\s{0,3})(?P<at>\d{1,15})/(?P<of>\d{1,15})(?![\d./])(?:\s[=>.#\s-]{0,400}\])?"
 )
+# a closed bar of signs, with its place at the end of the line: [====>...]  Step: 53ms | Loss: 1.8      100/391
+_CLOSED = re.compile(r"\[[=>.#-]{8,400}\]\s")
+_PLACE_AT_THE_END = re.compile(r"\s(?P<at>\d{1,15})/(?P<of>\d{1,15})\s{0,9}$")
 # a place in the epoch behind its label, in examples where a share follows it
 _SAMPLES = re.compile(
     r"\bTrain Epoch: (?P<epoch>\d{1,9})\s{0,3}\[\s{0,9}(?P<samples>\d{1,15})/(?P<of>\d{1,15})\s{0,2}"
@@ -102,6 +105,8 @@ _BEFORE_ITS_PLURAL = re.compile(
     re.I,
 )
 _ORDINAL = re.compile(rf"(?<![\w.-])(?P<at>\d{{1,15}})-?(?:st|nd|rd|th) (?P<word>{COUNTER_WORD})\b", re.I)
+_AFTER_SO_MANY = re.compile(rf"\bafter (?P<at>\d{{1,15}}) (?P<word>{COUNTER_WORD})\b", re.I)  # Loss after 3 epochs: 0.1
+_SO_MANY = re.compile(r"\bafter \d{1,15} $", re.I)
 # a fold of a cross-validation; a run of several in front of its epoch
 _FOLD = re.compile(
     r"(?<![A-Za-z0-9_/.-])(?P<word>fold)\s{0,3}[:=#]?\s{0,3}(?P<at>\d{1,4})(?:\s?(?:/|of)\s?\d{1,4})?(?![\w.%])", re.I
@@ -137,7 +142,7 @@ def counters_of(text: str) -> tuple[Entry, str]:
     """
     found: Entry = {}
     counted_of = ""  # the counter that the total was printed with
-    bar = (_BAR.search(text) or _OF_SIGNS.search(text)) if may_hold_a_bar(text) else None
+    bar = (_BAR.search(text) or _bar_of_signs(text)) if may_hold_a_bar(text) else None
     if bar:
         text = f"{text[: bar.start()]} | {text[bar.end() :]}"
     two = _TWO_WORDS.search(text) if any(one in text for one in _ENDS_OF_WORDS) else None
@@ -193,7 +198,7 @@ def _otherwise(found: Entry, line: str) -> tuple[Entry, str]:
     if place := _BEFORE_ITS_PLURAL.search(line):
         name = _counter_name(place["word"])
         told: Entry = {name: int(place["at"]), "batches" if name == "batch" else "total": int(place["of"])}
-    elif not found and (place := _ORDINAL.search(line)):
+    elif not found and (place := _ORDINAL.search(line) or _AFTER_SO_MANY.search(line)):
         told = {_counter_name(place["word"]): int(place["at"])}
     elif place := _AT_THE_START.match(line):
         told = {name: int(number) for name, number in place.groupdict().items()} | {UNNAMED: 1}
@@ -230,6 +235,8 @@ def _is_a_setting(text: str, match: re.Match[str]) -> bool:
     """Whether a counter's word says how many there will be: ``Num epochs = 3``, ``epochs: 10``, ``every step 5``."""
     if match["word"].lower() == "epochs" and not match["of"] and not match["fraction"] and match["sep"].strip():
         return True
+    if _SO_MANY.search(text, max(0, match.start() - 24), match.start()):
+        return True  # Loss after 3 epochs: 0.1
     before = _LAST_WORD.search(text, max(0, match.start() - 16), match.start())
     if before is None:
         return False
@@ -264,5 +271,11 @@ def may_hold_a_bar(text: str) -> bool:
 def bar_of(raw: str) -> tuple[int, int] | None:
     """Place and total of the last bar in a line, also of one that the line painted over."""
     at = raw.rfind("%|") if "%|" in raw else raw.rfind("% ")
-    found = (_BAR.search(raw, max(0, at - 3)) if at >= 0 else None) or _OF_SIGNS.search(raw)
+    found = (_BAR.search(raw, max(0, at - 3)) if at >= 0 else None) or _bar_of_signs(raw)
     return (int(found["at"]), int(found["of"])) if found else None
+
+
+def _bar_of_signs(text: str) -> re.Match[str] | None:
+    """The place of a bar that is drawn with signs: over them, right behind them, or at the end of the line."""
+    found = _OF_SIGNS.search(text)
+    return _PLACE_AT_THE_END.search(text) if found is None and _CLOSED.search(text) else found

@@ -15,7 +15,8 @@ from analyzer.readers.stdout.counters import COUNTER_WORD, Entry, counters_of, h
 from analyzer.readers.stdout.values import NUMBER, each_named, tells, values_of
 
 _SAID_AT = re.compile(
-    rf"(?P<name>[A-Za-z][\w -]{{2,40}}) (?:at|for|after) (?:{COUNTER_WORD})\s{{1,3}}#?(?P<at>\d{{1,15}})"
+    rf"(?P<name>[A-Za-z][\w -]{{2,40}}) (?:at|for|after) "
+    rf"(?:(?:{COUNTER_WORD})\s{{1,3}}#?\d{{1,15}}|\d{{1,15}} (?:{COUNTER_WORD}))"
     rf"(?:\s{{0,2}}(?:[:=]|is\b)\s{{0,3}}|\s{{1,3}}(?=\d++\.\d))(?P<number>{NUMBER})",
     re.I,
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from analyzer.readers.stdout.general import without_logger
-from analyzer.readers.stdout.patterns import Entry, number_of
+from analyzer.readers.stdout.patterns import NUMBER, Entry, number_of
 from analyzer.readers.stdout.stamps import STAMP, behind_the_stamp
 from analyzer.readers.stdout.values import values_of
 from analyzer.roles import role_of_tag
@@ -23,6 +23,12 @@ FEWEST_LINES = 12  # with the same figures; fewer are results of several evaluat
 _LOSS = re.compile(r"loss|cost|nll", re.I)
 _NAMED = re.compile(r"\s{0,8}(?P<name>[A-Za-z][\w ./-]{0,60}?)['\"]?\s{0,3}[:=]\s{0,3}(?=\[)")
 _LIST = re.compile(r"\[([\d\s.,eE+naif-]{16,}+)\]?,?\s*+$")
+# {'accuracy': [(1, 0.1), ...]}, losses_distributed [(0, 2.3), ...]: places and values, also over several lines
+_PAIRS = re.compile(
+    rf"(?:'(?P<quoted>[\w ./-]{{1,60}})':\s?|(?P<bare>[A-Za-z]\w{{1,60}})\s?[:=]?\s?)\[(?=\()"
+    rf"|\((?P<at>\d{{1,15}}), (?P<number>{NUMBER})\)|(?P<end>\])"
+)
+_OF_ROUNDS = re.compile(r"\brounds?\b|\bfit_round\b|\bfl\b", re.I)
 _SEPARATORS = re.compile(r"[\s,]+")
 _LOSSES = ("loss", "validation_loss", "epoch_loss")
 
@@ -47,7 +53,27 @@ def lists_of(lines: Sequence[str], file_name: str) -> Iterator[tuple[int, str, E
             told = {name: figures[at] for name, (_, figures) in found.items() if at < len(figures)}
             yield next(row for name, (row, _) in found.items() if name in told), "list", dict(told)
         return
-    yield from _lines_of_losses(lines)
+    yield from _pairs_by_place(lines) or _lines_of_losses(lines)
+
+
+def _pairs_by_place(lines: Sequence[str]) -> list[tuple[int, str, Entry]]:
+    """The lists of places and values, an entry a place, where one of them is a loss; federated rounds are called so."""
+    told: dict[int, Entry] = {}
+    first: dict[int, int] = {}
+    name = ""
+    for row, line in enumerate(lines, start=1):
+        if ("[(" not in line and not name) or len(line) > LONGEST_LINE:
+            continue
+        for found in _PAIRS.finditer(line):
+            if found["at"] is None:
+                name = found["quoted"] or found["bare"] or ""
+            elif name and found["number"] is not None:
+                told.setdefault(int(found["at"]), {}).setdefault(name, float(found["number"]))
+                first.setdefault(int(found["at"]), row)
+    if not any(role_of_tag(name) in _LOSSES for entry in told.values() for name in entry):
+        return []
+    counter = "round" if any(_OF_ROUNDS.search(line) for line in lines) else "step"
+    return [(first[at], "list", {counter: at, **told[at]}) for at in sorted(told)]
 
 
 def _lines_of_losses(lines: Sequence[str]) -> Iterator[tuple[int, str, Entry]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from analyzer.readers.stdout.patterns import ASSIGNED, Entry, pairs_of
+from analyzer.readers.stdout.patterns import ASSIGNED, QUOTED, Entry, pairs_of
 from analyzer.roles import role_of_tag
 
 _ROUNDED_RATE = re.compile(r"\boptim\d{1,3}_lr\d{1,3}=\d{1,9}\.\d{3}(?![\de])")
@@ -46,3 +46,8 @@ def vits(found: re.Match[str], line: str) -> Entry | None:
     """The losses, the step and the rate in one list without names, below ``Train Epoch: 3 [12%]``."""
     losses = map(float, found["losses"].rstrip(", ").split(","))
     return {"step": int(found["step"]), **dict(zip(_VITS, losses, strict=True)), "lr": float(found["rate"])}
+
+
+def flower(found: re.Match[str], line: str) -> Entry:
+    """``fit progress: (3, 0.52, {'accuracy': 0.81}, 74.2)``."""
+    return {"round": int(found["round"]), "loss": float(found["loss"]), **pairs_of(QUOTED, line[found.end() :], {})}

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from analyzer.readers.stdout.objects import json_after, json_in_a_line, mlperf, nested_in_a_line
-from analyzer.readers.stdout.own_forms import espnet_batches, espnet_results, of_megatron, vits
+from analyzer.readers.stdout.own_forms import espnet_batches, espnet_results, flower, of_megatron, vits
 from analyzer.readers.stdout.patterns import NUMBER, QUOTED, SPOKEN, Entry, LinePattern, entry_by, pairs_of
 
 LINES: tuple[LinePattern, ...] = (
@@ -192,6 +192,10 @@ LINES: tuple[LinePattern, ...] = (
             rf"^(?P<epoch>\d{{1,9}}) (?P<loss>{NUMBER}) (?P<perplexity>{NUMBER}) (?P<lr>{NUMBER}) {{1,3}}(?P=epoch)$"
         ),
     ),
+    LinePattern(  # adap/flower, server.py
+        name="flower", framework="flower", entry=flower,
+        starts=re.compile(rf"fit progress: \((?P<round>\d{{1,9}}), (?P<loss>{NUMBER}), (?=\{{)"),
+    ),
     LinePattern(  # jaywalnut310/vits, train_ms.py
         name="vits",
         framework="vits",
@@ -249,7 +253,7 @@ _DIGITS = re.compile(r"\d{1,15}")  # longer numbers are none to some patterns: t
 LONGEST_SHAPE, MOST_SHAPES = 1_000, 4_000  # signs, and how many are remembered
 # Every pattern above needs one of these words; most lines of prose and source have none.
 _ANY_WORD = re.compile(
-    r"\bEp\. \d|step|iter|epoch|batch|update|:::ML|train|valid|^s:\d|\{'|, \S+ avg|\[\d{1,9}\.\d"
+    r"\bEp\. \d|fit progress|step|iter|epoch|batch|update|:::ML|train|valid|^s:\d|\{'|, \S+ avg|\[\d{1,9}\.\d"
     r"|^\d+m \d+s|^ *\d+/\d+ +[\d.]+G|^\d+ [\d.]+ [\d.]+ \S+ +\d+$",
     re.I,
 )

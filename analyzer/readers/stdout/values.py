@@ -73,7 +73,8 @@ NO_VALUES = frozenset({
     "max_mem", "max", "mem", "port", "seed", "version", "line", "world_size", "it", "batch", "steps",
 })  # fmt: skip
 _NAMES_WITHOUT_A_ROLE = re.compile(
-    r"acc|ppl|perplexity|\br2\b|psnr|ssim|norm|dt|mfu|rew(?:ard|(?![a-z]))|return|score|f1|dice|iou|bleu|wer|cer|auc|map"
+    r"acc|ppl|perplexity|success[ _]?rate|\br2\b|psnr|ssim|norm|dt|mfu|rew(?:ard|(?![a-z]))|return|score|f1|dice|iou"
+    r"|bleu|wer|cer|auc|map"
     r"|\berr(?:or)?\b",
     re.I,
 )
@@ -81,7 +82,8 @@ _NAMES_WITHOUT_A_ROLE = re.compile(
 
 _TELLING = ("loss", "validation_loss", "epoch_loss", "learning_rate")
 _OF_RESULTS = re.compile(
-    r"acc|rew(?:ard|(?![a-z]))|episod\w{0,9} ?_?return|\berr(?:or)?s?\b|(?-i:(?<=[a-z])Err(?:or)?s?)\b|elbo\b"
+    r"acc|success[ _]?rate|rew(?:ard|(?![a-z]))|episod\w{0,9} ?_?return|\berr(?:or)?s?\b|elbo\b"
+    r"|(?-i:(?<=[a-z])Err(?:or)?s?)\b"
     r"|likelihood|perplexity|(?<![a-z])ppl\b|\b(?:avg|mean|average)[ _]score\b"
     r"|\b(?:f1|auc|mAP|dice|iou|bleu|psnr|ssim)\b",
     re.I,
