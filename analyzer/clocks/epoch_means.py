@@ -25,7 +25,11 @@ COMPLETE = 0.7  # share of the means whose rows are all there
 VARIED = 20.0  # times what is allowed by which the means must differ, or a constant would fit them
 SHARP = 0.005  # relative width to which the factor is known in each epoch
 LARGEST = 100_000  # factor; beyond it no float32 tells whole numbers apart
-ANY_MEAN = {"train", "training", "epoch", "batch", "step", "iter", "iteration", "avg", "average", "mean", "per"}
+ANY_MEAN = {"train", "training", "avg", "average", "mean", "per", "log", "running"} | {
+    word + plural
+    for word, ending in (("epoch", "s"), ("batch", "es"), ("step", "s"), ("iter", "s"), ("iteration", "s"))
+    for plural in ("", ending)
+}
 DECLARED = ("grad_accumulation", "world_size", "batch_size", "global_batch_size", "logging_steps")
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 
@@ -72,17 +76,26 @@ def one_measure(first: str, second: str) -> bool:
     return words[0] == words[1]
 
 
-def groups_of(rows: Series, means: Series, clock: EpochClock | None) -> Iterator[Groups]:
-    """The ways in which rows can belong to means: by steps of one axis, by their order in one file, so many to each."""
+def ends_of(rows: Series, means: Series, clock: EpochClock | None) -> Iterator[Ints]:
+    """How many rows lie before each mean: by steps of one axis, by their order in one file, so many to each."""
     if len(means) < 2 or len(rows) <= len(means) or np.any(np.diff(rows.step) <= 0) or rows.step[0] == NO_STEP:
         return
-    yield from _complete(rows, means, np.searchsorted(rows.step, means.step, side="right"))
+    yield np.searchsorted(rows.step, means.step, side="right")
     if len(distinct(rows.source)) == 1 and np.array_equal(distinct(rows.source), distinct(means.source)):
-        yield from _complete(rows, means, np.searchsorted(rows.row, means.row, side="right"))
+        yield np.searchsorted(rows.row, means.row, side="right")
     exact = clock is not None and clock.low == clock.high and clock.low.denominator == 1
-    length = int(clock.low) if clock is not None and exact else len(rows) // len(means)
-    if exact or length * len(means) == len(rows):
-        yield from _complete(rows, means, np.minimum(length * (np.arange(len(means)) + 1), len(rows)))
+    each, rest = divmod(len(rows), len(means))
+    length = int(clock.low) if clock is not None and exact else each
+    if exact and np.median(np.diff(rows.step)) > 1:
+        yield np.searchsorted(rows.step, length * (np.arange(len(means)) + 1), side="right")
+    elif exact or not rest:
+        yield np.minimum(length * (np.arange(len(means)) + 1), len(rows))
+
+
+def groups_of(rows: Series, means: Series, clock: EpochClock | None) -> Iterator[Groups]:
+    """The ways in which the rows of means can all be in the log."""
+    for ends in ends_of(rows, means, clock):
+        yield from _complete(rows, means, ends)
 
 
 def _complete(rows: Series, means: Series, ends: Ints) -> Iterator[Groups]:
@@ -146,6 +159,14 @@ def _whole(mean: Floats, plain: Floats, allowed: Floats) -> tuple[int, int] | No
     return (1, whole) if over else (whole, 1)
 
 
+def declared_factors(declared: Declared) -> Iterator[tuple[str, int]]:
+    """The declared numbers that a mean may have been multiplied with or divided by, with their names."""
+    for key in DECLARED:
+        size = declared.get(key)
+        if size and size > 1 and float(size).is_integer():
+            yield key, int(size)
+
+
 def named_by_declaration(factor: int, declared: Declared) -> str | None:
     """The declared number that a factor is, where one is."""
-    return next((key for key in DECLARED if declared.get(key) == factor), None)
+    return next((key for key, size in declared_factors(declared) if size == factor), None)

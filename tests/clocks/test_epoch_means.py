@@ -17,6 +17,7 @@ from analyzer.rules.examples import table
 EPOCHS, BATCHES = 8, 12
 NOISE = np.random.default_rng(3).standard_normal(EPOCHS * BATCHES)
 LOSS = 2.5 * np.exp(-np.arange(EPOCHS * BATCHES) / 60) * (1 + 0.1 * NOISE)
+SO_FAR = np.cumsum(LOSS.reshape(EPOCHS, BATCHES).mean(axis=1)) / np.arange(1, EPOCHS + 1)
 Files = dict[str, str]
 
 
@@ -45,6 +46,19 @@ def one_file(mean: np.ndarray, tag: str) -> Files:
     return {"log.csv": table(("step", "epoch", "loss_train_batch", tag), rows)}
 
 
+def printed(mean: np.ndarray, every: int, tag: str = "train_loss") -> Files:
+    """Every n-th batch in a line of its own, and a line at the end of each epoch."""
+    lines: list[str] = []
+    for s, loss in enumerate(LOSS):
+        if (s + 1) % every == 0:
+            lines.append(f"step {s + 1}/{len(LOSS)} (epoch {s // BATCHES + 1}/{EPOCHS}), loss = {loss:.6f}")
+        if (s + 1) % BATCHES == 0:
+            lines.append(
+                f"epoch {s // BATCHES + 1}: {tag} = {mean[s // BATCHES]:.6f}, dev_score = 0.{70 + s // BATCHES}"
+            )
+    return {"train.log": "\n".join([*lines, ""])}
+
+
 def accounts(factor: float, tag: str = "loss", digits: int = 9) -> Files:
     rate = [0.1 * 0.99**s for s in range(len(LOSS))]
     one = table(("step", "loss", "lr"), [(s + 1, f"{x:.{digits}f}", rate[s]) for s, x in enumerate(LOSS)])
@@ -69,6 +83,12 @@ def told(folder: Path, files: Files, *declared: str) -> list[str]:
         (two_files(means(3.0)), ("grad_accumulation=3",), "note EPO007"),
         (one_file(means(1 / 4), "loss_train"), (), "loss_train is 1/4 of the mean of its 12 rows of loss_train_batch"),
         (one_file(means(2.0), "epoch_loss"), (), "2 times the mean"),
+        (one_file(SO_FAR, "loss_train"), (), "loss_train is the mean of all rows since the start"),
+        (two_files(SO_FAR, every=3), (), "the mean of all rows since the start"),
+        (printed(SO_FAR, 3), (), "the mean of all rows since the start"),
+        (printed(SO_FAR * np.arange(1, EPOCHS + 1), 2), (), "the sum of all rows since the start"),
+        (printed(means(1 / 32), 3), ("batch_size=32",), "about 1/32 of the mean of the rows of loss"),
+        (printed(means(8.0), 3), ("world_size=8",), "about 8 times"),
         (accounts(16.0), ("grad_accumulation=16",), "warning LOS004"),
         (accounts(0.25, "train_loss"), (), "warning LOS004"),
     ],
@@ -104,12 +124,41 @@ def test_conventions_are_no_factor(tmp_path: Path, files: Files) -> None:
     assert told(tmp_path, files) == []
 
 
+FLAT = 0.7 + 0.05 * NOISE
+SMOOTH = np.array(
+    [np.sum(LOSS[: BATCHES * e] * 0.9 ** np.arange(BATCHES * e)[::-1]) / 10 for e in range(1, EPOCHS + 1)]
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "declared"),
+    [
+        (printed(means(1.0), 3), ("batch_size=32",)),
+        (printed(means(1.0, 0.3), 2), ()),  # the last batch is smaller
+        (printed(SMOOTH, 2), ()),  # a meter that forgets
+        (printed(SO_FAR, 3, "val_loss"), ()),
+        (printed(SO_FAR, 3, "kl_loss"), ()),
+        (printed(SO_FAR, 6), ()),  # two rows of each: their spread is not known
+        (printed(means(1 / 20), 3), ("batch_size=32",)),  # another factor than the declared one
+        (printed(means(1 / 32), 3), ()),  # nobody says what it was divided by
+        (printed(means(1.2), 3), ("world_size=2",)),  # dropout, another term
+        (printed(means(12.0), 3), ("batch_size=12",)),  # the sum over an epoch
+        (printed(np.cumsum(means(1.0, loss=FLAT)) / np.arange(1, EPOCHS + 1), 3), ()),
+        (printed(means(1.0, loss=LOSS[::-1].copy()), 3), ()),  # of other rows
+    ],
+)
+def test_means_that_some_rows_do_not_refute(tmp_path: Path, files: Files, declared: tuple[str, ...]) -> None:
+    assert told(tmp_path, files, *declared) == []
+
+
 @pytest.mark.parametrize(
     ("first", "second", "same"),
     [
         ("loss_train", "loss_train_batch", True),
         ("Loss/train", "epochLoss", True),
         ("loss", "train/avg_loss", True),
+        ("steps/loss", "epochs/train_loss", True),
+        ("Train/RunningLoss", "Train/Loss", True),
         ("loss", "total_loss", False),
         ("loss", "val_loss", False),
         ("loss_sum", "loss", False),

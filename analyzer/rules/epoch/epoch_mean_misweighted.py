@@ -3,18 +3,19 @@
 What it checks
     Where batch losses and epoch means are both logged and every batch is there: is the epoch's mean what another
     formula gives, the mean over batches although the last holds fewer samples, the sum divided by one batch too few
-    or too many, by the samples, or by those that full batches would hold? And is the loss of the first or last row of
-    every epoch a constant multiple of its neighbours: the share of the last accumulation window or batch, or far from
-    them without a declared reason?
+    or too many, by the samples, or by those that full batches would hold? Where some rows of each epoch are there: is
+    it the mean (or the sum) of all rows since the start, or a declared number of times what they give? And is the loss
+    of the first or last row of every epoch a constant multiple of its neighbours: the share of the last accumulation
+    window or batch, or far from them without a declared reason?
 
 Why it matters
     A mean over batches gives the samples of a last batch of 3 in 50 seventeen times the weight of the others. A last
     window that is divided by the full number of micro-batches also scales its gradient: that update is too small.
 
 When it is silent
-    When batches have one size, when some batch rows are missing, when both means agree within the written precision,
-    when too few epochs tell, and for sums over an epoch: a factor of as many rows as there are, or more. A factor that
-    a declared accumulation or batch size explains is a note.
+    When batches have one size, when both means agree within the written precision or the spread of the rows that are
+    logged, when too few epochs tell, and for sums over an epoch: a factor of as many rows as there are, or more. A
+    factor that a declared accumulation or batch size explains is a note.
 
 What to do
     Weight batch losses with their sizes (``batch_size=`` in Lightning's ``self.log``, ``loss * len(batch)`` in a loop
@@ -28,7 +29,15 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.clocks.epoch_means import Groups, constant_factor, groups_of, named_by_declaration, one_measure
+from analyzer.clocks.epoch_laps import Laps, laps_of
+from analyzer.clocks.epoch_means import (
+    Groups,
+    constant_factor,
+    declared_factors,
+    groups_of,
+    named_by_declaration,
+    one_measure,
+)
 from analyzer.clocks.epoch_windows import cause_of, last_rows_of_epochs
 from analyzer.clocks.loss_baseline import LossBaseline
 from analyzer.model import Finding, Floats, Row, Series, Severity
@@ -66,6 +75,9 @@ def _wrong_means(timeline: Timeline) -> Finding | None:
                 found = _compare(timeline, groups) or _by_a_factor(timeline, groups)
                 if found is not None:
                     return found
+            found = _by_some_rows(timeline, batches, means)
+            if found is not None:
+                return found
     return None
 
 
@@ -138,6 +150,44 @@ def _by_a_factor(timeline: Timeline, groups: Groups) -> Finding | None:
         f" the first says {logged:.6g}, the mean of the rows is {factor.mean[0]:.6g}; the sum is divided by"
         f" {factor.inverse} their number{because}",
         severity="note" if factor.times > 1 and key in SUMMED_OVER else "warning",
+    )
+
+
+def _by_some_rows(timeline: Timeline, rows: Series, means: Series) -> Finding | None:
+    """Means that the rows of their epochs refute, few or all, and that those since the start or a factor explain."""
+    ways = list(laps_of(rows, means, timeline.epoch)) if one_measure(means.tag, rows.tag) else []
+    if not ways or any(laps.by_their_own_rows for laps in ways):
+        return None
+    for laps in ways:
+        cumulative = laps.since_start()
+        if cumulative is not None:
+            words, far = cumulative
+            return _of_laps(timeline, laps, far, words, f"rows of {rows.tag}; a meter that is not reset")
+        for key, size in declared_factors(timeline.declared):
+            for factor, words in ((1 / size, f"about 1/{size} of"), (float(size), f"about {size} times")):
+                if laps.is_times(factor) and not laps.sums_over(timeline.epoch, factor):
+                    severity: Severity = "note" if factor > 1 and key in SUMMED_OVER else "warning"
+                    every = np.ones(len(means), dtype=np.bool_)
+                    words = f"{words} the mean of the rows of {rows.tag}"
+                    return _of_laps(timeline, laps, every, words, f"{size} is the declared {key}", severity)
+    return None
+
+
+def _of_laps(
+    timeline: Timeline, laps: Laps, far: NDArray[np.bool_], words: str, why: str, severity: Severity = "warning"
+) -> Finding:
+    first, last = (int(np.flatnonzero(far)[end]) for end in (0, -1))
+    means, rows = laps.means, laps.rows
+    return Finding(
+        severity=severity,
+        message=f"{means.tag} is {words} ({why}) in {int(far.sum())} of {len(far)} epochs: the first of them says"
+        f" {means.value[first]:.6g}, its {laps.count[first]} rows give {laps.own[first]:.4g}"
+        f" +- {laps.own[first] * laps.error[first]:.1g}",
+        tag=means.tag,
+        first_step=int(rows.step[laps.last[first]]),
+        last_step=int(rows.step[laps.last[last]]),
+        numbers={"logged": float(means.value[first]), "mean": float(laps.own[first])},
+        evidence=(timeline.row(means, first, words), timeline.row(rows, int(laps.last[first]), "the last of its rows")),
     )
 
 
