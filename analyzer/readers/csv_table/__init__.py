@@ -26,6 +26,7 @@ from analyzer.readers.csv_table.cells import (
     unique_names,
 )
 from analyzer.readers.csv_table.dialects import dialect_of
+from analyzer.readers.csv_table.one_metric import header_of_one_metric
 from analyzer.readers.csv_table.peeking import peek
 from analyzer.readers.csv_table.rewriting import rewritten
 from analyzer.readers.csv_table.rows import NO_HEADER, holds_numbers, parse_text
@@ -64,6 +65,9 @@ def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
     if reason:
         return unreadable(name, "csv", reason, unpacked.problems)
     text = with_a_whole_end(unpacked.data)
+    header = header_of_one_metric(text, name)
+    if header:
+        return parse_text(decode(text), name, unpacked.problems, header)
     if len(text) >= FAST_FROM and (reason := why_no_log_by_its_header(text)):
         return unreadable(name, "csv", reason, unpacked.problems)
     if len(text) >= fast_from:

@@ -66,15 +66,23 @@ class _Table(Struct, kw_only=True):
 
 
 def collect(
-    lines: Sequence[str], complete: bool, delimiter: str, name: str, numbers: Sequence[int] | None = None
+    lines: Sequence[str],
+    complete: bool,
+    delimiter: str,
+    name: str,
+    numbers: Sequence[int] | None = None,
+    header: tuple[str, ...] = (),
 ) -> _Table:
     """Read every line into a table of cells; what cannot be placed is noted.
 
     Args:
         complete: whether the last line was ended.
         numbers: line numbers, where the lines are not all of a file.
+        header: of a table that has none, where it is known.
     """
-    table = _Table(name=name, delimiter=delimiter)
+    table = _Table(name=name, delimiter=delimiter, main=header)
+    if header:
+        table.set_header(header)
     widths: dict[int, int] = {}
     short: list[tuple[int, tuple[str, ...], int]] = []
     last = len(lines)
@@ -219,11 +227,11 @@ def problems_of(table: _Table) -> list[Problem]:
     return found
 
 
-def parse_text(text: str, name: str, problems: Sequence[Problem] = ()) -> Reading:
-    """The careful path: every line by itself."""
+def parse_text(text: str, name: str, problems: Sequence[Problem] = (), header: tuple[str, ...] = ()) -> Reading:
+    """The careful path: every line by itself; the header where it is known and stands in no line."""
     split = lines_of(text)
     delimiter = sniff_delimiter(split.lines)
-    table = collect(split.lines, split.complete, delimiter, name)
+    table = collect(split.lines, split.complete, delimiter, name, header=header)
     reason = why_no_table(table)
     if reason:
         return unreadable(name, "csv", reason, (*problems, *problems_of(table)))
