@@ -24,7 +24,7 @@ OWN = 0.7  # share of the epochs that their own rows explain: then there is noth
 LEAST_FACTOR = 1.5  # below it another loss term, dropout or the data's order are as likely
 
 
-class Laps(Struct, frozen=True, kw_only=True, eq=False):
+class RowsOfEpochs(Struct, frozen=True, kw_only=True, eq=False):
     """Means of epochs beside the rows of each: their means, relative standard errors and numbers, shape (e,) each."""
 
     means: Series
@@ -79,7 +79,7 @@ class Laps(Struct, frozen=True, kw_only=True, eq=False):
         return epoch or factor == float(np.median(self.count))
 
 
-def laps_of(rows: Series, means: Series, clock: EpochClock | None) -> Iterator[Laps]:
+def laps_of(rows: Series, means: Series, clock: EpochClock | None) -> Iterator[RowsOfEpochs]:
     """The ways in which some rows of a loss can be those of the epochs whose means are logged."""
     if len(means) < FEWEST_EPOCHS or not (np.isfinite(rows.value).all() and np.isfinite(means.value).all()):
         return
@@ -93,4 +93,4 @@ def laps_of(rows: Series, means: Series, clock: EpochClock | None) -> Iterator[L
         if np.any(own <= 0):
             continue
         spread = np.sqrt(np.mean(np.maximum(square, 0) / own**2 * count / (count - 1)))
-        yield Laps(means=means, rows=rows, last=ends - 1, own=own, error=spread / np.sqrt(count), count=count)
+        yield RowsOfEpochs(means=means, rows=rows, last=ends - 1, own=own, error=spread / np.sqrt(count), count=count)

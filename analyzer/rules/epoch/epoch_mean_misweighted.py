@@ -29,7 +29,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.clocks.epoch_laps import Laps, laps_of
+from analyzer.clocks.epoch_laps import RowsOfEpochs, laps_of
 from analyzer.clocks.epoch_means import (
     Groups,
     constant_factor,
@@ -174,7 +174,7 @@ def _by_some_rows(timeline: Timeline, rows: Series, means: Series) -> Finding | 
 
 
 def _of_laps(
-    timeline: Timeline, laps: Laps, far: NDArray[np.bool_], words: str, why: str, severity: Severity = "warning"
+    timeline: Timeline, laps: RowsOfEpochs, far: NDArray[np.bool_], words: str, why: str, severity: Severity = "warning"
 ) -> Finding:
     first, last = (int(np.flatnonzero(far)[end]) for end in (0, -1))
     means, rows = laps.means, laps.rows
