@@ -40,6 +40,7 @@ class News(Struct, frozen=True, kw_only=True):
 
     report: Report
     new: tuple[tuple[RunReport, Finding], ...]
+    renamed: tuple[tuple[RunReport, Finding, Finding], ...] = ()  # what rows say now that were told as the second
     withdrawn: tuple[tuple[str, Finding], ...] = ()  # told before of the run of this name, and no longer so
     unreadable: tuple[Problem, ...]  # told for the first time
     over: bool = False  # nothing was written for so long that the runs count as ended
@@ -142,16 +143,35 @@ def _news(report: Report, told: Told, unreadable: set[str], since: Since | None 
         since.clear()
         since.update(began)
         sure = {mark: pair for mark, pair in found.items() if _stands(*pair, since[mark])}
-    new = tuple(pair for mark, pair in sure.items() if mark not in told)
     audited = {one.run.name for one in report.runs}
     gone = {mark: pair for mark, pair in told.items() if mark not in found and pair[0] in audited}
+    renamed = {}
+    for mark, (name, before) in gone.items():
+        for other, (one, finding) in found.items():
+            if other not in told and other not in renamed and one.run.name == name and _same_rows(before, finding):
+                renamed[other] = (mark, (one, finding, before))
+                break
+    new = tuple(pair for mark, pair in sure.items() if mark not in told and mark not in renamed)
     for mark in gone:
         del told[mark]
-    told.update({mark: (one.run.name, finding) for mark, (one, finding) in sure.items()})
+    told.update(
+        {mark: (one.run.name, finding) for mark, (one, finding) in found.items() if mark in sure.keys() | renamed}
+    )
+    kept = {mark for mark, _ in renamed.values()}
+    withdrawn = tuple(pair for mark, pair in gone.items() if mark not in kept)
     problems = []
     for problem in report.unreadable:
         mark = f"{problem.source}\0{problem.message}"
         if mark not in unreadable:
             unreadable.add(mark)
             problems.append(problem)
-    return News(report=report, new=new, withdrawn=tuple(gone.values()), unreadable=tuple(problems))
+    return News(
+        report=report, new=new, renamed=tuple(told_anew for _, told_anew in renamed.values()), withdrawn=withdrawn,
+        unreadable=tuple(problems),
+    )  # fmt: skip
+
+
+def _same_rows(before: Finding, now: Finding) -> bool:
+    """Whether a finding, no mere note, rests on a row of one that was told: of another cause, now known."""
+    rested = {(row.source, row.step) for row in before.evidence}
+    return now.severity != "note" and any((row.source, row.step) in rested for row in now.evidence)

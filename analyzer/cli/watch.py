@@ -57,6 +57,11 @@ def command(request: Request, every: float, idle: float | None, fail_on: str) ->
             for one, finding in news.new:
                 head = f"{time.strftime('%H:%M:%S')} {visible(one.run.name)}"
                 say("\n".join([head, *finding_lines(one, finding, look), ""]))
+            for one, finding, before in news.renamed:
+                if finding.code != before.code:
+                    head = f"{time.strftime('%H:%M:%S')} {visible(one.run.name)}"
+                    before_as = f"told of these rows before as {before.code} {before.name}"
+                    say("\n".join([f"{head}: {before_as}", *finding_lines(one, finding, look), ""]))
             for name, finding in news.withdrawn:
                 head = f"{time.strftime('%H:%M:%S')} {visible(name)}"
                 say(f"{head}\nno longer so: {finding.code} {finding.name}: {visible(finding.message)}\n")
@@ -69,7 +74,8 @@ def command(request: Request, every: float, idle: float | None, fail_on: str) ->
             if news.over:
                 say(f"over: {totals(news.report.runs)}")
                 sys.exit(exit_code(news.report, fail_on))
-            if any(finding.severity in GRAVE[fail_on] for _, finding in news.new):
+            told = [finding for _, finding in news.new] + [finding for _, finding, _ in news.renamed]
+            if any(finding.severity in GRAVE[fail_on] for finding in told):
                 sys.exit(1)
     except (BadConfig, NoCluster) as error:
         raise CannotAudit(str(error)) from error

@@ -10,6 +10,8 @@ from msgspec.structs import replace
 
 from analyzer.checking import Request, check
 from analyzer.cli import main
+from analyzer.model import Severity
+from analyzer.rules import Rule
 from analyzer.watch import News, follow
 from tests.cli.fake_rules import install, log_text, loss_above
 
@@ -76,14 +78,63 @@ def test_a_loss_that_is_no_number_is_told_at_once(monkeypatch: pytest.MonkeyPatc
 
 def test_what_later_rows_disprove_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     one = loss_above(5, "LOS001", "loss-spike", "warning")
-    few = replace(
-        one, check=lambda timeline: one.check(timeline) if len(timeline.roles.first("loss")) < 80 else iter(())
-    )
-    install(monkeypatch, (few,))
+    install(monkeypatch, (of_length(one, 0, 80),))
     grow(log_text(7.5))
     found = looks(Time(lambda: grow(rows(61, 90)), lambda: grow(rows(91, 95))))
     assert codes(found) == [["LOS001"], [], [], []]
     assert [[finding.code for _, finding in news.withdrawn] for news in found] == [[], ["LOS001"], [], []]
+
+
+def of_length(rule: Rule, fewest: int, below: int) -> Rule:
+    """A rule that speaks while a log has so many rows."""
+    return replace(
+        rule,
+        check=lambda timeline: (
+            rule.check(timeline) if fewest <= len(timeline.roles.first("loss")) < below else iter(())
+        ),
+    )
+
+
+ANEW = [
+    # title, rule that more rows bring, loss above which it speaks, told anew as, withdrawn
+    ("another rule of the same row", ("RES001", "step-reset-at-resume", "error"), 5, ["RES001"], []),
+    ("the same rule of the same row", ("LOS001", "loss-spike", "warning"), 5, ["LOS001"], []),
+    ("a mere note of the row", ("LOS008", "plateau", "note"), 5, [], ["LOS001"]),
+    ("another rule of another row", ("RES001", "step-reset-at-resume", "error"), 8, [], ["LOS001"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("later", "limit", "anew", "withdrawn"), [one[1:] for one in ANEW], ids=[one[0] for one in ANEW]
+)
+def test_rows_whose_cause_is_told_anew_are_not_taken_back(
+    monkeypatch: pytest.MonkeyPatch,
+    later: tuple[str, str, Severity],
+    limit: float,
+    anew: list[str],
+    withdrawn: list[str],
+) -> None:
+    early = of_length(loss_above(5, "LOS001", "loss-spike", "warning"), 0, 80)
+    late = of_length(loss_above(limit, *later), 80, 1000)
+    moved = replace(late, check=lambda timeline: (replace(one, first_step=77) for one in late.check(timeline)))
+    install(monkeypatch, (early, moved))
+    grow(log_text(7.5))
+    second = looks(Time(lambda: grow(rows(61, 90, 0.5 if limit == 5 else 9.0))))[1]
+    assert [finding.code for _, finding, _ in second.renamed] == anew
+    assert [finding.code for _, finding in second.withdrawn] == withdrawn
+
+
+def test_the_command_says_what_the_rows_were_told_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    early = of_length(loss_above(5, "LOS001", "loss-spike", "warning"), 0, 80)
+    late = of_length(loss_above(5, "RES001", "step-reset-at-resume", "error"), 80, 1000)
+    install(monkeypatch, (early, late))
+    grow(log_text(7.5))
+    found = looks(Time(lambda: grow(rows(61, 90))))
+    monkeypatch.setattr("analyzer.watch.follow", lambda *_, **__: iter(found))
+    done = CliRunner().invoke(main, ["watch", "log.csv", "--fail-on", "error"])
+    assert done.exit_code == 1
+    assert "told of these rows before as LOS001" in done.output
+    assert "no longer so" not in done.output
 
 
 def test_a_look_at_a_run_that_is_known_is_one_audit(monkeypatch: pytest.MonkeyPatch) -> None:
