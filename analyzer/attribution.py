@@ -52,7 +52,7 @@ HANGS_ON: dict[str, tuple[str, ...]] = {
     "labels": ("run length", "pace"),
     "run length": ("horizon",),
     "restored schedule": ("run length", "horizon", "pace"),
-    "join loss": ("replay",),
+    "join loss": ("replay", "pace"),
     "divergence": ("not finite",),
     "not finite": ("loss",),
 }
@@ -64,6 +64,7 @@ OF_ITS_PLACE: dict[str, tuple[str, ...]] = {
     "data": ("pace",),
     "jump": ("pace",),
     "batch": ("join loss", "pace"),
+    "join loss": ("pace",),
 }
 """A process that began again paused there, and has a loss of its own there: what lies further on has other causes."""
 OF_THE_WHOLE_RUN = ("EPO002", "EPO003", "EPO004", "EPO006", "SCH001", "SCH002", "SCH003", "SCH005")

@@ -127,6 +127,12 @@ _ERROR = re.compile(
     r"(?: (?:for|of) .{1,60})?$",
     re.I,
 )
+# what is minimised under a name of its own; a bound that is written to be maximised rises, or lies below zero
+_MINIMISED = re.compile(
+    r"^(?:(?:train(?:ing)?|mean|average|avg)[/_ .])?"
+    r"(?:n?elbo|neg(?:ative)?[_ ]elbo|bpd|bpc|bits?[_/ ]?(?:per[_/ ]?)?(?:dim|char)|perplexity|ppl)$",
+    re.I,
+)
 OF_A_MEAN = 1e-3  # by which a mean of printed parts may differ from the printed mean: both are rounded
 _EPOCH_MEAN = re.compile(
     r"(?:^|[/_. -])epoch[_ -]|[_ -]epoch(?:$|/)|(?:avg|mean|average)[_ -]?(?:train[_ -]?)?loss"
@@ -198,10 +204,11 @@ def assign_roles(view: View, sources: Sequence[Source], overrides: Mapping[str, 
     if "loss" not in series and "epoch_loss" in series:
         series["loss"] = series["epoch_loss"]
     if not {"loss", "validation_loss"} & series.keys():
-        errors = [one for tag, one in view.series.items() if tag not in why and len(one) and is_an_error(tag)]
+        free = [one for tag, one in view.series.items() if tag not in why and len(one)]
+        errors = [one for one in free if is_an_error(one.tag)] or [one for one in free if _is_minimised(one)]
         if errors:
             series["loss"] = errors
-            why |= {one.tag: "an error, where nothing is called a loss" for one in errors}
+            why |= {one.tag: "what is minimised, where nothing is called a loss" for one in errors}
     if "learning_rate" not in series:
         moving = [one for tag, one in view.series.items() if tag not in why and is_a_bound_of_rates(tag) and moves(one)]
         if moving:
@@ -218,6 +225,15 @@ def assign_roles(view: View, sources: Sequence[Source], overrides: Mapping[str, 
 def is_an_error(tag: str) -> bool:
     """Whether a tag is called an error, as some programs call their loss."""
     return _ERROR.match(tag.strip()) is not None
+
+
+def _is_minimised(series: Series) -> bool:
+    """Whether a series is a bound, a perplexity or bits of a dimension that lies above zero and comes down."""
+    value = series.value[np.isfinite(series.value)]
+    if not _MINIMISED.match(series.tag.strip()) or len(value) < 2:
+        return False
+    quarter = max(1, len(value) // 4)
+    return bool(value.min() > 0 and np.median(value[-quarter:]) <= np.median(value[:quarter]))
 
 
 def is_a_bound_of_rates(tag: str) -> bool:

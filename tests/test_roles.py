@@ -167,6 +167,22 @@ def test_the_twin_over_another_axis_plays_no_part() -> None:
     assert [one.tag for one in roles.all("loss")] == ["lm loss"]
 
 
+@pytest.mark.parametrize(("tag", "value", "role"), [
+    ("elbo", np.linspace(7, 3, 20), "loss"),
+    ("train/bits_per_dim", np.linspace(7, 3, 20), "loss"),
+    ("train/ppl", np.linspace(90, 30, 20), "loss"),
+    ("elbo", np.linspace(-900, -90, 20), None),  # maximised
+    ("elbo", np.linspace(3, 7, 20), None),
+    ("distance", np.linspace(7, 3, 20), None),
+])
+def test_what_is_minimised_where_nothing_is_called_a_loss(tag: str, value: np.ndarray, role: str | None) -> None:
+    one = Series(tag=tag, step=np.arange(20), value=value, wall_time=np.full(20, np.nan),
+                 source=np.zeros(20, dtype=np.int32), row=np.arange(20))
+    view = View(name="", sources=(0,), series={tag: one})
+    roles = assign_roles(view, ())
+    assert (roles.first("loss") is one) is (role == "loss")
+
+
 def test_an_override_wins() -> None:
     roles = assign_roles(view(loss=10, my_curve=5), (), {"loss": "my_curve"})
     assert roles.all("loss")[0].tag == "my_curve"

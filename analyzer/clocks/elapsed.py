@@ -45,13 +45,15 @@ def tells_elapsed_time(series: Series) -> bool:
     return bool(usual > 0 and np.mean(rises > 0) >= RISING and value.max() > MANY_ROWS * usual)
 
 
-def set_back(value: Floats, falls: Ints) -> Ints:
+def set_back(value: Floats, step: Ints, falls: Ints) -> Ints:
     """Those falls of a clock behind which it goes on at its pace from a place that is no start of its own.
 
     Args:
         value: the column, finite, shape (n,).
+        step: the step of each row, shape (n,).
         falls: rows that lie below the one before, shape (m,).
     """
+    falls = np.array([at for at in falls.tolist() if not _behind_rows_ahead(value, step, at)], dtype=np.int64)
     if not 0 < len(falls) <= FALLS_AT_MOST:
         return falls[:0]
     rises = np.diff(value)
@@ -64,3 +66,19 @@ def set_back(value: Floats, falls: Ints) -> Ints:
         if usual > 0 and SAME_PACE[0] <= pace / usual <= SAME_PACE[1] and value[at] > NEAR_THE_START * usual:
             kept.append(at)
     return np.array(kept, dtype=np.int64)
+
+
+def _behind_rows_ahead(value: Floats, step: Ints, at: int) -> bool:
+    """Whether the rows before a fall are ahead of a clock that goes on at its pace without them.
+
+    An evaluation whose line was stamped when it had ended stands before lines that training wrote meanwhile. A clock
+    that was set back misses more than half of the way from the last row that is not ahead.
+    """
+    before = np.flatnonzero(value[:at] <= value[at])
+    steps = np.diff(step[:at]) > 0
+    if not len(before) or not steps.any():
+        return False
+    usual = float(np.median(np.diff(value[:at])[steps] / np.diff(step[:at])[steps]))
+    last = int(before[-1])
+    passed, made = float(value[at] - value[last]), int(step[at] - step[last])
+    return usual > 0 and made > 0 and SAME_PACE[0] < passed / (usual * made) < SAME_PACE[1]

@@ -21,6 +21,7 @@ OF_THE_DATA = re.compile(
 )
 DATA_FACTOR, DATA_SCATTERS = 1.2, 3.0  # other data hold a fifth more or less, and few rows of one reach the other's
 USUAL_MOVES = 3.0  # times what nine of ten moves from row to row are below
+VALIDATIONS = 10  # on each side, and as many before them, whose course they follow
 FEWEST_PER_EPOCH = 4  # rows: with fewer every second row is a boundary
 
 
@@ -30,6 +31,7 @@ class Moved(Struct, frozen=True, kw_only=True):
     learning_rate: float | None = None
     gradient_norm: float | None = None
     data: tuple[str, float] | None = None  # tag and ratio of a column of what a row was trained on: tokens, lengths
+    validation: float | None = None
     resumed: bool = False
     epoch_starts: bool | None = None  # None: epochs are not known
 
@@ -41,6 +43,7 @@ def what_moved(timeline: Timeline, loss: LossBaseline, first: int, last: int) ->
         learning_rate=_step_of_rate(timeline.roles.first("learning_rate"), low, loss.step(min(first + 1, last))),
         gradient_norm=_height(timeline.roles.first("grad_norm"), low, high),
         data=_other_data(timeline, low, loss.step(first)),
+        validation=_step_of_level(timeline.roles.first("validation_loss"), low, loss.step(first)),
         resumed=any(-1 <= first - at <= 3 for at, _ in loss.joins),
         epoch_starts=starts_an_epoch(timeline, loss, first),
     )
@@ -90,6 +93,22 @@ def _other_data(timeline: Timeline, low: int, high: int) -> tuple[str, float] | 
         if abs(rise) > max(np.log(DATA_FACTOR), DATA_SCATTERS * scatter):
             return tag, float(np.exp(rise))
     return None
+
+
+def _step_of_level(series: Series | None, low: int, high: int) -> float | None:
+    """By what a validation loss steps, beyond its scatter and its course, from the rows before to those behind."""
+    if series is None:
+        return None
+    ok = np.isfinite(series.value) & (series.value > 0)
+    before = np.log(series.value[ok & (series.step <= low)][-2 * VALIDATIONS :])
+    behind = np.log(series.value[ok & (series.step >= high)][:VALIDATIONS])
+    if len(before) < 2 * VALIDATIONS or len(behind) < VALIDATIONS:
+        return None
+    sides = (before[:VALIDATIONS], before[VALIDATIONS:], behind)
+    level = [float(np.median(side)) for side in sides]
+    course, step = level[1] - level[0], level[2] - level[1]
+    scatter = MAD_TO_SIGMA * float(np.median(np.abs(np.concatenate([side - np.median(side) for side in sides]))))
+    return float(np.exp(step)) if abs(step) > abs(course) + DATA_SCATTERS * scatter else None
 
 
 def _height(norm: Series | None, low: int, high: int) -> float | None:

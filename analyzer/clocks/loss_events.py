@@ -244,6 +244,8 @@ def _is_factor(
         return False
     if shift.error > RATIO_ERROR_AT_JOIN and join_near(loss, shift.row) is not None:
         return False
+    if any(change.kind == "fresh" and abs(change.position - shift.row) <= NEAR_JOIN_ROWS for change in joins):
+        return False
     return shift.factor >= LEAST_FACTOR_AT_JOIN or not _explained(shift.row, joins)
 
 
@@ -273,6 +275,8 @@ def _explains(shift: LevelShift, loss: LossBaseline, timeline: Timeline) -> bool
     factor = 1 / shift.factor if shift.down else shift.factor
     if moved.data is not None and abs(math.log(moved.data[1] / factor)) > SAME_FACTOR:
         return True  # other data; where they are as many times as much, the loss may be their sum
+    if moved.validation is not None and abs(math.log(moved.validation / factor)) > SAME_FACTOR:
+        return True  # the model itself is another; a factor leaves the validation alone, or multiplies it as well
     if not shift.down:
         return False
     again = starts_an_epoch(timeline, loss, shift.row, reach=_blurred(shift))

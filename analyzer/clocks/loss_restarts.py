@@ -14,6 +14,8 @@ from analyzer.timeline import Timeline
 DIVIDED_BY_STEP = 0.1  # in logs, beside the noise: how near a row is to its level times cadence over step
 LEAST_DIP = 0.5  # and it is at most this share of its level
 START_AGAIN = 0.5  # share of the way back to its first value that a loss goes when the weights are new
+PAUSE = 2.0  # times any other: evaluations and checkpoints pause as long as one another
+FEWEST_PACES = 12  # rows
 SLOW_ROWS = 2  # rows after the jump that still lie above the level: new weights have to learn again
 
 
@@ -62,10 +64,12 @@ def _divided_by_step(loss: LossBaseline, timeline: Timeline) -> JoinChange | Non
 
 
 def _fresh_weights(loss: LossBaseline, timeline: Timeline) -> JoinChange | None:
-    """Training and validation loss jump back towards their first values in one row and learn again."""
-    validation = timeline.roles.first("validation_loss")
+    """The training loss jumps back to about its first values in one row and learns again.
+
+    The validation loss does so too, or the process was away there: nothing was written for longer than anywhere else.
+    """
     value = loss.value
-    if loss.joins or len(loss.learning_rate_moves) or validation is None or len(value) < 12 or len(validation) < 8:
+    if loss.joins or len(loss.learning_rate_moves) or len(value) < 12:
         return None
     first, ahead = float(value[: max(1, len(value) // 50)].max()), value[:-1]
     if np.sum((first > 1.5 * ahead) & (np.diff(value) >= START_AGAIN * (first - ahead))) > 1:
@@ -74,17 +78,13 @@ def _fresh_weights(loss: LossBaseline, timeline: Timeline) -> JoinChange | None:
     for position, before in zip(_largest_rises(value), level.tolist(), strict=True):
         back = (value[position] - before) / (first - before) if first > 1.5 * before else 0.0
         later = value[position + 1 : position + 1 + SLOW_ROWS]
-        if position < 5 or back < START_AGAIN or len(later) < SLOW_ROWS or later.min() < 1.1 * before:
+        if position < 5 or not START_AGAIN <= back <= 1 / START_AGAIN:
+            continue
+        if len(later) < SLOW_ROWS or later.min() < 1.1 * before:
             continue
         if np.any(np.diff(value[position : position + 4]) > 0):
             continue
-        here = loss.step(position)
-        old = validation.value[validation.step < here]
-        new = validation.value[validation.step >= here]
-        if len(old) < 4 or len(new) < 2 or not np.isfinite([*old, *new[:1]]).all():
-            continue
-        reached = float(np.median(old[-3:]))
-        if new[0] - reached < START_AGAIN * (old[0] - reached) or new[0] < 1.3 * reached:
+        if not (_validated_anew(timeline, loss.step(position)) or _was_away(timeline, loss, position)):
             continue
         last, recovered = back_at_level(loss, position, len(value), float(np.log(before)), 0.05)
         return JoinChange(
@@ -98,6 +98,32 @@ def _fresh_weights(loss: LossBaseline, timeline: Timeline) -> JoinChange | None:
             recovered=recovered,
         )
     return None
+
+
+def _validated_anew(timeline: Timeline, here: int) -> bool:
+    """Whether the validation loss is back at about its first value from a step on."""
+    validation = timeline.roles.first("validation_loss")
+    if validation is None or len(validation) < 8:
+        return False
+    old, new = validation.value[validation.step < here], validation.value[validation.step >= here]
+    if len(old) < 4 or len(new) < 2 or not np.isfinite([*old, *new[:1]]).all():
+        return False
+    reached = float(np.median(old[-3:]))
+    return bool(new[0] - reached >= START_AGAIN * (old[0] - reached) and new[0] >= 1.3 * reached)
+
+
+def _was_away(timeline: Timeline, loss: LossBaseline, position: int) -> bool:
+    """Whether the longest pause of the run by far lies before a row: a process that ended and began again."""
+    wall = timeline.wall
+    if wall is None:
+        return False
+    low, high = loss.step(position - 1), loss.step(position)
+    passed = np.diff(wall.time)
+    inside = (wall.series.step[:-1] >= low) & (wall.series.step[1:] <= high)
+    others = passed[~inside & np.isfinite(passed)]
+    if not inside.any() or len(others) < FEWEST_PACES:
+        return False
+    return bool(passed[inside].max() >= PAUSE * max(float(others.max()), 0.0) > 0)
 
 
 def _largest_rises(value: Floats) -> list[int]:

@@ -15,6 +15,7 @@ from analyzer.clocks.rows import place_of, rows_of, rows_of_source
 from analyzer.clocks.step_axis import StepJump, Verdict
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Row, Series, View
+from analyzer.precision import width_of
 from analyzer.roles import role_of_tag
 from analyzer.timeline import Timeline
 
@@ -179,13 +180,16 @@ def _by_slope(series: Series, main: Series, at: int, steps: float) -> Verdict:
     begin += int(after[0])
     if series.step[begin] < main.step[at + 1]:
         return "unknown"  # it has a row in between, as the closing row of an epoch is one
-    window = slice(max(0, begin - ROWS_FOR_A_SLOPE), begin + ROWS_FOR_A_SLOPE)
+    window = slice(max(0, begin - ROWS_OF_A_PACE), begin + ROWS_OF_A_PACE)
     step, value = series.step[window], series.value[window]
     fresh = np.concatenate([[True], np.diff(step) > 0]) | (np.diff(step, prepend=step[0]) < 0)
     where = begin - window.start
     kept = np.flatnonzero(fresh)
     place = int(np.searchsorted(kept, where))
-    return _slope_verdict(value[kept], place - 1, steps)
+    verdict = _slope_verdict(value[kept], place - 1, steps)
+    if verdict != "unknown":
+        return verdict
+    return _rounded_slope(value[kept], float(width_of(value, series).max()), place - 1, steps)
 
 
 def _slope_verdict(value: np.ndarray, at: int, steps: float) -> Verdict:
@@ -203,6 +207,26 @@ def _slope_verdict(value: np.ndarray, at: int, steps: float) -> Verdict:
     if abs(ratio - 1) <= NEAR * min(1.0, steps - 1):
         return "counter jumped"
     return "rows missing" if abs(ratio - steps) <= NEAR * steps else "unknown"
+
+
+def _rounded_slope(value: Floats, width: float, at: int, steps: float) -> Verdict:
+    """The same of a column whose digits show no single row's move, by the slopes that the rows of both sides admit.
+
+    A column that moves by more than its last digit at once goes down by stairs, which nobody can extrapolate.
+    """
+    sides = (value[: at + 1], value[at + 1 :])
+    if any(len(side) <= ROWS_EACH_SIDE or np.abs(np.diff(side)).max() > 2.5 * width for side in sides):
+        return "unknown"
+    moved = [float(side[-1] - side[0]) / (len(side) - 1) for side in sides]
+    slack = [2 * width / (len(side) - 1) for side in sides]
+    low, high = min(np.subtract(moved, slack)), max(np.add(moved, slack))
+    if low <= 0 <= high:
+        return "unknown"
+    passed = float(value[at + 1] - value[at])
+    of_one, of_all = (low * n - 2 * width <= passed <= high * n + 2 * width for n in (1.0, steps))
+    if of_one == of_all:
+        return "unknown"
+    return "counter jumped" if of_one else "rows missing"
 
 
 def _wall_verdict(wall: Floats, at: int, steps: float) -> Verdict:

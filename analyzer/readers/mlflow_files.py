@@ -155,7 +155,8 @@ def _files_of_run(path: Path) -> list[Path]:
 
 
 def _recognises(path: Path, head: bytes) -> bool:
-    return path.name == "meta.yaml" and b"experiment_id:" in head and (b"run_id:" in head or b"run_uuid:" in head)
+    """An experiment has a ``meta.yaml`` of its own; one that names a run is a run's, whatever else it tells."""
+    return path.name == "meta.yaml" and (b"run_id:" in head or b"run_uuid:" in head)
 
 
 READER = Reader(

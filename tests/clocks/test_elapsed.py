@@ -53,11 +53,13 @@ def test_which_columns_tell_elapsed_time(tag: str, value: Floats, tells: bool) -
         pytest.param(np.concatenate([EVEN()[:40], EVEN()[:20]]), [], id="begins again with its process"),
         pytest.param(np.concatenate([EVEN()[:30], EVEN()[10:40] * 5]), [], id="at another pace"),
         pytest.param(np.tile(EVEN()[5:15], 6), [], id="falls all the time"),
+        pytest.param(np.insert(EVEN(), 30, EVEN()[29] + 60), [], id="a line of another phase that was stamped later"),
     ],
 )
 def test_clocks_that_were_set_back(value: Floats, at: list[int]) -> None:
     falls = np.flatnonzero(np.diff(value) < 0) + 1
-    assert set_back(value, falls).tolist() == at
+    step = np.arange(60) if len(value) == 60 else np.insert(np.arange(60), 30, 29)
+    assert set_back(value, step, falls).tolist() == at
 
 
 DURATIONS = np.random.default_rng(1).normal(3.0, 0.2, 200)

@@ -54,3 +54,23 @@ def test_weights_that_start_over_once_and_in_every_trial(tmp_path: Path, trials:
     found = timeline_of(tmp_path).loss
     assert found is not None
     assert ("fresh" in {change.kind for change in found.events.joins}) is told
+
+
+@pytest.mark.parametrize(
+    ("height", "pause", "told"),
+    [
+        pytest.param(1.0, 3000, True, id="back at the first values behind a pause"),
+        pytest.param(1.0, 0, False, id="nothing but the loss itself"),
+        pytest.param(9.0, 3000, False, id="far above where it began"),
+        pytest.param(0.2, 3000, False, id="a small part of the way"),
+    ],
+)
+def test_weights_that_start_over_behind_a_pause(tmp_path: Path, height: float, pause: float, told: bool) -> None:
+    rows = []
+    for step in range(200):
+        loss = 3.7 + 4 * 0.9 ** (step if step < 100 else step - 100) * (1 if step < 100 else height)
+        rows.append(f"{step},{loss * (1 + 0.002 * np.sin(7 * step)):.4f},{36 * step + pause * (step >= 100)}\n")
+    (tmp_path / "log.csv").write_text("step,train_loss,elapsed\n" + "".join(rows))
+    found = timeline_of(tmp_path).loss
+    assert found is not None
+    assert ("fresh" in {change.kind for change in found.events.joins}) is told

@@ -279,6 +279,16 @@ def test_phase_column_splits_the_tags() -> None:
     assert points(reading, "val/loss") == [(0, 4, 3), (1, 3, 5)]
 
 
+@pytest.mark.parametrize(("labels", "tags"), [
+    (("train_loss", "eval_loss"), {"train/elbo", "eval/elbo"}),
+    (("train_step", "train_epoch"), {"train_step/elbo", "train_epoch/elbo"}),  # one phase: the labels tell them apart
+    (("warm_up", "main"), {"elbo"}),
+])
+def test_labels_that_begin_with_their_phase(labels: tuple[str, str], tags: set[str]) -> None:
+    rows = "".join(f"{step},{labels[step % 2]},{9 - step}\n" for step in range(8))
+    assert {one.tag for one in read("step,type,elbo\n" + rows).series} & {*tags, "elbo"} == tags
+
+
 def test_long_table_of_several_runs() -> None:
     reading = read(
         "run_id,key,value,timestamp,step\na1,loss,3,1700000000000,0\nb2,loss,9,1700000000000,0\n"

@@ -44,6 +44,8 @@ LINES = [
     ("PyTorch Geometric", "Epoch: 001, Loss: 0.1234, Train: 0.5, Val: 0.6, Test: 0.7", {"epoch": 1, "Loss": 0.1234, "Train": 0.5, "Val": 0.6, "Test": 0.7}),
     ("BasicSR", "[EDSR_..][epoch:  6, iter:   2,700, lr:(2.000e-04,)] [eta: 0:23:04, time (data): 0.012 (0.001)] l_pix: 4.2341e-02",
      {"epoch": 6, "iter": 2700, "lr": 0.0002, "l_pix": 0.042341, "time (data)": 0.012}),
+    ("arrows", "02/14/2025 02:27:21 - INFO - Main - [train] Step --> 100 out of 16384 | Loss --> 8.466 | Lr ==> 0.002 | Grad_l2 -> 0.5",
+     {"step": 100, "total": 16384, "Loss": 8.466, "Lr": 0.002, "Grad_l2": 0.5}),
     ("commas are no thousands", "step: 12,loss: 0.5,acc: 0.25", {"step": 12, "loss": 0.5, "acc": 0.25}),
     ("a place beside the global step", "STEP: 25/275 -- GLOBAL_STEP: 1,125 -- loss: 0.5",
      {"batch": 25, "batches": 275, "global_step": 1125, "loss": 0.5}),

@@ -78,6 +78,12 @@ def test_a_run_with_nested_names_and_parameters(tmp_path: Path) -> None:
     assert {("base_lr", 0.001), ("max_steps", 8)} <= {(fact.key, fact.value) for fact in run.facts}
 
 
+def test_a_run_that_does_not_name_its_experiment(tmp_path: Path) -> None:
+    folder = store(tmp_path, {"loss": "".join(f"{1000 * step} 1.0 {step}\n" for step in range(1, 7))})
+    (folder / "mlruns" / "0" / "abc" / "meta.yaml").write_text("artifact_uri: x\nrun_id: abc\n")
+    assert series(only_run(folder), "loss").step.tolist() == list(range(1, 7))
+
+
 def test_rows_are_calls_so_that_all_metrics_share_them(tmp_path: Path) -> None:
     every = "".join(f"{1000 * step} 1.0 {step}\n" for step in range(1, 7))
     second = "".join(f"{1000 * step} 1.0 {step}\n" for step in (2, 4, 6))

@@ -93,6 +93,21 @@ def test_a_jumping_counter_has_a_witness(tags: tuple[str, ...], resumed: bool, t
     assert finding.numbers["steps"] == 15
 
 
+@pytest.mark.parametrize(("digits", "lost", "code"), [
+    pytest.param(3, False, "RES003", id="the counter jumps: the rate goes on where it was"),
+    pytest.param(3, True, "LOG004", id="rows are lost: the rate has moved on"),
+    pytest.param(1, False, "LOG004", id="of one digit: nothing tells which"),
+])
+def test_a_rate_of_few_digits_tells_what_a_long_step_was(digits: int, lost: bool, code: str, tmp_path: Path) -> None:
+    rows = []
+    for update in range(100, 8100, 100):
+        step = update + (2000 if update > 3000 else 0)
+        rate = 0.02 * (1 - (step if lost else update) / 16000)
+        rows.append(f"{step},{falling_loss(update)},{rate:.{digits}f}\n")
+    (tmp_path / "log.csv").write_text("step,loss,lr\n" + "".join(rows))
+    assert code in {finding.code for finding in findings(tmp_path)}
+
+
 def test_rows_that_a_killed_process_held_back_are_a_note(tmp_path: Path) -> None:
     first, second = follow_on(Loop(), [(0, 200), (200, 400)])
     write_events(tmp_path, without(first, 193, 200))

@@ -201,7 +201,7 @@ def references(claim: Claim, sample: Observed, wanted: int) -> list[Tied]:
     in_turn = sorted(followed, key=lambda one: one[:3])[:MOST_REFERENCES]
     reached = [_reaches_every_row(one[3], sample) for one in in_turn] if wanted > 1 else [True] * len(in_turn)
     best = [in_turn[k][3] for k in sorted(range(len(in_turn)), key=lambda k: (not reached[k], k))]
-    events = [counts(tied.axis) for tied in best]
+    events = [(counts(tied.axis), tied.schedule.floor) for tied in best]
     order = sorted(range(len(best)), key=lambda k: (events[:k].count(events[k]) // OF_AN_AXIS, k))
     return [best[k] for k in order[:wanted]]
 

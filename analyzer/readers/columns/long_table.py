@@ -34,6 +34,7 @@ FEWEST_OF_A_RUN = 3  # rows behind the first
 MOST_RUNS = 500
 _MOST_PHASES = 6
 _MOST_SPELLINGS = 64  # of those: capitals, blanks
+_WORDS = re.compile(r"[_ /.-]")
 _PHASES = {"train", "training", "val", "valid", "validation", "eval", "evaluation", "test", "dev", "step", "epoch"}
 
 
@@ -176,8 +177,12 @@ def split_phases(columns: Sequence[Column], rows: int) -> list[Column]:
     found = few_labels(phase.text, _MOST_SPELLINGS)
     if found is None or not _are_phases(found[0]):
         return list(columns)
-    labels = list(dict.fromkeys(["", *(label.strip() for label in found[0])]))
-    number = np.array([labels.index(label.strip()) for label in found[0]], dtype=np.int64)
+    spelled = [label.strip() for label in found[0]]
+    short = {label: _phase_of(label) for label in spelled}
+    if len(set(short.values())) == len(set(spelled)):
+        spelled = [short[label] for label in spelled]
+    labels = list(dict.fromkeys(["", *spelled]))
+    number = np.array([labels.index(label) for label in spelled], dtype=np.int64)
     of_row = np.zeros(rows, dtype=np.int64)  # number of each row's phase; 0 where it has none
     of_row[np.asarray(phase.text_at, dtype=np.int64)] = number[found[1]]
     rows_of = [np.flatnonzero(of_row == place) for place in range(len(labels))]
@@ -195,7 +200,13 @@ def split_phases(columns: Sequence[Column], rows: int) -> list[Column]:
 
 def _are_phases(labels: Sequence[str]) -> bool:
     values = {label.strip().lower() for label in labels}
-    return 2 <= len(values) <= _MOST_PHASES and bool(values & _PHASES)
+    return 2 <= len(values) <= _MOST_PHASES and any(_phase_of(value) in _PHASES for value in values)
+
+
+def _phase_of(label: str) -> str:
+    """The phase that a label begins with: ``train`` of ``train_loss``, which says what is written beside it."""
+    first = _WORDS.split(label, maxsplit=1)[0]
+    return first if first.lower() in _PHASES else label
 
 
 def _by_phase(column: Column, labels: Sequence[str], of_row: Ints, rows_of: Sequence[Ints]) -> Iterator[Column]:

@@ -10,7 +10,8 @@ ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _FILLED = re.compile("·+(?=\\d)")  # in front of a number that is printed to a width: ·21/·40
 _BACKSPACES = re.compile(r"(\x08+)")
 _SIGNS = str.maketrans({  # that set apart, as they are typed without them
-    "│": "|", "┃": "|", "¦": "|", "•": "|", "·": "|", "→": "->", "⇒": "->", "–": "-", "—": "-", "…": "...",
+    "│": "|", "┃": "|", "¦": "|", "•": "|", "·": "|", "→": "->", "⇒": "->", "⟶": "->", "➜": "->",
+    "➔": "->", "–": "-", "—": "-", "…": "...",
 })  # fmt: skip
 # a number as torch and NumPy print it: tensor(0.53, device='cuda:0'), np.float64(0.53)
 _WRAPPED = re.compile(rf"\b(?:tensor|np\.(?:float|int)\d{{1,3}})\(\s{{0,4}}({NUMBER})(?:,[^()\n]{{0,200}})?\)")

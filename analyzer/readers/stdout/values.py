@@ -32,7 +32,7 @@ _NAME = (  # no name goes on behind a sentence's end, or over a value: loss nan 
 )
 _PAIR = re.compile(
     rf"(?P<name>{_NAME})['\"]?"
-    r"(?P<sep>(?: is)?\s{0,8}(?:[:=]{1,2}|->|>>|\.{3,60}|\|(?=\s))\s{0,8}| is |\s{1,12})"
+    r"(?P<sep>(?: is)?\s{0,8}(?:[:=]{1,2}|:?-{1,3}>|:?={1,3}>|>>|\.{3,60}|\|(?=\s))\s{0,8}| is |\s{1,12})"
     rf"(?P<open>(?:[\[(]\s{{0,2}}['\"]?)?)(?!\d++\s{{0,2}}[:=]\s{{0,3}}[\d.-])"
     rf"(?P<number>{NUMBER})(?P<rounded>[KMB](?!\w))?(?:[/~-](?P<second>{_DECIMAL}))?"
     r"(?!\d|\.\d|[eE][+-]?\d|:\d|[hm]\d|,\d{3}\b|/\d|-\d|[a-z]\})",  # {loss:.4f} is source

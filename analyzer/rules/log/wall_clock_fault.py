@@ -95,7 +95,7 @@ def _elapsed(timeline: Timeline) -> Iterator[Finding]:
         session = timeline.session_map.of(series)
         same = (np.diff(session) == 0) & (np.diff(series.step) >= 0) & (series.step[1:] != NO_STEP)
         falls = np.flatnonzero(same & (np.diff(series.value) < -JITTER_SECONDS)) + 1
-        falls = set_back(series.value, falls)
+        falls = set_back(series.value, series.step, falls)
         negative = np.flatnonzero(series.value < 0)
         passed = np.abs(np.diff(series.value))
         if len(negative):

@@ -94,7 +94,7 @@ def _what(loss: LossBaseline, change: JoinChange) -> str:
             " the logging interval over the step, as when the first mean behind a resume is divided by all steps"
         )
     if change.kind == "fresh":
-        return f"{tag} jumps from about {before} back to {after} and falls again, and so does the validation loss"
+        return f"{tag} jumps from about {before} back to {after}, near where it began, and falls again"
     if change.kind == "offset":
         return f"{tag} stands above the first session at the same steps, {after} against {before} at its worst"
     back = f", back at step {loss.step(change.last)}" if change.recovered else ", and it does not come back"
