@@ -117,6 +117,7 @@ _LOSS = re.compile(
 )
 _NOT_LOSS = re.compile(
     r"loss(?:es)?[_ -]?(?:scale|scaling|weight|coef|ratio|mask|count|smooth|fn|type|name|tokens?|samples?)"
+    r"|loss(?:es)?[_ -]?rates?(?![a-z])"
     r"|scaler|lossless|loss(?:es)?/[^/]*(?:variance|frac(?:tion)?|accuracy|_kl|_values?)$"
     r"|(?:^|[/_ .-])(?:best|lowest)(?:[/_ .-]|loss)|(?:time|memory|wd)[_ -]cost",
     re.I,

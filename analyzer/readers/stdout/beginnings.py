@@ -50,9 +50,7 @@ def beginnings(lines: Lines, rows: Sequence[int]) -> Beginnings:
     if not rows:
         return Beginnings()
     records = set(rows)
-    head = [line for line in lines.lines[: rows[0] - 1][:HEAD] if _says(line)]
-    shapes = {_shape(line) for line in head}
-    parts = {max(_NUMBERS.split(line), key=len) for line in head}
+    parts, shapes = _head_of(lines, rows[0])
     repeated: list[tuple[int, str]] = []
     loaded: list[int] = []
     for number, line in enumerate(lines.lines[rows[0] :], start=rows[0] + 1):
@@ -68,6 +66,22 @@ def beginnings(lines: Lines, rows: Sequence[int]) -> Beginnings:
     most = [at for at, found in again.items() if len(found) >= MOST_OF_A_HEAD * len(shapes)]
     told = {bisect.bisect_right(rows, number) for number in loaded}
     return Beginnings(repeated=_places(most, rows), loaded=_places(sorted(told), rows))
+
+
+def heads_in(lines: Lines, first: int) -> list[int]:
+    """Numbers of the lines, behind the first record, that stand above it as well: a process may begin at each."""
+    parts, shapes = _head_of(lines, first)
+    return [
+        number
+        for number, line in enumerate(lines.lines[first:], start=first + 1)
+        if any(part in line for part in parts) and _shape(line) in shapes
+    ]
+
+
+def _head_of(lines: Lines, first: int) -> tuple[set[str], set[str]]:
+    """Of the lines above the first record that say anything: their longest parts without a number, and their shapes."""
+    head = [line for line in lines.lines[: first - 1][:HEAD] if _says(line)]
+    return {max(_NUMBERS.split(line), key=len) for line in head}, {_shape(line) for line in head}
 
 
 def _says(line: str) -> bool:

@@ -110,9 +110,10 @@ def _behaves_as_one(rows: Sequence[float], name: str) -> bool:
     first, last = value[:quarter], value[-quarter:]
     apart = np.searchsorted(np.sort(last), first).mean() / quarter
     whole = bool((value == np.round(value)).all())  # a number of errors, not what is left of something
-    rough = (name[: len(UNNAMED)] == UNNAMED and not whole) or np.count_nonzero(np.diff(value) > 0) >= RISES
+    unnamed = name[: len(UNNAMED)] == UNNAMED
+    rough = unnamed or np.count_nonzero(np.diff(value) > 0) >= RISES
     held = 2 * np.count_nonzero(np.diff(value)) < len(value) - 1  # a schedule of levels
-    return _falls(value) and bool(rough and apart >= APART and not held)
+    return _falls(value) and bool(rough and apart >= APART and not held) and not (unnamed and whole)
 
 
 def _is_a_rate(entries: Sequence[Entry], name: str) -> bool:

@@ -32,6 +32,9 @@ _OF_A_LOGGER = re.compile(
     r"[^\n]{0,80}?\b(?:DEBUG|INFO|WARNING)\b[\])]{0,2}\s{0,9}"
     r"(?:[-|:]\s{0,3}(?:root|__main__|\w{1,40}(?:\.\w{1,40}){1,6})\s{0,3}[-|:]\s{0,9}|[-|:]?\s{0,9})"
 )
+_OF_LOGURU = re.compile(  # | INFO     | env.mac:step:159 - what is no counter but a place in the source
+    r"[^\n]{0,60}?\b(?:TRACE|DEBUG|INFO|SUCCESS|WARNING|ERROR)\s{0,9}\| [\w.]{1,80}:[\w<>.]{1,80}:\d{1,6} - "
+)
 # (:epoch, 1, :dloss, 1.187584f0)
 _OF_JULIA = re.compile(r":([A-Za-z_]\w*), (-?\d+(?:\.\d+)?(?:e-?\d+)?)(?:f0)?(?=[,)])")
 # I0302 08:16:12.375163 21453 Train.cpp:705] and, behind a time of its own, I training.py:609]
@@ -186,6 +189,8 @@ def without_logger(text: str) -> str:
         return text[glog.end() :]
     if "INFO" not in text and "DEBUG" not in text and "WARNING" not in text:
         return text
+    if loguru := _OF_LOGURU.match(text):
+        return text[loguru.end() :]
     found = _OF_A_LOGGER.match(text)
     return text[found.end() :] if found and not counters_of(found[0])[0] else text
 

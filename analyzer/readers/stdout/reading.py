@@ -22,7 +22,7 @@ from analyzer.readers.columns import Dialect
 from analyzer.readers.columns.entries import columns_of_entries
 from analyzer.readers.columns.reading import interpret
 from analyzer.readers.columns.step_axis import names_an_axis
-from analyzer.readers.stdout.beginnings import beginnings
+from analyzer.readers.stdout.beginnings import beginnings, heads_in
 from analyzer.readers.stdout.behaviour import called_losses
 from analyzer.readers.stdout.counters import COUNTERS, FOLD, PROGRESS
 from analyzer.readers.stdout.entries import OVERWRITTEN, entries_of
@@ -32,6 +32,7 @@ from analyzer.readers.stdout.lists import lists_of
 from analyzer.readers.stdout.patterns import GENERIC, WALL, Entry
 from analyzer.readers.stdout.places import BAR, HEADING
 from analyzer.readers.stdout.programs import LINES
+from analyzer.readers.stdout.records import without_settings
 from analyzer.readers.stdout.restarts import parts_of
 from analyzer.readers.stdout.values import is_a_result, of_validation, pair_of
 from analyzer.readers.text_file import Lines, decode, lines_of, unpack, unreadable, why_not_text
@@ -41,6 +42,7 @@ _PLACES = frozenset({"batch", "step", "iter", "iteration", "samples", BAR})
 _OF_THE_LINE = ("epoch", "epochs", HEADING, WALL)  # what is known of a line beside its numbers
 _OF_A_PLAY = re.compile(r"score|return", re.I)
 _NUMBERS = re.compile(r"\d[\d.,:+-]*+(?:e[+-]?\d++)?+")
+ROUNDED = "a copy for the terminal, its steps are rounded to three digits; the logger's table has them"
 SHAPES_COMPARED = 20  # of the last rows, and the last of each kind: a cut line begins like one of them
 SHORTEST_BEGINNING = 8  # signs; fewer begin lines of any kind
 LINES_NEEDED = 3  # fewer lines that look like a step of training are chance
@@ -56,7 +58,7 @@ def parse(data: bytes, name: str) -> Reading:
     if reason:
         return unreadable(name, "stdout", reason, unpacked.problems)
     lines = lines_of(in_english(decode(with_a_whole_end(unpacked.data))))
-    found: list[tuple[int, str, Entry]] = []
+    found: list[Found] = []
     declared: dict[str, list[int]] = {}
     odd: list[tuple[int, str]] = []
     for row, pattern, entry in _in_order(entries_of(lines, odd)):
@@ -73,17 +75,15 @@ def parse(data: bytes, name: str) -> Reading:
         found = list(lists_of(lines.lines if lines.complete else lines.lines[:-1], name))
     if declared.pop("told in thousands", None) and not _rise_evenly(found):
         found = [(row, form, {key: entry[key] for key in entry if key not in COUNTERS}) for row, form, entry in found]
+    found = without_settings(found)
     patterns = Counter(pattern for _, pattern, _ in found)
     alone = len(patterns) == 1 and "object" not in patterns  # one dictionary is one of settings
     found = [one for one in found if one[1] not in GENERIC or patterns[one[1]] >= LINES_NEEDED or alone]
     problems = [*unpacked.problems, *_left_out(odd, name), *_cut(lines, found, name)]
-    if not found:
-        return unreadable(name, "stdout", "no line that tells of training", problems)
-    if "rounded" in declared:
-        reason = "a copy for the terminal, its steps are rounded to three digits; the logger's table has them"
-        return unreadable(name, "stdout", reason, problems)
+    if not found or "rounded" in declared:
+        return unreadable(name, "stdout", ROUNDED if found else "no line that tells of training", problems)
     writer = _writer(patterns)
-    runs = _by_fold(found)
+    runs = _by_fold(found, heads_in(lines, found[0][0]))
     source = Source(path=name, format="stdout", line_numbers=True)
     if len(runs) == 1:
         return _reading_of(found, lines, writer, declared, problems, source)
@@ -132,7 +132,7 @@ def _writer(patterns: Counter[str]) -> _Writer:
     return _Writer(framework=framework, elapsed=tuple(one for line in known for one in line.elapsed))
 
 
-def _by_fold(found: list[Found]) -> dict[str, list[Found]]:
+def _by_fold(found: list[Found], heads: Sequence[int]) -> dict[str, list[Found]]:
     """The lines of each fold of a cross-validation, or of each trial, which is a run of its own; else all of them.
 
     A fold that comes back after another one, or begins its epochs again, is of the next cross-validation.
@@ -150,7 +150,7 @@ def _by_fold(found: list[Found]) -> dict[str, list[Found]]:
         runs.setdefault(f"{name} ({again + 1})" if again and name else name, []).append((row, pattern, entry))
     named = {name: own for name, own in runs.items() if name and len(own) >= LINES_NEEDED}
     if len(named) < 2 or not (all(name.startswith(FOLD) for name in named) or _start_alike(list(named.values()))):
-        parts = parts_of(found)
+        parts = parts_of(found, heads)
         return {f"run {at}" if len(parts) > 1 else "": part for at, part in enumerate(parts, start=1)}
     return named if len(runs.get("", ())) < LINES_NEEDED else {"": runs[""], **named}
 

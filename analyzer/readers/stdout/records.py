@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from analyzer.readers.columns.step_axis import names_an_axis
+from analyzer.readers.stdout.counters import COUNTERS
 from analyzer.readers.stdout.patterns import Entry, number_of
 from analyzer.readers.stdout.values import tells
 
@@ -206,3 +207,13 @@ def two_phases_at(lines: Sequence[str], index: int) -> tuple[int, Entry]:
             if number is not None:
                 entry[f"{phase}_{found[1]}"] = number
     return len(lines), entry
+
+
+def without_settings(found: Sequence[tuple[int, str, Entry]]) -> list[tuple[int, str, Entry]]:
+    """The lines without the records that count nothing and say the same each time: what a process prints of its
+    configuration."""
+    told = [entry for _, form, entry in found if form == "record"]
+    of_settings = [entry for entry in told if "epoch" not in entry and COUNTERS.isdisjoint(entry)]
+    if len(of_settings) == len(found) or any(entry != of_settings[0] for entry in of_settings):
+        return list(found)
+    return [one for one in found if one[1] != "record" or one[2] not in of_settings[:1]]

@@ -6,6 +6,7 @@ the clocks to judge.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -24,43 +25,83 @@ NOISE_UNITS = 3.0  # of the median step of the loss: a jump of less is one of an
 FEWEST_COUNTS = 3  # different ones before a run can start over
 
 
-def parts_of(found: Sequence[Found]) -> list[list[Found]]:
-    """The lines of each run, in order; one part where nothing starts over."""
+def parts_of(found: Sequence[Found], heads: Sequence[int] = ()) -> list[list[Found]]:
+    """The lines of each run, in order; one part where nothing starts over.
+
+    Args:
+        heads: numbers of lines that stand above the first record, too: a process may have begun there.
+    """
     counter, loss = _counter_of(found), _loss_of(found)
     if counter is None or loss is None:
         return [list(found)]
     starts = [0]
     rows: list[Entry] = []  # of the run, with the counter and the loss
     label, at_start = None, None  # of the epoch that was told last, and where the run began
+    last = 0  # of the rows
     for at, (_, _, entry) in enumerate(found):
         label = entry.get("epoch", entry.get(HEADING, label))
         if not isinstance(entry.get(counter), int | float) or not isinstance(entry.get(loss), int | float):
             continue
         above = counter == "epoch" or label == at_start  # else a place, which begins again with every epoch
-        back = bool(rows) and above and entry[counter] < rows[-1][counter]
+        again = bool(rows) and entry[counter] == rows[-1][counter] and len(rows) < FEWEST_COUNTS
+        back = bool(rows) and above and (entry[counter] < rows[-1][counter] or again)
         if rows and _planned_anew(entry, rows, counter):
             starts.append(at)
             rows = []
-        elif back and _starts_over(entry, rows, counter, loss):
-            starts.append(_head_of(found, at, counter))
+        elif back and _starts_over(entry, rows, counter, began=_between(heads, found[last][0], found[at][0])):
+            starts.append(max(last + 1, _head_of(found, at, counter)))
             rows = []
         if not rows:
             at_start = label
         rows.append(entry)
+        last = at
     return [list(found[start:end]) for start, end in zip(starts, [*starts[1:], len(found)], strict=True)]
 
 
-def _starts_over(entry: Entry, rows: Sequence[Entry], counter: str, loss: str) -> bool:
-    """Whether every counter of a row is back where the run began, and its loss is far from where the run ended."""
+def _between(heads: Sequence[int], one: int, other: int) -> bool:
+    """Whether a line of the head stands between two others."""
+    return bisect.bisect_right(heads, one) < bisect.bisect_left(heads, other)
+
+
+def _starts_over(entry: Entry, rows: Sequence[Entry], counter: str, *, began: bool) -> bool:
+    """Whether every counter of a row is back where the run began, and most of its losses are far from where that ended.
+
+    Where a process began (its first lines stand there again), a run of a few rows, and one whose loss is where it was
+    at first, cannot tell: it is another one.
+    """
     first, last = rows[0], rows[-1]
     others = [name for name in (*COUNTERS, "epoch") if name in entry and name in last and name in first]
-    if len({row[counter] for row in rows}) < FEWEST_COUNTS or any(entry[name] > first[name] for name in others):
+    if any(entry[name] > first[name] for name in others):
         return False
-    if not math.isfinite(last[loss]):
-        return math.isfinite(entry[loss])  # no state goes on from there
-    losses = np.array([row[loss] for row in rows if math.isfinite(row[loss])])
-    noise = float(np.median(np.abs(np.diff(losses)))) if len(losses) > 1 else math.inf
-    return abs(entry[loss] - last[loss]) > max(abs(losses[0] - last[loss]) / 2, NOISE_UNITS * noise)
+    if len({row[counter] for row in rows}) < FEWEST_COUNTS:
+        return began
+    names = [name for name in entry if _is_a_loss(name) and isinstance(first.get(name), float) and name in last]
+    told = [(entry[name], [row[name] for row in rows if name in row]) for name in names]
+    if began and all(_goes_nowhere(losses) for _, losses in told):
+        return True
+    return 2 * sum(_is_far(at, losses) for at, losses in told) > len(told)
+
+
+def _is_a_loss(name: str) -> bool:
+    return role_of_tag(name) in ("loss", "epoch_loss") and not of_validation(name)
+
+
+def _noise(losses: Sequence[float]) -> float:
+    """The median step of losses that are finite, times the units of it that tell one from another."""
+    steps = np.abs(np.diff([one for one in losses if math.isfinite(one)]))
+    return NOISE_UNITS * float(np.median(steps)) if len(steps) else math.inf
+
+
+def _goes_nowhere(losses: Sequence[float]) -> bool:
+    return abs(losses[0] - losses[-1]) <= _noise(losses)
+
+
+def _is_far(at: float, losses: Sequence[float]) -> bool:
+    """Whether a loss is far from where the run before it ended."""
+    if not math.isfinite(losses[-1]):
+        return math.isfinite(at)  # no state goes on from there
+    fell = next(abs(one - losses[-1]) for one in losses if math.isfinite(one))
+    return abs(at - losses[-1]) > max(fell / 2, _noise(losses))
 
 
 def _planned_anew(entry: Entry, rows: Sequence[Entry], counter: str) -> bool:
@@ -93,6 +134,6 @@ def _loss_of(found: Sequence[Found]) -> str | None:
         name
         for _, _, entry in found
         for name, value in entry.items()
-        if isinstance(value, float) and role_of_tag(name) in ("loss", "epoch_loss") and not of_validation(name)
+        if isinstance(value, float) and _is_a_loss(name)
     )
     return max(rows, key=lambda name: rows[name]) if rows else None
