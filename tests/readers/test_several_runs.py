@@ -75,3 +75,9 @@ def test_counts_without_a_name_are_no_losses() -> None:
 @pytest.mark.parametrize("name", ["packet_loss_rate", "user_mate_lossrate"])
 def test_a_rate_of_losses_is_no_loss(name: str) -> None:
     assert role_of_tag(name) != "loss"
+
+
+def test_a_total_that_places_pass_by_is_none_of_the_run() -> None:
+    rows = [f"epoch={at // 60} i={at % 60}/53 total loss=-{at + 1}.500" for at in range(150)]
+    reading = parse("".join(f"{line}\n" for line in rows).encode(), "run.log")
+    assert "max_steps" not in {fact.key for fact in reading.facts}

@@ -258,6 +258,8 @@ def total_of_the_run(entries: Sequence[Entry]) -> int | None:
     labels = [entry["epoch"] for entry in rows if "epoch" in entry]
     counts = [next(entry[name] for name in entry if name in COUNTERS) for entry in rows if COUNTERS & entry.keys()]
     falls = any(b < a for a, b in itertools.pairwise(counts))
+    if not counts or max(counts) > max(totals):
+        return None  # of something else than what is known to count
     if labels and (len(set(labels)) == 1 or falls or len(set(counts)) == 1):
         return None  # one epoch shows nothing; a counter that falls, or stands still, was none of the run
     return int(totals.pop())
