@@ -19,6 +19,8 @@ IN_THE_ROWS = ("CFG001", "LOG002", "LOS003")
 FITTED = ("EPO", "SCH", "LOS004", "LOS009", "PRF002")
 """Rules about the course of the whole run (a length, a shape, a habit): other courses have the same first rows, and a
 pause may be the first of many, a level that has changed one that comes back."""
+ONE_EXPLANATION = ("EPO", "SCH")
+"""Rules that tell the cheapest explanation of one clock: what more rows make cheaper takes its place."""
 ONE_LOOK = 1e-3
 """Chance below which a finding that has one is told: a tenth of what one audit admits, as a log that doubles three or
 four times while it is watched is looked at as if anew some ten times."""
@@ -172,6 +174,9 @@ def _news(report: Report, told: Told, unreadable: set[str], since: Since | None 
 
 
 def _same_rows(before: Finding, now: Finding) -> bool:
-    """Whether a finding, no mere note, rests on a row of one that was told: of another cause, now known."""
+    """Whether a finding, no mere note, rests on a row of one that was told, or is what a clock of its tag says now."""
+    if now.severity == "note":
+        return False
+    of_one_clock = before.tag == now.tag and before.code[:3] == now.code[:3] in ONE_EXPLANATION
     rested = {(row.source, row.step) for row in before.evidence}
-    return now.severity != "note" and any((row.source, row.step) in rested for row in now.evidence)
+    return of_one_clock or any((row.source, row.step) in rested for row in now.evidence)

@@ -59,3 +59,12 @@ def is_rounded_share(steps: Ints) -> bool:
     steps_of_run = np.concatenate(([0.0], np.cumsum(run)))
     beside = steps_of_run - np.polyval(np.polyfit(place, steps_of_run, 1), place)
     return len(run) >= FEWEST_RISES // 2 and float(np.ptp(beside)) <= ONE_ROUNDING
+
+
+def may_be_a_rounded_share(steps: Ints) -> bool:
+    """Whether steps rise by two neighbouring sizes on one line, too few times to tell a count from a rounded share."""
+    rises = np.diff(steps)
+    if not 2 <= len(rises) < FEWEST_RISES or int(rises.min()) < 2 or int(np.ptp(rises)) != 1:
+        return False
+    place = np.arange(len(steps))
+    return float(np.ptp(steps - np.polyval(np.polyfit(place, steps, 1), place))) <= ONE_ROUNDING

@@ -95,31 +95,37 @@ def of_length(rule: Rule, fewest: int, below: int) -> Rule:
     )
 
 
+SPIKE, RESET = ("LOS001", "loss-spike", "warning"), ("RES001", "step-reset-at-resume", "error")
+RATE, LENGTH = ("SCH002", "scheduler-rate-mismatch", "error"), ("SCH001", "schedule-horizon-mismatch", "error")
+NOTE = ("LOS008", "plateau", "note")
 ANEW = [
-    # title, rule that more rows bring, loss above which it speaks, told anew as, withdrawn
-    ("another rule of the same row", ("RES001", "step-reset-at-resume", "error"), 5, ["RES001"], []),
-    ("the same rule of the same row", ("LOS001", "loss-spike", "warning"), 5, ["LOS001"], []),
-    ("a mere note of the row", ("LOS008", "plateau", "note"), 5, [], ["LOS001"]),
-    ("another rule of another row", ("RES001", "step-reset-at-resume", "error"), 8, [], ["LOS001"]),
+    # title, rule of the short log, rule that more rows bring, loss above which it speaks, told anew as, withdrawn
+    ("another rule of the same row", SPIKE, RESET, 5, ["RES001"], []),
+    ("the same rule of the same row", SPIKE, SPIKE, 5, ["LOS001"], []),
+    ("a mere note of the row", SPIKE, NOTE, 5, [], ["LOS001"]),
+    ("another rule of another row", SPIKE, RESET, 8, [], ["LOS001"]),
+    ("the next explanation of one clock", RATE, LENGTH, 8, ["SCH001"], []),
+    ("a clock and a loss, of other rows", RATE, SPIKE, 8, [], ["SCH002"]),
 ]
 
 
 @pytest.mark.parametrize(
-    ("later", "limit", "anew", "withdrawn"), [one[1:] for one in ANEW], ids=[one[0] for one in ANEW]
+    ("first", "later", "limit", "anew", "withdrawn"), [one[1:] for one in ANEW], ids=[one[0] for one in ANEW]
 )
 def test_rows_whose_cause_is_told_anew_are_not_taken_back(
     monkeypatch: pytest.MonkeyPatch,
+    first: tuple[str, str, Severity],
     later: tuple[str, str, Severity],
     limit: float,
     anew: list[str],
     withdrawn: list[str],
 ) -> None:
-    early = of_length(loss_above(5, "LOS001", "loss-spike", "warning"), 0, 80)
+    early = of_length(loss_above(5, *first), 0, 80)
     late = of_length(loss_above(limit, *later), 80, 1000)
     moved = replace(late, check=lambda timeline: (replace(one, first_step=77) for one in late.check(timeline)))
     install(monkeypatch, (early, moved))
-    grow(log_text(7.5))
-    second = looks(Time(lambda: grow(rows(61, 90, 0.5 if limit == 5 else 9.0))))[1]
+    grow(log_text(7.5, rows=70))
+    second = looks(Time(lambda: grow(rows(71, 90, 0.5 if limit == 5 else 9.0))))[1]
     assert [finding.code for _, finding, _ in second.renamed] == anew
     assert [finding.code for _, finding in second.withdrawn] == withdrawn
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer.clocks.cadence import is_rounded_share, usual_cadence
+from analyzer.clocks.cadence import is_rounded_share, may_be_a_rounded_share, usual_cadence
 from analyzer.clocks.run_end import updates_done
 from analyzer.config.declared import checked_fact, merge
 from analyzer.discovery import discover
@@ -102,3 +102,21 @@ def test_usual_cadence_is_the_most_frequent() -> None:
 )  # fmt: skip
 def test_rounded_shares_are_no_counts(name: str, steps: np.ndarray, expected: bool) -> None:
     assert is_rounded_share(steps.astype(np.int64)) is expected, name
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "expected"),
+    [
+        ("a few thousandths of an epoch", np.floor(np.arange(1, 20) * 250 / 3), True),
+        ("a few shares of play, one rise larger", np.floor(np.arange(1, 11) * 78.125), True),
+        ("so many that they can be told", np.floor(np.arange(1, 60) * 250 / 3), False),
+        ("every 83 updates", np.arange(1, 20) * 83, False),
+        ("every update and every other", np.floor(np.arange(1, 20) * 1.5), False),
+        ("two sizes in no order", np.cumsum([9, 10, 10, 10, 10, 9, 9, 9, 9, 10]), False),
+        ("the last batch too", np.ravel([[e * 95 + k for k in (30, 60, 90, 95)] for e in range(5)]), False),
+        ("a step that falls back", np.array([10, 19, 29, 10, 19, 29]), False),
+        ("one rise", np.array([10, 19]), False),
+    ],
+)  # fmt: skip
+def test_few_rows_may_be_rounded_shares(name: str, steps: np.ndarray, expected: bool) -> None:
+    assert may_be_a_rounded_share(steps.astype(np.int64)) is expected, name

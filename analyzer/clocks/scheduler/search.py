@@ -8,6 +8,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from analyzer.clocks import prices
+from analyzer.clocks.cadence import may_be_a_rounded_share
 from analyzer.clocks.claim import Claim
 from analyzer.clocks.learning_rate import Observed
 from analyzer.clocks.scheduler.again import FEWEST_ROWS, BegunAgain, back_where_it_began, begun_again, excursion
@@ -244,7 +245,12 @@ def refuted(timeline: Timeline, claim: Claim, rows: Observed, sample: Observed) 
         deviations = (_back(timeline, rows, back),)
     elif claim.family is None and (left := excursion(rows)) is not None:
         deviations = (_left_its_level(timeline, rows, *left),)
-    elif judged and _every_length_is_told(timeline, claim, rows) and inner_values(rows) >= FEWEST_INNER:
+    elif (
+        judged
+        and not may_be_a_rounded_share(rows.step)
+        and _every_length_is_told(timeline, claim, rows)
+        and inner_values(rows) >= FEWEST_INNER
+    ):
         reference = next(iter(references(claim, sample, 1)), None)
     if reference is not None:
         first, evidence = evidence_against(timeline, rows, reference)
