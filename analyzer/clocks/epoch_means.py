@@ -51,7 +51,8 @@ class Groups(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Factor(Struct, frozen=True, kw_only=True, eq=False):
-    """``times / over``, one of which is 1, lies between each mean and the (weighted) mean of its rows (e,)."""
+    """``times / over`` lies between each mean and the (weighted) mean of its rows (e,): one of them is 1, or ``times``
+    is the number of the rows, whose sum was divided by another count."""
 
     times: int
     over: int
@@ -63,10 +64,14 @@ class Factor(Struct, frozen=True, kw_only=True, eq=False):
 
     @property
     def words(self) -> str:
+        if min(self.times, self.over) > 1:
+            return f"{self.times}/{self.over} of"
         return f"1/{self.over} of" if self.over > 1 else f"{self.times} times"
 
     @property
     def inverse(self) -> str:
+        if min(self.times, self.over) > 1:
+            return f"{self.over}/{self.times} of"
         return f"{self.over} times" if self.over > 1 else f"1/{self.times} of"
 
 
@@ -117,7 +122,9 @@ def same_rows(one: Series, other: Series) -> Groups | None:
 
 
 def constant_factor(groups: Groups) -> Factor | None:
-    """The whole number, or one over it, that lies between all means and their rows; None where it is 1, or a sum.
+    """The whole number, one over it, or another divisor than that of the rows, between all means and their rows.
+
+    None where it is 1, or a sum.
 
     A factor of as many as there are rows, or more, is a sum over batches, samples or tokens and a convention.
     """
@@ -132,7 +139,10 @@ def constant_factor(groups: Groups) -> Factor | None:
         if factor is not None:
             times, over = factor
             return None if n > 1 and times >= n - 1 + weight else Factor(times=times, over=over, mean=plain)
-    return None
+    other = _whole(mean, rows.sum(axis=1), groups.allowed)
+    if n == 1 or other is None or other[1] in (1, n):
+        return None
+    return Factor(times=n, over=other[1], mean=rows.mean(axis=1))
 
 
 def _weight_of_last(rows: Floats, mean: Floats) -> float:

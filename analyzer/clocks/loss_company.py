@@ -26,7 +26,10 @@ FEWEST_PER_EPOCH = 4  # rows: with fewer every second row is a boundary
 
 
 class Moved(Struct, frozen=True, kw_only=True):
-    """Ratios of columns over their value before; None where they are not logged or did not move."""
+    """Ratios of columns over their value before; None where they are not logged or did not move.
+
+    A validation loss that did not move is 1.
+    """
 
     learning_rate: float | None = None
     gradient_norm: float | None = None
@@ -96,7 +99,8 @@ def _other_data(timeline: Timeline, low: int, high: int) -> tuple[str, float] | 
 
 
 def _step_of_level(series: Series | None, low: int, high: int) -> float | None:
-    """By what a validation loss steps, beyond its scatter and its course, from the rows before to those behind."""
+    """By what a validation loss steps from the rows before to those behind, 1 within its scatter and its course; None
+    where too few tell."""
     if series is None:
         return None
     ok = np.isfinite(series.value) & (series.value > 0)
@@ -108,7 +112,7 @@ def _step_of_level(series: Series | None, low: int, high: int) -> float | None:
     level = [float(np.median(side)) for side in sides]
     course, step = level[1] - level[0], level[2] - level[1]
     scatter = MAD_TO_SIGMA * float(np.median(np.abs(np.concatenate([side - np.median(side) for side in sides]))))
-    return float(np.exp(step)) if abs(step) > abs(course) + DATA_SCATTERS * scatter else None
+    return float(np.exp(step)) if abs(step) > abs(course) + DATA_SCATTERS * scatter else 1.0
 
 
 def _height(norm: Series | None, low: int, high: int) -> float | None:

@@ -43,6 +43,7 @@ LARGEST_FALL = 0.8  # of the level, that is told although it is no factor: a los
 RATIO_ERROR_OF_FALL = 0.05  # a loss falls by itself, and then by any ratio; by a third or less in one row hardly ever
 RATIO_ERROR_INSIDE = 0.08  # within an epoch, where no samples are seen again
 RATIO_ERROR_OF_INTERVAL = 0.06  # an integer lies within three such errors of one ratio in three
+FAR = 10.0  # an augmentation that is switched on or off makes two or three times the loss
 LEAST_INTERVAL = 20  # rows that show whether the relative noise is the same
 LEAST_BEFORE = 8  # rows without which there was no scale yet
 LEAST_FACTOR_AT_JOIN = 3  # a lost state may well double the loss for a while
@@ -225,7 +226,8 @@ def _is_factor(
 ) -> bool:
     if shift.row - loss.burn_in < LEAST_BEFORE:
         return False
-    if not (shift.sharp and is_integer_like(shift) and same_noise(shift)) or is_ramp(log, shift, loss.burn_in):
+    told = is_integer_like(shift) or _leaves_the_validation(shift, loss, timeline)
+    if not (shift.sharp and told and same_noise(shift)) or is_ramp(log, shift, loss.burn_in):
         return False
     if _falls_back(shift, log):
         return False
@@ -247,6 +249,12 @@ def _is_factor(
     if any(change.kind == "fresh" and abs(change.position - shift.row) <= NEAR_JOIN_ROWS for change in joins):
         return False
     return shift.factor >= LEAST_FACTOR_AT_JOIN or not _explained(shift.row, joins)
+
+
+def _leaves_the_validation(shift: LevelShift, loss: LossBaseline, timeline: Timeline) -> bool:
+    """A step by far more than other data make of a loss, where the validation stands: it is computed anew."""
+    far = shift.steady and abs(math.log(shift.ratio)) > math.log(FAR)
+    return far and what_moved(timeline, loss, shift.row, shift.row).validation == 1.0
 
 
 def _falls_back(shift: LevelShift, log: Floats) -> bool:
@@ -275,7 +283,7 @@ def _explains(shift: LevelShift, loss: LossBaseline, timeline: Timeline) -> bool
     factor = 1 / shift.factor if shift.down else shift.factor
     if moved.data is not None and abs(math.log(moved.data[1] / factor)) > SAME_FACTOR:
         return True  # other data; where they are as many times as much, the loss may be their sum
-    if moved.validation is not None and abs(math.log(moved.validation / factor)) > SAME_FACTOR:
+    if moved.validation not in (None, 1.0) and abs(math.log(moved.validation / factor)) > SAME_FACTOR:
         return True  # the model itself is another; a factor leaves the validation alone, or multiplies it as well
     if not shift.down:
         return False

@@ -16,6 +16,7 @@ TIMESTAMP = re.compile(r"^_?(?:(?:wall|unix|date)[_ ]?(?:time|clock)|time[_ ]?st
 SECONDS_NOW = (1e8, 1e10)  # 1973 to 2286: what seconds since 1970 look like
 MILLISECONDS_NOW = (1e11, 1e13)
 MICROSECONDS_NOW = (1e14, 1e16)
+IN_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
 
 def read_wall_clock(timeline: Timeline) -> WallClock | None:
@@ -67,7 +68,7 @@ def times_of(series: Series, others: Mapping[str, Series]) -> tuple[Floats, str,
         unit = unit_of(column.value)
         if unit is None and not is_elapsed:
             continue
-        scale = {"ms": 1e-3, "us": 1e-6}.get(unit or "s", 1.0)
+        scale = IN_SECONDS[unit or "s"]
         return time * scale, "start" if unit is None else "1970", unit or "s", tag
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,21 @@ def test_labels_that_count_from_1_may_be_what_the_scheduler_is_handed(
     declared = merge(tuple(checked_fact(key, value, "here") for key, value in facts.items()), run.facts)
     found = [one.severity for one in audit_run(run, declared).findings if one.code.startswith("SCH")]
     assert found == ([] if severity is None else [severity])
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_a_rate_that_is_scaled_behind_a_warmup_whose_top_is_one_row(share: float, tmp_path: Path) -> None:
+    """A warmup into a cosine that runs already: the sample on which both are read need not hold the row of the top."""
+
+    def rate(step: int) -> float:
+        decayed = 0.05 * (1 + math.cos(math.pi * step / 2688))
+        top = 0.05 * (1 + math.cos(math.pi * 252 / 2688))
+        warm = min(0.01 + (top - 0.01) * step / 252, decayed) if step < 252 else decayed
+        return warm * (share if step >= 1596 else 1)
+
+    rows = [f"{step},{2 / (1 + step / 300):.5f},{rate(step):.9g}" for step in range(2688)]
+    (tmp_path / "log.csv").write_text("step,loss,lr\n" + "\n".join(rows) + "\n")
+    (run,) = discover([tmp_path]).runs
+    report = audit_run(run, merge((), run.facts))
+    found = [(one.code, one.first_step) for one in report.findings if one.severity != "note"]
+    assert found == ([] if share == 1 else [("SCH006", 1596)])

@@ -81,6 +81,8 @@ def told(folder: Path, files: Files, *declared: str) -> list[str]:
         (two_files(means(1 / 4, 0.3)), ("world_size=4",), "4 times their number (4 is the declared world_size)"),
         (two_files(means(3.0), digits=5), (), "3 times the mean"),
         (two_files(means(3.0)), ("grad_accumulation=3",), "note EPO007"),
+        (two_files(means(12 / 7)), (), "12/7 of the mean of its 12 rows"),
+        (two_files(means(12 / 19)), (), "the sum is divided by 19/12 of their number"),
         (one_file(means(1 / 4), "loss_train"), (), "loss_train is 1/4 of the mean of its 12 rows of loss_train_batch"),
         (one_file(means(2.0), "epoch_loss"), (), "2 times the mean"),
         (one_file(SO_FAR, "loss_train"), (), "loss_train is the mean of all rows since the start"),
@@ -108,6 +110,8 @@ def test_a_factor_between_two_accounts_of_a_loss(
         two_files(means(BATCHES)),  # a sum over the epoch
         two_files(means(32 * (BATCHES - 1 + 0.25), 0.25)),  # a sum over its samples
         two_files(means(1.4427)),  # bits
+        two_files(means(12 / 7.4)),  # no number of batches
+        two_files(means(12 / 190), digits=3),  # so few digits that 191 would do
         two_files(means(1 / 4) + 0.01),  # a term besides
         two_files(means(2.0, loss=LOSS[::-1].copy())),  # of other rows
         two_files(means(2.0), "loss_kl"),  # of another loss

@@ -210,6 +210,27 @@ def odd_row(phase: int, ratio: float) -> str:
     return table(("step", "epoch", "loss"), rows)
 
 
+@pytest.mark.parametrize(("name", "height", "turns", "told"), [
+    pytest.param("train_robust_loss", 0.6, True, True, id="an objective of its own, with its training loss"),
+    pytest.param("train_robust_loss", 0.6, False, False, id="the training loss does not fall on"),
+    pytest.param("train_robust_loss", -0.4, True, False, id="below the main one: it may be a part of it"),
+    pytest.param("train_other_loss", 0.6, True, False, id="no training loss of its name"),
+])
+def test_a_second_validation_loss_that_turns(
+    tmp_path: Path, name: str, height: float, turns: bool, told: bool
+) -> None:
+    def second(epoch: int) -> float:
+        return round(0.8 + height + 0.7 * 0.8**epoch + 0.02 * max(0, epoch - 20) + 0.004 * float(NOISE[epoch]), 4)
+
+    columns: dict[str, Column] = {
+        "train_loss": lambda s: round(0.5 + 0.9 * 0.9**s, 4),
+        name: lambda s: round(0.9 + 0.9 * 0.95 ** (s if turns else min(s, 15)), 4),
+        "test_loss": lambda s: round(0.8 + 0.7 * 0.9**s + 0.004 * float(NOISE[s]), 4),
+        "test_robust_loss": second,
+    }
+    assert ("LOS006" in loud(tmp_path, log(60, **columns))) is told
+
+
 @pytest.mark.parametrize(("turn", "told"), [(0.008, True), (0.0, False)])
 def test_a_validation_loss_below_zero_turns(tmp_path: Path, turn: float, told: bool) -> None:
     def validation(epoch: int) -> float:
@@ -257,6 +278,11 @@ def test_a_row_that_stands_apart_in_every_epoch(tmp_path: Path, phase: int, rati
         ("a third, and the validation falls by a fifth",
          {"loss": lambda s: healthy(s) / (3 if s >= 300 else 1),
           "val_loss": lambda s: healthy(s + 7) * (0.8 if s >= 300 else 1.1)}, ""),
+        ("a hundredth, and the validation goes its way",
+         {"loss": lambda s: healthy(s) / (131 if s >= 300 else 1), "val_loss": lambda s: 1.1 * healthy(s + 7)},
+         "warning LOS004"),
+        ("a hundredth, and nothing was validated", {"loss": lambda s: healthy(s) / (131 if s >= 300 else 1)},
+         "note LOS004"),
         ("three times for a while", {"loss": lambda s: healthy(s) * (3 if 200 <= s < 260 else 1)}, "warning LOS004"),
         ("a tenth more from one row on", {"loss": lambda s: healthy(s) * (1.2 if s >= 300 else 1)}, "note LOS004"),
         ("a raised stretch", {"loss": lambda s: healthy(s) * (1.2 if 250 <= s < 310 else 1)}, "warning LOS001"),

@@ -164,6 +164,24 @@ def test_a_clock_that_is_set_back(back: float, code: list[str], tmp_path: Path) 
     assert loud(tmp_path) == code
 
 
+@pytest.mark.parametrize(("tag", "back", "code"), [
+    ("worker_timestamp", 3600, ["LOG005"]), ("worker_timestamp", 0, []), ("worker_number", 3600, []),
+])
+def test_a_column_of_dates_beside_no_other_time(tag: str, back: int, code: list[str], tmp_path: Path) -> None:
+    rows = "".join(f"{s},{falling_loss(s)},{1_782_198_000 + 42 * s - back * (s >= 60)}.5\n" for s in range(1, 120))
+    (tmp_path / "log.csv").write_text(f"epoch,loss,{tag}\n{rows}")
+    assert loud(tmp_path) == code
+
+
+@pytest.mark.parametrize(("count", "severity"), [("frame", "warning"), ("epi", "warning"), ("seconds_here", "note")])
+def test_what_fell_with_the_step_says_what_the_step_counts(count: str, severity: str, tmp_path: Path) -> None:
+    steps = [*range(31, 3100, 31), *range(31, 1500, 31)]
+    rows = [f"{step},{64 * step},{falling_loss(at)},{7e-4 * (1 - at / 200):.9f}\n" for at, step in enumerate(steps)]
+    (tmp_path / "log.csv").write_text(f"step,{count},loss,lr\n" + "".join(rows))
+    found = [one.severity for one in findings(tmp_path) if one.code == "RES001"]
+    assert found == [severity]
+
+
 def test_record_times_in_milliseconds(tmp_path: Path) -> None:
     write_events(tmp_path, [(tag, step, value, 1000 * wall) for tag, step, value, wall in Loop().points(0, 400)])
     assert loud(tmp_path) == ["LOG005"]

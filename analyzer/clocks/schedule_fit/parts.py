@@ -150,6 +150,7 @@ def joined(
         rise = replace(rise, end=rise.zero + peak / rise.slope)  # the top itself may not be logged
         if start < parts.x[parts.top - 1]:  # the decay runs below the warmup, which ends where the two meet
             rise = replace(rise, end=meeting(rise, fields["value"], float(parts.x[parts.top - 1])))  # type: ignore[arg-type]
+            hand_over = min(hand_over, rise.end)  # rows between the two may not be in the sample
     return Fit(
         rise=rise,
         hand_over=hand_over,

@@ -94,7 +94,8 @@ def _is_left(tied: Tied, x: Floats, found: list[CounterChange]) -> bool:
     Levels that fall are a schedule of levels, a warmup may hand over to another height, and the last rows tell no
     factor; where the rate comes back it is seen to have been left.
     """
-    head, ends = x[: found[0].place], {change.place for change in found if change.how == "shift" and change.size == 0}
+    first = next((change for change in found if change.how != "single"), found[0])
+    head, ends = x[: first.place], {change.place for change in found if change.how == "shift" and change.size == 0}
     if len(head) < FEWEST_BEFORE or not _moves(tied, head):
         return False
     if found[-1].how in ("shift", "level") and found[-1].rows < FEWEST_BEHIND and found[-1].place not in ends:

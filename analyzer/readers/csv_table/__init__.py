@@ -26,7 +26,7 @@ from analyzer.readers.csv_table.cells import (
     unique_names,
 )
 from analyzer.readers.csv_table.dialects import dialect_of
-from analyzer.readers.csv_table.one_metric import header_of_one_metric
+from analyzer.readers.csv_table.one_metric import header_of_one_metric, with_commas
 from analyzer.readers.csv_table.peeking import peek
 from analyzer.readers.csv_table.rewriting import rewritten
 from analyzer.readers.csv_table.rows import NO_HEADER, holds_numbers, parse_text
@@ -67,7 +67,7 @@ def parse(data: bytes, name: str, fast_from: int = FAST_FROM) -> Reading:
     text = with_a_whole_end(unpacked.data)
     header = header_of_one_metric(text, name)
     if header:
-        return parse_text(decode(text), name, unpacked.problems, header)
+        return parse_text(with_commas(decode(text)), name, unpacked.problems, header)
     if len(text) >= FAST_FROM and (reason := why_no_log_by_its_header(text)):
         return unreadable(name, "csv", reason, unpacked.problems)
     if len(text) >= fast_from:
@@ -132,6 +132,8 @@ def recognises(path: Path, head: bytes) -> bool:
     start = plain_head(head)
     if why_not_text(start) or b"\0" in start or len(start) < 8 or start.lstrip()[:1] in (b"{", b"[", b"<", b":", b"-"):
         return False
+    if header_of_one_metric(start, str(path)):
+        return True
     lines = lines_of(decode(start)).lines[:LINES_SNIFFED]
     return looks_like_a_log_table(lines)
 

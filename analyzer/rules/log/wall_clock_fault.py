@@ -25,9 +25,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer.clocks.elapsed import set_back, tells_elapsed_time
+from analyzer.clocks.elapsed import FEWEST, set_back, tells_elapsed_time
 from analyzer.clocks.rows import rows_of
-from analyzer.clocks.wall_time import TIMESTAMP, unit_of
+from analyzer.clocks.wall_time import IN_SECONDS, TIMESTAMP, unit_of
 from analyzer.model import NO_STEP, Finding, Floats, Ints, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
@@ -42,7 +42,7 @@ FACTOR_WARNED = 5.0
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
-    elapsed = list(_elapsed(timeline))
+    elapsed = [*_elapsed(timeline), *_dates(timeline)]
     yield from elapsed
     if timeline.wall is None:
         if not elapsed:
@@ -114,6 +114,21 @@ def _elapsed(timeline: Timeline) -> Iterator[Finding]:
             yield Finding(severity="warning", message=message, tag=tag,
                           first_step=int(series.step[change]), numbers={"seconds": float(passed.max())},
                           evidence=(timeline.row(series, change - 1, "before"), timeline.row(series, change, "after")))
+
+
+def _dates(timeline: Timeline) -> Iterator[Finding]:
+    """Columns of the time of day beside what the reader took for the times of the rows: set back inside a session."""
+    for tag, column in timeline.view.series.items():
+        series = rows_of(column, np.isfinite(column.value))
+        unit = unit_of(series.value) if "time" in tag.lower() else None
+        if unit is None or len(series) < FEWEST or np.isfinite(series.wall_time).all():
+            continue
+        time = series.value * IN_SECONDS[unit]
+        session = timeline.session_map.of(series)
+        same = (np.diff(session) == 0) & (np.diff(series.step) >= 0) & (series.step[1:] != NO_STEP)
+        falls = set_back(time, series.step, np.flatnonzero(same & (np.diff(time) < -JITTER_SECONDS)) + 1)
+        if len(falls):
+            yield _fell(timeline, series, time, falls, tag)
 
 
 def _record_times_in_another_unit(timeline: Timeline) -> Iterator[Finding]:

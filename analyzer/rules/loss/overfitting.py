@@ -18,6 +18,7 @@ What to do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -35,6 +36,8 @@ FEWEST = 8  # evaluations
 TURNED_BEFORE = 0.7  # share of the evaluations
 LEAST_RISE = 0.15  # of the minimum
 NOISE_UNITS = 5.0  # standard errors, beyond what the lowest of so many evaluations is below the level by chance
+WORDS = re.compile(r"[a-z]+|\d+")
+PHASES = frozenset({"train", "training", "val", "valid", "validation", "test", "eval", "dev"})
 TRAINING_RISE = 1.1  # the training loss may end this factor above its level at the minimum
 
 
@@ -52,14 +55,37 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if max(len(series) for series in losses) < FEWEST:
         yield Unchecked(reason=f"{len(losses[0])} evaluations; {FEWEST} or more would let it run")
         return
-    main = losses[0].tag
+    main = losses[0]
     for series in losses:
-        if series.tag != main and len(losses[0]) >= FEWEST and series in timeline.roles.all("validation_loss"):
+        beside = series.tag != main.tag and len(main) >= FEWEST and series in timeline.roles.all("validation_loss")
+        own = _trained_on(timeline, series, main) if beside else None
+        if beside and own is None:
             continue  # a part of the main one, or another data set
         found = _turned(series)
-        if found is not None and not _training_rises(timeline, int(series.step[found[0]])):
+        if found is None or _training_rises(timeline, int(series.step[found[0]])):
+            continue
+        if own is None or _falls_on(own, int(series.step[found[0]])):
             yield _finding(timeline, series, *found)
             return
+
+
+def _trained_on(timeline: Timeline, series: Series, main: Series) -> Series | None:
+    """The training loss of the same name, of a validation loss that lies above the main one and is no part of it."""
+    if len(series) != len(main) or np.any(series.value <= main.value):
+        return None
+    name = _measure(series.tag)
+    return next((one for one in timeline.roles.all("loss") if _measure(one.tag) == name), None)
+
+
+def _measure(tag: str) -> tuple[str, ...]:
+    return tuple(word for word in WORDS.findall(tag.lower()) if word not in PHASES)
+
+
+def _falls_on(loss: Series, step: int) -> bool:
+    """Whether a training loss ends below where it was at a step."""
+    value = loss.value[np.isfinite(loss.value)]
+    around = loss.value[np.isfinite(loss.value) & (loss.step >= step)][:FEWEST]
+    return len(around) == FEWEST and bool(np.median(value[-FEWEST:]) < np.median(around))
 
 
 def _turned(series: Series) -> tuple[int, int, float] | None:

@@ -34,7 +34,10 @@ from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss
 from analyzer.timeline import Timeline
 
-OF_THE_RUN = re.compile(r"total|global|^samples$|^tokens$", re.I)
+OF_THE_RUN = re.compile(  # an environment's frames and episodes are counted in no epoch
+    r"total|global|^samples$|^tokens$|(?:^|[/_])(?:frames?|epi(?:sodes?)?|num[_ ]episodes|env[_ ]steps?|timesteps?)$",
+    re.I,
+)
 OWN_FOLDER = "give every run a directory of its own"
 
 
