@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,21 +26,35 @@ def goes_on_from(before: Sequence[Piece], after: Piece) -> bool:
     a seam: a loss that does start over there is the resume's. With another configuration beside it only a log without a
     seam goes on.
     """
-    if len(before) > LIVES_LOOKED_AT + 1:
-        before = (before[0], *before[-LIVES_LOOKED_AT:])
-    first, later = steps_of(before), steps_of([after])
-    if not len(first) or not len(later):
+    before = _looked_at(before)
+    first, later = span_of(before), span_of([after])
+    if not could_go_on(first, later) or _begins_earlier(before, after):
         return False
-    cadence, own = _cadence(first), _cadence(later)
-    begin, end, begins = int(first.min()), int(first.max()), int(later.min())
-    seamless = 0 < begins - end <= cadence
-    if begins <= own or (before[-1].settings != after.settings and not seamless):
-        return False
-    behind = end < begins <= end + max(10 * cadence, (end - begin) // 2)
-    within = begin + 2 * cadence <= begins <= end
-    if not (behind or within) or int(later.max()) <= end or _begins_earlier(before, after):
+    begins, seamless = int(later[0]), 0 < later[0] - first[1] <= first[2]
+    if before[-1].settings != after.settings and not seamless:
         return False
     return (seamless or not _all_start_over(Told(before, until=begins), after)) and not _parts_at_once(before, after)
+
+
+def _looked_at(pieces: Sequence[Piece]) -> Sequence[Piece]:
+    return (pieces[0], *pieces[-LIVES_LOOKED_AT:]) if len(pieces) > LIVES_LOOKED_AT + 1 else pieces
+
+
+def span_of(pieces: Sequence[Piece]) -> Floats:
+    """First step, last step and cadence of logs; not a number where they have no step."""
+    steps = steps_of(_looked_at(pieces))
+    if not len(steps):
+        return np.full(3, np.nan)
+    return np.array([steps.min(), steps.max(), _cadence(steps)], dtype=np.float64)
+
+
+def could_go_on(before: Floats, after: Floats) -> Any:
+    """Whether the steps of a log lie as those of a later life do; spans are the last axis: of many at once."""
+    begin, end, cadence = np.moveaxis(before, -1, 0)
+    begins, ends, own = np.moveaxis(after, -1, 0)
+    behind = (end < begins) & (begins <= end + np.maximum(10 * cadence, (end - begin) // 2))
+    within = (begin + 2 * cadence <= begins) & (begins <= end)
+    return (begins > own) & (behind | within) & (ends > end)
 
 
 def _begins_earlier(before: Sequence[Piece], after: Piece) -> bool:

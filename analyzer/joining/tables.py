@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from msgspec import Struct, field
 
 from analyzer.joining.accounts import (
@@ -19,8 +20,9 @@ from analyzer.joining.accounts import (
     points_in,
     split_of,
 )
-from analyzer.joining.lives import goes_on_from
+from analyzer.joining.lives import could_go_on, goes_on_from, span_of
 from analyzer.joining.numbered import one_after_another
+from analyzer.model import Floats
 from analyzer.readers import readers_by_name
 from analyzer.roles import role_of_tag
 
@@ -33,6 +35,7 @@ class _Kind(Struct, kw_only=True, eq=False):
 
     accounts: list[Account]
     by_first_row: dict[tuple[float, ...], list[Account]] = field(default_factory=dict)
+    spans: list[Floats] = field(default_factory=list)  # of the steps of each account
     begins: set[int] = field(default_factory=set)  # first steps; runs of a sweep all begin at the same
 
 
@@ -136,8 +139,14 @@ def _same_kind(one: Account, two: Account) -> bool:
 def _add_to_kind(kind: _Kind, account: Account) -> None:
     first_row = _first_row(account)
     begin = int(first_row[0])
-    if not (_read_twice(kind.by_first_row.get(first_row, []), account) or _resumed(kind, account, begin)):
+    same = kind.by_first_row.get(first_row, [])
+    if _read_twice(same, account):
+        for at, other in enumerate(kind.accounts):
+            if any(other is one for one in same):
+                kind.spans[at] = span_of(other.pieces)
+    elif not _resumed(kind, account, begin):
         kind.accounts.append(account)
+        kind.spans.append(span_of(account.pieces))
         kind.by_first_row.setdefault(first_row, []).append(account)
     kind.begins.add(begin)
 
@@ -174,14 +183,19 @@ def _resumed(kind: _Kind, account: Account, begin: int) -> bool:
     if kind.begins <= {begin}:
         return False
     piece = account.pieces[0]
-    for other in kind.accounts:
+    spans = np.array(kind.spans)
+    able = could_go_on(spans, span_of([piece])) | could_go_on(span_of(account.pieces), spans)
+    for at in np.flatnonzero(able).tolist():
+        other = kind.accounts[at]
         last = other.pieces[-1]
         if goes_on_from(other.pieces, piece):
             other.pieces += account.pieces
             other.say(piece, f"{place_of(piece)} goes on where {place_of(last)} ends: one run, resumed")
-            return True
-        if len(other.pieces) == 1 and goes_on_from(account.pieces, last):
+        elif len(other.pieces) == 1 and goes_on_from(account.pieces, last):
             other.pieces[:0] = account.pieces
             other.say(last, f"{place_of(last)} goes on where {place_of(piece)} ends: one run, resumed")
-            return True
+        else:
+            continue
+        kind.spans[at] = span_of(other.pieces)
+        return True
     return False

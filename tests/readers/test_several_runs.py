@@ -48,6 +48,11 @@ def test_where_a_process_began_another_run_begins(lines: list[str], rows: list[i
     assert lengths(lines) == rows
 
 
+def test_one_of_several_losses_that_is_where_it_began_tells_another_run() -> None:
+    rows = [f"Epoch: {at}, loss: {loss(at % 20)}, kl_loss: 0.5{at % 3}, rec_loss: 0.3{at % 7}" for at in range(20)]
+    assert lengths([*rows, *rows]) == [20, 20]
+
+
 def test_settings_that_are_printed_again_are_no_rows() -> None:
     settings = ["config:", "{", "  'lr': 0.01,", "  'batch_size': 8,", "  'num_workers': 3", "}"]
     reading = parse("".join(f"{line}\n" for line in [*settings, *epochs(1, 9), *settings]).encode(), "run.log")

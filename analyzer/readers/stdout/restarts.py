@@ -10,6 +10,7 @@ import bisect
 import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from analyzer.roles import role_of_tag
 Entry = dict[str, Any]
 Found = tuple[int, str, Entry]  # line number, name of the pattern, what the line says
 NOISE_UNITS = 3.0  # of the median step of the loss: a jump of less is one of any two rows
+FRESH = 0.9  # of the way back to where a loss began: losses of fresh runs lie above 0.94 of it (joining/lives.py)
 FEWEST_COUNTS = 3  # different ones before a run can start over
 
 
@@ -64,7 +66,8 @@ def _between(heads: Sequence[int], one: int, other: int) -> bool:
 
 
 def _starts_over(entry: Entry, rows: Sequence[Entry], counter: str, *, began: bool) -> bool:
-    """Whether every counter of a row is back where the run began, and most of its losses are far from where that ended.
+    """Whether every counter of a row is back where the run began, and its losses are not where that ended: one is where
+    it was at first, or most are far.
 
     Where a process began (its first lines stand there again), a run of a few rows, and one whose loss is where it was
     at first, cannot tell: it is another one.
@@ -79,7 +82,7 @@ def _starts_over(entry: Entry, rows: Sequence[Entry], counter: str, *, began: bo
     told = [(entry[name], [row[name] for row in rows if name in row]) for name in names]
     if began and all(_goes_nowhere(losses) for _, losses in told):
         return True
-    return 2 * sum(_is_far(at, losses) for at, losses in told) > len(told)
+    return any(_is_fresh(at, losses) for at, losses in told) or 2 * sum(starmap(_is_far, told)) > len(told)
 
 
 def _is_a_loss(name: str) -> bool:
@@ -94,6 +97,12 @@ def _noise(losses: Sequence[float]) -> float:
 
 def _goes_nowhere(losses: Sequence[float]) -> bool:
     return abs(losses[0] - losses[-1]) <= _noise(losses)
+
+
+def _is_fresh(at: float, losses: Sequence[float]) -> bool:
+    """Whether a loss is where it was at first, of a way that is no noise."""
+    fell = losses[0] - losses[-1]
+    return abs(fell) > _noise(losses) and math.isfinite(at) and abs(at - losses[0]) < abs(fell) * (1 - FRESH)
 
 
 def _is_far(at: float, losses: Sequence[float]) -> bool:
