@@ -88,7 +88,8 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (
     ("batch_in_epoch", r"batch_in_epoch|^batch(?:_idx|_index)?$|(?:^|/)iter_in_epoch$|^inner_iter$"),
     (
         "elapsed",
-        r"^(?:elapsed(?:[_ ]time)?|wall(?:[_ ]?(?:time|clock))?|time[_ ]elapsed|time/time_elapsed|elapsed_s|seconds"
+        r"^(?:(?:learner|trainer)[_/])?"
+        r"(?:elapsed(?:[_ ]time)?|wall(?:[_ ]?(?:time|clock))?|time[_ ]elapsed|time/time_elapsed|elapsed_s|seconds"
         r"|_runtime|total[_ ]time)$",
     ),
     (

@@ -21,6 +21,8 @@ from analyzer.timeline import Timeline
 
 RARE = 0.05  # more long steps than this share of the rows: the cadence is not regular, nothing can be missing from it
 UNEVEN = 0.05  # of a cadence: rows every four thousand examples, in whole batches of 64, are as regular as rows can be
+BY_TIME = 0.2  # of a cadence: rows written once in so many seconds hold as many steps as pass then
+CERTAIN = 3  # such rows that one stretch must have taken: a slow callback may delay a row by another
 NEARLY_ALL = 0.9  # of the rises, where they are not equal
 NEAR = 0.3  # a witness speaks when what it moved is within 30 % of one of the two expectations
 ROWS_FOR_A_SLOPE = 12
@@ -53,8 +55,13 @@ def regular_cadence(step: Ints, session: Ints) -> tuple[int, Ints] | None:
     near = np.abs(rises - cadence) <= UNEVEN * cadence
     equal, alike = np.count_nonzero(inside & (rises == cadence)), np.count_nonzero(inside & near)
     if equal < 0.7 * np.count_nonzero(inside) and alike < NEARLY_ALL * np.count_nonzero(inside):
-        return None
-    long = inside & (rises >= (2 - UNEVEN) * cadence) & ~near
+        cadence = int(np.median(rises[inside]))
+        near = np.abs(rises - cadence) <= BY_TIME * cadence
+        if cadence < 1 / BY_TIME or np.count_nonzero(inside & near) < (1 - RARE) * np.count_nonzero(inside):
+            return None
+        long = inside & (rises >= CERTAIN * cadence)
+    else:
+        long = inside & (rises >= (2 - UNEVEN) * cadence) & ~near
     if RARE * len(rises) < 1:
         long[-1] = False  # of few rows only the next tells whether the cadence goes on or is another from here
     same = np.zeros(len(rises), dtype=bool)

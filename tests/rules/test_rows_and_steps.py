@@ -268,6 +268,9 @@ def test_rows_of_two_handlers(text: str, codes: list[str], tmp_path: Path) -> No
 @pytest.mark.parametrize(("spacing", "lost", "codes"), [
     pytest.param((62, 63), range(40, 55), ["LOG004"], id="batches of 64 to the nearest four thousand, rows lost"),
     pytest.param((62, 63), range(0), [], id="the same, no row lost"),
+    pytest.param((43, 55), range(40, 55), ["LOG004"], id="rows once a second, fifteen of them lost"),
+    pytest.param((43, 55), range(40, 41), [], id="rows once a second, one of them late"),
+    pytest.param((43, 55), range(0), [], id="rows once a second"),
     pytest.param((40, 70), range(40, 55), [], id="rows at any distance: nothing can be said to be missing"),
 ])
 def test_cadences_that_are_nearly_even(

@@ -22,14 +22,14 @@ _IN_CACHE = 1 << 14  # values looked at together: what is made of them on the wa
 
 # The order in which names are tried as the axis; within one line the first column of the table wins.
 # An integer counter of updates comes first; a counter of log calls or of epochs is what is left.
-_PREFIX = r"^(?:(?!e?val|test|dev)[^/]+/)?(?:(?:trainer|train|training|progress|time|charts|global)[/_. ])?"
+_PREFIX = r"^(?:(?!e?val|test|dev)[^/]+/)?(?:(?:trainer|train|training|learner|progress|time|charts|global)[/_. ])?"
 _AXES: tuple[tuple[Counts, str, bool], ...] = (
     ("step", _PREFIX + r"(?:global[_ ]?|g_?)steps?$", False),
     (
         "step",
         _PREFIX
         + r"(?:(?:(?:num|n|total|train|training)_){1,3}updates?|nupdates"
-        + r"|(?:optimi[sz]er|opt|update|gradient)_steps?)$",
+        + r"|(?:optimi[sz]er|opt|update|gradient|grad|sgd)_steps?)$",
         False,
     ),
     (
@@ -52,7 +52,7 @@ _AXES: tuple[tuple[Counts, str, bool], ...] = (
         "samples",
         _PREFIX
         + r"(?:total_timesteps|timesteps_total|num_env_steps_sampled(?:_lifetime)?|num_timesteps"
-        + r"|total_?env_?steps|env_steps?|frames|total_frames|timesteps?|total/steps)$",
+        + r"|total_?env_?steps|(?:env|environment|actor|agent)_steps?|frames|total_frames|timesteps?|total/steps)$",
         True,
     ),
     ("step", r"^(?:batch|batch_idx|batch_index|batch_num|minibatch|mini_batch|i)$", True),
@@ -79,7 +79,7 @@ _COMPILED_AXES = tuple((counts, re.compile(pattern, re.I), strict) for counts, p
 _PLACES = re.compile(
     r"^(?:(?:mini_?)?batch(?:es|_idx|_index|_num|_in_epoch|_id)?|i|(?:inner_)?(?:step|iter|iteration|it|itr)s?(?:_in_epoch)?)$"
 )
-_OF_PLAY = re.compile(r"^(?:.*[/_])?(?:global_|total_|num_|env_)?(?:step|steps|timesteps?)$")
+_OF_PLAY = re.compile(r"^(?!.*(?:learner|grad|sgd))(?:.*[/_])?(?:global_|total_|num_|env_)?(?:step|steps|timesteps?)$")
 _EPISODES = re.compile(r"(?:^|[/_])(?:episodes?|ep|epsilon|returns?|ret|ep_?(?:rew|len|ret)\w*)(?:[/_]|$)")
 _PLACES_BY_NAME = re.compile(r"batch|inner|_in_epoch")
 

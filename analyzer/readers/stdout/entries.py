@@ -84,6 +84,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     complete = lines.lines if lines.complete else lines.lines[:-1]
     records = Records(complete)
     clock = Clock()
+    times: dict[int, Entry] = {}  # by the number of the line, of those that count without a word
     below = LinesBelow()
     dictionary: tuple[str, Entry] = ("", {})  # the last one that was printed over several lines, and what counted it
     alone: Entry = {}  # the counters of a line that tells nothing else, which count for a dictionary below it
@@ -185,6 +186,7 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
                 counters = {FOLD: fold, **counters}
             above = counters if counters or block.heading is None else {HEADING: block.heading}
             known = told is not None
+            times[begins + 1] = clock.at(at_the_time({}, stamp), line)
             uncounted.append(Uncounted(row=begins + 1, text=rest, above=above, rank=rank or 0, told=known))
             if not (known or rank or counters.keys() - {FOLD}) and block.is_open:
                 below.see(begins + 1, rest, {**({} if fold is None else {FOLD: fold}), **block.counters})
@@ -203,7 +205,8 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
             below.count({**({} if fold is None else {FOLD: fold}), **block.counters})
         yield begins + 1, name, clock.at(at_the_time(told, stamp), line)
     yield from below.rows()
-    yield from rows_of_shapes(uncounted)
+    for at, shape, entry in rows_of_shapes(uncounted):
+        yield at, shape, {**times.get(at, {}), **entry}
 
 
 def _earlier_states(raw: str, row: int, heading: object, clock: Clock) -> Iterator[tuple[int, str, Entry]]:

@@ -4,7 +4,9 @@ What it checks
     Whether the loss jumps within two rows by a factor that is an integer or one over an integer within its error,
     keeps the factor to the end or to where it goes as sharply, and keeps its relative noise: what is multiplied keeps
     it, what is trained differently does not. Also whether two accounts of the run log the loss with an integer
-    between them in every row. Other sharp steps that stay, up or down, are told as a note.
+    between them in every row, whether the loss is a declared number of times the validation's at each validation, and
+    where no curve can be judged (an adversary) whether all losses are multiplied by one number at a resume. Other
+    sharp steps that stay, up or down, are told as a note.
 
 Why it matters
     The number is a sum where a mean was meant (or the other way round): a division by the accumulation steps, the
@@ -21,25 +23,38 @@ What to do
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator
 
-from analyzer.clocks.epoch_means import constant_factor, named_by_declaration, one_measure, same_rows
+import numpy as np
+
+from analyzer.clocks.epoch_means import (
+    constant_factor,
+    declared_factors,
+    named_by_declaration,
+    one_measure,
+    same_rows,
+)
 from analyzer.clocks.loss_baseline import LevelShift, LossBaseline
 from analyzer.clocks.loss_events import join_near
-from analyzer.model import Finding
+from analyzer.clocks.loss_factors import beside_validations, factor_at, factor_of
+from analyzer.model import NO_STEP, Finding, Series
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss, wobble
 from analyzer.rules.judged_loss import chance, company, judged_loss, spoken
 from analyzer.timeline import Timeline
 
+OF_A_VALIDATION = re.compile(r"e?val(?:id(?:ation)?|uation)?|dev", re.I)
 MOST_SHIFTS = 2  # told by themselves; a curve with more goes up and down with its data
 
 
 def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     yield from _in_two_accounts(timeline)
+    yield from _beside_the_validation(timeline)
     loss = judged_loss(timeline)
     if isinstance(loss, Unchecked):
-        yield loss
+        yield from list(_of_all_losses(timeline)) or (loss,)
         return
     if loss.events.scale is not None:
         yield _factor(timeline, loss, loss.events.scale)
@@ -73,6 +88,68 @@ def _in_two_accounts(timeline: Timeline) -> Iterator[Finding]:
                     ),
                 )
                 return
+
+
+def _beside_the_validation(timeline: Timeline) -> Iterator[Finding]:
+    """The training loss is a declared number of times the validation's, or one over it, at every validation."""
+    sizes = list(declared_factors(timeline.declared))
+    for loss, validation in itertools.product(timeline.roles.all("loss")[:1], timeline.roles.all("validation_loss")):
+        beside = beside_validations(loss, validation) if sizes and _one_loss(loss, validation) else None
+        found = factor_of(beside, sizes) if beside is not None else None
+        if beside is None or found is None:
+            continue
+        key, size, larger = found
+        places = (0, len(beside.rows) - 1)
+        yield Finding(
+            severity="warning",
+            message=f"{loss.tag} is {f'{size} times' if larger else f'1/{size} of'} {validation.tag} at each of"
+            f" {len(beside.rows)} validations from step {validation.step[beside.validations[0]]} on"
+            f" ({beside.ratio.min():.4g} to {beside.ratio.max():.4g} times); {size} is the declared {key}",
+            tag=loss.tag,
+            first_step=int(loss.step[0]),
+            last_step=int(loss.step[-1]),
+            numbers={"factor": float(size) if larger else 1 / size},
+            evidence=tuple(
+                row
+                for at in places
+                for row in (
+                    timeline.row(loss, int(beside.rows[at]), "training"),
+                    timeline.row(validation, int(beside.validations[at]), "validation"),
+                )
+            ),
+        )
+        return
+
+
+def _one_loss(loss: Series, validation: Series) -> bool:
+    """Whether a validation's tag has the words of a training loss beside those of its phase."""
+    return one_measure(OF_A_VALIDATION.sub("", validation.tag), loss.tag)
+
+
+def _of_all_losses(timeline: Timeline) -> Iterator[Finding]:
+    """Where no curve can be judged: all training losses are multiplied by one whole number at a resume."""
+    losses = [one for one in timeline.roles.all("loss") if one.step[0] != NO_STEP]
+    for join in timeline.joins if losses else ():
+        found = factor_at(losses, join.last_step_before, join.first_step_after) if not join.overlap else None
+        if found is None:
+            continue
+        whole, up = found
+        main = losses[0]
+        last, first = (int(np.flatnonzero(main.step <= join.last_step_before)[-1]),
+                       int(np.flatnonzero(main.step >= join.first_step_after)[0]))
+        words = f"{whole}" if up else f"1/{whole}"
+        yield Finding(
+            severity="warning",
+            message=f"all {len(losses)} training losses ({main.tag}, ...) are multiplied by about {words} from step"
+            f" {join.first_step_after} on, where the run was resumed",
+            tag=main.tag,
+            first_step=join.first_step_after,
+            last_step=int(main.step[-1]),
+            numbers={"factor": float(whole) if up else 1 / whole},
+            evidence=(timeline.row(main, last, "the last row before"), timeline.row(main, first, f"times {words}")),
+            join=join.index,
+        )
+        return
 
 
 def _factor(timeline: Timeline, loss: LossBaseline, shift: LevelShift) -> Finding:
