@@ -29,6 +29,8 @@ EVERY_STEP = 0.95
 """Of the rows: a resume may shift them once."""
 FEWEST_EPOCHS = 5
 """Declared epochs that end with the steps: by chance as often as a run has just so many updates."""
+FEWEST_LAPS = 4
+"""Changes of the label that show an epoch's length by themselves."""
 FEWEST_PAIRS = 3
 """Rows with both counters that show how one runs against the other."""
 
@@ -40,6 +42,8 @@ def axis_of(
     plan: Plan,
     *,
     rates: Series | None = None,
+    epochs: Series | None = None,
+    examples: float | None = None,
     accumulation: int | None,
     logging_steps: int | None,
 ) -> Axis:
@@ -48,7 +52,8 @@ def axis_of(
     Args:
         counters: further columns that count steps.
         rates: a learning rate.
-        accumulation, logging_steps: as declared.
+        epochs: whole labels of epochs.
+        examples, accumulation, logging_steps: as declared; the first are those of an epoch.
     """
     steps = series.step[series.step != NO_STEP]
     unit = NAMED.get(source.step_axis, "update")
@@ -76,8 +81,10 @@ def axis_of(
             why = f"a row for each of the {float(plan.epochs or 0):g} declared epochs"
             return Axis(unit="epoch", column=column, why=why)
         batch = plan.samples_per_update
-        if batch and batch > 1 and _counts_samples(steps, plan, batch):
+        by_labels = batch and examples and epochs is not None and _an_epoch_is(int(examples), epochs, steps, batch)
+        if batch and batch > 1 and (by_labels or _counts_samples(steps, plan, batch)):
             why = f"steps advance by multiples of the {batch} examples of one update"
+            why += f", and an epoch by the {int(examples or 0)} declared" if by_labels else ""
             return Axis(unit="sample", column=column, per_update=float(batch), why=why)
         if accumulation and accumulation > 1 and rates is not None and _moves_by_windows(rates, accumulation):
             why = f"the learning rate stands still for {accumulation} steps each time: the batches of one update"
@@ -140,6 +147,23 @@ def _counts_epochs(steps: Ints, plan: Plan) -> bool:
     updates = (last, last + 1)  # one for each epoch
     as_updates = any(total in updates for total in plan.total_steps)
     return as_declared and last >= FEWEST_EPOCHS and not as_updates and usual_cadence(steps) == 1
+
+
+def _an_epoch_is(examples: int, epochs: Series, steps: Ints, batch: int) -> bool:
+    """Whether the labels go up once in as many steps as an epoch has examples, and all steps are whole batches.
+
+    An epoch of so many updates is one of batches of a single example: not of the declared ones, of which steps are
+    multiples.
+    """
+    if examples < 2 * batch or np.any(steps % batch):
+        return False
+    rises = np.flatnonzero(np.diff(epochs.value) == 1)
+    if len(rises) < FEWEST_LAPS or np.any(np.diff(epochs.step) <= 0):
+        return False
+    between = (epochs.step[rises] + epochs.step[rises + 1]) / 2  # a label begins somewhere between its two rows
+    laps = np.diff(between)
+    room = usual_cadence(epochs.step) / 2
+    return bool(np.mean(np.abs(laps - examples) <= 2 * room) >= EVERY_STEP and abs(laps.mean() - examples) <= room)
 
 
 def _counts_samples(steps: Ints, plan: Plan, batch: int) -> bool:

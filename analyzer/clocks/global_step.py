@@ -43,6 +43,8 @@ def read_step_axis(timeline: Timeline) -> StepAxis:
         [*timeline.roles.all("step"), *second_counters(timeline.view)],
         timeline.plan,
         rates=timeline.roles.first("learning_rate"),
+        epochs=timeline.roles.first("epoch"),
+        examples=timeline.declared.get("dataset_size"),
         accumulation=timeline.declared.get("grad_accumulation"),
         logging_steps=timeline.declared.get("logging_steps"),
     )
