@@ -11,7 +11,7 @@ from analyzer.clocks.cadence import usual_cadence
 from analyzer.model import NO_STEP, Axis, Ints, Series, Source, Unit
 from analyzer.planning import Plan
 
-ENVIRONMENT = re.compile(r"timesteps$|env_?steps?$|frames$", re.I)
+ENVIRONMENT = re.compile(r"timesteps$|(?:env|environment|actor|agent)_?steps?$|frames$", re.I)
 NAMED: dict[str, Unit] = {
     "micro-batch": "micro-batch", "place": "place", "samples": "sample", "tokens": "token",
     "environment": "environment step", "epoch": "epoch",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from msgspec import Struct
 
-from analyzer.model import NO_STEP, Ints, Series
+from analyzer.clocks.epoch_means import one_measure
+from analyzer.model import NO_STEP, Ints, Series, View
 
+OF_A_VALIDATION = re.compile(r"(?<![a-z])(?:e?val(?:id(?:ation)?|uation)?|dev)(?![a-z])", re.I)
 NEAR = 2  # rows on each side of a validation that stand for the training loss there
 FEWEST = 4  # validations; a model that generalises as it learns keeps no one ratio over them
 WITHIN, TOGETHER = (
@@ -28,6 +31,12 @@ class AtValidations(Struct, frozen=True, kw_only=True, eq=False):
     validations: Ints
     rows: Ints
     ratio: np.ndarray
+
+
+def validations_of(view: View, loss: Series) -> list[Series]:
+    """The series that are named as this loss, of a validation."""
+    named = ((OF_A_VALIDATION.sub("", tag), one) for tag, one in view.series.items() if OF_A_VALIDATION.search(tag))
+    return [one for rest, one in named if one is not loss and one_measure(rest, loss.tag)]
 
 
 def beside_validations(loss: Series, validation: Series) -> AtValidations | None:

@@ -51,6 +51,7 @@ LINES = [
      {"batch": 25, "batches": 275, "global_step": 1125, "loss": 0.5}),
     ("a headline sentence", "Training loss at step 100: 0.512", {"step": 100, "Training loss": 0.512}),
     ("a number that is", "Epoch 0, Step 25, total used time 7.178 (s), avg loss so far is 0.1097", {"epoch": 0, "step": 25, "total used time": 7.178, "avg loss so far": 0.1097}),
+    ("a GAN's own loop", "[  1/75] it    160  d  -8.5937  g   0.5654  gp 0.1163  lr 1.999e-04  3.6s", {"it": 160, "d": -8.5937, "g": 0.5654, "gp": 0.1163, "lr": 1.999e-04}),
     ("another phase", "INFO:root:Evaluation Epoch 3 - Average Loss: 1.5558, Average Accuracy: 0.3043", {"epoch": 3, "Evaluation Average Loss": 1.5558, "Evaluation Average Accuracy": 0.3043}),
     ("a bar", "Epoch 3:  10%|█         | 10/100 [00:01<00:11,  8.01it/s, train_loss=0.512]", {"epoch": 3, "train_loss": 0.512}),
 ]  # fmt: skip

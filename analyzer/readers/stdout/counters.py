@@ -34,7 +34,7 @@ COUNTER_WORD = (
 )
 # a counter: its word, its place, and how many there are; ``Epoch [3][ 100/600]`` holds two
 _COUNTER = re.compile(
-    rf"(?<![A-Za-z0-9_/.])(?<![A-Za-z0-9_]-)(?P<word>{COUNTER_WORD}|it(?=[:=]))(?:\s(?:no|nr|num|number)\b\.?)?(?![A-Za-z_/])"
+    rf"(?<![A-Za-z0-9_/.])(?<![A-Za-z0-9_]-)(?P<word>{COUNTER_WORD}|it(?=[:=]|\s{{1,8}}\d))(?:\s(?:no|nr|num|number)\b\.?)?(?![A-Za-z_/])"
     r"(?P<sep>\s{0,4}(?:#[:=]?|[:=]{1,2}#?|\.(?=\s)|\.\.\.|-{1,3}>|={1,3}>)\s{0,8}|\s{0,8})"
     r"(?P<open>[\[(]{0,1})\s{0,6}(?P<at>\d{1,3}(?:,\d{3}){1,4}(?!\d|,\d)|\d{1,15})(?P<fraction>\.\d{1,15})?"
     r"(?P<rounded>[KMB](?!\w))?(?:st|nd|rd|th)?"

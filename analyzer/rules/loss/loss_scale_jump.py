@@ -23,8 +23,6 @@ What to do
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -38,14 +36,13 @@ from analyzer.clocks.epoch_means import (
 )
 from analyzer.clocks.loss_baseline import LevelShift, LossBaseline
 from analyzer.clocks.loss_events import join_near
-from analyzer.clocks.loss_factors import beside_validations, factor_at, factor_of
-from analyzer.model import NO_STEP, Finding, Series
+from analyzer.clocks.loss_factors import beside_validations, factor_at, factor_of, validations_of
+from analyzer.model import NO_STEP, Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss, wobble
 from analyzer.rules.judged_loss import chance, company, judged_loss, spoken
 from analyzer.timeline import Timeline
 
-OF_A_VALIDATION = re.compile(r"e?val(?:id(?:ation)?|uation)?|dev", re.I)
 MOST_SHIFTS = 2  # told by themselves; a curve with more goes up and down with its data
 
 
@@ -93,37 +90,33 @@ def _in_two_accounts(timeline: Timeline) -> Iterator[Finding]:
 def _beside_the_validation(timeline: Timeline) -> Iterator[Finding]:
     """The training loss is a declared number of times the validation's, or one over it, at every validation."""
     sizes = list(declared_factors(timeline.declared))
-    for loss, validation in itertools.product(timeline.roles.all("loss")[:1], timeline.roles.all("validation_loss")):
-        beside = beside_validations(loss, validation) if sizes and _one_loss(loss, validation) else None
+    main = timeline.roles.first("loss") if sizes else None
+    for validation in validations_of(timeline.view, main) if main is not None else ():
+        beside = beside_validations(main, validation) if main is not None else None
         found = factor_of(beside, sizes) if beside is not None else None
-        if beside is None or found is None:
+        if main is None or beside is None or found is None:
             continue
         key, size, larger = found
         places = (0, len(beside.rows) - 1)
         yield Finding(
             severity="warning",
-            message=f"{loss.tag} is {f'{size} times' if larger else f'1/{size} of'} {validation.tag} at each of"
+            message=f"{main.tag} is {f'{size} times' if larger else f'1/{size} of'} {validation.tag} at each of"
             f" {len(beside.rows)} validations from step {validation.step[beside.validations[0]]} on"
             f" ({beside.ratio.min():.4g} to {beside.ratio.max():.4g} times); {size} is the declared {key}",
-            tag=loss.tag,
-            first_step=int(loss.step[0]),
-            last_step=int(loss.step[-1]),
+            tag=main.tag,
+            first_step=int(main.step[0]),
+            last_step=int(main.step[-1]),
             numbers={"factor": float(size) if larger else 1 / size},
             evidence=tuple(
                 row
                 for at in places
                 for row in (
-                    timeline.row(loss, int(beside.rows[at]), "training"),
+                    timeline.row(main, int(beside.rows[at]), "training"),
                     timeline.row(validation, int(beside.validations[at]), "validation"),
                 )
             ),
         )
         return
-
-
-def _one_loss(loss: Series, validation: Series) -> bool:
-    """Whether a validation's tag has the words of a training loss beside those of its phase."""
-    return one_measure(OF_A_VALIDATION.sub("", validation.tag), loss.tag)
 
 
 def _of_all_losses(timeline: Timeline) -> Iterator[Finding]:
