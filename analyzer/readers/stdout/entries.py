@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from analyzer.readers.stdout.below import LinesBelow
 from analyzer.readers.stdout.blocks import OpenBlock
@@ -41,6 +41,7 @@ from analyzer.readers.stdout.records import (
     two_phases_at,
 )
 from analyzer.readers.stdout.shapes import Uncounted, rows_of_shapes
+from analyzer.readers.stdout.spelled import as_spelled, in_digits
 from analyzer.readers.stdout.stamps import (
     PART_OF_A_STAMP,
     STAMP,
@@ -74,6 +75,12 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     Keys that begin with ``=`` are declarations. Lines that begin as one that counts and are left out for their length
     go to ``odd``, each with the reason.
     """
+    complete = lines.lines if lines.complete else lines.lines[:-1]
+    for row, form, entry in _entries_of([in_digits(line) for line in complete], odd):
+        yield row, form, as_spelled(entry)
+
+
+def _entries_of(complete: Sequence[str], odd: list[tuple[int, str]] | None) -> Iterator[tuple[int, str, Entry]]:
     patterns = Patterns()
     keras_epoch: int | None = None
     block = OpenBlock()
@@ -81,7 +88,6 @@ def entries_of(lines: Lines, odd: list[tuple[int, str]] | None = None) -> Iterat
     tables = Tables()
     uncounted: list[Uncounted] = []
     rates: deque[float] = deque()  # told without a counter, each for the next row that has one
-    complete = lines.lines if lines.complete else lines.lines[:-1]
     records = Records(complete)
     clock = Clock()
     times: dict[int, Entry] = {}  # by the number of the line, of those that count without a word
