@@ -83,7 +83,7 @@ def plan_of(declared: Declared, *, completions: bool = False) -> Plan:
     """
     epochs = _fraction(declared.get("epochs"))
     max_steps = _count(declared.get("max_steps"))
-    if epochs and max_steps and _derived(declared, "max_steps") and not _derived(declared, "epochs"):
+    if epochs and max_steps and declared.derived("max_steps") and not declared.derived("epochs"):
         max_steps = None  # the framework's own result, not what was asked for
     batch = _count(declared.get("batch_size")) or None
     devices = _count(declared.get("world_size")) or 1
@@ -105,7 +105,7 @@ def plan_of(declared: Declared, *, completions: bool = False) -> Plan:
         epochs=epochs,
         max_steps=max_steps,
         samples_per_update=samples,
-        asked_for=any(key in declared and not _derived(declared, key) for key in ("epochs", "max_steps")),
+        asked_for=any(key in declared and not declared.derived(key) for key in ("epochs", "max_steps")),
         tokens_per_update=_count(declared.get("tokens_per_step"))
         or (samples * sequence if samples and sequence else None),
     )
@@ -266,12 +266,6 @@ def _accumulation(declared: Declared, batch: int | None, devices: int) -> int:
     if given is None and whole and batch and whole % (batch * devices) == 0:
         return whole // (batch * devices)
     return given or 1
-
-
-def _derived(declared: Declared, key: str) -> bool:
-    """Whether a fact was found in a file that the framework wrote, not said by the user."""
-    found_in = declared.facts[key].found_in
-    return not (found_in.startswith("--") or ".toml" in found_in or found_in == "example")
 
 
 def _words(*parts: str) -> str:

@@ -160,15 +160,63 @@ def test_an_axis_that_its_own_counter_names(tmp_path: Path) -> None:
     assert [one.code for one in report.findings if one.severity != "note"] == []
 
 
-def test_an_epoch_whose_length_nothing_tells(tmp_path: Path) -> None:
-    rates = [0.1 * 0.1 ** sum(step // 58 >= drop for drop in (6, 9)) for step in range(696)]
-    points = [("loss", step, _loss(step / 696, step), float(step)) for step in range(696)]
-    points += [("lr", step, rate, float(step)) for step, rate in enumerate(rates)]
-    write_events(tmp_path / "log", points)
+def _averaged_behind(step: int) -> float:
+    """A cosine to zero over three quarters of the run, and the constant rate of stochastic weight averaging."""
+    return 0.0025 * (1 + float(np.cos(np.pi * step / 225))) if step < 225 else 0.001
+
+
+def _multiplied_inside(step: int) -> float:
+    return (1.0 if step < 120 else 3.0) * _averaged_behind(min(step, 224))
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"), [(_averaged_behind, set()), (_multiplied_inside, {"SCH006"})], ids=["behind its end", "inside"]
+)
+def test_a_schedule_that_is_left(rate: Callable[[int], float], told: set[str], tmp_path: Path) -> None:
+    points = [("loss", step, _loss(step / 300, step), float(step)) for step in range(300)]
+    write_events(tmp_path / "log", points + [("lr", step, rate(step), float(step)) for step in range(300)])
     (run,) = analyzer.read(tmp_path)
-    declared = {"scheduler": "MultiStepLR", "scheduler_params": {"milestones": [6, 9], "gamma": 0.1}, "base_lr": 0.1}
-    (report,) = analyzer.audit(run, declared={**declared, "scheduler_interval": "epoch"}).runs
-    assert [one.code for one in report.findings if one.severity != "note"] == []
+    (report,) = analyzer.audit(run).runs
+    assert {one.code for one in report.findings if one.severity != "note"} == told
+
+
+@pytest.mark.parametrize(
+    ("milestones", "resumed", "again", "told"),
+    [
+        ((6, 9), None, 0, set()),
+        ((4, 6), 5 * 58, 0, set()),  # the state came back
+        ((4, 6), 5 * 58, 5 * 58 - 232, {"RES006"}),  # it was 58 steps older
+        ((4, 6), 5 * 58, 5 * 58, {"RES006"}),  # it was a new one
+    ],
+)
+def test_an_epoch_whose_length_nothing_tells(
+    milestones: tuple[int, int], resumed: int | None, again: int, told: set[str], tmp_path: Path
+) -> None:
+    for number, (first, last) in enumerate([(0, 696)] if resumed is None else [(0, resumed), (resumed, 696)]):
+        late = again if number else 0
+        rates = [0.1 * 0.1 ** sum((step - late) // 58 >= drop for drop in milestones) for step in range(first, last)]
+        points = [("loss", step, _loss(step / 696, step), step + 9e4 * number) for step in range(first, last)]
+        points += [("lr", first + k, rate, first + k + 9e4 * number) for k, rate in enumerate(rates)]
+        write_events(tmp_path / "log", points)
+    (run,) = analyzer.read(tmp_path)
+    declared = {"scheduler": "MultiStepLR", "scheduler_params": {"milestones": list(milestones), "gamma": 0.1}}
+    (report,) = analyzer.audit(run, declared={**declared, "base_lr": 0.1, "scheduler_interval": "epoch"}).runs
+    assert {one.code for one in report.findings if one.severity != "note"} == told
+
+
+@pytest.mark.parametrize(("epochs", "told"), [(1, set()), (3, {"SCH003"})])
+def test_a_warmup_in_epochs_of_a_length_that_is_known_about(epochs: int, told: set[str], tmp_path: Path) -> None:
+    """A row every hundred steps of epochs of 216."""
+    total, rise = 20 * 216, 216
+    lines = []
+    for step in range(0, total, 50):
+        fallen = 0.5 + 0.5 * float(np.cos(np.pi * (step - rise) / (total - rise)))
+        rate = 8 * (step / rise if step < rise else fallen)
+        lines.append(json.dumps({"epoch": step // 216, "step": step, "lr": rate, "loss": _loss(step / total, step)}))
+    (tmp_path / "stats.jsonl").write_text("\n".join(lines))
+    (run,) = analyzer.read(tmp_path)
+    (report,) = analyzer.audit(run, declared={"warmup_epochs": epochs, "base_lr": 8.0}).runs
+    assert {one.code for one in report.findings if one.severity != "note"} == told
 
 
 def test_steps_that_may_be_epochs(tmp_path: Path) -> None:

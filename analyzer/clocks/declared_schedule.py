@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from analyzer.clocks.claim import Claim, finite_number, first_number
 from analyzer.clocks.schedules import family_names
-from analyzer.config.declared import Declared
 from analyzer.planning import PlanReading
 from analyzer.spelling import plain
 from analyzer.timeline import Timeline
@@ -63,7 +62,8 @@ def read_claim(timeline: Timeline) -> Claim:
             pairs.append((total, warm or 0.0))
     if not pairs:
         total = finite_number(declared.get("max_steps")) or _measured_total(timeline)
-        widths = _warmups(declared_warm, warmup_epochs, ratio, total, None) or [warm or 0.0]
+        each = per_epoch[0] if len(per_epoch) == 1 else None
+        widths = _warmups(declared_warm, warmup_epochs, ratio, total, each) or [warm or 0.0]
         pairs = [(total, width) for width in widths]
     if own_total is not None and interval != "epoch":
         pairs = [(own_total, width) for _, width in pairs]
@@ -86,7 +86,7 @@ def read_claim(timeline: Timeline) -> Claim:
         params=params,
         totals=totals or tuple(sorted({t for t, _ in pairs if t is not None})),
         epochs=finite_number(declared.get("epochs")),
-        epochs_asked="epochs" in declared and not _derived(declared, "epochs"),
+        epochs_asked="epochs" in declared and not declared.derived("epochs"),
         warmups=tuple(sorted({w for _, w in pairs})),
         warmup_declared=any(v is not None for v in (declared_warm, warmup_epochs, ratio, warm)),
         warmup_epochs=warmup_epochs if warmup_epochs is not None else (warm if interval == "epoch" else None),
@@ -96,7 +96,7 @@ def read_claim(timeline: Timeline) -> Claim:
         world=int(finite_number(declared.get("world_size")) or 1),
         accumulation=int(finite_number(declared.get("grad_accumulation")) or 1),
         ratio=ratio,
-        asked=all(not _derived(declared, key) for key in ("base_lr", "warmup_steps") if key in declared),
+        asked=all(not declared.derived(key) for key in ("base_lr", "warmup_steps") if key in declared),
     )
     return behind_a_warmup(claim) if family == "sequential" else claim
 
@@ -110,7 +110,7 @@ def _measured(timeline: Timeline) -> tuple[float, ...]:
 def _measured_total(timeline: Timeline) -> float | None:
     """Declared epochs times the updates that an epoch is seen to have."""
     per_epoch, epochs = _measured(timeline), finite_number(timeline.declared.get("epochs"))
-    if not per_epoch or not epochs or _derived(timeline.declared, "epochs"):
+    if not per_epoch or not epochs or timeline.declared.derived("epochs"):
         return None  # what a framework was told to run at most is no length of a schedule
     return per_epoch[0] * epochs
 
@@ -166,12 +166,6 @@ def followed_readings(timeline: Timeline) -> tuple[PlanReading, ...]:
         by_length = [r for r in readings if r.total_steps and least <= r.total_steps <= most]
         readings = tuple(by_length) or readings
     return readings
-
-
-def _derived(declared: Declared, key: str) -> bool:
-    """Whether a fact was found in a file that the framework wrote, not said by the user."""
-    found_in = declared.facts[key].found_in
-    return not (found_in.startswith("--") or ".toml" in found_in or found_in in ("example", "test"))
 
 
 def _warmups(

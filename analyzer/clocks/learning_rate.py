@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from analyzer.clocks.epochs_of_milestones import with_epochs_of_milestones
 from analyzer.clocks.rate_axes import axes_of, with_whole_epochs
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Series
@@ -124,7 +125,8 @@ def observe(timeline: Timeline, series: Series) -> Observed | None:
     placed = axes_of(timeline, series, place[index], size or 1.0)
     if timeline.step_axis.unit == "place":
         placed = replace(placed, axes=with_whole_epochs(placed.axes, kept.rate, kept.tolerance))
-    kept = replace(kept, axes=placed.axes, counted=counted, sized=size is not None or "step" not in placed.axes)
+    axes = with_epochs_of_milestones(timeline, placed.axes, kept.rate, kept.tolerance) if counted else placed.axes
+    kept = replace(kept, axes=axes, counted=counted, sized=size is not None or "step" not in placed.axes)
     if begins is not None:
         return replace(kept, axes={**kept.axes, "step": update[last_of_step]})
     if not placed.unsure:

@@ -17,6 +17,8 @@ from analyzer.spelling import did_you_mean, nearest
 
 NOT_SET = (-1, 0)
 """What files of frameworks say of a number that nobody gave."""
+SAID = ("--", "declared=", "example", "test")
+"""Where facts are said: the command line, Python, the rules' examples and tests; and any ``.toml``."""
 IN_PYTHON = {"True": True, "False": False}
 
 
@@ -53,6 +55,11 @@ class Declared(Struct, frozen=True, kw_only=True):
 
     def __contains__(self, key: str) -> bool:
         return key in self.facts
+
+    def derived(self, key: str) -> bool:
+        """Whether a fact was found in a file that the run left, not said by a person."""
+        found_in = self.facts[key].found_in
+        return not (found_in.startswith(SAID) or ".toml" in found_in)
 
 
 def merge(*layers: Iterable[Fact]) -> Declared:

@@ -195,6 +195,8 @@ def away_told(
             what=f"the rate stands still at {change.size:.6g} from step {step} on",
             numbers={"level": change.size}, severity=severity,  # type: ignore[arg-type]
         )  # fmt: skip
+    if not left.declared and change.how == "level" and _is_over(rows, left.tied, place):
+        severity = "note"  # behind the end of a schedule that nobody declared, any rate may be meant (SWA)
     now, should = float(rows.rate[place]), float(expected[place])
     times = f"{now / should:.4g} times" if should > 0 else f"{now:.6g}"
     return prices.BREAK, Deviation(
@@ -203,6 +205,12 @@ def away_told(
         numbers={"observed": now, "expected": should, "factor": now / should if should > 0 else None},
         severity=severity,  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def _is_over(rows: Observed, tied: Tied, place: int) -> bool:
+    """Whether a schedule that was read off the log has come to its end by a row."""
+    x = rows.axes[tied.axis]
+    return isinstance(tied.schedule, Fit) and bool(x[place] >= tied.schedule.end - (x[place] - x[place - 1]))
 
 
 def _held_still(rows: Observed, expected: Floats, change: CounterChange) -> bool:

@@ -24,7 +24,7 @@ from analyzer.clocks.scheduler.mismatch import (
     height_is_seen,
     still_rising,
 )
-from analyzer.clocks.scheduler.own_lengths import epochs_in_steps
+from analyzer.clocks.scheduler.own_lengths import about_steps_of, epochs_in_steps
 from analyzer.distinct import distinct
 from analyzer.model import Floats
 
@@ -77,7 +77,10 @@ def lengths_compared(claim: Claim, rows: Observed, fit: Fit, axis: str) -> Itera
     if claim.ratio and math.isfinite(read.end):
         widths = (*widths, float(math.floor(claim.ratio * read.end)), float(math.ceil(claim.ratio * read.end)))
     horizon = _horizon(claim, rows, fit, axis, read, planned, widths)
-    warmup = _warmup(claim, rows, fit, axis, read, widths)
+    if axis == "step" and claim.warmup_epochs and not claim.per_epoch:  # of a length that is known about, or not at all
+        rise = about_steps_of(rows, claim.warmup_epochs)
+        widths, read = (() if rise is None else (rise.total,)), replace(read, slack=rise.unsure if rise else read.slack)
+    warmup = _warmup(claim, rows, fit, axis, read, widths) if widths else None
     if horizon is not None and warmup is not None and "planned_steps" in horizon.numbers:
         declared, near = float(warmup.numbers["declared"]), float(horizon.numbers["planned_steps"])
         k, other = declared / max(read.width, 1e-9), near / read.end

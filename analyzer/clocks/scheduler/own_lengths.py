@@ -27,15 +27,20 @@ class About(Struct, frozen=True, kw_only=True):
 def epochs_in_steps(claim: Claim, rows: Observed) -> About | None:
     """Declared epochs in steps of the log, where its labels tell an epoch's length about, and nothing tells it exactly.
     """
-    step, epoch = rows.axes.get("step"), rows.axes.get("epoch")
-    if claim.totals or not claim.epochs or not claim.epochs_asked or step is None or epoch is None:
+    if claim.totals or not claim.epochs or not claim.epochs_asked:
         return None
-    laps = float(epoch[-1] - epoch[0])
-    if laps < FEWEST_LAPS:
+    return about_steps_of(rows, claim.epochs)
+
+
+def about_steps_of(rows: Observed, epochs: float) -> About | None:
+    """Step at which so many epochs are done, as the labels beside the steps tell it about."""
+    step, epoch = rows.axes.get("step"), rows.axes.get("epoch")
+    laps = 0.0 if step is None or epoch is None else float(epoch[-1] - epoch[0])
+    if step is None or epoch is None or laps < FEWEST_LAPS:
         return None
     each = float(step[-1] - step[0]) / laps
-    total = float(step[0]) + each * (claim.epochs - float(epoch[0]))
-    return About(total=total, unsure=each * (1 + 2 * claim.epochs / laps))
+    total = float(step[0]) + each * (epochs - float(epoch[0]))
+    return About(total=total, unsure=each * (1 + 2 * epochs / laps))
 
 
 def own_totals(claim: Claim, rows: Observed) -> tuple[float, ...]:
