@@ -39,6 +39,9 @@ FILES = [
     ("the same without a beginning", [HEAD, *STATIONARY, *STATIONARY], [24]),
     ("a label that is printed twice", [HEAD, *epochs(1, 2), *epochs(2, 20)], [21]),
     ("a counter that is lost at a resume", [HEAD, *epochs(1, 20), HEAD, *epochs(1, 20, like=20)], [40]),
+    ("whole losses that go on", [HEAD, *(f"Epoch: {at}, loss: {90 - at}" for at in range(1, 40)), HEAD,
+                                 *(f"Epoch: {at}, loss: {51 - at}" for at in range(1, 9)), "Epoch: 9, loss: 42.5"],
+     [48]),
     ("a resume", [HEAD, *epochs(1, 20), HEAD, *epochs(18, 30)], [33]),
 ]
 

@@ -50,7 +50,7 @@ def parts_of(found: Sequence[Found], heads: Sequence[int] = ()) -> list[list[Fou
         if rows and _planned_anew(entry, rows, counter):
             starts.append(at)
             rows = []
-        elif back and _starts_over(entry, rows, counter, began=_between(heads, found[last][0], found[at][0])):
+        elif back and _starts_over(entry, rows, counter, loss, began=_between(heads, found[last][0], found[at][0])):
             starts.append(max(last + 1, _head_of(found, at, counter)))
             rows = []
         if not rows:
@@ -65,7 +65,7 @@ def _between(heads: Sequence[int], one: int, other: int) -> bool:
     return bisect.bisect_right(heads, one) < bisect.bisect_left(heads, other)
 
 
-def _starts_over(entry: Entry, rows: Sequence[Entry], counter: str, *, began: bool) -> bool:
+def _starts_over(entry: Entry, rows: Sequence[Entry], counter: str, loss: str, *, began: bool) -> bool:
     """Whether every counter of a row is back where the run began, and its losses are not where that ended: one is where
     it was at first, or most are far.
 
@@ -78,7 +78,7 @@ def _starts_over(entry: Entry, rows: Sequence[Entry], counter: str, *, began: bo
         return False
     if len({row[counter] for row in rows}) < FEWEST_COUNTS:
         return began
-    names = [name for name in entry if _is_a_loss(name) and isinstance(first.get(name), float) and name in last]
+    names = [name for name in entry if name == loss or (_is_a_loss(name) and name in first and name in last)]
     told = [(entry[name], [row[name] for row in rows if name in row]) for name in names]
     if began and all(_goes_nowhere(losses) for _, losses in told):
         return True
