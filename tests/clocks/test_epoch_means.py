@@ -170,3 +170,12 @@ def test_means_that_some_rows_do_not_refute(tmp_path: Path, files: Files, declar
 )
 def test_names_of_one_measure(first: str, second: str, same: bool) -> None:
     assert one_measure(first, second) is same
+
+
+def test_a_meter_that_is_not_reset_is_told_from_the_second_epoch_on(tmp_path: Path) -> None:
+    for name, text in one_file(SO_FAR, "loss_train").items():
+        (tmp_path / name).write_text(text)
+    (run,) = discover([tmp_path]).runs
+    report = audit_run(run, merge(facts_from_options(()), run.facts), select=("EPO007",))
+    (finding,) = report.findings
+    assert (finding.first_step, finding.last_step) == (2 * BATCHES, EPOCHS * BATCHES)

@@ -184,7 +184,7 @@ def _of_laps(
         f" {means.value[first]:.6g}, its {laps.count[first]} rows give {laps.own[first]:.4g}"
         f" +- {laps.own[first] * laps.error[first]:.1g}",
         tag=means.tag,
-        first_step=int(rows.step[laps.last[first]]),
+        first_step=int(rows.step[laps.last[0 if far.all() else 1]]),  # what follows the first epoch is of two
         last_step=int(rows.step[laps.last[last]]),
         numbers={"logged": float(means.value[first]), "mean": float(laps.own[first])},
         evidence=(timeline.row(means, first, words), timeline.row(rows, int(laps.last[first]), "the last of its rows")),
