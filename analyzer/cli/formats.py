@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 KINDS_SHOWN = 12  # of lines that were passed over
 COLUMNS_SHOWN = 40
+_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]\w)")
 
 
 @click.command("formats")
@@ -106,3 +109,18 @@ def _lines(path: Path, found: Explained) -> Iterator[str]:
         yield from (f"    {number}: {visible(text[:160])}" for number, text in kind.lines)
     if len(found.passed_over) > KINDS_SHOWN:
         yield f"  and {len(found.passed_over) - KINDS_SHOWN} more kinds"
+    if not found.reader and found.passed_over and (match := expression_for(found.passed_over[0].lines[0][1])):
+        yield "an expression of your own reads such lines: in analyzer.toml beside the file, with names that say"
+        yield "what is what (step, epoch, loss, lr, ...) for a, b, ...:"
+        yield from ("  [[line]]", f"  match = {visible(match)}")
+
+
+def expression_for(line: str) -> str:
+    """A ``match`` of a ``[[line]]`` that reads the numbers of a line, as TOML; "" where it has none to name."""
+    parts = _NUMBER.split(line.strip())
+    names = ascii_lowercase[: len(parts) - 1]
+    if len(parts) < 2 or len(names) < len(parts) - 1 or "'" in line or not line.isprintable():
+        return ""
+    groups = [f"(?P<{name}>[-+.\\deE]+)" for name in names]
+    texts = [re.sub(r"([][\\^$.|?*+(){}])", r"\\\1", part) for part in parts]
+    return "'" + "".join(map("".join, zip(texts, [*groups, ""], strict=True))) + "'"
