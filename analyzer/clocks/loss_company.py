@@ -22,6 +22,7 @@ OF_THE_DATA = re.compile(
 DATA_FACTOR, DATA_SCATTERS = 1.2, 3.0  # other data hold a fifth more or less, and few rows of one reach the other's
 USUAL_MOVES = 3.0  # times what nine of ten moves from row to row are below
 VALIDATIONS = 10  # on each side, and as many before them, whose course they follow
+BESIDE, FEWEST_STARTS = 20, 2  # rows beside the start of an epoch; starts at which a habit would have shown
 FEWEST_PER_EPOCH = 4  # rows: with fewer every second row is a boundary
 
 
@@ -67,6 +68,18 @@ def starts_of_epochs(timeline: Timeline, loss: LossBaseline) -> Ints | None:
     if starts is None or starts.sum() * FEWEST_PER_EPOCH > len(starts):
         return None
     return np.flatnonzero(starts)
+
+
+def fell_at_starts(timeline: Timeline, loss: LossBaseline, row: int, fall: float) -> bool:
+    """Whether the log-loss fell by half as much at a start of an epoch before, where samples were seen again as well;
+    true where too few tell."""
+    starts = starts_of_epochs(timeline, loss)
+    before = np.zeros(0) if starts is None else starts[(starts >= BESIDE) & (starts <= row - BESIDE)]
+    if len(before) < FEWEST_STARTS:
+        return True
+    log = np.log(loss.value)
+    falls = [float(np.median(log[at - BESIDE : at]) - np.median(log[at : at + BESIDE])) for at in before.tolist()]
+    return max(falls) >= fall / 2
 
 
 def _step_of_rate(rate: Series | None, low: int, high: int) -> float | None:

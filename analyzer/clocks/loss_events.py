@@ -21,7 +21,7 @@ from analyzer.clocks.change_points import (
 )
 from analyzer.clocks.loss import read_loss_baseline
 from analyzer.clocks.loss_baseline import Divergence, JoinChange, LevelShift, LossBaseline, LossEvents
-from analyzer.clocks.loss_company import starts_an_epoch, starts_of_epochs, what_moved
+from analyzer.clocks.loss_company import fell_at_starts, starts_an_epoch, starts_of_epochs, what_moved
 from analyzer.clocks.loss_divergence import find_divergence
 from analyzer.clocks.loss_edges import is_gradual
 from analyzer.clocks.loss_joins import changes_at_joins
@@ -288,6 +288,8 @@ def _explains(shift: LevelShift, loss: LossBaseline, timeline: Timeline) -> bool
     if not shift.down:
         return False
     again = starts_an_epoch(timeline, loss, shift.row, reach=_blurred(shift))
+    if again and moved.validation == 1.0 and not fell_at_starts(timeline, loss, shift.row, -math.log(shift.ratio)):
+        return False
     by_chance = shift.factor < LEAST_DOWN_UNKNOWN and shift.error > ERROR_OF_EXACT_FALL
     return again is True or (again is None and by_chance)
 

@@ -39,8 +39,8 @@ OF_THE_FIRST_SCALE = 16  # updates: an initial loss scale of 2**16 halves so oft
 
 
 SKIPPED = re.compile(
-    r"(?:^|[/_ ])(?:skipped[_ ](?:updates?|steps?|iterations?|iters?|batches)"
-    r"|(?:updates?|steps?|iterations?)[_ ]skipped|num[_ ]skip(?:s|ped)?)$",
+    r"(?:^|[/_ -])(?:skipped[_ -](?:updates?|steps?|iterations?|iters?|batches)"
+    r"|(?:updates?|steps?|iterations?)[_ -]skipped|num[_ -]skip(?:s|ped)?)$",
     re.I,
 )
 FEWEST = 8  # rows that show whether a column counts in all or since the row before
