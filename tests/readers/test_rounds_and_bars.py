@@ -82,6 +82,11 @@ def test_a_loss_after_so_many_epochs() -> None:
     assert column(read([f"Loss after {at} epochs: {loss(at)}" for at in ROUNDS]), "Loss") == {at: loss(at) for at in ROUNDS}
 
 
+def test_a_loss_at_an_epoch_and_an_iteration() -> None:
+    lines = [f"Loss at epoch {at // 4} and iteration {at % 4 * 500} is {loss(at)}" for at in range(12)]
+    assert list(column(read(lines), "Loss").values()) == [loss(at) for at in range(12)]
+
+
 def test_rates_of_success_are_results() -> None:
     table = [
         line

@@ -17,6 +17,7 @@ from analyzer.readers.stdout.values import NUMBER, each_named, tells, values_of
 _SAID_AT = re.compile(
     rf"(?P<name>[A-Za-z][\w -]{{2,40}}) (?:at|for|after) "
     rf"(?:(?:{COUNTER_WORD})\s{{1,3}}#?\d{{1,15}}|\d{{1,15}} (?:{COUNTER_WORD}))"
+    rf"(?:,? (?:and |at )?(?:{COUNTER_WORD}) \d{{1,15}})?"
     rf"(?:\s{{0,2}}(?:[:=]|is\b)\s{{0,3}}|\s{{1,3}}(?=\d++\.\d))(?P<number>{NUMBER})",
     re.I,
 )
