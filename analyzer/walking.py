@@ -34,6 +34,12 @@ NEVER_LOGS = re.compile(
 DIGITS = "0123456789"  # those that ``int`` reads, and no circled ones
 LONGEST_REASON = 300  # characters of another program's words that a report repeats
 SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages", "venv", "plugins"}
+# what tools keep for themselves: histories, environments, caches, copies; other hidden folders may be an experiment's
+OF_TOOLS = re.compile(
+    r"\.(?:git(?:hub|lab)?|hg|svn|bzr|jj|venv|env|conda|tox|nox|eggs|cache|\w+_cache|ipynb_checkpoints|idea|vscode|trash|npm|local"
+    r"|config|cargo|rustup|pyenv)",
+    re.I,
+)
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -176,7 +182,7 @@ def _telling_entries(listing: Iterable[os.DirEntry[str]]) -> tuple[list[os.DirEn
 def _worth_entering(name: str, store: bool) -> bool:
     if store and name in {"metrics", "params", "tags", "inputs", "outputs"}:
         return False
-    return name not in SKIPPED_FOLDERS and (not name.startswith(".") or name == ".hydra")
+    return name not in SKIPPED_FOLDERS and not OF_TOOLS.fullmatch(name)
 
 
 def could_be_log(name: str) -> bool:

@@ -368,6 +368,16 @@ def test_hydra_and_wandb_folders_hold_the_configuration_of_the_run_above(tmp_pat
     assert second.facts == ()
 
 
+HIDDEN = {".summary": True, ".runs": True, ".hydra": True, ".git": False, ".venv": False, ".ipynb_checkpoints": False,
+          ".ruff_cache": False, ".cache": False}
+
+
+@pytest.mark.parametrize("folder", HIDDEN)
+def test_hidden_folders_are_entered_but_those_of_tools(folder: str, tmp_path: Path) -> None:
+    csv(tmp_path / folder / "0" / "log.csv", 1, 30)
+    assert bool(found(tmp_path)) == HIDDEN[folder]
+
+
 def test_the_nearest_sidecar_is_the_strongest_and_one_of_another_script_speaks_for_none(tmp_path: Path) -> None:
     csv(tmp_path / "out" / "exp" / "tb" / "log.csv", 1, 30)
     (tmp_path / "params.yaml").write_text("max_steps: 4\nlr: 0.9\n")

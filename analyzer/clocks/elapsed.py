@@ -10,7 +10,7 @@ from analyzer.model import Floats, Ints, Series
 from analyzer.roles import role_of_tag
 
 NAMES_A_TIME = re.compile(
-    r"(?:^|[/_ .-])(?:time|secs?|seconds|minutes|hours|elapsed|runtime|wall|clock)(?:[/_ .-]|$)", re.I
+    r"(?:^|[/_ .-])(?:time|secs?|seconds|minutes|hours|elapsed|duration|runtime|wall|clock)(?:[/_ .-]|$)", re.I
 )
 PER_SOMETHING = re.compile(r"per[/_ .-]|/s(?:ec)?$|\beta\b|remaining|left", re.I)
 FEWEST = 8  # rows that show how a column goes

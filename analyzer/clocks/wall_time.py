@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from analyzer.clocks.elapsed import named_elapsed
+from analyzer.clocks.elapsed import tells_elapsed_time
 from analyzer.clocks.wall_clock import WallClock
 from analyzer.model import NO_STEP, Floats, Ints, Series
 from analyzer.timeline import Timeline
@@ -59,7 +59,7 @@ def times_of(series: Series, others: Mapping[str, Series]) -> tuple[Floats, str,
     if np.isfinite(series.wall_time).all():
         return series.wall_time, "1970", "s", "record times"
     for tag, column in others.items():
-        is_elapsed = named_elapsed(column)
+        is_elapsed = tells_elapsed_time(column)
         if not is_elapsed and not TIMESTAMP.match(tag):
             continue
         time = at_rows_of(series, column)

@@ -18,8 +18,9 @@ from analyzer.readers.json_tables import tells_of_training
 from analyzer.readers.text_file import decode, plain_head, plain_suffix, unpack, unreadable, why_not_text
 from analyzer.regular_files import content_of
 
-_KEY_OF_A_LOG = re.compile(r"(?im)^[ \t-]*+(?:\w*(?:loss|epoch|step|iter|learning_rate)\w*|lr)[ \t]*+:")
+_KEY_OF_A_LOG = re.compile(r"(?im)(?:^[ \t{-]*+|, )(?:\w*(?:loss|epoch|step|iter|learning_rate)\w*|lr)[ \t]*+:")
 _RECORD = re.compile(r"(?m)^([ \t]*+)- ")
+_OF_ONE_LINE = re.compile(r"(?m)^(?=\{)")  # {avg_loss: 7.36, epoch: 1}
 LARGEST = 16 << 20  # bytes of one history: a megabyte of YAML takes a second
 MOST_VALUES = 4_000_000
 
@@ -47,6 +48,11 @@ def parse(data: bytes, name: str) -> Reading:
     return read_document(document, Source(path=name, format="yaml"), problems, cut=cut)
 
 
+def _listed(text: str) -> str:
+    """Records that a program appended, one a line, as a list of them."""
+    return _OF_ONE_LINE.sub("- ", text) if text[:1] == "{" and "\n{" in text else text
+
+
 def _loaded(text: str) -> Any:
     """The document of a text.
 
@@ -56,7 +62,7 @@ def _loaded(text: str) -> Any:
     import yaml
 
     try:
-        return load_yaml(text, most_bytes=LARGEST, most_values=MOST_VALUES)
+        return load_yaml(_listed(text), most_bytes=LARGEST, most_values=MOST_VALUES)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
 
@@ -73,7 +79,7 @@ def recognises(path: Path, head: bytes) -> bool:
     start = plain_head(head)
     if why_not_text(start):
         return False
-    text = decode(start)
+    text = _listed(decode(start))
     if not _KEY_OF_A_LOG.search(text):
         return False
     records = list(_RECORD.finditer(text))
@@ -92,7 +98,8 @@ READER = Reader(
     recognises=recognises,
     read=read,
     parse=parse,
-    recognised_by="a `.yaml` list of records, or mapping of lists of numbers, with the keys of a log",
+    recognised_by="a `.yaml` list of records (also one `{...}` a line), or mapping of lists of numbers, with the keys "
+    "of a log",
     step="as in JSON documents",
     epoch="as in JSON documents",
     learning_rate="as logged",

@@ -32,6 +32,14 @@ def test_records_are_those_of_the_same_json() -> None:
     assert (written.source.format, written.source.step_column) == ("yaml", "step")
 
 
+def test_a_record_a_line_is_that_of_the_same_list() -> None:
+    lines = "".join("{" + ", ".join(f"{key}: {value}" for key, value in row.items()) + "}\n" for row in ROWS)
+    written, listed = (yaml_table.parse(text.encode(), "trace.yaml") for text in (lines, WHOLE))
+    for one, other in zip(written.series, listed.series, strict=True):
+        assert one.tag == other.tag and one.step.tolist() == other.step.tolist()
+        np.testing.assert_array_equal(one.value, other.value)
+
+
 @pytest.mark.parametrize("cut", [len(WHOLE) - 3, len(WHOLE) - 1, WHOLE.rindex("step:") + 4])
 def test_a_cut_record_is_named(cut: int) -> None:
     reading = yaml_table.parse(WHOLE[:cut].encode(), "history.yaml")
@@ -43,6 +51,8 @@ def test_a_cut_record_is_named(cut: int) -> None:
 RECOGNISED = [
     ("history.yaml", WHOLE, True),
     ("history.yml", "loss: [2.5, 2.25, 2.125]\nval_loss: [2.6, 2.5, 2.4]\n", True),
+    ("trace.yaml", "{avg_loss: 7.4, epoch: 1, type: x}\n{avg_loss: 6.4, epoch: 2, type: x}\n", True),
+    ("settings.yaml", "{lr: 0.1, epochs: 30, loss: mse}\n", False),
     ("model.yaml", "model:\n  layers: 3\noptimizer:\n  lr: 0.1\n  milestones: [30, 60, 90]\n", False),
     ("data.yaml", "train: images/train\nval: images/val\nnc: 3\nnames: [a, b, c]\n", False),
     ("losses.yaml", "loss: cross_entropy\nloss_weights: [1, 2]\nepochs: 30\n", False),

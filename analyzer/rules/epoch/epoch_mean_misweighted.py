@@ -15,7 +15,8 @@ Why it matters
 When it is silent
     When batches have one size, when both means agree within the written precision or the spread of the rows that are
     logged, when too few epochs tell, and for sums over an epoch: a factor of as many rows as there are, or more. A
-    factor that a declared accumulation or batch size explains is a note.
+    factor that a declared accumulation or batch size explains is a note, and so is a difference below the third digit
+    of every mean.
 
 What to do
     Weight batch losses with their sizes (``batch_size=`` in Lightning's ``self.log``, ``loss * len(batch)`` in a loop
@@ -48,6 +49,7 @@ from analyzer.timeline import Timeline
 
 APART = 5.0  # times the tolerance by which the two means must differ
 AGREEING = 0.7  # share of the epochs that can tell and side with the mean over batches
+THIRD_DIGIT = 0.005  # of a mean: losses are compared to three digits; what changes none of them is context
 FEWEST_EPOCHS = 2
 MOST_SERIES = 6  # of each kind that are compared
 LOSSES = ("loss", "epoch_loss")
@@ -130,6 +132,7 @@ def _compare(timeline: Timeline, groups: Groups) -> Finding | None:
             f" at step {int(means.step[full[far]])} it says {logged[far]:.6g}, the mean"
             f"{' over samples' if although else ''} is {right[far]:.6g}"
             f" ({int(agree.sum())} of {int(telling.sum())} epochs that can tell)",
+            "warning" if abs(said[far] / right[far] - 1) >= THIRD_DIGIT else "note",
         )
     return None
 

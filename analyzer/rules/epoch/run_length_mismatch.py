@@ -13,8 +13,8 @@ Why it matters
 When it is silent
     When early_stopping is declared, when the file is cut or corrupt (LOG001, LOG002), when all that is known is a
     checkpoint's state and the run may have gone on behind it, when the steps per epoch already differ (EPO002), when
-    one row more may be a row from before training, and when the last rows may be missing because the log is written
-    every c steps.
+    one row more may be from before training or tells no loss of training (a last evaluation), and when the last rows
+    may be missing because the log is written every c steps.
 
 What to do
     Short: look for a crash, a time limit, or max_steps left in the configuration. Long: look for a loop that counts
@@ -163,7 +163,7 @@ def _by_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     every = int(np.median(np.diff(seen))) if len(seen) > 1 else 1  # the next row would come so many epochs later
     if done <= epochs < done + every or (first not in (0, 1) and done + 1 == epochs):
         return
-    if relabelled_epochs(timeline) is not None:
+    if relabelled_epochs(timeline) is not None or (done == epochs + 1 and _only_evaluated(timeline, last)):
         return
     end = timeline.row(series, int(np.nonzero(series.step == last)[0][-1]), "last epoch in the log")
     numbers = {"epochs": done, "declared": float(epochs)}
@@ -185,6 +185,13 @@ def _by_epochs(timeline: Timeline) -> Iterator[Finding | Unchecked]:
             message=f"the log ends with epoch {last} after {done} epochs, {amount(epochs)} are declared{why}",
             tag=series.tag, first_step=last, last_step=last, numbers=numbers, evidence=(end,),
         )
+
+
+def _only_evaluated(timeline: Timeline, step: int) -> bool:
+    """Whether no row at a step tells a loss of training: a last evaluation is logged as one epoch more, with zeros."""
+    losses = [series for role in ("loss", "epoch_loss") for series in timeline.roles.all(role)]
+    told = [series.value[series.step == step] for series in losses]
+    return bool(losses) and not any(values.any() for values in told)
 
 
 def _first_row_from(timeline: Timeline, step: int) -> Row | None:

@@ -37,6 +37,7 @@ from analyzer.rules.examples import EPOCHS, csv_log, falling_loss
 from analyzer.timeline import Timeline
 
 PER_MICRO_BATCH = 0.5  # share of rows: a loss that repeats its step this often with other values is logged so by design
+FEWEST_TAGS = 3  # of a row that is held against the one before, the label one of them; and fewest such rows
 EVIDENCE_PAIRS = 2
 ROW_BITS = 44  # no file has as many rows
 
@@ -90,9 +91,10 @@ def _two_loggers(timeline: Timeline) -> Iterator[Finding]:
 def _repeated(timeline: Timeline, view: View, series: Series) -> Ints:
     """Indices of rows that repeat the step of the row before them, in their session and file, with the same tags."""
     session = timeline.session_map.of(series)
-    same = (np.diff(series.step) == 0) & (np.diff(session) == 0) & (np.diff(series.source) == 0)
-    same &= series.step[1:] != NO_STEP
-    twice = np.flatnonzero(same) + 1
+    beside = (np.diff(session) == 0) & (np.diff(series.source) == 0)
+    if timeline.step_axis.unit == "row":
+        return _told_digit_for_digit(view, series, beside)
+    twice = np.flatnonzero(beside & (np.diff(series.step) == 0) & (series.step[1:] != NO_STEP)) + 1
     twice = twice[_of_one_kind(view, series, twice - 1, twice)]
     twice = twice[_of_one_epoch(view, series, twice - 1, twice)]
     if not len(twice):
@@ -103,6 +105,25 @@ def _repeated(timeline: Timeline, view: View, series: Series) -> Ints:
     if len(twice) >= PER_MICRO_BATCH * len(distinct(series.step)) and np.count_nonzero(equal) < 0.5 * len(twice):
         return twice[:0]
     return twice
+
+
+def _told_digit_for_digit(view: View, series: Series, beside: NDArray[np.bool_]) -> Ints:
+    """Rows without a step that have the label of the row before them, and repeat it in every tag.
+
+    Where a label stands over several rows, all of them must: figures of few digits agree by chance in some.
+    """
+    every = [at_rows_of(series, other) for other in view.series.values()]
+    told = [values for values in every if values is not None]
+    labels = [at_rows_of(series, other) for other in view.series.values() if role_of_tag(other.tag) == "epoch"]
+    label = next((values for values in labels if values is not None), None)
+    if label is None or len(told) < FEWEST_TAGS:
+        return np.zeros(0, dtype=np.int64)
+    alike = beside & (np.diff(label) == 0)
+    equal = alike.copy()
+    for values in told:
+        equal &= (np.diff(values) == 0) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+    twice = np.flatnonzero(equal) + 1
+    return twice if len(twice) >= FEWEST_TAGS and (equal == alike).all() else twice[:0]
 
 
 def _of_one_kind(view: View, series: Series, first: Ints, second: Ints) -> NDArray[np.bool_]:
@@ -144,12 +165,13 @@ def _repeats(timeline: Timeline, series: Series, twice: Ints) -> Finding:
         same = "with the same value" if equal else "with another value"
     # One step told twice is what a resume from the last checkpoint leaves, too; an epoch told twice is a second report.
     axis = timeline.run.sources[int(series.source[twice[0]])].step_axis
+    what = "the epoch" if timeline.step_axis.unit == "row" else "the step"
     rows = []
     for at in twice[:EVIDENCE_PAIRS]:
         rows += [timeline.row(series, int(at) - 1, "first telling"), timeline.row(series, int(at), "second telling")]
     return Finding(
         severity="note" if len(twice) == 1 and axis != "epoch" else "warning",
-        message=f"{len(twice)} {verb.replace(' ', f' of {series.tag} ')} the step of the row before, {same}, {where}",
+        message=f"{len(twice)} {verb.replace(' ', f' of {series.tag} ')} {what} of the row before, {same}, {where}",
         tag=series.tag, first_step=first, last_step=last, numbers={"rows": len(twice), "equal": equal},
         evidence=tuple(rows),
     )
@@ -157,6 +179,12 @@ def _repeats(timeline: Timeline, series: Series, twice: Ints) -> Finding:
 
 def _doubled(first: int, last: int) -> list[tuple[object, ...]]:
     return [(step, falling_loss(step)) for step in range(1, 101) for _ in range(2 if first <= step <= last else 1)]
+
+
+def _epochs(rows: int, apart: float = 0.0) -> list[tuple[object, ...]]:
+    return [
+        (epoch, falling_loss(epoch) + apart * row, 100 + epoch % 7) for epoch in range(1, 41) for row in range(rows)
+    ]
 
 
 def _micro_batches() -> list[tuple[object, ...]]:
@@ -191,6 +219,7 @@ RULE = Rule(
     bad=(
         Example(title="two handlers for fifteen steps", files=csv_log(("step", "loss"), lambda: _doubled(40, 54))),
         Example(title="every row twice", files=csv_log(("step", "loss"), lambda: _doubled(1, 100))),
+        Example(title="every row of an epoch twice", files=csv_log(("epoch", "loss", "seconds"), lambda: _epochs(2))),
     ),
     good=(
         Example(
@@ -200,6 +229,8 @@ RULE = Rule(
                 for place in range(41)]),
             why="their labels tell them apart",
         ),
+        Example(title="two rows an epoch", files=csv_log(("epoch", "loss", "seconds"), lambda: _epochs(2, apart=0.01)),
+                why="other values"),
         Example(title="a loss per micro-batch", files=csv_log(("step", "loss"), _micro_batches),
                 why="four different values at every step: the log counts updates and tells each micro-batch"),
         Example(title="four micro-batches on four devices", files=csv_log(("step", "loss"), _micro_batches),
