@@ -180,6 +180,20 @@ def test_a_schedule_that_is_left(rate: Callable[[int], float], told: set[str], t
     assert {one.code for one in report.findings if one.severity != "note"} == told
 
 
+@pytest.mark.parametrize(("more", "told"), [(0, set()), (1, set()), (12, {"RES006"})])
+def test_the_step_that_was_saved_is_trained_again(more: int, told: set[str], tmp_path: Path) -> None:
+    for number, (first, last) in enumerate([(0, 260), (200, 500)]):
+        steps = range(first, last, 20)
+        points = [("loss", step, _loss(step / 500, step), step + 9e3 * number) for step in steps]
+        rates = [1e-3 * 0.995 ** (step + more * number) for step in steps]
+        points += [("lr", step, rate, step + 9e3 * number) for step, rate in zip(steps, rates, strict=True)]
+        write_events(tmp_path / "log", points)
+    (run,) = analyzer.read(tmp_path)
+    declared = {"scheduler": "ExponentialLR", "scheduler_params": {"gamma": 0.995}, "base_lr": 1e-3}
+    (report,) = analyzer.audit(run, declared={**declared, "scheduler_interval": "step"}).runs
+    assert {one.code for one in report.findings if one.severity != "note"} == told
+
+
 @pytest.mark.parametrize(
     ("milestones", "resumed", "again", "told"),
     [

@@ -119,6 +119,12 @@ def join_told(
             return prices.CONVENTION, None  # the counter goes on; it is the step that does not
         what = _counter_in_words(due, now, cadence)
         numbers = {"position_before": was, "position_after": now}
+        again = bool(np.diff(x)[place - 1] <= 0)  # the step whose state was saved is trained a second time
+        if again and counts(tied.axis) == "step" and abs(now - due) == 1:
+            return prices.CONVENTION, Deviation(
+                kind="phase", step=step, last_step=last, size=now - due, what=f"{what}: the step that was saved last",
+                evidence=evidence, numbers=numbers, severity="note",
+            )  # fmt: skip
     elif change.how == "level":
         what = f"the rate stays at {change.size:.6g} from step {step} on"
     else:
