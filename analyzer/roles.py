@@ -76,8 +76,9 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (
     ),
     (
         "samples",
-        r"consumed[_ -](?:train[_ -])?samples|(?:samples|examples|images)[_ -]?(?:seen|consumed|processed)"
-        r"|global_samples|(?:total|num|n)[_ ](?:samples|examples)$|^total_(?:exs|images)$|^samples vs steps$|^records$"
+        r"consumed[_ -](?:train[_ -])?samples|(?:samples|examples|images|imgs)[_ -]?(?:seen|consumed|processed)"
+        r"|(?:seen|processed)[_ -](?:samples|examples|images|imgs)$|^n(?:um)?_(?:seen|processed)$"
+        r"|global_samples|(?:total|num|n)[_ ](?:samples|examples|images)$|^total_exs$|^samples vs steps$|^records$"
         r"|^(?:train/|time/)?(?:samples?|images)$",
     ),
     (

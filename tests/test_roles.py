@@ -64,7 +64,7 @@ NAMES = {
     "clip": ["max_grad_norm", "grad_clip", "grad_norm_clip"],
     "epoch": ["epoch", "Epoch", "train/epoch", "trainer/epoch", "time/epoch", "current_epoch"],
     "step": ["global_step", "trainer/global_step", "iter", "num_updates", "iteration"],
-    "samples": ["consumed_samples", "consumed-train-samples", "samples", "train/samples_seen", "samples vs steps"],
+    "samples": ["consumed_samples", "consumed-train-samples", "samples", "samples vs steps", "n_processed", "n_images"],
     "tokens": ["num_input_tokens_seen", "tokens", "train/tokens", "throughput/total_tokens", "consumed_tokens"],
     "throughput": [
         "global_step/sec",

@@ -18,6 +18,8 @@ from analyzer.roles import role_of_tag
 PLAYED = re.compile(r"(?:env(?:ironment)?[_ ]?(?:steps?|interact(?:ion)?s?)|timesteps|interactions|frames)$", re.I)
 FEWEST_ROWS = 8
 """Rows on each side that rise by one number per step: fewer may be epochs of a few rows each, or a warmup."""
+FEWEST_STEADY = 3
+"""Rises of one size: two may be equal by chance, or both be told of one epoch."""
 ODD_ROWS = 2
 """Rises at the change that belong to neither: rows on both sides of it, and of a join."""
 CLOSE = 1e-9
@@ -36,6 +38,16 @@ class RateChange(Struct, frozen=True, kw_only=True, eq=False):
 def counts_of_data(all_series: Sequence[Series]) -> list[Series]:
     """The columns that count data: samples, tokens, steps of an environment."""
     return [one for one in all_series if role_of_tag(one.tag) in ("samples", "tokens") or PLAYED.search(one.tag)]
+
+
+def steady_rate(series: Series, within: float) -> float | None:
+    """The data of one step where every one takes as much, up to a difference `within`; None where they do not."""
+    usable = (series.step != NO_STEP) & np.isfinite(series.value)
+    run, rise = np.diff(series.step[usable]), np.diff(series.value[usable])
+    if len(run) < FEWEST_STEADY or run.min() <= 0:
+        return None
+    rate = float(rise.sum() / run.sum())
+    return rate if rate > 0 and np.abs(rise - rate * run).max() <= within else None
 
 
 def rate_change(series: Series) -> RateChange | None:

@@ -23,6 +23,7 @@ from analyzer.roles import Roles
 from analyzer.timeline import Timeline
 
 VALIDATION_EPOCH = re.compile(r"^(?:val|valid|validation|eval|test)[/_]epoch(?:_idx|_num)?$", re.I)
+TRAINING = re.compile(r"^train(?:ing)?[/_. -]", re.I)
 FRACTION_BY_ANOTHER_NAME = re.compile(r"^(?:train[/_])?updates?$", re.I)
 """fairseq's ``update`` is the epoch plus the share of its batches that are done."""
 MADE_OF_LABELS = ("step of the run", "place in the epoch")  # as readers name the columns that they derive
@@ -110,6 +111,7 @@ def rows_of_validation(timeline: Timeline, series: Series) -> NDArray[np.bool_]:
     roles = timeline.roles
     of_validation = validation_series(timeline.view)  # the rate of a validation row among them
     of_training = [*roles.all("loss"), *roles.all("learning_rate"), *roles.all("grad_norm")]
+    of_training = of_training or [one for tag, one in timeline.view.series.items() if TRAINING.match(tag)]
     training = _nearest(series, [one for one in of_training if one not in of_validation])
     other = _nearest(series, [*roles.all("validation_loss"), *of_validation, *_true_epoch_means(timeline.roles)])
     elsewhere = (training > 0) & (training < FAR) & bool(np.any(training == 0))

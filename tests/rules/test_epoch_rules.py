@@ -238,3 +238,40 @@ def test_two_axes_in_one_tag(rows: list[tuple[object, ...]], codes: list[str], t
 def test_a_second_counter(facts: dict[str, Any], codes: list[str], tmp_path: Path) -> None:
     rows: list[tuple[object, ...]] = [(4 * step, step, falling_loss(step)) for step in range(1, 201)]
     assert said(tmp_path, ("iter", "step", "loss"), rows, **facts) == codes
+
+
+SET = {"dataset_size": 50_000, "batch_size": 64}
+
+
+@pytest.mark.parametrize(
+    ("tag", "each", "facts", "codes"),
+    [
+        pytest.param("n_processed", [400_384] * 20, {**SET, "world_size": 8}, ["EPO002"], id="eight passes"),
+        pytest.param("images_seen", [150_000] * 20, SET, ["EPO002"], id="three passes, or three views of each"),
+        pytest.param("samples_seen", [31_232] * 20, {**SET, "world_size": 1}, ["EPO002"], id="a part of the set"),
+        pytest.param("n_processed", [50_176] * 10 + [25_088] * 10, SET, ["RES009"], id="half the set from a row on"),
+        pytest.param("n_processed", [50_176] * 20, SET, ["epo002"], id="filled for eight devices: a note"),
+        pytest.param("n_processed", [49_664] * 20, {**SET, "world_size": 8}, [], id="it is dropped"),
+        pytest.param("samples_seen", [6272] * 20, {**SET, "world_size": 8}, [], id="those of one device"),
+        pytest.param("n_processed", [6272] * 20, {**SET, "world_size": 8}, [], id="those of one, beside the epoch"),
+        pytest.param("n_processed", [6272] * 20, SET, ["epo002"], id="as many devices explain it: a note"),
+        pytest.param("samples_seen", [49_984, 50_048] * 10, SET, [], id="the leftovers are carried"),
+        pytest.param("n_processed", [30_000, 50_000] * 10, SET, [], id="epochs of varying length"),
+        pytest.param("n_processed", [400_384] * 20, {"batch_size": 64}, [], id="no size of the set is declared"),
+    ],
+)
+def test_samples_each(tag: str, each: list[int], facts: dict[str, Any], codes: list[str], tmp_path: Path) -> None:
+    rows: list[tuple[object, ...]] = [(at, falling_loss(at), int(seen)) for at, seen in enumerate(np.cumsum(each), 1)]
+    assert said(tmp_path, ("epoch", "loss", tag), rows, **facts) == codes
+
+
+@pytest.mark.parametrize(
+    ("length", "codes"),
+    [pytest.param(1268, ["EPO002"], id="twice the declared length"), pytest.param(634, [], id="the declared length")],
+)
+def test_labels_beside_columns_of_training_without_a_loss(length: int, codes: list[str], tmp_path: Path) -> None:
+    rows: list[tuple[object, ...]] = [
+        (step // length, step, falling_loss(step), falling_loss(step)) for step in range(0, 12_000, 100)
+    ]
+    header = ("Epoch", "Iteration", "Training Count", "Validation Pearson")
+    assert said(tmp_path, header, rows, dataset_size=40_550, batch_size=64, drop_last=False) == codes

@@ -3,7 +3,8 @@
 What it checks
     The steps per epoch that make all labels true are compared with every reading of the plan: last batch kept or
     dropped, the last, incomplete accumulation window stepped, dropped or carried over. The finding says which readings
-    there are and which number the log shows; a ratio (31.5) means that accumulation carries over epoch ends.
+    there are and which number the log shows; a ratio (31.5) means that accumulation carries over epoch ends. In a log
+    that counts epochs alone, a running count of samples tells how many each takes.
 
 Why it matters
     Steps per epoch decide the schedule's horizon, warmup given in epochs, and how often validation runs. A wrong
@@ -20,26 +21,30 @@ What to do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 
 import numpy as np
 from msgspec.structs import replace
 
 from analyzer.clocks.cadence import usual_cadence
+from analyzer.clocks.data_rate import steady_rate
 from analyzer.clocks.epoch_clock import EpochClock, Labels
+from analyzer.clocks.epoch_means import declared_factors, named_by_declaration
 from analyzer.clocks.laps import divisor_is_wrong
 from analyzer.clocks.planned_epochs import planned_steps_per_epoch
 from analyzer.clocks.run_end import updates_done
 from analyzer.config.declared import Declared
 from analyzer.model import Fact, Finding, Row
-from analyzer.planning import plan_of
+from analyzer.planning import Plan, plan_of
 from analyzer.rules import Example, Rule, Unchecked
-from analyzer.rules.epoch.wording import either, interval, uncounted
-from analyzer.rules.examples import epochs_log
+from analyzer.rules.epoch.wording import amount, either, interval, uncounted
+from analyzer.rules.examples import epochs_log, falling_loss, table
 from analyzer.timeline import Timeline
 
 MOST_UNDECLARED = 64  # devices, or micro-batches per update, that an incomplete declaration may have left out
+COUNTED_APART = ("world_size", "grad_accumulation")
+FEWEST_PASSES = 2  # that may be meant: several views or repetitions of every sample
 ENDS_OF_PLACES = 3  # ends of epochs at one place: two may be of epochs that were cut alike
 
 
@@ -53,6 +58,9 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if uncounted(timeline.step_axis):
         yield Unchecked(reason=uncounted(timeline.step_axis))
         return
+    if timeline.step_axis.unit == "epoch":
+        yield from _by_samples(timeline)
+        return
     if not planned:
         yield Unchecked(reason="declare dataset_size and batch_size, or steps_per_epoch")
         return
@@ -62,7 +70,8 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if clock.crossings < 1:
         yield Unchecked(reason="the log shows no end of an epoch")
         return
-    if any(clock.admits(U) for U in planned) or any(
+    parts = _parts(timeline) if timeline.step_axis.unit == "sample" else {1}
+    if any(clock.admits(U / part) for U in planned for part in parts) or any(
         clock.admits(lap) for r in timeline.plan.readings for lap in r.laps
     ):
         return
@@ -72,7 +81,7 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
     if isinstance(samples, int) and clock.admits(Fraction(samples)) and Fraction(samples) not in planned:
         yield Unchecked(reason=f"an epoch is as long as the data set has samples ({samples}): the axis counts those")
         return
-    unsaid = _explained_by_what_is_not_declared(timeline, clock)
+    unsaid = _explained_by_what_is_not_declared(timeline, _gives(clock))
     labels = clock.labels
     rows = _two_boundaries(timeline, labels)
     done = updates_done(timeline)
@@ -118,7 +127,7 @@ def _by_places(timeline: Timeline, clock: EpochClock) -> Iterator[Finding | Unch
     samples = timeline.plan.dataset_size
     if any(most.admits(one) for one in lengths) or (samples and clock.low > max(lengths)):
         return  # places beyond the batches may count samples
-    unsaid = _explained_by_what_is_not_declared(timeline, most)
+    unsaid = _explained_by_what_is_not_declared(timeline, _gives(most))
     rows = _two_boundaries(timeline, clock.labels) if clock.labels is not None else []
     yield Finding(
         severity="note" if unsaid else "error",
@@ -135,7 +144,63 @@ def _by_places(timeline: Timeline, clock: EpochClock) -> Iterator[Finding | Unch
     )
 
 
-def _explained_by_what_is_not_declared(timeline: Timeline, clock: EpochClock) -> str:
+def _gives(clock: EpochClock) -> Callable[[Plan, int], bool]:
+    return lambda plan, _: any(clock.admits(U) for U in plan.steps_per_epoch)
+
+
+def _by_samples(timeline: Timeline) -> Iterator[Finding | Unchecked]:
+    """Epochs that a count of samples measures: each takes the set, but for the leftovers of the last batch."""
+    counts, plan, declared = timeline.roles.all("samples"), timeline.plan, timeline.declared
+    batch = plan.samples_per_update
+    if not (plan.steps_per_epoch and plan.dataset_size and batch):
+        yield Unchecked(reason="declare dataset_size and batch_size")
+        return
+    each = [(one, rate) for one in counts if (rate := steady_rate(one, batch)) is not None]
+    if not each:
+        yield Unchecked(reason="this log counts epochs, and no count of samples rises by one number in each")
+        return
+    parts = _parts(timeline)
+    low, high = _samples_of_an_epoch(plan)
+    for series, rate in each:
+        if any(low <= rate * part <= high for part in parts):
+            continue
+
+        def gives(supposed: Plan, count: int, rate: float = rate) -> bool:
+            least, most = _samples_of_an_epoch(supposed)
+            return least <= rate <= most or least <= rate * count <= most
+
+        unsaid = _explained_by_what_is_not_declared(timeline, gives)
+        times = round(rate / plan.dataset_size)
+        key = named_by_declaration(times, declared) if times > 1 else None
+        first, last = int(series.step[0]), int(series.step[-1])
+        yield Finding(
+            severity="note" if unsaid else "error" if key or times < FEWEST_PASSES else "warning",
+            message=f"{series.tag} rises by {amount(rate)} samples per epoch, the declaration gives "
+            f"{interval(low, high)}{unsaid}"
+            + (f": {times} passes counted as one" if times > 1 else "")
+            + (f"; {times} is the declared {key}" if key else ""),
+            tag=series.tag,
+            first_step=first,
+            last_step=last,
+            numbers={"samples_per_epoch": rate, "declared": [low, high]},
+            evidence=(timeline.row(series, 0, "first row"), timeline.row(series, 1, "one epoch further on")),
+        )
+        return
+
+
+def _parts(timeline: Timeline) -> set[int]:
+    """Parts of the samples that a count may tell: those of one device, or of one micro-batch of each update."""
+    return {1, *(size for key, size in declared_factors(timeline.declared) if key in COUNTED_APART)}
+
+
+def _samples_of_an_epoch(plan: Plan) -> tuple[int, int]:
+    """The fewest and most samples of the plan's readings: the set, with or without what fills its last batch."""
+    sizes = [plan.dataset_size or 0]
+    sizes += [round(U * plan.samples_per_update) for U in plan.steps_per_epoch if plan.samples_per_update]
+    return min(sizes), max(sizes)
+
+
+def _explained_by_what_is_not_declared(timeline: Timeline, gives: Callable[[Plan, int], bool]) -> str:
     """The devices or accumulation that nobody declared and that would give the log's own number; "" when none does."""
     declared = timeline.declared
     if "batch_size" not in declared or "dataset_size" not in declared or "steps_per_epoch" in declared:
@@ -146,7 +211,7 @@ def _explained_by_what_is_not_declared(timeline: Timeline, clock: EpochClock) ->
         for count in range(2, MOST_UNDECLARED + 1):
             fact = Fact(key=key, value=count, found_in="supposed")
             supposed = plan_of(Declared(facts={**declared.facts, key: fact}))
-            if any(clock.admits(U) for U in supposed.steps_per_epoch):
+            if gives(supposed, count):
                 return f" with {key} undeclared; {key} = {count} would explain it"
     return ""
 
@@ -162,6 +227,12 @@ def _two_boundaries(timeline: Timeline, labels: Labels) -> list[Row]:
             timeline.row(labels.series, int(labels.index[at + 1]), f"first row of epoch {labels.value[at + 1]:g}")
         )
     return rows
+
+
+def _seen(each: int) -> Mapping[str, str]:
+    """A log that counts epochs, each of which takes so many samples."""
+    rows = [(epoch, falling_loss(epoch), epoch * each) for epoch in range(1, 21)]
+    return {"log.csv": table(("epoch", "loss", "samples_seen"), rows)}
 
 
 RULE = Rule(
@@ -192,6 +263,11 @@ RULE = Rule(
                 "accumulation_remainder": "step",
             },
         ),
+        Example(
+            title="every device takes all of the set",
+            files=lambda: _seen(4096),
+            declared={"dataset_size": 1000, "batch_size": 32, "world_size": 4},
+        ),
     ),
     good=(
         Example(
@@ -211,6 +287,12 @@ RULE = Rule(
             files=epochs_log(range(1, 127), 31.5),
             declared={"dataset_size": 1003, "batch_size": 16, "grad_accumulation": 2, "drop_last": False, "epochs": 4},
             why="31.5 updates per epoch is what a carried remainder gives",
+        ),
+        Example(
+            title="samples of one device",
+            files=lambda: _seen(256),
+            declared={"dataset_size": 1000, "batch_size": 32, "world_size": 4},
+            why="four times 256 are the set and what fills its last batch",
         ),
     ),
 )
