@@ -132,7 +132,8 @@ FAMILIES = {
         ("log-normal", 3000, 40.0, True),
         ("gaussian", 3000, 4.0, False),
         ("gaussian", 60, 4.0, False),
-        ("gaussian", 15, 100.0, False),
+        ("gaussian", 15, 300.0, True),
+        ("gaussian", 7, 100.0, False),
         ("student-t", 3000, 10.0, False),
         ("student-t", 300, 8.0, False),
         ("log-normal", 3000, 8.0, False),
@@ -485,3 +486,17 @@ def test_steps_that_a_resume_goes_over_again_make_the_burn_in_no_longer(tmp_path
     assert judged is not None
     assert [spike.first for spike in judged.events.spikes] == [600]
     assert not judged.events.shifts  # what ends a spike is no step of its own
+
+
+EPOCHS_OF = {20: True, 24: True, 30: True, 12: False}  # rows: whether a tenfold row among them is told
+
+
+@pytest.mark.parametrize("rows", EPOCHS_OF)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_log_of_a_few_epochs_tells_a_tenfold_row_and_no_other(rows: int, seed: int) -> None:
+    level = np.log(0.3 + 2.0 * np.exp(-np.arange(rows) / (rows / 4)))
+    quiet = level + 0.03 * noise(rows, seed)
+    high = quiet.copy()
+    high[int(0.6 * rows)] += math.log(10)
+    assert not find_spikes(quiet, judged_from=2)
+    assert bool(find_spikes(high, judged_from=2)) == EPOCHS_OF[rows]
