@@ -49,7 +49,7 @@ HANGS_ON: dict[str, tuple[str, ...]] = {
     "epoch length": ("run length", "horizon", "schedule"),
     "data": ("steps", "replay", "epoch length", "pace", *_IN_EPOCHS),
     "restored labels": ("jump", "replay", "pace", "restored schedule", *_IN_EPOCHS),
-    "labels": ("run length", "pace"),
+    "labels": ("run length", "pace", "schedule"),
     "run length": ("horizon",),
     "restored schedule": ("run length", "horizon", "pace"),
     "join loss": ("replay", "pace"),
@@ -60,7 +60,7 @@ OF_ITS_PLACE: dict[str, tuple[str, ...]] = {
     "schedule": ("pace",),
     "restored schedule": ("pace",),
     "restored labels": ("pace", "restored schedule"),
-    "labels": ("pace",),
+    "labels": ("pace", "schedule"),
     "data": ("pace",),
     "jump": ("pace",),
     "batch": ("join loss", "pace"),
@@ -110,6 +110,8 @@ def _explains(cause: Finding, effect: Finding) -> bool:
         return False
     if clock == "axis" and effect.tag is not None and effect.tag not in cause.numbers.get("tags", (effect.tag,)):
         return False  # the axis of some tags is another: the others stand where they are
+    if clock == "labels" and hanging == "schedule" and effect.tag not in {row.tag for row in cause.evidence}:
+        return False  # labels explain a rate that proves them wrong, and no other
     if _same_break(cause, effect):
         return True
     return hanging not in OF_ITS_PLACE.get(clock, ("join loss",)) and _behind(cause, effect, local=clock in LOCAL)

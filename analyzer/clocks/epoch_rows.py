@@ -8,8 +8,12 @@ from msgspec import Struct
 
 from analyzer.clocks.global_step import main_series
 from analyzer.clocks.scheduler_clock import deviations_of
-from analyzer.model import NO_STEP, Finding, Row
+from analyzer.model import NO_STEP, Finding, Ints, Row, Series
+from analyzer.precision import half_width
 from analyzer.timeline import Timeline
+
+AROUND = 4
+"""Rows on each side of one that show how the rate moves; as many happen to move alike by no other schedule."""
 
 
 class RelabelledEpochs(Struct, frozen=True, kw_only=True):
@@ -46,7 +50,8 @@ def relabelled_epochs(timeline: Timeline) -> RelabelledEpochs | None:
         if join is not None and one.join == join.index
     ]
     all_there = epochs == len(step) and int(step[-1]) - int(step[0]) + 1 != len(step)
-    if not all_there and not counted:
+    rate = None if all_there or counted or size else _rate_that_goes_on(timeline, series, usable, at)
+    if not all_there and not counted and rate is None:
         return None
     what = (
         f"epoch {int(step[at - 1])} is followed by {int(step[at])}"
@@ -57,11 +62,14 @@ def relabelled_epochs(timeline: Timeline) -> RelabelledEpochs | None:
         f"though the log has a row for each of the {len(step)} declared epochs"
         if all_there
         else f"and {counted[0][0].series.tag} counts both: {counted[0][1].what}"
+        if rate is None
+        else f"and {rate.tag} moves on from one to the other as it does from each epoch to the next"
     )
     rows: tuple[Row, ...] = (
         timeline.row(series, int(usable[at - 1]), "row before"),
         timeline.row(series, int(usable[at]), "row behind it"),
-        *(() if all_there else counted[0][1].evidence),
+        *(counted[0][1].evidence if counted and not all_there else ()),
+        *(timeline.row(rate, int(one), "the rate of this row") for one in usable[[at - 1, at]] if rate is not None),
     )
     return RelabelledEpochs(
         finding=Finding(
@@ -76,3 +84,18 @@ def relabelled_epochs(timeline: Timeline) -> RelabelledEpochs | None:
         ),
         join=None if join is None else join.index,
     )
+
+
+def _rate_that_goes_on(timeline: Timeline, series: Series, usable: Ints, at: int) -> Series | None:
+    """The learning rate that moves at a row as it does from each row to the next around it: it counts the row."""
+    for rate in timeline.roles.all("learning_rate"):
+        if len(rate) != len(series) or not np.array_equal(rate.row, series.row):
+            continue
+        near = usable[max(0, at - 1 - AROUND) : at + 1 + AROUND]
+        moves, room = np.diff(rate.value[near]), 4 * float(half_width(rate)[near].max())
+        own = min(at - 1, AROUND)
+        others = np.delete(moves, own)
+        told = len(moves) == 2 * AROUND + 1 and np.abs(moves).min() > room and len(set(np.sign(moves))) == 1
+        if told and others.min() - room <= moves[own] <= others.max() + room:
+            return rate
+    return None

@@ -15,10 +15,11 @@ from analyzer.rules.examples import falling_loss, table
 
 
 def told(folder: Path, header: tuple[str, ...], rows: list[tuple[object, ...]], *declared: str) -> list[str]:
-    """Rules of schedules, epochs and resumes that raise more than a note."""
+    """Rules of schedules, epochs, rows and resumes that raise more than a note."""
     (folder / "log.csv").write_text(table(header, rows))
     (run,) = discover([folder]).runs
-    report = audit_run(run, merge(facts_from_options(declared), run.facts), select=("SCH", "EPO", "RES", "LOG004"))
+    codes = ("SCH", "EPO", "RES", "LOG003", "LOG004")
+    report = audit_run(run, merge(facts_from_options(declared), run.facts), select=codes)
     return [f"{one.code} {one.severity}" for one in report.findings if one.severity != "note"]
 
 
@@ -132,3 +133,33 @@ def test_durations_are_no_times_of_day(tmp_path: Path, column: str) -> None:
     (tmp_path / "log.csv").write_text(table(("epoch", column, "loss"), rows))
     (run,) = discover([tmp_path]).runs
     assert all(math.isnan(one) for one in run.views[0].series["loss"].wall_time)
+
+
+def decaying(count: int) -> float:
+    return 4e-3 * 0.98**count
+
+
+def cosine(count: int) -> float:
+    return 2e-3 * (1 + math.cos(math.pi * count / 60))
+
+
+def at_plateaus(count: int) -> float:
+    return 4e-3 * 0.5 ** (count // 10)
+
+
+@pytest.mark.parametrize(
+    ("rate", "goes_on", "expected"),
+    [
+        pytest.param(decaying, True, ["EPO005 warning"], id="the rate counts the second row: trained again"),
+        pytest.param(cosine, True, ["EPO005 warning"], id="along another family"),
+        pytest.param(decaying, False, ["LOG003 warning"], id="the rate stands: one epoch is told twice"),
+        pytest.param(at_plateaus, True, ["LOG003 warning"], id="a rate of plateaus tells no epochs apart"),
+    ],
+)
+def test_a_label_given_twice_beside_a_rate(
+    tmp_path: Path, rate: Callable[[int], float], goes_on: bool, expected: list[str]
+) -> None:
+    labels = [*range(1, 31), 30, *range(31, 60)]
+    counts = [at if goes_on or at < 30 else at - 1 for at in range(len(labels))]
+    rows = [(label, falling_loss(at), f"{rate(counts[at]):.6f}") for at, label in enumerate(labels)]
+    assert told(tmp_path, ("epoch", "loss", "lr"), rows) == expected

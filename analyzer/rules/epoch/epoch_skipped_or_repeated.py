@@ -3,7 +3,8 @@
 What it checks
     Inside a session, the labels are laid over the epoch clock; where they move by whole epochs against the steps, the
     place and the number of epochs are reported. A label that is missing although its steps are there was skipped; one
-    that lasts for two laps was given twice.
+    that lasts for two laps was given twice. In a log of a row for each epoch a rate that moves on from one row of a
+    label to the other tells the same.
 
 Why it matters
     The label is what checkpoints, schedules in epochs and early stopping go by. A loop that counts twice decays the

@@ -11,8 +11,9 @@ When it is silent
     Rows of different tags share a step in every framework. A learning rate per micro-batch, the epoch told again at
     an evaluation and validation rows repeat a step by design and are not looked at. A loss that is logged several
     times at every step with different values is a log per micro-batch. A row that tells the step again with
-    other tags (the time, beside the validation loss) is a row of its own, and so is one of another epoch. Steps told
-    twice because a session was resumed are `steps-replayed`, by two processes `concurrent-writers`.
+    other tags (the time, beside the validation loss) is a row of its own, and so is one of another epoch, or of
+    one that was trained under the number of the epoch before (EPO005). Steps told twice because a session was resumed
+    are `steps-replayed`, by two processes `concurrent-writers`.
 
 What to do
     Look for a logger, handler or callback that is registered twice, or two that append to one file; drop the second
@@ -27,6 +28,7 @@ from types import EllipsisType
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.clocks.epoch_rows import relabelled_epochs
 from analyzer.clocks.rows import rows_of, speaking_series
 from analyzer.clocks.wall_time import at_rows_of
 from analyzer.distinct import distinct
@@ -97,6 +99,9 @@ def _repeated(timeline: Timeline, view: View, series: Series) -> Ints:
     twice = np.flatnonzero(beside & (np.diff(series.step) == 0) & (series.step[1:] != NO_STEP)) + 1
     twice = twice[_of_one_kind(view, series, twice - 1, twice)]
     twice = twice[_of_one_epoch(view, series, twice - 1, twice)]
+    moved = relabelled_epochs(timeline) if len(twice) == 1 and timeline.step_axis.unit == "epoch" else None
+    if moved is not None and moved.finding.first_step == series.step[twice[0]]:
+        return twice[:0]
     if not len(twice):
         return twice
     if np.count_nonzero((np.diff(series.step) < 0) & (np.diff(session) == 0)) > len(twice):
