@@ -121,6 +121,7 @@ _NOT_LOSS = re.compile(
     r"loss(?:es)?[_ -]?(?:scale|scaling|weight|coef|ratio|mask|count|smooth|fn|type|name|tokens?|samples?)"
     r"|loss(?:es)?[_ -]?rates?(?![a-z])"
     r"|scaler|lossless|loss(?:es)?/[^/]*(?:variance|frac(?:tion)?|accuracy|_kl|_values?)$"
+    r"|loss(?:es)?[/_ .-](?:max(?:imum)?|min(?:imum)?|std(?:ev)?|stddev)$"  # of a batch of losses, beside their mean
     r"|(?:^|[/_ .-])(?:best|lowest)(?:[/_ .-]|loss)|(?:time|memory|wd)[_ -]cost",
     re.I,
 )

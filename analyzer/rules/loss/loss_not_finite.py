@@ -9,7 +9,8 @@ Why it matters
     from then on are lost. In fp16 runs a single non-finite loss that the loss scaler skips is harmless.
 
 When it is silent
-    Empty cells of a table are not NaN. A loss that is exactly zero while the gradient norm is NaN (the Trainer's
+    Empty cells of a table are not NaN. NaN before the first value is a note: a buffer is filled before anything is
+    trained. A loss that is exactly zero while the gradient norm is NaN (the Trainer's
     filter) is told as loss-collapsed-to-zero.
 
 What to do
@@ -23,6 +24,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from analyzer.clocks.rows import rows_of
 from analyzer.model import NO_STEP, Finding, Series, Severity
 from analyzer.roles import role_of_tag
 from analyzer.rules import Example, Rule, Unchecked
@@ -45,15 +47,27 @@ def check(timeline: Timeline) -> Iterator[Finding | Unchecked]:
         series = _first_bad(lost_for_good)
         yield _finding(timeline, series, [one.tag for one in lost_for_good if one is not series], "warning")
         return
-    bad = {series.tag: series for series in losses if not np.isfinite(series.value).all()}
+    begun = [_begun(series) for series in losses]
+    bad = {series.tag: series for series in begun if not np.isfinite(series.value).all()}
     validation = {tag: series for tag, series in bad.items() if role_of_tag(tag) == "validation_loss"}
     training = {tag: series for tag, series in bad.items() if tag not in validation}
     lost = {tag: series for tag, series in validation.items() if not _recovers(series)}
     if not bad:
+        late = [series for series, rest in zip(losses, begun, strict=True) if len(rest) < len(series)]
+        if late:
+            yield _finding(timeline, late[0], [one.tag for one in late[1:]], "note")
         return
     series = _first_bad(list((training | lost or bad).values()))
     others = [tag for tag in bad if tag != series.tag]
     yield _finding(timeline, series, others, "error" if training or lost else "warning")
+
+
+def _begun(series: Series) -> Series:
+    """A loss without the NaN before its first value, which mean that there was none yet: a buffer is filled first."""
+    finite = np.isfinite(series.value)
+    begins = int(np.argmax(finite))
+    late = begins > 0 and finite.any() and np.isnan(series.value[:begins]).all()
+    return rows_of(series, np.arange(begins, len(series))) if late else series
 
 
 def _is_lost(series: Series) -> bool:
@@ -133,6 +147,10 @@ RULE = Rule(
         Example(
             title="an energy that is lost for good, where nothing is called a loss",
             files=csv_log(("step", "energy"), lambda: _log(dict.fromkeys(range(41, 61), "nan"))),
+        ),
+        Example(
+            title="NaN before the first value, and to the end",
+            files=csv_log(("step", "loss"), lambda: _log(dict.fromkeys([1, 2, *range(41, 61)], "nan"))),
         ),
         Example(title="one infinite batch", files=csv_log(("step", "loss"), lambda: _log({30: "inf"}))),
     ),

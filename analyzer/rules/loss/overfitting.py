@@ -9,8 +9,9 @@ Why it matters
     The last checkpoint is not the best one, and everything behind the minimum was spent on memorising.
 
 When it is silent
-    With fewer than eight evaluations, when the training loss rises too (that is a divergence), and when the rise is
-    within the scatter from one evaluation to the next.
+    With fewer than eight evaluations, when the training loss rises too (that is a divergence), when the rise is within
+    the scatter from one evaluation to the next, and when it comes in one leap that nothing adds to: then weights, data
+    or targets are others from there on.
 
 What to do
     Take the checkpoint of the minimum; stop early, or train with more data or regularisation.
@@ -110,7 +111,10 @@ def _turned(series: Series) -> tuple[int, int, float] | None:
     if errors < NOISE_UNITS or np.mean(later[len(later) // 2 :] > lowest + LEAST_RISE / 2 * size) < 0.9:
         return None
     near = max(0, best - 1)
-    return int(rows[near + int(value[near : best + 2].argmin())]), int(rows[-1]), errors
+    lowest_row = near + int(value[near : best + 2].argmin())
+    if value[lowest_row + 1] >= end - noise:
+        return None  # it leapt in one evaluation and rises no further: weights, data or targets were others from there
+    return int(rows[lowest_row]), int(rows[-1]), errors
 
 
 def _size(value: Floats, lowest: float) -> float:
