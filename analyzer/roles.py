@@ -114,7 +114,8 @@ _NOT_LEARNING_RATE = re.compile(
 _BOUND_OF_RATES = re.compile(r"(?:^|[/_. -])(?:lr[_-](?:min|max)|(?:min|max)[_-]lr)(?:$|/)", re.I)
 _LOSS = re.compile(
     r"loss|(?:^|[/_ ])nll(?:[/_ ]|$)|^(?:(?:train(?:ing)?|val(?:id(?:ation)?)?|test)[/_ ])?cost$|cross[_ -]?entropy"
-    r"|ce-mean-words|(?:^|[/_])xent|(?:^|[/_])mse$|objective$|(?:^|[/_ ])ce$|deviance$",
+    r"|ce-mean-words|(?:^|[/_])xent|(?:^|[/_])mse$|objective$|(?:^|[/_ ])ce$|deviance$"
+    r"|^(?:gen|dis)_update/",  # of imaginaire: a folder for each player's losses
     re.I,
 )
 _NOT_LOSS = re.compile(

@@ -20,7 +20,9 @@ REWARD = re.compile(
     r"(?:^|[/_. -])(?:ep_rew|ep_len|episode_(?:reward|return|len)|mean_reward|avg_reward|policy_gradient_loss)", re.I
 )
 ADVERSARY = re.compile(
-    r"(?:^|[/_. -])(?:d|disc|discriminator|critic)[/_. -]?loss|loss[/_. -](?:d|disc|discriminator)$", re.I
+    r"(?:^|[/_. -])(?:d|disc|discriminator|critic)[/_. -]?loss|loss[/_. -](?:d|disc|discriminator)$"
+    r"|^dis_update/",
+    re.I,
 )
 FEWEST_ROWS = 8  # finite rows below which there is no level to speak of
 ZERO_TAIL_ROWS = 3  # so many exact zeros at the end are a collapse, not a loss

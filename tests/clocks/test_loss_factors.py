@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from analyzer.auditing import audit_run
-from analyzer.clocks.loss_factors import factor_at
+from analyzer.clocks.loss_factors import common_jump, factor_at
 from analyzer.config.declared import facts_from_options, merge
 from analyzer.discovery import discover
 from analyzer.model import Series
 
 STEPS = np.arange(1, 601)
-NOISE = np.random.default_rng(5).standard_normal((3, 600))
+NOISE = np.random.default_rng(5).standard_normal((4, 600))
 LOSS = (2 + 8 * np.exp(-STEPS / 150)) * (1 + 0.02 * NOISE[0])
 
 
@@ -81,3 +83,43 @@ def losses(factors: tuple[float, ...], noise: float = 0.05, lasts: int = 600) ->
 )
 def test_all_losses_at_a_resume(series: list[Series], expected: tuple[int, bool] | None) -> None:
     assert factor_at(series, 300, 301) == expected
+
+
+@pytest.mark.parametrize(
+    ("series", "expected"),
+    [
+        (losses((4.0, 4.0, 4.0)), (300, 301)),
+        (losses((0.5, 0.5, 0.5, 0.5)), (300, 301)),
+        (losses((4.0, 4.0)), None),  # a sum and one of its parts
+        (losses((4.0, 4.0, 1.0)), None),  # one player's
+        (losses((4.0, 4.0, 0.25)), None),
+        (losses((4.0, 4.0, 4.0), noise=0.6), None),
+        (losses((1.0, 1.0, 1.0)), None),
+    ],
+)
+def test_all_losses_from_one_row_to_the_next(series: list[Series], expected: tuple[int, int] | None) -> None:
+    found = common_jump(series)
+    assert (found if found is not None and factor_at(series, *found) else None) == expected
+
+
+def test_a_factor_that_comes_gradually() -> None:
+    ramp = np.interp(np.arange(600), [295, 305], [0.0, math.log(4)])
+    series = [replace(one, value=one.value * np.exp(ramp)) for one in losses((1.0, 1.0, 1.0))]
+    assert common_jump(series) is None
+
+
+@pytest.mark.parametrize(
+    ("factors", "told"),
+    [((4.0, 4.0, 4.0, 4.0), True), ((4.0, 4.0, 1.0, 1.0), False), ((1.0, 1.0, 1.0, 1.0), False)],
+)
+def test_losses_of_two_players(tmp_path: Path, factors: tuple[float, ...], told: bool) -> None:
+    names = ("G_GAN", "G_L1", "D_real", "D_fake")
+    lines = [
+        f"(epoch: {row // 20 + 1}, iters: {row % 20 * 100 + 100}, time: 0.110, data: 0.002) "
+        + " ".join(f"{name}: {one.value[row]:.3f}" for name, one in zip(names, losses(factors), strict=True))
+        for row in range(600)
+    ]
+    (tmp_path / "loss_log.txt").write_text("\n".join([*lines, ""]))
+    (run,) = discover([tmp_path]).runs
+    report = audit_run(run, merge((), run.facts), select=("LOS",))
+    assert [one.code for one in report.findings if one.severity == "warning"] == (["LOS004"] if told else [])

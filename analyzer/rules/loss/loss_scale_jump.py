@@ -5,8 +5,8 @@ What it checks
     keeps the factor to the end or to where it goes as sharply, and keeps its relative noise: what is multiplied keeps
     it, what is trained differently does not. Also whether two accounts of the run log the loss with an integer
     between them in every row, whether the loss is a declared number of times the validation's at each validation, and
-    where no curve can be judged (an adversary) whether all losses are multiplied by one number at a resume. Other
-    sharp steps that stay, up or down, are told as a note.
+    where no curve can be judged (an adversary) whether all losses are multiplied by one number at a resume or from one
+    row to the next. Other sharp steps that stay, up or down, are told as a note.
 
 Why it matters
     The number is a sum where a mean was meant (or the other way round): a division by the accumulation steps, the
@@ -36,13 +36,21 @@ from analyzer.clocks.epoch_means import (
 )
 from analyzer.clocks.loss_baseline import LevelShift, LossBaseline
 from analyzer.clocks.loss_events import join_near
-from analyzer.clocks.loss_factors import beside_validations, factor_at, factor_of, validations_of
+from analyzer.clocks.loss_factors import (
+    beside_validations,
+    common_jump,
+    factor_at,
+    factor_of,
+    losses_of_players,
+    validations_of,
+)
 from analyzer.model import NO_STEP, Finding
 from analyzer.rules import Example, Rule, Unchecked
 from analyzer.rules.examples import csv_log, falling_loss, wobble
 from analyzer.rules.judged_loss import chance, company, judged_loss, spoken
 from analyzer.timeline import Timeline
 
+MOVED = 0.1  # of the rate from one row to the next: schedules that are followed row by row move less
 MOST_SHIFTS = 2  # told by themselves; a curve with more goes up and down with its data
 
 
@@ -120,29 +128,45 @@ def _beside_the_validation(timeline: Timeline) -> Iterator[Finding]:
 
 
 def _of_all_losses(timeline: Timeline) -> Iterator[Finding]:
-    """Where no curve can be judged: all training losses are multiplied by one whole number at a resume."""
-    losses = [one for one in timeline.roles.all("loss") if one.step[0] != NO_STEP]
-    for join in timeline.joins if losses else ():
-        found = factor_at(losses, join.last_step_before, join.first_step_after) if not join.overlap else None
+    """Where no curve can be judged: all training losses are multiplied by one whole number at a resume, or in one row
+    that is no change of the learning rate."""
+    named = timeline.roles.all("loss") or losses_of_players(timeline.view)
+    losses = [one for one in named if len(one) and one.step[0] != NO_STEP]
+    places: list[tuple[int, int, int | None]] = [
+        (join.last_step_before, join.first_step_after, join.index) for join in timeline.joins if not join.overlap
+    ]
+    anywhere = common_jump(losses) if not timeline.joins else None
+    if anywhere is not None and not _rate_moves(timeline, *anywhere):
+        places.append((*anywhere, None))
+    for before, behind, join in places if losses else ():
+        found = factor_at(losses, before, behind)
         if found is None:
             continue
         whole, up = found
         main = losses[0]
-        last, first = (int(np.flatnonzero(main.step <= join.last_step_before)[-1]),
-                       int(np.flatnonzero(main.step >= join.first_step_after)[0]))
+        last, first = int(np.flatnonzero(main.step <= before)[-1]), int(np.flatnonzero(main.step >= behind)[0])
         words = f"{whole}" if up else f"1/{whole}"
         yield Finding(
             severity="warning",
             message=f"all {len(losses)} training losses ({main.tag}, ...) are multiplied by about {words} from step"
-            f" {join.first_step_after} on, where the run was resumed",
+            f" {behind} on{'' if join is None else ', where the run was resumed'}",
             tag=main.tag,
-            first_step=join.first_step_after,
+            first_step=behind,
             last_step=int(main.step[-1]),
             numbers={"factor": float(whole) if up else 1 / whole},
             evidence=(timeline.row(main, last, "the last row before"), timeline.row(main, first, f"times {words}")),
-            join=join.index,
+            join=join,
         )
         return
+
+
+def _rate_moves(timeline: Timeline, before: int, behind: int) -> bool:
+    """Whether a learning rate is another one behind two steps than before them, by more than a schedule's slope."""
+    for rate in timeline.roles.all("learning_rate"):
+        old, new = rate.value[rate.step <= before][-1:], rate.value[rate.step >= behind][:1]
+        if len(old) and len(new) and abs(new[0] - old[0]) > MOVED * abs(old[0]):
+            return True
+    return False
 
 
 def _factor(timeline: Timeline, loss: LossBaseline, shift: LevelShift) -> Finding:
