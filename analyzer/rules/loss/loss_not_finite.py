@@ -161,6 +161,11 @@ RULE = Rule(
             why="it is finite again, and no loss",
         ),
         Example(
+            title="NaN before the first value alone",
+            files=csv_log(("step", "loss"), lambda: _log(dict.fromkeys([1, 2], "nan"))),
+            why="nothing was computed yet, and every value behind it is finite",
+        ),
+        Example(
             title="finite throughout", files=csv_log(("step", "loss"), lambda: _log({})), why="every value is finite"
         ),
         Example(
