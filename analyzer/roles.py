@@ -146,6 +146,7 @@ _EPOCH_MEAN = re.compile(
 )
 _COMPILED = tuple((role, re.compile(pattern, re.I)) for role, pattern in _PATTERNS)
 _VALIDATION_RE = re.compile(_VALIDATION, re.I)
+OF_A_DAY = "wall clock"  # of printed times of day, which no process starts anew
 MEASURED = frozenset({"elapsed", "throughput"})
 """Roles of a duration or a speed."""
 _IN_A_UNIT = re.compile(r" in \S{1,25}$")  # what a reader adds to the name of a number that a unit follows

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from analyzer.clocks.cadence import usual_cadence
 from analyzer.clocks.rows import place_of, rows_of, rows_of_source
 from analyzer.clocks.step_axis import StepJump, Verdict
+from analyzer.clocks.wall_time import times_of
 from analyzer.distinct import distinct
 from analyzer.model import NO_STEP, Floats, Ints, Row, Series, View
 from analyzer.precision import width_of
-from analyzer.roles import role_of_tag
+from analyzer.roles import OF_A_DAY, role_of_tag
 from analyzer.timeline import Timeline
 
 RARE = 0.05  # more long steps than this share of the rows: the cadence is not regular, nothing can be missing from it
@@ -157,6 +158,10 @@ def _testimony(
     said: list[tuple[Verdict, str, tuple[Row, ...]]] = []
     last, following = int(main.step[at]), int(main.step[at + 1])
     steps = (following - last) / cadence
+    clock = times_of(main, timeline.view.series) if join is not None else None
+    goes_on = clock is not None and (clock[1] == "1970" or clock[3] == OF_A_DAY)  # else it may begin with its process
+    if clock is not None and goes_on and (why := _no_time_for(clock[0], at, steps)):
+        said.append(("counter jumped", why, ()))
     for column in columns:
         if column.changes is None:
             verdict = _by_slope(column.series, main, at, steps)
@@ -234,6 +239,19 @@ def _rounded_slope(value: Floats, width: float, at: int, steps: float) -> Verdic
     if of_one == of_all:
         return "unknown"
     return "counter jumped" if of_one else "rows missing"
+
+
+def _no_time_for(wall: Floats, at: int, steps: float) -> str:
+    """Why so many rows cannot have been trained between two: no time for them, at the pace of the fastest near them.
+
+    What moves on with the counter, as a learning rate does, says nothing against it: both are of the checkpoint.
+    """
+    passed = np.diff(wall[max(0, at - ROWS_OF_A_PACE) : at + 2 + ROWS_OF_A_PACE])
+    place = min(at, ROWS_OF_A_PACE)
+    others = np.delete(passed, place)
+    if len(others) < ROWS_FOR_A_SLOPE or not others.min() > 0 or not 0 <= passed[place] < (steps - 1) * others.min():
+        return ""
+    return f"the {passed[place]:.0f} s between them are less than {steps:.0f} rows take at {others.min():.3g} s each"
 
 
 def _wall_verdict(wall: Floats, at: int, steps: float) -> Verdict:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from analyzer.clocks.elapsed import tells_elapsed_time
+from analyzer.clocks.elapsed import named_elapsed, tells_elapsed_time
 from analyzer.clocks.wall_clock import WallClock
 from analyzer.model import NO_STEP, Floats, Ints, Series
 from analyzer.timeline import Timeline
@@ -58,19 +58,19 @@ def times_of(series: Series, others: Mapping[str, Series]) -> tuple[Floats, str,
     """Time of every row of a series in seconds, what it counts from, its unit and who told it."""
     if np.isfinite(series.wall_time).all():
         return series.wall_time, "1970", "s", "record times"
+    found = []
     for tag, column in others.items():
         is_elapsed = tells_elapsed_time(column)
         if not is_elapsed and not TIMESTAMP.match(tag):
             continue
-        time = at_rows_of(series, column)
-        if time is None:
+        time, unit = at_rows_of(series, column), unit_of(column.value)
+        if time is None or (unit is None and not is_elapsed):
             continue
-        unit = unit_of(column.value)
-        if unit is None and not is_elapsed:
-            continue
-        scale = IN_SECONDS[unit or "s"]
-        return time * scale, "start" if unit is None else "1970", unit or "s", tag
-    return None
+        seconds, named = time * IN_SECONDS[unit or "s"], unit is not None or named_elapsed(column)
+        since = "start" if unit is None else "1970"
+        found.append((not named, -float(np.nanmax(seconds)), seconds, since, unit or "s", tag))
+    # What is named so; else what rises furthest: the time of evaluations so far is a part of that of all.
+    return min(found, key=lambda one: one[:2])[2:] if found else None
 
 
 def unit_of(value: Floats) -> str | None:

@@ -54,3 +54,22 @@ def test_sessions_know_their_times(tmp_path: Path) -> None:
     first, second = timeline_of(tmp_path).sessions
     assert first.wall_last < second.wall_first
     assert (first.first_step, first.last_step, second.first_step, second.last_step) == (1, 150, 151, 400)
+
+
+GAPS = {  # seconds between the rows of two lives, 26 rows of 60 s apart: whether they prove that these were not trained
+    600.0: True,
+    1400.0: True,
+    1700.0: False,
+    86_400.0: False,
+}
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_a_pause_too_short_for_the_missing_rows_proves_that_they_were_not_trained(gap: float, tmp_path: Path) -> None:
+    first = [(10 * n, 1.7e9 + 60 * n) for n in range(1, 65)]
+    second = [(10 * n + 900, first[-1][1] + gap + 60 * n) for n in range(60)]
+    for name, rows in (("a.csv", first), ("b.csv", second)):
+        lines = [f"{step},{1 + 5 / step},{1e-3 * (1 - step / 1500)},{wall}" for step, wall in rows]
+        (tmp_path / name).write_text("\n".join(["step,loss,lr,timestamp", *lines]) + "\n")
+    (jump,) = timeline_of(tmp_path).step_jumps
+    assert (jump.verdict == "counter jumped") == GAPS[gap]

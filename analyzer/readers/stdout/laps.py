@@ -21,10 +21,10 @@ from analyzer.readers.stdout.counting import (
     without_measures,
     without_places_of_evaluations,
 )
-from analyzer.readers.stdout.passed import OF_A_DAY, OF_A_LINE
+from analyzer.readers.stdout.passed import OF_A_LINE
 from analyzer.readers.stdout.places import BAR, BARS, HEADING, STEP, is_whole, of_the_epoch, with_steps
 from analyzer.readers.stdout.values import is_a_result
-from analyzer.roles import role_of_tag
+from analyzer.roles import OF_A_DAY, role_of_tag
 
 Entry = dict[str, Any]
 Found = tuple[int, str, Entry]  # line number, name of the pattern, what the line says

@@ -10,9 +10,9 @@ import re
 from datetime import date
 
 from analyzer.readers.stdout.patterns import WALL, Entry
+from analyzer.roles import OF_A_DAY
 
 OF_A_LINE = "elapsed"  # a stopwatch that the line names, or that of its bar
-OF_A_DAY = "wall clock"
 A_DAY = 86_400.0
 OUT_OF_ORDER = 60.0  # seconds; lines of several processes, or of a buffer, stand that far behind their time
 STARTS_BELOW = 600.0  # seconds; a stopwatch that fell there began again

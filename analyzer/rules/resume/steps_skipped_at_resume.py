@@ -3,7 +3,8 @@
 What it checks
     Long steps of a regular step axis, at joins and inside sessions. The other clocks say what happened: when the
     epoch, the samples seen or the learning rate move on by a single row's worth, nothing was trained in between and
-    only the counter jumped.
+    only the counter jumped. At a resume a pause that is too short for so many rows, at the pace of the fastest near
+    it, proves it as well: what moves on with the counter is then of the checkpoint.
 
 Why it matters
     Every later step is too large by the same number. Schedules and stopping rules that hang on the counter end the
