@@ -93,7 +93,7 @@ def _by_a_count_of_data(timeline: Timeline) -> Iterator[Finding]:
     """
     if "batch_size_ramp" in timeline.declared:
         return
-    declared = timeline.plan.samples_per_update if timeline.step_axis.unit == "update" else None
+    given = _declared_samples(timeline)
     for series in _counts(timeline):
         found = rate_change(series)
         if found is None:
@@ -102,7 +102,7 @@ def _by_a_count_of_data(timeline: Timeline) -> Iterator[Finding]:
         opened = int(session[found.first])
         joined = opened != int(session[max(found.last - 1, 0)])
         join = next((one.index for one in timeline.joins if joined and one.after == opened), None)
-        contradicted = declared is not None and declared in (found.before, found.after)
+        contradicted = given is not None and any(given[0] <= one <= given[1] for one in (found.before, found.after))
         grows = found.after > found.before and join is None and not contradicted
         step, first = int(series.step[found.last]), int(series.step[found.first])
         places = ((found.last, "last row at the first rate"), (found.first, "first row at the second"))
@@ -110,13 +110,22 @@ def _by_a_count_of_data(timeline: Timeline) -> Iterator[Finding]:
             severity="error" if contradicted else "note" if grows else "warning",
             message=f"{series.tag} rises by {amount(found.before)} for each {timeline.step_axis.unit} up to step "
             f"{step} and by {amount(found.after)} from step {first} on: the batch (size, devices or accumulation) "
-            "changed" + (f"; the declaration gives {declared} throughout" if contradicted else ""),
+            "changed" + (f"; the declaration gives {interval(*given)} throughout" if given and contradicted else ""),
             tag=series.tag,
             first_step=first,
             numbers={"before": found.before, "after": found.after},
             evidence=tuple(timeline.row(series, at, why) for at, why in places),
             join=join,
         )
+
+
+def _declared_samples(timeline: Timeline) -> tuple[int, int] | None:
+    """The fewest and most samples that the declaration gives for each unit of the axis: a batch, or a pass."""
+    plan, unit = timeline.plan, timeline.step_axis.unit
+    batch, size = plan.samples_per_update, plan.dataset_size
+    if unit == "update" and batch:
+        return batch, batch
+    return (size - batch + 1, size + batch - 1) if unit == "epoch" and batch and size and size >= 2 * batch else None
 
 
 def _grows(account: EpochClock) -> bool:
