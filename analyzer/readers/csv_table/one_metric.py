@@ -19,7 +19,7 @@ from analyzer.roles import role_of_tag
 COUNTERS = {2: ("step",), 3: ("epoch", "step")}
 """By the number of cells in a row; the last holds the value."""
 FEWEST_ROWS = 3
-_APART = re.compile(r"[ \t]*(?:[,;:]|[ \t])[ \t]*(?=[\d.+-]|nan|inf)", re.I)
+_APART = re.compile(r"(?:[ \t]{0,9}[,;:][ \t]{0,9}|[ \t]{1,9})(?=[\d.+-]|nan|inf)", re.I)
 
 
 def with_commas(text: str) -> str:
