@@ -78,8 +78,8 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (
         "samples",
         r"consumed[_ -](?:train[_ -])?samples|(?:samples|examples|images|imgs)[_ -]?(?:seen|consumed|processed)"
         r"|(?:seen|processed)[_ -](?:samples|examples|images|imgs)$|^n(?:um)?_(?:seen|processed)$"
-        r"|global_samples|(?:total|num|n)[_ ](?:samples|examples|images)$|^total_exs$|^samples vs steps$|^records$"
-        r"|^(?:train/|time/)?(?:samples?|images)$",
+        r"|global_samples|(?<![a-z])(?:total|num|n)[_ ](?:samples|examples|images)$|^total_exs$|^samples vs steps$"
+        r"|^records$|^(?:train/|time/)?(?:samples?|images)$",
     ),
     (
         "throughput",

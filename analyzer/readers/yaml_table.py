@@ -62,9 +62,16 @@ def _loaded(text: str) -> Any:
     import yaml
 
     try:
-        return load_yaml(_listed(text), most_bytes=LARGEST, most_values=MOST_VALUES)
+        return _named(load_yaml(_listed(text), most_bytes=LARGEST, most_values=MOST_VALUES))
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
+
+
+def _named(value: Any) -> Any:
+    """A document whose keys are names: in YAML a key may be a number. It is no deeper than ``load_yaml`` allows."""
+    if isinstance(value, dict):
+        return {str(key): _named(one) for key, one in value.items()}
+    return [_named(one) for one in value] if isinstance(value, list) else value
 
 
 def read(path: Path) -> Reading:
