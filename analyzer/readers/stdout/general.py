@@ -25,7 +25,7 @@ _IN_PLURAL = re.compile(r"\b(?:iters|iterations|steps|batches|updates)\b", re.I)
 _A_SIZE = re.compile(r"(?:num(?:ber)?|n|nb)[_ A-Z]|len(?:gth)?\b|size\b")
 _MAY_TELL = re.compile(
     r"step|iter|epoch|batch|update|episode|round|\bep\b|loss|lr\b|learning|acc|dice|%\||\d\]\s?\[|\[\d"
-    r"|\bit['\"]?[:=]|progress|error\b|\br?mse\b|\bmae\b|\br2\b|return\s?[:=]",
+    r"|\bit(?:['\"]?[:=]|\s{1,8}\d)|progress|error\b|\br?mse\b|\bmae\b|\br2\b|return\s?[:=]",
     re.I,
 )
 # what Python's logging puts before a message: its level, and the name of the logger
