@@ -22,6 +22,8 @@ LINES = {
     "WARNING: inf in the gradients": 0,
     "nan: 3, inf = 2": 0,
     "nan-check is on, saved to /tmp/inf/model, info: 3": 0,
+    '{"epoch": "nan", "lr": "-inf", "loss": NaN}': 1,
+    "{'loss': 'nan', 'lr': '1e-05'}": 0,
     "torch.nan_to_num, nan.": 1,
 }
 

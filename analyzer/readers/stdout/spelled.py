@@ -15,8 +15,8 @@ _STAND_INS = {"n": "1.0e-280", "i": "1.0e-250"}  # so far apart that no unit (ms
 _SMALLEST = 1e-200  # what is logged is larger, or 0
 _BETWEEN = 1e-265
 _WORD = r"(?:nan|inf(?:inity)?)\b"
-# train: nan, | nan 0.31, loss=-inf, [nan, 0.2], 1.21 nan nan
-_SPELLED = re.compile(rf"(?<![\w.])(?P<sign>[+-]?)(?P<word>{_WORD})(?!\s{{0,8}}[:=]|-|\.\w|/[a-z]|\(\w+\))", re.I)
+# train: nan, | nan 0.31, loss=-inf, [nan, 0.2], 1.21 nan nan; what stands in quotes is a text, and read as one
+_SPELLED = re.compile(rf"(?<![\w.'\"+-])(?P<sign>[+-]?)(?P<word>{_WORD})(?!\s{{0,8}}[:=]|-|\.\w|/[a-z]|\(\w+\))", re.I)
 # number of nan iterations: 0, inf in the gradients; but loss: nan lr: 0.1
 _A_WORD_NEXT = re.compile(rf"\s{{1,8}}(?!{_WORD})[a-z]", re.I)
 _A_NAME_NEXT = re.compile(r"\s{1,8}[a-z][\w/.-]{0,60}(?:\s{0,8}[:=]|\s{1,8}[+-]?[\d.])", re.I)
