@@ -9,7 +9,6 @@ one after the other.
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import sys
@@ -24,7 +23,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scripts.invariance import facts_of, files_of  # noqa: E402
+from scripts.invariance import asking_for_cases, cases_asked_for, facts_of, files_of  # noqa: E402
 
 LARGEST = 3_000_000  # bytes of a case
 AT_ONCE = (".yaml", ".yml", ".toml", ".ini", ".py", ".db", ".sqlite", ".xlsx", ".zip", ".gz")  # not written row by row
@@ -166,15 +165,10 @@ def _followed(looks: Iterator[Any], case: Path, label: dict[str, Any], part: Cal
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("labelled", nargs="+", type=Path)
+    parser = asking_for_cases(__doc__)
     parser.add_argument("--parts", type=int, default=15)
-    parser.add_argument("--only", default="", help="only cases whose name contains this")
-    parser.add_argument("--every", type=int, default=1, help="every N-th case")
-    parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
-    cases = sorted({path.parent for root in options.labelled for path in root.rglob("case.json")})
-    cases = [case for case in cases if options.only in case.name][:: options.every]
+    cases = cases_asked_for(options)
     told: list[Told] = []
     with multiprocessing.get_context("fork").Pool(options.jobs, maxtasksperchild=50) as pool:
         for answer in pool.imap(_watched, [(case, options.parts) for case in cases]):

@@ -77,16 +77,26 @@ def tried(asked: tuple[Path, tuple[Change, ...]]) -> list[tuple[str, str, str, l
     return rows
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def asking_for_cases(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the options that choose labelled cases, and the number of processes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("labelled", nargs="+", type=Path)
-    parser.add_argument("--change", default="", help="only changes whose name contains this")
     parser.add_argument("--only", default="", help="only cases whose name contains this")
     parser.add_argument("--every", type=int, default=1, help="every N-th case")
     parser.add_argument("--jobs", type=int, default=1)
-    options = parser.parse_args()
+    return parser
+
+
+def cases_asked_for(options: argparse.Namespace) -> list[Path]:
     cases = sorted({path.parent for root in options.labelled for path in root.rglob("case.json")})
-    cases = [case for case in cases if options.only in case.name][:: options.every]
+    return [case for case in cases if options.only in case.name][:: options.every]
+
+
+def main() -> int:
+    parser = asking_for_cases(__doc__)
+    parser.add_argument("--change", default="", help="only changes whose name contains this")
+    options = parser.parse_args()
+    cases = cases_asked_for(options)
     changes = tuple(change for change in CHANGES if options.change in change.name)
     asked = [(case, changes) for case in cases]
     if options.jobs > 1:

@@ -105,7 +105,7 @@ def common_jump(losses: Sequence[Series]) -> tuple[int, int] | None:
     step = losses[0].step if losses else np.zeros(0, dtype=np.int64)
     told = [loss.value for loss in losses if len(loss) == len(step) and np.array_equal(loss.step, step)]
     n = len(step)
-    if min(len(told), len(losses)) < max(FEWEST_ANYWHERE, len(losses)) or n < (LASTING + 1) * WINDOW:
+    if len(told) < max(FEWEST_ANYWHERE, len(losses)) or n < (LASTING + 1) * WINDOW:
         return None
     value = np.array(told)
     if not np.all(np.isfinite(value) & (value > 0)) or np.any(np.diff(step) <= 0):

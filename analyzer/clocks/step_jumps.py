@@ -246,31 +246,33 @@ def _no_time_for(wall: Floats, at: int, steps: float) -> str:
 
     What moves on with the counter, as a learning rate does, says nothing against it: both are of the checkpoint.
     """
-    passed = np.diff(wall[max(0, at - ROWS_OF_A_PACE) : at + 2 + ROWS_OF_A_PACE])
-    place = min(at, ROWS_OF_A_PACE)
-    others = np.delete(passed, place)
-    if len(others) < ROWS_FOR_A_SLOPE or not others.min() > 0 or not 0 <= passed[place] < (steps - 1) * others.min():
+    passed, others = _paces(wall, at)
+    if len(others) < ROWS_FOR_A_SLOPE or not others.min() > 0 or not 0 <= passed < (steps - 1) * others.min():
         return ""
-    return f"the {passed[place]:.0f} s between them are less than {steps:.0f} rows take at {others.min():.3g} s each"
+    return f"the {passed:.0f} s between them are less than {steps:.0f} rows take at {others.min():.3g} s each"
+
+
+def _paces(wall: Floats, at: int) -> tuple[float, Floats]:
+    """Seconds of the gap behind row ``at``, and of the rows near it on both sides."""
+    passed, place = np.diff(wall[max(0, at - ROWS_OF_A_PACE) : at + 2 + ROWS_OF_A_PACE]), min(at, ROWS_OF_A_PACE)
+    return float(passed[place]), np.delete(passed, place)
 
 
 def _wall_verdict(wall: Floats, at: int, steps: float) -> Verdict:
     """Whether the gap took as long as its steps would; paces are noisy, so it must also be longer than all near it."""
-    passed = np.diff(wall[max(0, at - ROWS_OF_A_PACE) : at + 2 + ROWS_OF_A_PACE])
-    place = min(at, ROWS_OF_A_PACE)
-    others = np.delete(passed, place)
+    passed, others = _paces(wall, at)
     if len(others) < ROWS_FOR_A_SLOPE:
         return "unknown"
     usual, longest = float(np.median(others)), float(others.max())
     if usual <= 0:
         return "unknown"
     if steps * float(others.min()) > longest:  # so many rows take longer than any one does
-        return "counter jumped" if passed[place] <= longest else "rows missing"
+        return "counter jumped" if passed <= longest else "rows missing"
     if steps < 3:
         return "unknown"
-    if passed[place] > max(longest, 0.6 * steps * usual):
+    if passed > max(longest, 0.6 * steps * usual):
         return "rows missing"
-    return "counter jumped" if passed[place] < min(2.5, 0.4 * steps) * usual else "unknown"
+    return "counter jumped" if passed < min(2.5, 0.4 * steps) * usual else "unknown"
 
 
 def _by_laps(series: Series, changes: Ints, main: Series, at: int, cadence: int) -> Verdict:
